@@ -1,0 +1,1 @@
+"""Semblant's batch indexing job: pictures in, vectors and metadata in Qdrant."""

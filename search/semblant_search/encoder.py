@@ -1,0 +1,238 @@
+"""The encoder contract: one ONNX file that turns fitted pixels into unit vectors, and knows everything about itself.
+
+Input `images`: uint8 `[N, H, W, C]`, pixels as decoded. Output `embedding`: float32 `[N, D]`, unit length; optional output
+`cells`: float32 `[N, P, d]`, unit-length local vectors. Metadata property `semblant`: an `EncoderCard` as JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import EncoderError, InvalidInput
+from .images import DEFAULT_MAX_PIXELS, Fit, fit_image, open_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import onnxruntime
+
+    from .images import ImageSource
+
+__all__ = ["CARD_KEY", "FORMAT_VERSION", "Encoder", "EncoderCard"]
+
+FORMAT_VERSION = 1
+CARD_KEY = "semblant"
+"""The ONNX metadata property that holds the card."""
+
+
+@dataclass(frozen=True)
+class EncoderCard:
+    """What an encoder file says about itself.
+
+    Attributes:
+        name: for people, such as `cae-fashion`.
+        architecture: the registry name that it was built from, such as `cae`.
+        fit: how a picture becomes the input of the graph.
+        dim: D, numbers in an embedding.
+        objective: what it was trained for, such as `reconstruct`.
+        training: facts of the run: pictures, epochs, seconds, seed, losses, versions.
+        quality: measured results, each with what it was measured on.
+        cells: `(P, d)` of the `cells` output, or None without one.
+    """
+
+    name: str
+    architecture: str
+    fit: Fit
+    dim: int
+    objective: str
+    training: Mapping[str, Any] = field(default_factory=dict)
+    quality: Mapping[str, Any] = field(default_factory=dict)
+    cells: tuple[int, int] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The value of the `semblant` metadata property."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "name": self.name,
+            "architecture": self.architecture,
+            "fit": self.fit.to_json(),
+            "dim": self.dim,
+            "objective": self.objective,
+            "training": dict(self.training),
+            "quality": dict(self.quality),
+            "cells": list(self.cells) if self.cells else None,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> EncoderCard:
+        """The inverse of `to_json`; raises `EncoderError` on another format version or missing facts."""
+        version = data.get("format_version")
+        if version != FORMAT_VERSION:
+            raise EncoderError(
+                f"encoder format version {version!r}: this Semblant reads version {FORMAT_VERSION}; "
+                "export the encoder again, or use the Semblant that wrote it"
+            )
+        try:
+            cells = data.get("cells")
+            return cls(
+                name=str(data["name"]),
+                architecture=str(data["architecture"]),
+                fit=Fit.from_json(data["fit"]),
+                dim=int(data["dim"]),
+                objective=str(data["objective"]),
+                training=dict(data.get("training") or {}),
+                quality=dict(data.get("quality") or {}),
+                cells=(int(cells[0]), int(cells[1])) if cells else None,
+            )
+        except (KeyError, TypeError, ValueError, InvalidInput) as error:
+            raise EncoderError(f"the encoder's card is incomplete: {error!r}; export the encoder again") from error
+
+
+class Encoder:
+    """A loaded `encoder.onnx`. Safe to share between threads; one picture costs well under a millisecond for small encoders.
+
+    Args:
+        source: path of the file, or its bytes.
+        threads: CPU threads of ONNX Runtime for one call; None leaves it to the runtime.
+        providers: ONNX Runtime execution providers in order of preference; None takes CUDA where it is there, else the CPU.
+
+    Raises:
+        EncoderError: not an ONNX file, cut short, without a `semblant` card, or not shaped like the contract.
+    """
+
+    card: EncoderCard
+    fingerprint: str
+    """SHA-256 of the file, as 64 hexadecimal digits."""
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        *,
+        threads: int | None = None,
+        providers: Sequence[str] | None = None,
+    ) -> None:
+        name = f"encoder of {len(source)} bytes" if isinstance(source, bytes) else repr(os.fspath(source))
+        self._bytes = source if isinstance(source, bytes) else _read(Path(source), name)
+        self.fingerprint = hashlib.sha256(self._bytes).hexdigest()
+        self._session = _open_session(self._bytes, name, threads, providers)
+        self.card = _read_card(self._session, name)
+        _check_graph(self._session, self.card, name)
+
+    def __repr__(self) -> str:
+        return f"Encoder({self.card.name!r}, {self.card.architecture}, dim={self.card.dim}, {self.fingerprint[:12]})"
+
+    @property
+    def dim(self) -> int:
+        """D, numbers in an embedding."""
+        return self.card.dim
+
+    def to_bytes(self) -> bytes:
+        """The file itself, so that a database can keep its encoder."""
+        return self._bytes
+
+    def prepare(self, source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.ndarray:
+        """Decode and fit one picture: uint8 `[H, W, C]`. Raises `ImageError`."""
+        fit = self.card.fit
+        return fit_image(open_image(source, max_pixels=max_pixels, at_least=(fit.height, fit.width)), fit)
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Embeddings, float32 `[N, D]`, of fitted pictures, uint8 `[N, H, W, C]`; another shape or dtype is `InvalidInput`."""
+        return self._run(images, ["embedding"])[0]
+
+    def encode_with_cells(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Embeddings `[N, D]` and local vectors `[N, P, d]`, both float32; `InvalidInput` if the encoder has no cells."""
+        if self.card.cells is None:
+            raise InvalidInput(f"encoder {self.card.name!r} has no `cells` output; export it with --cells")
+        embedding, cells = self._run(images, ["embedding", "cells"])
+        return embedding, cells
+
+    def encode_pictures(self, sources: Iterable[ImageSource]) -> np.ndarray:
+        """Decode, fit and encode a few pictures: float32 `[N, D]`. Raises `ImageError` on the first that cannot be used."""
+        pictures = [self.prepare(source) for source in sources]
+        if not pictures:
+            return np.empty((0, self.dim), dtype=np.float32)
+        return self.encode(np.stack(pictures))
+
+    def _run(self, images: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != self.card.fit.shape:
+            raise InvalidInput(
+                f"images of {images.dtype} {list(images.shape)}: encoder {self.card.name!r} expects uint8 "
+                f"[N, {', '.join(map(str, self.card.fit.shape))}]"
+            )
+        if len(images) == 0:
+            cells = self.card.cells or (0, 0)
+            shapes = {"embedding": (0, self.dim), "cells": (0, *cells)}
+            return [np.empty(shapes[name], dtype=np.float32) for name in outputs]
+        try:
+            result: list[np.ndarray] = self._session.run(outputs, {"images": np.ascontiguousarray(images)})
+        except Exception as error:  # ONNX Runtime's exceptions have no common base
+            raise EncoderError(f"encoder {self.card.name!r} failed on {len(images)} pictures: {error}") from error
+        return result
+
+
+def _read(path: Path, name: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise EncoderError(f"{name}: the encoder cannot be read: {error.strerror or error}") from error
+
+
+def _open_session(data: bytes, name: str, threads: int | None, providers: Sequence[str] | None) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # the exception says it all; the log would go to stderr twice
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    # Idle threads of one session must not spin on the cores that decoding, or another session, needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if providers is None:
+        wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+        providers = [p for p in wanted if p in onnxruntime.get_available_providers()]
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=list(providers))
+    except Exception as error:
+        raise EncoderError(
+            f"{name}: ONNX Runtime cannot load it as a model; is it the file that `semblant export` wrote, "
+            f"copied whole? ({str(error).splitlines()[0][:200] if str(error) else type(error).__name__})"
+        ) from error
+
+
+def _read_card(session: onnxruntime.InferenceSession, name: str) -> EncoderCard:
+    text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
+    if text is None:
+        raise EncoderError(
+            f"{name}: a sound ONNX model, but not a Semblant encoder (it has no metadata property {CARD_KEY!r}); "
+            "make one with `semblant export`"
+        )
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise EncoderError(f"{name}: its metadata property {CARD_KEY!r} is not JSON; export the encoder again") from error
+    if not isinstance(data, dict):
+        raise EncoderError(f"{name}: its metadata property {CARD_KEY!r} is not a JSON object; export the encoder again")
+    return EncoderCard.from_json(data)
+
+
+def _check_graph(session: onnxruntime.InferenceSession, card: EncoderCard, name: str) -> None:
+    inputs = {node.name: (node.type, list(node.shape)) for node in session.get_inputs()}
+    outputs = {node.name: (node.type, list(node.shape)) for node in session.get_outputs()}
+    kind, shape = inputs.get("images", ("", []))
+    if len(inputs) != 1 or kind != "tensor(uint8)" or shape[1:] != list(card.fit.shape):
+        raise EncoderError(
+            f"{name}: expected one input `images`, uint8 [N, {', '.join(map(str, card.fit.shape))}]; found {inputs}"
+        )
+    kind, shape = outputs.get("embedding", ("", []))
+    if kind != "tensor(float)" or shape[1:] != [card.dim]:
+        raise EncoderError(f"{name}: expected an output `embedding`, float32 [N, {card.dim}]; found {outputs}")
+    if card.cells is not None and outputs.get("cells", ("", []))[1][1:] != list(card.cells):
+        raise EncoderError(
+            f"{name}: expected an output `cells`, float32 [N, {card.cells[0]}, {card.cells[1]}]; found {outputs}"
+        )

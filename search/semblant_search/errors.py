@@ -1,0 +1,144 @@
+"""Every error that Semblant raises on purpose.
+
+A message gives the value, what was expected, and what to do next. Exceptions of Qdrant, ONNX Runtime, OpenCV and Pillow
+never leave the library: they are the `__cause__` of one of these.
+
+    SemblantError
+    ├── InvalidInput            an argument that can never work (also a ValueError)
+    │   ├── WhereError          a filter expression: syntax, unknown field, wrong type; knows its column
+    │   └── MetadataError       a metadata table or value that cannot be used
+    ├── ImageError              one picture that cannot be used; knows its reason code
+    │   └── NoFeaturesError     a picture without enough ORB key points to ask with
+    ├── EncoderError            not an encoder, or a broken one
+    │   └── EncoderMismatch     a sound encoder, but not the one this collection was built with
+    ├── StoreError              a database that cannot do what was asked
+    │   ├── NotADatabase        the directory exists, but is not a Semblant database
+    │   ├── CollectionNotFound
+    │   ├── PointNotFound       a URI or id that is not in the collection
+    │   ├── StoreLocked         another process holds the directory
+    │   ├── StoreUnavailable    the server is down, refuses or does not answer in time
+    │   └── StoreDenied         the server answers, but not with this API key
+    ├── TrainingError           training or exporting cannot go on
+    └── MissingExtra            an optional dependency is not installed
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CollectionNotFound",
+    "EncoderError",
+    "EncoderMismatch",
+    "ImageError",
+    "InvalidInput",
+    "MetadataError",
+    "MissingExtra",
+    "NoFeaturesError",
+    "NotADatabase",
+    "PointNotFound",
+    "SemblantError",
+    "StoreDenied",
+    "StoreError",
+    "StoreLocked",
+    "StoreUnavailable",
+    "TrainingError",
+    "WhereError",
+]
+
+
+class SemblantError(Exception):
+    """Base of all errors that Semblant raises on purpose. `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class InvalidInput(SemblantError, ValueError):  # noqa: N818 - reads as what it says, like LookupError's children
+    """An argument that can never work, whatever the database holds."""
+
+    exit_code = 2
+
+
+class WhereError(InvalidInput):
+    """A filter that cannot be used.
+
+    Attributes:
+        expression: the text as given, or None for a filter built in Python.
+        column: 0-based offset into `expression` at which the problem begins, or None.
+    """
+
+    def __init__(self, message: str, *, expression: str | None = None, column: int | None = None) -> None:
+        self.expression = expression
+        self.column = column
+        if expression is not None and column is not None and "\n" not in expression:
+            message = f"{message}\n  {expression}\n  {' ' * column}^"
+        super().__init__(message)
+
+
+class MetadataError(InvalidInput):
+    """A metadata table, or a value in it, that cannot be used."""
+
+
+class ImageError(SemblantError):
+    """One picture that cannot be used.
+
+    Attributes:
+        reason: a short stable code for counting: `empty`, `not-an-image`, `truncated`, `too-large`, `unreadable`,
+            `missing`, `unsupported`.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class NoFeaturesError(ImageError):
+    """A picture without enough ORB key points to ask with."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="no-features")
+
+
+class EncoderError(SemblantError):
+    """A file that is not an encoder, or a broken one."""
+
+
+class EncoderMismatch(EncoderError):  # noqa: N818
+    """A sound encoder, but not the one that this collection's vectors came from."""
+
+
+class StoreError(SemblantError):
+    """A database that cannot do what was asked."""
+
+
+class NotADatabase(StoreError):  # noqa: N818
+    """The path exists, but a Semblant database is not what lies there."""
+
+
+class CollectionNotFound(StoreError):  # noqa: N818
+    """The database has no collection of this name."""
+
+
+class PointNotFound(StoreError):  # noqa: N818
+    """The collection has no picture of this URI or id."""
+
+
+class StoreLocked(StoreError):  # noqa: N818
+    """Another process holds the database directory."""
+
+
+class StoreUnavailable(StoreError):  # noqa: N818
+    """The server is down, refuses, or does not answer in time."""
+
+
+class StoreDenied(StoreError):  # noqa: N818
+    """The server answers, but not to this API key."""
+
+
+class TrainingError(SemblantError):
+    """Training or exporting cannot go on; what was saved before stays."""
+
+
+class MissingExtra(SemblantError, ImportError):  # noqa: N818
+    """An optional dependency is not installed; the message holds the pip line that installs it."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs an optional dependency; install it with: pip install '{extra}'")
