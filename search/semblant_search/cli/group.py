@@ -39,7 +39,7 @@ KNOWN = {
     "facet": Known("List the values of a metadata field with their counts.", "semblant-search"),
     "delete": Known("Remove pictures from a collection.", "semblant-search"),
 }
-"""In the order of work. The help repeats the first line of each command's own, so that `semblant --help` imports none of them."""
+"""In the order of work. The help repeats the first line of each command's own, so that `semblant --help` imports none."""
 
 
 class _Failure(click.ClickException):
@@ -47,7 +47,7 @@ class _Failure(click.ClickException):
 
     def __init__(self, error: SemblantError) -> None:
         super().__init__(str(error))
-        self.exit_code = error.exit_code
+        self.exit_code = error.exit_code  # type: ignore[misc]  # click declares it for the class, and reads it here
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(f"{click.style('Error:', fg='red', bold=True)} {self.message}", file=file, err=file is None)
@@ -68,11 +68,11 @@ class CommandGroup(click.Group):
     Listing them imports none. A known command whose part is not installed says how to install it.
     """
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Known commands in the order of work, then those of other packages by name."""
         return [*KNOWN, *sorted(set(_entry_points()) - set(KNOWN))]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command itself, imported now."""
         entry = _entry_points().get(cmd_name)
         if entry is None:
