@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import threading
+import warnings
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -24,12 +25,62 @@ if TYPE_CHECKING:
 
     ImageSource = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 
-__all__ = ["DEFAULT_MAX_PIXELS", "Fit", "ImageSource", "fit_image", "open_image", "read_bytes", "to_grey"]
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "Fit",
+    "ImageSource",
+    "Picture",
+    "fit_image",
+    "open_image",
+    "open_picture",
+    "read_bytes",
+    "read_file",
+    "to_grey",
+]
 
 DEFAULT_MAX_PIXELS = 100_000_000
 """Larger pictures are refused before they are decoded: 100 megapixels are 400 MB of RGBA."""
 
-_PILLOW_LIMIT = threading.Lock()
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""EXIF orientations, and what brings each upright."""
+# Raster formats that Pillow decodes by itself: no EPS (it would start Ghostscript), no documents, no stubs.
+_FORMATS = (
+    "PNG",
+    "JPEG",
+    "GIF",
+    "WEBP",
+    "BMP",
+    "TIFF",
+    "PPM",
+    "AVIF",
+    "JPEG2000",
+    "ICO",
+    "TGA",
+    "PCX",
+    "QOI",
+    "SGI",
+    "DIB",
+    "PSD",
+)
+_SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"RIFF", "WebP"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+)
+_TRUNCATED = ("truncated", "unexpected end", "not enough image data", "broken data stream", "incomplete")
 _POLICIES = ("stretch", "pad", "crop")
 _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "area")
 
@@ -106,6 +157,22 @@ class Fit:
             raise InvalidInput(f"not a description of how pictures are fitted: {error!r} in {dict(data)!r}") from error
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture with the facts of its file.
+
+    Attributes:
+        image: first frame, upright, mode L, RGB, LA or RGBA; smaller than the file where it was decoded at a reduced scale.
+        width, height: pixels of the file as it is meant to be seen.
+        format: Pillow's name (`PNG`, `JPEG`), or None for an array.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    format: str | None
+
+
 def open_image(
     source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: tuple[int, int] | None = None
 ) -> Image.Image:
@@ -120,38 +187,45 @@ def open_image(
     Raises:
         ImageError: the picture cannot be used; `reason` says why in one word.
     """
-    from PIL import Image, ImageOps
+    return open_picture(source, max_pixels=max_pixels, at_least=at_least).image
+
+
+def open_picture(
+    source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: tuple[int, int] | None = None
+) -> Picture:
+    """`open_image` that also tells the true size and the format of the file. Same arguments, same errors."""
+    from PIL import Image
 
     name = _describe(source)
     if isinstance(source, np.ndarray):
-        return _from_array(source, max_pixels)
+        array_image = _from_array(source, max_pixels)
+        return Picture(array_image, *array_image.size, None)
+    data = None if isinstance(source, Image.Image) else source if isinstance(source, bytes) else read_bytes(source)
     try:
-        if isinstance(source, Image.Image):
-            image = source
-        else:
-            image = _open_lazily(source if isinstance(source, bytes) else read_bytes(source), name)
-        width, height = image.size
-        if width * height > max_pixels:
-            raise ImageError(
-                f"{name}: {width}×{height} is {width * height / 1e6:.0f} megapixels, over the limit of "
-                f"{max_pixels / 1e6:.0f}; raise max_pixels (--max-pixels) to accept it",
-                reason="too-large",
-            )
-        if at_least is not None and image.format == "JPEG":
-            image.draft(None, (2 * at_least[1], 2 * at_least[0]))
-        image.load()
-        return _simple_mode(ImageOps.exif_transpose(image))
+        with _PILLOW_QUIET:
+            image = _open_lazily(data, name) if data is not None else cast("Image.Image", source)
+            width, height = image.size
+            _check_size(width, height, max_pixels, name)
+            kind = image.format
+            if at_least is not None and kind == "JPEG" and data is not None:
+                image.draft(None, (2 * at_least[1], 2 * at_least[0]))
+            image.load()
+            if image.width * image.height > width * height:  # icons and the like learn their size while decoding
+                width, height = image.size
+                _check_size(width, height, max_pixels, name)
+            orientation = _orientation(image)
+            if orientation in _TURNS:
+                image = image.transpose(Image.Transpose[_TURNS[orientation]])
+                width, height = (height, width) if orientation >= 5 else (width, height)
+            return Picture(_simple_mode(image), width, height, kind)
     except ImageError:
         raise
-    except (OSError, SyntaxError) as error:
-        text = str(error) or type(error).__name__
-        reason = "truncated" if "truncated" in text or "unexpected end" in text else "not-an-image"
-        raise ImageError(f"{name}: cannot be decoded: {text}", reason=reason) from error
-    except (ValueError, TypeError, IndexError, KeyError, OverflowError, ArithmeticError, EOFError) as error:
-        # What Pillow's plugins raise on malformed files is theirs; the list grew from hostile files in the tests.
-        raise ImageError(f"{name}: cannot be decoded: {error!r}", reason="not-an-image") from error
     except MemoryError as error:
         raise ImageError(f"{name}: not enough memory to decode it", reason="too-large") from error
+    except Exception as error:  # what Pillow's plugins raise on malformed files has no common base
+        text = str(error) or type(error).__name__
+        reason = "truncated" if any(word in text.lower() for word in _TRUNCATED) else "not-an-image"
+        raise ImageError(f"{name}: cannot be decoded: {text}", reason=reason) from error
 
 
 def fit_image(image: Image.Image, fit: Fit) -> np.ndarray:
@@ -191,34 +265,102 @@ def to_grey(image: Image.Image, *, longest_side: int) -> np.ndarray:
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a picture file. `ImageError`: missing, empty, unreadable, or no regular file (a FIFO would block)."""
-    name, file = _describe(path), Path(path)
+    return read_file(path)[0]
+
+
+def read_file(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result]:
+    """The bytes of a picture file and the facts of the very file that they came from. Same errors as `read_bytes`."""
+    name = _describe(path)
     try:
-        if not file.is_file():
-            if not file.exists():
-                raise ImageError(f"{name}: no such file", reason="missing")
-            raise ImageError(f"{name}: is not a regular file", reason="unreadable")
-        data = file.read_bytes()
+        # Without O_NONBLOCK, opening a FIFO waits for a writer that may never come.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode):
+                raise ImageError(f"{name}: is not a regular file", reason="unreadable")
+            data = file.read()
+    except FileNotFoundError as error:
+        raise ImageError(f"{name}: no such file", reason="missing") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
-        raise ImageError(f"{name}: cannot be read: {error}", reason="unreadable") from error
+        text = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        raise ImageError(f"{name}: cannot be read: {text}", reason="unreadable") from error
     if not data:
         raise ImageError(f"{name}: is empty (0 bytes)", reason="empty")
-    return data
+    return data, facts
+
+
+def _check_size(width: int, height: int, max_pixels: int, name: str) -> None:
+    if width < 1 or height < 1:
+        raise ImageError(f"{name}: {width}×{height} has no pixels", reason="empty")
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name}: {width}×{height} is {width * height / 1e6:.0f} megapixels, over the limit of "
+            f"{max_pixels / 1e6:g}; raise max_pixels (--max-pixels) to accept it",
+            reason="too-large",
+        )
+
+
+class _Quiet:
+    """Pillow warns about damaged metadata of pictures that it decodes all the same; that is no news to a user.
+
+    `warnings.catch_warnings` is not safe between threads, so the first thread in silences Pillow and the last one out
+    restores the filters. Pillow's own size limit is a global, too; ours is an argument, so Pillow's is lifted meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._context: warnings.catch_warnings[Any] | None = None
+        self._limit: int | None = None
+
+    def __enter__(self) -> None:
+        from PIL import Image
+
+        with self._lock:
+            if self._inside == 0:
+                self._context = warnings.catch_warnings()
+                self._context.__enter__()
+                warnings.filterwarnings("ignore", module="PIL")
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        from PIL import Image
+
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._context is not None:
+                Image.MAX_IMAGE_PIXELS = self._limit
+                self._context.__exit__(None, None, None)
+
+
+_PILLOW_QUIET = _Quiet()
 
 
 def _open_lazily(data: bytes, name: str) -> Image.Image:
-    """Parse the header only. Pillow's own size limit is a global, ours is an argument: it is lifted for just this call."""
+    """Parse the header only."""
     from PIL import Image, UnidentifiedImageError
 
     if not data:
         raise ImageError(f"{name}: is empty (0 bytes)", reason="empty")
-    with _PILLOW_LIMIT:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            return Image.open(io.BytesIO(data))
-        except UnidentifiedImageError as error:
-            raise ImageError(f"{name}: is not a picture in a format that Pillow reads", reason="not-an-image") from error
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+    try:
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        for magic, kind in _SIGNATURES:
+            if data.startswith(magic) or magic.startswith(data):
+                raise ImageError(f"{name}: begins like a {kind}, but is cut short or broken", reason="truncated") from error
+        raise ImageError(
+            f"{name}: is not a picture in a format that Semblant reads (PNG, JPEG, GIF, WebP, AVIF, TIFF, BMP, …)",
+            reason="not-an-image",
+        ) from error
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1–8; 1 where the EXIF block is damaged, which is no reason to lose the picture."""
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # as above: no common base
+        return 1
 
 
 def _from_array(array: np.ndarray, max_pixels: int) -> Image.Image:
@@ -254,6 +396,11 @@ def _simple_mode(image: Image.Image) -> Image.Image:
         return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
     if image.mode in ("PA", "La", "RGBa") or "transparency" in image.info:
         return image.convert("RGBA")
+    if image.mode == "LAB":
+        from PIL import ImageCms
+
+        to_rgb = ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
+        return cast("Image.Image", ImageCms.applyTransform(image, to_rgb))
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
