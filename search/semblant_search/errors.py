@@ -18,6 +18,7 @@ never leave the library: they are the `__cause__` of one of these.
     │   ├── StoreLocked         another process holds the directory
     │   ├── StoreUnavailable    the server is down, refuses or does not answer in time
     │   └── StoreDenied         the server answers, but not with this API key
+    ├── DataError               a set of pictures that cannot be fetched, read or written
     ├── TrainingError           training or exporting cannot go on
     └── MissingExtra            an optional dependency is not installed
 """
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 __all__ = [
     "CollectionNotFound",
+    "DataError",
     "EncoderError",
     "EncoderMismatch",
     "ImageError",
@@ -131,6 +133,10 @@ class StoreUnavailable(StoreError):  # noqa: N818
 
 class StoreDenied(StoreError):  # noqa: N818
     """The server answers, but not to this API key."""
+
+
+class DataError(SemblantError):
+    """A set of pictures that cannot be fetched, read or written: no source, no space, nothing in it."""
 
 
 class TrainingError(SemblantError):
