@@ -1,0 +1,1 @@
+"""The exporter's commands: each parses, calls the library and prints."""

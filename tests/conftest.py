@@ -1,0 +1,102 @@
+"""Real pictures for every part. The large sets are written once into the cache folder and shared between runs."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from semblant_exporter import data
+from semblant_exporter.cache import cache_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SHARED_CACHE = cache_dir()
+_PHOTOS = (
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "cell.png",
+    "chelsea.png",
+    "clock_motion.png",
+    "coffee.png",
+    "coins.png",
+    "grass.png",
+    "gravel.png",
+    "hubble_deep_field.jpg",
+    "ihc.png",
+    "moon.png",
+    "motorcycle_left.png",
+    "motorcycle_right.png",
+    "page.png",
+    "retina.jpg",
+    "rocket.jpg",
+    "text.png",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests keep in Semblant's cache, and the commands that they start, is not left in the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEMBLANT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared_cache(_cache_of_this_run: None) -> Path:
+    """The cache folder that outlives the run: fetched packages and the large sets."""
+    return _SHARED_CACHE
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist(shared_cache: Path) -> Path:
+    """All of Fashion-MNIST: `{train,test}/<category>/<number>.png` and `metadata.csv` (file, label, label_id, split)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEMBLANT_CACHE", str(shared_cache))
+        return data.fashion_mnist(shared_cache / "sets" / "fashion-mnist").directory
+
+
+@pytest.fixture(scope="session")
+def clipart(shared_cache: Path) -> Path:
+    """All 6,900 drawings: `<category>/<name>.png` and `metadata.csv` (file, label, category, title, artist, description)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEMBLANT_CACHE", str(shared_cache))
+        return data.clipart(shared_cache / "sets" / "clipart").directory
+
+
+@pytest.fixture(scope="session")
+def fashion_small(fashion_mnist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """600 train and 200 test pictures of Fashion-MNIST, as many of each category, laid out like the whole set."""
+    root = tmp_path_factory.mktemp("fashion-small")
+    with (fashion_mnist / "metadata.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    left = {(split, str(label_id)): count for split, count in (("train", 60), ("test", 20)) for label_id in range(10)}
+    kept = []
+    for row in rows:
+        if left[row["split"], row["label_id"]]:
+            left[row["split"], row["label_id"]] -= 1
+            (root / row["file"]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(fashion_mnist / row["file"], root / row["file"])
+            kept.append(row)
+    with (root / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept)
+    return root
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """scikit-image's photographs: 19 PNG and JPEG files, grey and in colour, from 191 to 1411 pixels wide."""
+    spec = find_spec("skimage")
+    assert spec is not None
+    assert spec.origin is not None
+    root = tmp_path_factory.mktemp("photos")
+    for name in _PHOTOS:
+        shutil.copyfile(Path(spec.origin).parent / "data" / name, root / name)
+    return root
