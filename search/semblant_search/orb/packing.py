@@ -1,0 +1,52 @@
+"""Features as the store keeps them: one row of `FEATURE_BYTES` bytes for each, 8,064 bytes for a picture at the default.
+
+A row is the 32 bytes of the descriptor, then 32 bits of geometry, little-endian, from the lowest bit:
+11 bits x and 11 bits y (half pixels), 5 bits size (steps of 2^¼ from 4 pixels), 5 bits angle (steps of 11.25°).
+Verification estimates its transform from positions; size and angle only bring out votes, so they may be coarse.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from semblant_search.errors import StoreError
+
+from .features import DESCRIPTOR_BYTES, Features
+
+__all__ = ["FEATURE_BYTES", "pack", "unpack"]
+
+FEATURE_BYTES = 36
+_POSITIONS = 2048  # half pixels: pictures up to 1,024 pixels, which OrbSettings.longest_side allows at most
+_STEP = 0.5
+_SMALLEST = 4.0
+_ANGLES = 32
+
+
+def pack(features: Features) -> np.ndarray:
+    """uint8 `[n, FEATURE_BYTES]`. Descriptors keep every bit; positions are rounded to half a pixel."""
+    x, y, size, angle = features.keypoints.T.astype(np.float64)
+    column = np.clip(np.rint(x / _STEP), 0, _POSITIONS - 1).astype(np.uint32)
+    row = np.clip(np.rint(y / _STEP), 0, _POSITIONS - 1).astype(np.uint32)
+    octave = np.clip(np.rint(4 * np.log2(np.maximum(size, _SMALLEST) / _SMALLEST)), 0, 31).astype(np.uint32)
+    turn = (np.rint(angle * (_ANGLES / 360)).astype(np.int64) % _ANGLES).astype(np.uint32)
+    geometry = column | row << 11 | octave << 22 | turn << 27
+    packed = np.empty((len(features), FEATURE_BYTES), np.uint8)
+    packed[:, :DESCRIPTOR_BYTES] = features.descriptors
+    packed[:, DESCRIPTOR_BYTES:] = geometry.astype("<u4").view(np.uint8).reshape(-1, 4)
+    return packed
+
+
+def unpack(packed: np.ndarray) -> Features:
+    """The inverse of `pack`; raises `StoreError` on an array that is none of its."""
+    if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != FEATURE_BYTES:
+        raise StoreError(
+            f"stored features of {packed.dtype} {list(packed.shape)}: expected uint8 [n, {FEATURE_BYTES}]; "
+            "the collection was written by another Semblant: index again"
+        )
+    geometry = np.ascontiguousarray(packed[:, DESCRIPTOR_BYTES:]).view("<u4").ravel()
+    keypoints = np.empty((len(packed), 4), np.float32)
+    keypoints[:, 0] = (geometry & 2047) * _STEP
+    keypoints[:, 1] = (geometry >> 11 & 2047) * _STEP
+    keypoints[:, 2] = _SMALLEST * 2.0 ** ((geometry >> 22 & 31) / 4)
+    keypoints[:, 3] = (geometry >> 27) * (360 / _ANGLES)
+    return Features(keypoints, np.ascontiguousarray(packed[:, :DESCRIPTOR_BYTES]))

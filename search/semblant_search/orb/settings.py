@@ -1,0 +1,76 @@
+"""How ORB features are extracted: data that travels with a collection, so that index and query cannot drift apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from semblant_search.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["OrbSettings"]
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "features": (1, 4096),
+    "query_features": (1, 4096),
+    "longest_side": (32, 1024),
+    "grow_to": (1, 1024),
+    "grow_at_most": (1, 8),
+    "levels": (1, 16),
+    "scale_factor": (1.05, 2.0),
+    "fast_threshold": (1, 100),
+    "edge": (3, 64),
+    "grid": (1, 32),
+}
+
+
+@dataclass(frozen=True)
+class OrbSettings:
+    """Settings of ORB extraction. A collection keeps them in its manifest; all its pictures and queries use the same.
+
+    Attributes:
+        features: most features kept of an indexed picture; each takes `FEATURE_BYTES` (36) bytes in the store,
+            so that the default of 224 stays under 8 KB (8,064 bytes).
+        query_features: most features taken from a query.
+        longest_side: pictures are shrunk to this many pixels before extraction (`images.to_grey`).
+        grow_to, grow_at_most: smaller pictures are enlarged towards `grow_to` pixels on their longest side, at most
+            `grow_at_most` times; a 28×28 picture has hardly a key point otherwise.
+        levels, scale_factor: ORB's pyramid: each level is `scale_factor` times smaller than the one before.
+        fast_threshold: least contrast of a corner against its ring, in grey levels.
+        edge: pixels at the border of each level where no key point is taken.
+        grid: the picture is cut into `grid` × `grid` cells, and the strongest key points of each go first.
+    """
+
+    features: int = 224
+    query_features: int = 600
+    longest_side: int = 480
+    grow_to: int = 320
+    grow_at_most: float = 4.0
+    levels: int = 8
+    scale_factor: float = 1.25
+    fast_threshold: int = 8
+    edge: int = 12
+    grid: int = 6
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+                raise InvalidInput(f"ORB setting {name} = {value!r}: expected a number from {low} to {high}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The form that is stored in a collection's manifest."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> OrbSettings:
+        """The inverse of `to_json`; raises `InvalidInput` on missing, unknown or impossible values."""
+        names = {item.name for item in fields(cls)}
+        if set(data) != names:
+            raise InvalidInput(
+                f"ORB settings {dict(data)!r}: expected exactly {', '.join(sorted(names))}; "
+                "index again, or use the Semblant that wrote them"
+            )
+        return cls(**data)

@@ -1,0 +1,215 @@
+"""Visual words: a two-level vocabulary over 256-bit descriptors, and the sparse vectors that Qdrant compares by them.
+
+Clustering is k-majority (Grana et al., "A fast approach for integrating ORB descriptors in the bag of words model", 2013):
+k-means in Hamming space, where a centre is the bitwise majority of its members. Two levels (Nistér and Stewénius, "Scalable
+recognition with a vocabulary tree", CVPR 2006) make finding the word of a descriptor cost 2·√K comparisons instead of K.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib import resources
+
+import numpy as np
+
+from semblant_search.errors import InvalidInput, StoreError
+from semblant_search.store.base import SparseVector
+
+from .features import DESCRIPTOR_BYTES, Features
+
+__all__ = ["Vocabulary"]
+
+_FORMAT = 1
+_PROBES = 2
+_CHUNK = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Visual words.
+
+    Attributes:
+        branches: uint8 `[B, 32]`, centres of the first level.
+        words: uint8 `[B·C, 32]`, the words; those of branch b are rows b·C to (b + 1)·C. A word's row is its sparse dimension.
+    """
+
+    branches: np.ndarray
+    words: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    @classmethod
+    def train(cls, descriptors: np.ndarray, size: int = 16384, seed: int = 0) -> Vocabulary:
+        """Cluster descriptors, uint8 `[n, 32]`, into at most `size` words; the same input and seed give the same words.
+
+        With fewer than four descriptors a word, the vocabulary is made smaller. Raises `InvalidInput` on none at all.
+        """
+        if descriptors.dtype != np.uint8 or descriptors.ndim != 2 or descriptors.shape[1] != DESCRIPTOR_BYTES:
+            raise InvalidInput(
+                f"descriptors of {descriptors.dtype} {list(descriptors.shape)}: expected uint8 [n, {DESCRIPTOR_BYTES}]"
+            )
+        if len(descriptors) == 0 or size < 1:
+            raise InvalidInput(f"{size} words from {len(descriptors)} descriptors: expected at least 1 of each")
+        width = max(1, int(np.sqrt(min(size, max(1, len(descriptors) // 4)))))
+        rng = np.random.default_rng(seed)
+        branches, label = _k_majority(descriptors, width, rng)
+        words = [_k_majority(descriptors[label == branch], width, rng)[0] for branch in range(len(branches))]
+        return cls(branches, np.concatenate(words))
+
+    @classmethod
+    def general(cls) -> Vocabulary:
+        """The vocabulary that ships with the package: trained on clip-art and photographs, so that the first picture works."""
+        return _general()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the centres: sparse vectors of different vocabularies must not meet."""
+        return hashlib.sha256(
+            np.int64(len(self.branches)).tobytes() + self.branches.tobytes() + self.words.tobytes()
+        ).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """The content of a store's asset `vocabulary.npz`."""
+        buffer = io.BytesIO()
+        np.savez(buffer, format=np.int64(_FORMAT), branches=self.branches, words=self.words)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Vocabulary:
+        """The inverse of `to_bytes`; raises `StoreError` on anything else."""
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                version, branches, words = int(arrays["format"]), arrays["branches"], arrays["words"]
+        except (ValueError, KeyError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
+            raise StoreError(
+                f"{len(data)} bytes are not a vocabulary: {error!r}; build one with `semblant vocabulary`"
+            ) from error
+        if version != _FORMAT:
+            raise StoreError(f"vocabulary of version {version}: this Semblant reads version {_FORMAT}; build a new one")
+        sound = all(a.dtype == np.uint8 and a.ndim == 2 and a.shape[1:] == (DESCRIPTOR_BYTES,) for a in (branches, words))
+        if not sound or len(branches) == 0 or len(words) == 0 or len(words) % len(branches):
+            raise StoreError(f"vocabulary of {branches.shape} branches and {words.shape} words: build a new one")
+        return cls(branches, words)
+
+    def assign(self, descriptors: np.ndarray) -> np.ndarray:
+        """The word of each descriptor: int64 `[n]` for uint8 `[n, 32]`."""
+        return self.nearest(descriptors, 1)[0][:, 0]
+
+    def nearest(self, descriptors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The `count` nearest words in the branches nearest to each descriptor.
+
+        Returns:
+            words int64 `[n, count]` and Hamming distances int64 `[n, count]`, nearest first.
+        """
+        found: list[tuple[np.ndarray, np.ndarray]] = []
+        for start in range(0, len(descriptors), _CHUNK):
+            found.append(self._nearest(_as_longs(descriptors[start : start + _CHUNK]), count))
+        if not found:
+            return np.empty((0, count), np.int64), np.empty((0, count), np.int64)
+        return np.concatenate([words for words, _ in found]), np.concatenate([distance for _, distance in found])
+
+    def _nearest(self, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        branches, words = self._longs
+        probes = min(_PROBES, len(branches))
+        far = _hamming(rows[:, None], branches[None])  # [n, B]
+        chosen = np.argpartition(far, probes - 1, axis=1)[:, :probes]  # [n, P]
+        near = _hamming(rows[:, None, None], words[chosen])  # [n, P, C]
+        children = words.shape[1]
+        flat = near.reshape(len(rows), -1)
+        count = min(count, flat.shape[1])
+        best = np.argpartition(flat, count - 1, axis=1)[:, :count] if count > 1 else flat.argmin(axis=1)[:, None]
+        distance = np.take_along_axis(flat, best, 1).astype(np.int64)
+        ids = np.take_along_axis(chosen, best // children, 1) * children + best % children
+        order = np.lexsort((ids, distance), axis=1)
+        return np.take_along_axis(ids, order, 1), np.take_along_axis(distance, order, 1)
+
+    @cached_property
+    def _longs(self) -> tuple[np.ndarray, np.ndarray]:
+        """The centres as uint64 `[B, 4]` and `[B, C, 4]`, for fast popcounts."""
+        return _as_longs(self.branches), _as_longs(self.words).reshape(len(self.branches), -1, 4)
+
+    def sparse(self, features: Features) -> SparseVector:
+        """The visual words of an indexed picture: √tf, divided by √n so that busy pictures do not win by size.
+
+        The store adds the IDF (Qdrant's modifier) when it compares. Empty for a picture without features.
+        """
+        words, counts = np.unique(self.assign(features.descriptors), return_counts=True)
+        values = np.sqrt(counts / max(1, len(features)))
+        return SparseVector(words.astype(np.uint32), values.astype(np.float32))
+
+    def sparse_query(self, features: Features, *, neighbours: int = 3) -> SparseVector:
+        """The visual words of a query: each feature speaks for its nearest words, less for the farther ones."""
+        ids, distance = self.nearest(features.descriptors, neighbours)
+        weight = np.exp(-(((distance - distance[:, :1]) / 12.0) ** 2))
+        words, inverse = np.unique(ids.ravel(), return_inverse=True)
+        mass = np.bincount(inverse.ravel(), weights=weight.ravel(), minlength=len(words))
+        return SparseVector(words.astype(np.uint32), np.sqrt(mass / max(1, len(features))).astype(np.float32))
+
+
+@lru_cache(maxsize=1)
+def _general() -> Vocabulary:
+    return Vocabulary.from_bytes(resources.files("semblant_search.orb").joinpath("general.npz").read_bytes())
+
+
+def _k_majority(rows: np.ndarray, count: int, rng: np.random.Generator, rounds: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Centres uint8 `[count, 32]` and the centre of each row, int64 `[n]`. Too few rows repeat their last centres."""
+    longs = _as_longs(rows)
+    if len(rows) == 0:
+        return np.zeros((count, DESCRIPTOR_BYTES), np.uint8), np.empty(0, np.int64)
+    start = rng.permutation(len(rows))[:count]
+    centres = rows[np.resize(start, count)]
+    label = _closest(longs, centres)
+    for _ in range(rounds):
+        order = np.argsort(label, kind="stable")
+        present, first, size = np.unique(label[order], return_index=True, return_counts=True)
+        ones = np.add.reduceat(np.unpackbits(rows[order], axis=1), first, axis=0, dtype=np.int64)
+        centres = centres.copy()
+        centres[present] = np.packbits(2 * ones > size[:, None], axis=1)
+        if len(present) < count and len(rows) > count:  # an empty cluster starts again from a row, rather than stay useless
+            empty = np.setdiff1d(np.arange(count), present)
+            centres[empty] = rows[rng.choice(len(rows), len(empty), replace=False)]
+        after = _closest(longs, centres)
+        if np.array_equal(after, label):
+            break
+        label = after
+    return centres, label
+
+
+def _closest(longs: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    targets = _as_longs(centres)
+    step = max(1, 4_000_000 // (4 * len(targets)))
+    parts = [_hamming(longs[i : i + step, None], targets[None]).argmin(axis=1) for i in range(0, len(longs), step)]
+    return np.concatenate(parts)
+
+
+def _as_longs(rows: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(rows).view(np.uint64).reshape(-1, DESCRIPTOR_BYTES // 8)
+
+
+def _hamming(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Hamming distances over the last axis (4 uint64): uint16, broadcast."""
+    total: np.ndarray = _popcount(left[..., 0] ^ right[..., 0]).astype(np.uint16)
+    for part in range(1, 4):
+        total += _popcount(left[..., part] ^ right[..., part])
+    return total
+
+
+def _popcount(values: np.ndarray) -> np.ndarray:
+    if hasattr(np, "bitwise_count"):
+        ones: np.ndarray = np.bitwise_count(values)
+        return ones
+    halves = np.ascontiguousarray(values).view(np.uint16).reshape(*values.shape, 4)  # NumPy before 2.0
+    total: np.ndarray = _sixteen_bits()[halves].sum(axis=-1, dtype=np.uint8)
+    return total
+
+
+@lru_cache(maxsize=1)
+def _sixteen_bits() -> np.ndarray:
+    bits: np.ndarray = np.unpackbits(np.arange(65536, dtype="<u2").view(np.uint8)).reshape(65536, 16)
+    table: np.ndarray = bits.sum(axis=1, dtype=np.uint8)
+    return table
