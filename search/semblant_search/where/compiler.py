@@ -1,0 +1,242 @@
+"""From the filter tree to an engine's filter. Qdrant Edge and qdrant-client mirror each other; a `Dialect` holds the rest."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from semblant_search.collection import FieldType
+from semblant_search.errors import WhereError
+
+from .expression import (
+    And,
+    Contains,
+    Equals,
+    Exists,
+    Not,
+    OneOf,
+    Or,
+    Origin,
+    Range,
+    StartsWith,
+    Value,
+    Where,
+    parse_time,
+    value_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Dialect", "compile_where", "json_path"]
+
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_NUMBERS = (FieldType.INTEGER, FieldType.FLOAT)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one engine spells a filter.
+
+    Attributes:
+        models: the module with `Filter`, `FieldCondition`, `MatchValue`, `MatchAny`, `MatchPrefix`, `MatchSubstring`.
+        number_range, time_range: called with gt, gte, lt, lte; times are RFC 3339 strings.
+        is_empty: called with a JSON path: missing, null or an empty list.
+        boolean: how the engine wants a bool in `MatchValue`.
+    """
+
+    models: Any
+    number_range: Callable[..., Any]
+    time_range: Callable[..., Any]
+    is_empty: Callable[[str], Any]
+    boolean: Callable[[bool], Any]
+
+
+def compile_where(where: Where, dialect: Dialect, fields: Mapping[str, FieldType]) -> Any:
+    """The engine's `Filter` for a filter on a collection with these payload fields.
+
+    Raises:
+        WhereError: an unknown field, or a comparison that the field's type does not have; points at the column.
+    """
+    compiler = _Compiler(dialect, fields)
+    condition = compiler.condition(where)
+    return condition if isinstance(condition, dialect.models.Filter) else dialect.models.Filter(must=[condition])
+
+
+def json_path(name: str) -> str:
+    """A field name as the JSON path that both engines read: keys that are not plain ASCII words are quoted."""
+    return ".".join(key if _PLAIN_KEY.fullmatch(key) else f'"{key}"' for key in name.split("."))
+
+
+class _Compiler:
+    def __init__(self, dialect: Dialect, fields: Mapping[str, FieldType]) -> None:
+        self.dialect = dialect
+        self.models = dialect.models
+        self.fields = fields
+
+    def condition(self, where: Where) -> Any:
+        if isinstance(where, And):
+            wanted = [self.condition(term) for term in where.terms if not isinstance(term, Not)]
+            unwanted = [self.condition(term.term) for term in where.terms if isinstance(term, Not)]
+            return self.models.Filter(must=wanted or None, must_not=unwanted or None)
+        if isinstance(where, Or):
+            return self.models.Filter(should=[self.condition(term) for term in where.terms])
+        if isinstance(where, Not):
+            return self.models.Filter(must_not=[self.condition(where.term)])
+        if isinstance(where, Equals):
+            return self._equals(where, self._type(where.name, where.origin), where.value)
+        if isinstance(where, Range):
+            return self._range(where, self._type(where.name, where.origin))
+        if isinstance(where, OneOf):
+            return self._one_of(where, self._type(where.name, where.origin))
+        if isinstance(where, Exists):
+            self._type(where.name, where.origin)
+            return self.models.Filter(must_not=[self.dialect.is_empty(json_path(where.name))])
+        if isinstance(where, (StartsWith, Contains)):
+            return self._text(where, self._type(where.name, where.origin))
+        raise WhereError(f"{where!r}: expected a filter")
+
+    def _type(self, name: str, origin: Origin | None) -> FieldType | None:
+        """The declared type; None for a key below a known one, which may hold anything."""
+        if name in self.fields:
+            return self.fields[name]
+        keys = name.split(".")
+        if any(".".join(keys[:n]) in self.fields for n in range(1, len(keys))):
+            return None
+        known = sorted(field for field in self.fields if not field.startswith("_")) or sorted(self.fields)
+        near = difflib.get_close_matches(name, self.fields, n=3, cutoff=0.6)
+        near += [field for field in known if field.lower() == name.lower() and field not in near]
+        if near:
+            advice = f"did you mean {' or '.join(near)}?"
+        elif known:
+            advice = f"there are {', '.join(known[:12])}{' and more' if len(known) > 12 else ''}"
+        else:
+            advice = "this collection has no metadata to filter on"
+        raise _error(f"unknown field {name!r}; {advice}", origin, at_value=False)
+
+    def _match(self, name: str, match: Any) -> Any:
+        return self.models.FieldCondition(key=json_path(name), match=match)
+
+    def _equals(self, node: Equals | OneOf, kind: FieldType | None, value: Value) -> Any:
+        name, origin = node.name, node.origin
+        if isinstance(value, bool):
+            _require(name, kind, (FieldType.BOOL,), value, origin)
+            return self._match(name, self.models.MatchValue(value=self.dialect.boolean(value)))
+        if isinstance(value, (int, float)):
+            _require(name, kind, _NUMBERS, value, origin)
+            if kind is FieldType.INTEGER and value == int(value):
+                return self._match(name, self.models.MatchValue(value=int(value)))
+            return self._numbers(name, gte=value, lte=value)  # a float field may hold 3 as well as 3.0
+        if isinstance(value, str) and kind is not FieldType.DATETIME:
+            _require(name, kind, (FieldType.KEYWORD,), value, origin)
+            return self._match(name, self.models.MatchValue(value=value))
+        time = _time(name, kind, value, origin)
+        return self._times(name, gte=time, lte=time)
+
+    def _range(self, node: Range, kind: FieldType | None) -> Any:
+        bounds = {bound: value for bound in ("gt", "gte", "lt", "lte") if (value := getattr(node, bound)) is not None}
+        if all(isinstance(value, (int, float)) for value in bounds.values()):
+            _require(node.name, kind, _NUMBERS, next(iter(bounds.values())), node.origin)
+            return self._numbers(node.name, **bounds)
+        for value in bounds.values():
+            if isinstance(value, (int, float)):
+                raise _error(f"{value_text(value)}: one bound is a number and the other is not", node.origin)
+        if kind is FieldType.KEYWORD:
+            raise _error(
+                f"{node.name} holds text, which has no order here; compare it with ==, in, startswith or contains", node.origin
+            )
+        return self._times(node.name, **{bound: _time(node.name, kind, value, node.origin) for bound, value in bounds.items()})
+
+    def _one_of(self, node: OneOf, kind: FieldType | None) -> Any:
+        if not node.values:
+            return self._nothing(node.name)
+        texts = [value for value in node.values if isinstance(value, str) and kind is not FieldType.DATETIME]
+        whole = [value for value in node.values if kind is FieldType.INTEGER and type(value) is int]
+        rest = [value for value in node.values if value not in texts and not (whole and type(value) is int)]
+        conditions = [self._equals(node, kind, value) for value in rest]
+        if texts:
+            _require(node.name, kind, (FieldType.KEYWORD,), texts[0], node.origin)
+            conditions.append(self._match(node.name, self.models.MatchAny(any=texts)))
+        if whole:
+            conditions.append(self._match(node.name, self.models.MatchAny(any=whole)))
+        return conditions[0] if len(conditions) == 1 else self.models.Filter(should=conditions)
+
+    def _text(self, node: StartsWith | Contains, kind: FieldType | None) -> Any:
+        function = "startswith" if isinstance(node, StartsWith) else "contains"
+        if kind not in (FieldType.KEYWORD, None):
+            raise _error(f"{function} looks at text, but {node.name} is {_A[kind]}", node.origin, at_value=False)
+        if isinstance(node, StartsWith):
+            return self._match(node.name, self.models.MatchPrefix(prefix=node.text))
+        return self._match(node.name, self.models.MatchSubstring(substring=node.text))
+
+    def _numbers(self, name: str, **bounds: Any) -> Any:
+        return self.models.FieldCondition(key=json_path(name), range=self.dialect.number_range(**bounds))
+
+    def _times(self, name: str, **bounds: dt.date | dt.datetime) -> Any:
+        """A day as a lower or upper bound stands for its beginning or its end, so that `<=` includes it."""
+        edges: dict[str, str] = {}
+        for bound, time in bounds.items():
+            if isinstance(time, dt.datetime):
+                edges[bound] = _rfc3339(time)
+                continue
+            after = bound in ("gt", "lte")  # the moment in question is the first of the next day
+            if after and time == dt.date.max:
+                if bound == "gt":  # nothing comes after the last day; up to it is no bound at all
+                    return self._nothing(name)
+                continue
+            start = dt.datetime.combine(time, dt.time(), dt.timezone.utc) + dt.timedelta(days=after)
+            edges[{"gt": "gte", "lte": "lt"}.get(bound, bound)] = _rfc3339(start)
+        edges = edges or {"gte": "0001-01-01T00:00:00Z"}
+        return self.models.FieldCondition(key=json_path(name), range=self.dialect.time_range(**edges))
+
+    def _nothing(self, name: str) -> Any:
+        empty = self.dialect.is_empty(json_path(name))
+        return self.models.Filter(must=[empty], must_not=[empty])
+
+
+_A = {
+    FieldType.KEYWORD: "text",
+    FieldType.INTEGER: "a whole number",
+    FieldType.FLOAT: "a number",
+    FieldType.BOOL: "true or false",
+    FieldType.DATETIME: "a date",
+    FieldType.GEO: "a place",
+}
+
+
+def _require(name: str, kind: FieldType | None, allowed: tuple[FieldType, ...], value: Value, origin: Origin | None) -> None:
+    if kind is None or kind in allowed:
+        return
+    advice = {
+        FieldType.KEYWORD: f'write {name} == "…" with quotes',
+        FieldType.INTEGER: f"write {name} == 3 without quotes",
+        FieldType.FLOAT: f"write {name} == 3.5 without quotes",
+        FieldType.BOOL: f"write {name} == true or {name} == false",
+        FieldType.DATETIME: f'write {name} == "2024-05-01" or {name} < "2024-05-01T12:00:00Z"',
+        FieldType.GEO: f"only exists({name}) can be asked of a place",
+    }[kind]
+    raise _error(f"{value_text(value)}: {name} is {_A[kind]}; {advice}", origin)
+
+
+def _time(name: str, kind: FieldType | None, value: Value, origin: Origin | None) -> dt.date | dt.datetime:
+    if not isinstance(value, (str, dt.date)):
+        raise _error(f"{value_text(value)}: expected a date", origin)
+    _require(name, kind, (FieldType.DATETIME,), value, origin)
+    time = parse_time(value) if isinstance(value, str) else value
+    if time is None:
+        what = f"{name} is a date" if kind is FieldType.DATETIME else "only numbers and dates have an order"
+        raise _error(f"{value_text(value)}: {what}; expected ISO 8601 such as 2024-05-01 or 2024-05-01T12:00:00Z", origin)
+    return time
+
+
+def _rfc3339(time: dt.datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")
+
+
+def _error(message: str, origin: Origin | None, *, at_value: bool = True) -> WhereError:
+    if origin is None:
+        return WhereError(message)
+    return WhereError(message, expression=origin.expression, column=origin.value_column if at_value else origin.column)

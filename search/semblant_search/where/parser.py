@@ -1,0 +1,305 @@
+"""From an expression to the filter tree, by the standard `ast` module; nothing is ever evaluated."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from functools import lru_cache
+
+from semblant_search.errors import WhereError
+
+from .expression import (
+    And,
+    Contains,
+    Equals,
+    Exists,
+    Not,
+    Or,
+    Origin,
+    Range,
+    StartsWith,
+    Value,
+    Where,
+    check_name,
+    one_of,
+    parse_time,
+)
+
+__all__ = ["parse_where"]
+
+MAX_LENGTH = 1_000_000
+"""Characters, so that a filter cannot fill the memory."""
+
+_NEGATIONS: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.NotEq: ast.Eq, ast.NotIn: ast.In, ast.IsNot: ast.Is}
+_FLIPPED = {"gt": "lt", "gte": "lte", "lt": "gt", "lte": "gte"}
+_ORDER: dict[type[ast.cmpop], str] = {ast.Gt: "gt", ast.GtE: "gte", ast.Lt: "lt", ast.LtE: "lte"}
+_CONSTANTS = {"true": True, "false": False, "null": None}
+
+
+@lru_cache(maxsize=256)
+def parse_where(text: str) -> Where:
+    """Read an expression such as `label == "Sneaker" and 10 <= price < 100`.
+
+    Raises:
+        WhereError: what is wrong, and the column where; never another exception, whatever the text.
+    """
+    if not isinstance(text, str):
+        raise WhereError(f"filter {text!r}: expected an expression in a string")
+    if not text.strip():
+        raise WhereError("the filter is empty; write an expression such as 'price < 100', or leave the filter out")
+    if len(text) > MAX_LENGTH:
+        raise WhereError(f"a filter of {len(text):,} characters; the limit is {MAX_LENGTH:,}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise WhereError(f"the filter is not valid Unicode: half of a surrogate pair at character {error.start + 1}") from None
+    return _Parser(text).parse()
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        # Over several lines, parentheses make Python read on. The newline before the last one ends a comment.
+        self.wrapped = "\n" in text.strip() or "\r" in text.strip() or "#" in text
+        self.source = f"({text}\n)" if self.wrapped else text.strip()
+        self.lines = self.source.splitlines(keepends=True)
+        self.shift = -1 if self.wrapped else len(text) - len(text.lstrip())
+
+    def parse(self) -> Where:
+        tree = self._tree()
+        try:
+            return self._condition(tree)
+        except RecursionError:
+            raise WhereError("the filter is nested too deeply; write it flatter", expression=self.text, column=0) from None
+
+    def _tree(self) -> ast.expr:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # an odd backslash in a text is taken as it is
+                body = ast.parse(self.source, mode="eval").body
+        except SyntaxError as error:
+            raise self._syntax(error) from None
+        except (RecursionError, MemoryError):
+            raise WhereError("the filter is nested too deeply; write it flatter", expression=self.text, column=0) from None
+        except ValueError as error:  # a NUL character
+            raise WhereError(f"the filter cannot be read: {error}", expression=self.text, column=0) from None
+        # Text that closes the parenthesis it was put in, such as `a) or (b`, makes the tree begin at it.
+        if self.wrapped and (body.lineno, body.col_offset) == (1, 0):
+            raise WhereError("the parentheses do not match", expression=self.text, column=self.text.find(")"))
+        return body
+
+    def _syntax(self, error: SyntaxError) -> WhereError:
+        message = (error.msg or "it cannot be read").partition(". Perhaps you")[0].partition(". Maybe you")[0]
+        hint = ""
+        if error.text is not None and _lone_equals(self.text):
+            message, hint = "one = is no comparison", "; write =="
+        elif any(f" {word} " in self.text for word in ("AND", "OR", "NOT")):
+            hint = "; and, or, not are written in lower case"
+        elif "&&" in self.text or "||" in self.text:
+            hint = "; write and, or, not"
+        # Python gives no offset for what is missing at the end.
+        column = self._offset(error.lineno or 1, error.offset - 1) if error.offset else len(self.text)
+        return WhereError(f"the filter cannot be read: {message}{hint}", expression=self.text, column=column)
+
+    def _offset(self, line: int, column: int) -> int:
+        """A line (1-based) and character of `source` as a character offset into `text`."""
+        before = sum(map(len, self.lines[: line - 1]))
+        return min(max(before + column + self.shift, 0), max(len(self.text) - 1, 0))
+
+    def _column(self, node: ast.AST) -> int:
+        line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
+        text = self.lines[line - 1] if line <= len(self.lines) else ""
+        return self._offset(line, len(text.encode()[:column].decode(errors="ignore")))  # ast counts UTF-8 bytes
+
+    def _error(self, node: ast.AST, message: str) -> WhereError:
+        return WhereError(message, expression=self.text, column=self._column(node))
+
+    def _origin(self, name: ast.AST, value: ast.AST | None = None) -> Origin:
+        column = self._column(name)
+        return Origin(self.text, column, self._column(value) if value is not None else column)
+
+    def _condition(self, node: ast.expr) -> Where:
+        if isinstance(node, ast.BoolOp):
+            terms = tuple(self._condition(value) for value in node.values)
+            return self._built(node, And if isinstance(node.op, ast.And) else Or, terms)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            return self._negated(node, self._condition(node.operand))
+        if isinstance(node, ast.Compare):
+            return self._comparison(node)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id != "field":
+            return self._call(node, node.func.id)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.BitAnd, ast.BitOr)):
+            word = "and" if isinstance(node.op, ast.BitAnd) else "or"
+            raise self._error(
+                node, f"in an expression, conditions are combined with `{word}`; & and | belong to the Python form"
+            )
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert):
+            raise self._error(node, "in an expression, a condition is turned round with `not`; ~ belongs to the Python form")
+        name = self._name(node)
+        if name is not None:
+            origin = self._origin(node)
+            return Equals(name, True, origin)
+        raise self._error(node, f"expected a condition, such as price < 100, not {_describe(node)}")
+
+    def _built(self, node: ast.expr, kind: type[And] | type[Or], terms: tuple[Where, ...]) -> Where:
+        try:
+            return kind(terms)
+        except WhereError as error:
+            raise self._error(node, str(error)) from None
+
+    def _negated(self, node: ast.expr, term: Where) -> Where:
+        try:
+            return ~term
+        except WhereError as error:
+            raise self._error(node, str(error)) from None
+
+    def _comparison(self, node: ast.Compare) -> Where:
+        if len(node.ops) > 1:
+            return self._chain(node)
+        left, operator, right = node.left, node.ops[0], node.comparators[0]
+        negation = _NEGATIONS.get(type(operator))
+        if negation is not None:
+            return self._negated(node, self._comparison(ast.copy_location(ast.Compare(left, [negation()], [right]), node)))
+        if isinstance(operator, ast.In):
+            return self._membership(left, right)
+        name, flipped = self._name(left), False
+        value_node = right
+        if name is None:
+            name, flipped, value_node = self._name(right), True, left
+        elif self._name(right) is not None:
+            raise self._error(
+                right, f"{ast.unparse(right)}: expected a value; text needs quotes, and two fields cannot be compared"
+            )
+        if name is None:
+            raise self._error(left, "expected a field name on one side of the comparison, such as price < 100")
+        origin, value = self._origin(right if flipped else left, value_node), self._value(value_node)
+        if isinstance(operator, ast.Is) and value is not None:
+            raise self._error(value_node, "`is` asks for null only; compare values with ==")
+        if isinstance(operator, (ast.Eq, ast.Is)):
+            return Not(Exists(name, origin)) if value is None else Equals(name, value, origin)
+        bound = _ORDER[type(operator)]
+        if value is None:
+            raise self._error(value_node, "null has no order; write `is null` or `is not null`")
+        return Range(name, **{_FLIPPED[bound] if flipped else bound: value}, origin=origin)
+
+    def _chain(self, node: ast.Compare) -> Where:
+        names = [type(operator) for operator in node.ops]
+        middle = self._name(node.comparators[0])
+        rising, falling = all(n in (ast.Lt, ast.LtE) for n in names), all(n in (ast.Gt, ast.GtE) for n in names)
+        if len(names) != 2 or middle is None or not (rising or falling):
+            raise self._error(node, "a chain of comparisons reads low <= field < high; join others with `and`")
+        first, last = self._value(node.left), self._value(node.comparators[1])
+        if first is None or last is None:
+            raise self._error(node, "null has no order; write `is null` or `is not null`")
+        bounds = {_FLIPPED[_ORDER[names[0]]]: first, _ORDER[names[1]]: last}
+        return Range(middle, **bounds, origin=self._origin(node.comparators[0], node.left))
+
+    def _membership(self, left: ast.expr, right: ast.expr) -> Where:
+        name = self._name(left)
+        if isinstance(right, (ast.List, ast.Tuple, ast.Set)):
+            if name is None:
+                raise self._error(left, 'expected a field name before `in`, such as label in ["a", "b"]')
+            values = tuple(self._value(element) for element in right.elts)
+            return one_of(name, values, self._origin(left, right))
+        field = self._name(right)
+        if field is None:
+            raise self._error(right, "expected a list of values or a field name after `in`")
+        if name is not None:
+            raise self._error(left, f'{ast.unparse(left)}: text needs quotes, such as "red" in {ast.unparse(right)}')
+        text = self._value(left)
+        if not isinstance(text, str):
+            raise self._error(left, f"only text can be `in` a field; compare other values with {ast.unparse(right)} == …")
+        return Contains(field, text, self._origin(right, left))
+
+    def _call(self, node: ast.Call, function: str) -> Where:
+        arguments = {"exists": 1, "startswith": 2, "contains": 2}.get(function)
+        if arguments is None:
+            raise self._error(node, f"{function}: unknown function; there are exists, startswith, contains, date and field")
+        if len(node.args) != arguments or node.keywords:
+            form = "exists(price)" if function == "exists" else f'{function}(label, "text")'
+            raise self._error(node, f"{function}: expected the form {form}")
+        name = self._name(node.args[0])
+        if name is None:
+            raise self._error(node.args[0], f"{function}: expected a field name first, not {_describe(node.args[0])}")
+        if function == "exists":
+            return Exists(name, self._origin(node.args[0]))
+        text = self._value(node.args[1])
+        if not isinstance(text, str):
+            raise self._error(node.args[1], f"{function}: expected text in quotes, not {_describe(node.args[1])}")
+        return (StartsWith if function == "startswith" else Contains)(name, text, self._origin(node.args[0], node.args[1]))
+
+    def _name(self, node: ast.expr) -> str | None:
+        """A field name, or None for what can only be a value."""
+        if isinstance(node, ast.Name):
+            return None if node.id in _CONSTANTS else node.id
+        if isinstance(node, ast.Attribute):
+            parts = [node.attr]
+            inner = node.value
+            while isinstance(inner, ast.Attribute):
+                parts.append(inner.attr)
+                inner = inner.value
+            if not isinstance(inner, ast.Name):
+                raise self._error(node, f"expected a field name, not {_describe(inner)} with a dot behind it")
+            return ".".join([inner.id, *reversed(parts)])
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "field":
+            if len(node.args) != 1 or node.keywords or not _is_text(node.args[0]):
+                raise self._error(node, 'field: expected the form field("odd name")')
+            name = node.args[0].value  # type: ignore[attr-defined]
+            try:
+                check_name(name)
+            except WhereError as error:
+                raise self._error(node.args[0], str(error)) from None
+            return str(name)
+        return None
+
+    def _value(self, node: ast.expr) -> Value | None:
+        if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, (str, int, float))):
+            return node.value
+        if isinstance(node, ast.Name):
+            if node.id in _CONSTANTS:
+                return _CONSTANTS[node.id]
+            raise self._error(node, f'{node.id}: expected a value; text needs quotes: "{node.id}"')
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)) and _is_number(node.operand):
+            number = node.operand.value  # type: ignore[attr-defined]
+            return -number if isinstance(node.op, ast.USub) else number  # type: ignore[no-any-return]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "date":
+            time = parse_time(node.args[0].value) if len(node.args) == 1 and _is_text(node.args[0]) else None  # type: ignore[attr-defined]
+            if time is None or node.keywords:
+                raise self._error(node, 'date: expected the form date("2024-05-01") or date("2024-05-01T12:00:00Z")')
+            return time
+        raise self._error(node, f"expected text in quotes, a number, true, false, null or date(…), not {_describe(node)}")
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _is_number(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool)
+
+
+def _lone_equals(text: str) -> bool:
+    return any(
+        character == "=" and text[i - 1 : i] not in tuple("=<>!") and text[i + 1 : i + 2] != "="
+        for i, character in enumerate(text)
+    )
+
+
+def _describe(node: ast.expr) -> str:
+    kinds: dict[type[ast.expr], str] = {
+        ast.Call: "a function call",
+        ast.Lambda: "a lambda",
+        ast.Attribute: "an attribute",
+        ast.Subscript: "a subscript",
+        ast.BinOp: "arithmetic",
+        ast.List: "a list",
+        ast.Tuple: "a list",
+        ast.Set: "a list",
+        ast.Compare: "a comparison",
+        ast.BoolOp: "a condition",
+        ast.Constant: "a value",
+        ast.Name: "a name",
+        ast.JoinedStr: "a formatted string",
+        ast.IfExp: "a conditional",
+    }
+    return next((text for kind, text in kinds.items() if isinstance(node, kind)), "this")
