@@ -71,7 +71,10 @@ class WhereError(InvalidInput):
         self.expression = expression
         self.column = column
         if expression is not None and column is not None and "\n" not in expression:
-            message = f"{message}\n  {expression}\n  {' ' * column}^"
+            # A long expression is shown around the problem only.
+            start, end = max(0, column - 60), column + 60
+            before, after = "…" if start else "", "…" if end < len(expression) else ""
+            message = f"{message}\n  {before}{expression[start:end]}{after}\n  {' ' * (column - start + len(before))}^"
         super().__init__(message)
 
 
