@@ -4,7 +4,7 @@
 >>> with SearchClient("pictures.db") as client:  # doctest: +SKIP
 ...     hits = client.search("query.jpg", limit=10, where='label == "Sneaker"')
 
-Names load on first use, so that importing this package loads neither ONNX Runtime nor OpenCV nor qdrant-client.
+Names load on first use, so that importing this package loads neither NumPy nor ONNX Runtime nor OpenCV nor qdrant-client.
 """
 
 from __future__ import annotations
@@ -13,29 +13,92 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .client import SearchClient
     from .collection import FieldType, Manifest, canonical_uri, point_id
     from .encoder import Encoder, EncoderCard
-    from .errors import SemblantError
+    from .errors import (
+        CollectionNotFound,
+        DataError,
+        EncoderError,
+        EncoderMismatch,
+        ImageError,
+        InvalidInput,
+        MetadataError,
+        MissingExtra,
+        NoFeaturesError,
+        NotADatabase,
+        PointNotFound,
+        SemblantError,
+        StoreDenied,
+        StoreError,
+        StoreLocked,
+        StoreUnavailable,
+        TrainingError,
+        WhereError,
+    )
+    from .gallery import draw_gallery
     from .images import Fit
+    from .results import Hit, Picture
+    from .where import F, Where, parse_where
 
-__all__ = ["Encoder", "EncoderCard", "FieldType", "Fit", "Manifest", "SemblantError", "canonical_uri", "point_id"]
+__all__ = [
+    "CollectionNotFound",
+    "DataError",
+    "Encoder",
+    "EncoderCard",
+    "EncoderError",
+    "EncoderMismatch",
+    "F",
+    "FieldType",
+    "Fit",
+    "Hit",
+    "ImageError",
+    "InvalidInput",
+    "Manifest",
+    "MetadataError",
+    "MissingExtra",
+    "NoFeaturesError",
+    "NotADatabase",
+    "Picture",
+    "PointNotFound",
+    "SearchClient",
+    "SemblantError",
+    "StoreDenied",
+    "StoreError",
+    "StoreLocked",
+    "StoreUnavailable",
+    "TrainingError",
+    "Where",
+    "WhereError",
+    "canonical_uri",
+    "draw_gallery",
+    "parse_where",
+    "point_id",
+]
 
 _HOME = {
     "Encoder": "encoder",
     "EncoderCard": "encoder",
+    "F": "where",
     "FieldType": "collection",
     "Fit": "images",
+    "Hit": "results",
     "Manifest": "collection",
-    "SemblantError": "errors",
+    "Picture": "results",
+    "SearchClient": "client",
+    "Where": "where",
     "canonical_uri": "collection",
+    "draw_gallery": "gallery",
+    "parse_where": "where",
     "point_id": "collection",
 }
+"""The module of each name that is not an error."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    value = getattr(import_module(f".{_HOME.get(name, 'errors')}", __name__), name)
     globals()[name] = value
     return value
 

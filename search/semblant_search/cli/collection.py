@@ -1,0 +1,94 @@
+"""`semblant info`, `count`, `facet` and `delete`: what a database holds, and removing from it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from .group import command_errors
+from .options import Target, database_options, where_option
+from .output import print_json, print_rows, text_of
+
+__all__ = ["count", "delete", "facet", "info"]
+
+
+@click.command()
+@database_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@command_errors()
+def info(target: Target, as_json: bool) -> None:
+    """Show what a database holds.
+
+    Every collection with its pictures, its encoder and the metadata fields that can be filtered on.
+    """
+    database = target.database()
+    try:
+        found = {name: _describe(target, name) for name in database.collections()}
+    finally:
+        database.close()
+    if as_json:
+        print_json({"db": target.db, "collections": found})
+        return
+    for name, facts in found.items():
+        encoder = facts["encoder"]
+        rows = [
+            ("pictures", f"{facts['pictures']:,}"),
+            ("generation", facts["generation"]),
+            ("encoder", f"{encoder['name']} ({encoder['architecture']}, {encoder['dim']} numbers)"),
+            ("fingerprint", facts["encoder_fingerprint"]),
+            ("details (ORB)", "no" if facts["orb"] is None else "yes"),
+            *((f"field {field}", kind) for field, kind in facts["fields"].items()),
+        ]
+        print_rows([name, ""], [(name, *row) for row in rows] if not sys.stdout.isatty() else rows)
+
+
+@click.command()
+@database_options
+@where_option
+@command_errors()
+def count(target: Target, where: str | None) -> None:
+    """Count the pictures that match a filter."""
+    with target.client() as client:
+        click.echo(client.count(where))
+
+
+@click.command()
+@click.argument("field")
+@database_options
+@where_option
+@click.option("-k", "--limit", default=100, show_default=True, help="Values at most.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@command_errors()
+def facet(field: str, target: Target, where: str | None, limit: int, as_json: bool) -> None:
+    """List the values of a metadata field with their counts."""
+    with target.client() as client:
+        counts = client.facet(field, where=where, limit=limit)
+    if as_json:
+        print_json({"field": field, "where": where, "values": [{"value": v, "count": n} for v, n in counts.items()]})
+    else:
+        print_rows([field, "pictures"], [(text_of(value), str(number)) for value, number in counts.items()], right=(1,))
+
+
+@click.command()
+@click.argument("pictures", metavar="PICTURE...", nargs=-1, required=True)
+@database_options
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@command_errors()
+def delete(pictures: tuple[str, ...], target: Target, yes: bool) -> None:
+    """Remove pictures from a collection.
+
+    PICTURE is the path, the URI or the id of an indexed picture. The files themselves stay.
+    """
+    with target.client() as client:
+        if not yes:
+            click.confirm(f"Remove {len(pictures)} pictures from collection {target.collection!r}?", abort=True, err=True)
+        removed = client.delete(pictures)
+    click.echo(f"removed {removed} of {len(pictures)}", err=True)
+
+
+def _describe(target: Target, collection: str) -> dict[str, Any]:
+    with replace(target, collection=collection).client() as client:
+        return {"pictures": client.count(), **client.manifest.to_json()}

@@ -1,0 +1,60 @@
+"""Options that the commands on a database share."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from semblant_search.client import SearchClient
+    from semblant_search.store.base import Database
+
+__all__ = ["Target", "database_options", "where_option"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The database and collection that a command works on."""
+
+    db: str
+    collection: str
+    api_key: str | None
+    timeout: float
+
+    def client(self, encoder: str | None = None) -> SearchClient:
+        """Open the collection."""
+        from semblant_search.client import SearchClient
+
+        return SearchClient(self.db, encoder, self.collection, self.api_key, self.timeout)
+
+    def database(self) -> Database:
+        """Open the database without a collection."""
+        from semblant_search.store import open_database
+
+        return open_database(self.db, api_key=self.api_key, timeout=self.timeout)
+
+
+def database_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --db, --collection, --api-key and --timeout; the command gets them as one `target: Target`."""
+
+    @click.option("--db", required=True, envvar="SEMBLANT_DB", show_envvar=True, help="Directory or server URL.")
+    @click.option("--collection", default="images", show_default=True, help="Name of the collection.")
+    @click.option("--api-key", envvar="SEMBLANT_API_KEY", show_envvar=True, help="API key of the server.")
+    @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a server's answer.")
+    @functools.wraps(command)
+    def wrapper(*, db: str, collection: str, api_key: str | None, timeout: float, **others: Any) -> Any:
+        return command(target=Target(db, collection, api_key, timeout), **others)
+
+    return wrapper
+
+
+def where_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --where."""
+    return click.option("--where", metavar="EXPR", help="Filter on metadata, such as 'label == \"Sneaker\" and price < 100'.")(
+        command
+    )

@@ -1,0 +1,319 @@
+"""The client: ask a collection which of its pictures look like one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .collection import check_collection_name
+from .errors import InvalidInput, StoreError
+from .kept_encoder import KeptEncoder
+from .queried import id_of, locate, not_found
+from .results import Hit, Picture, split_payload
+from .store import open_database
+from .store.base import VectorQuery
+from .where import as_where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from types import TracebackType
+
+    from .collection import Manifest
+    from .encoder import Encoder
+    from .feature_reader import FeatureReader
+    from .images import ImageSource
+    from .store.base import Database, ScoredRecord, Store
+    from .where import Where
+
+__all__ = ["SearchClient"]
+
+_MANY = 10_000
+"""Results beyond which the size of the collection is asked first: the engine sets memory aside for as many as it is told."""
+
+
+class SearchClient:
+    """Searches one collection. Thread-safe; a context manager.
+
+    Opening it reads the collection's manifest. ONNX Runtime loads when a picture must first be encoded, OpenCV when
+    features must first be extracted.
+
+    Args:
+        db: the directory of a database, or the URL of a Qdrant server. An open `Database` is used as it is, and not closed.
+        encoder: path of `encoder.onnx`, its bytes, or an `Encoder`; None takes the one that the database keeps.
+        collection: name of the collection.
+        api_key: for a server that asks for one.
+        timeout: seconds to wait for a server's answer.
+
+    Raises:
+        StoreError: the database cannot be opened (`NotADatabase`, `StoreLocked`, `StoreUnavailable`, `StoreDenied`) or has no
+            such collection (`CollectionNotFound`).
+        EncoderMismatch: the given encoder is not the one that made the collection's vectors.
+        EncoderError: the given encoder is not an encoder.
+    """
+
+    def __init__(
+        self,
+        db: str | os.PathLike[str] | Database,
+        encoder: str | os.PathLike[str] | bytes | Encoder | None = None,
+        collection: str = "images",
+        api_key: str | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        check_collection_name(collection)
+        if timeout <= 0:
+            raise InvalidInput(f"timeout {timeout}: expected seconds, more than 0")
+        self._owns_database = isinstance(db, (str, os.PathLike))
+        self._database: Database = (
+            open_database(db, api_key=api_key, timeout=timeout) if isinstance(db, (str, os.PathLike)) else db
+        )
+        self._lock = threading.Lock()
+        self._feature_reader: FeatureReader | None = None
+        self._store: Store | None = None
+        try:
+            self._store = self._database.open(collection)
+            self._encoder = KeptEncoder(self._store, encoder)
+        except BaseException:
+            self.close()
+            raise
+
+    def __repr__(self) -> str:
+        if self._store is None:
+            return "SearchClient(closed)"
+        return f"SearchClient({self._database.location!r}, collection={self.manifest.collection!r})"
+
+    def __enter__(self) -> SearchClient:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the database; the client answers nothing afterwards. Closing twice is no error."""
+        store, self._store = self._store, None
+        if store is not None:
+            store.close()
+        if self._owns_database:
+            self._database.close()
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the collection knows about itself: its encoder's card, its fields and their types, its ORB settings."""
+        return self._opened.manifest
+
+    def search(
+        self,
+        picture: ImageSource,
+        limit: int = 10,
+        *,
+        where: str | Where | None = None,
+        offset: int = 0,
+        min_score: float | None = None,
+        exact: bool = False,
+        include_self: bool = False,
+    ) -> list[Hit]:
+        """The pictures that look most like one, best first.
+
+        Args:
+            picture: a path, the bytes of a picture file, a Pillow image, an array (uint8 `[h, w]` or `[h, w, 1 | 3 | 4]`), or
+                the URI or point id of a picture of the collection. One of the collection, by URI, id, or path of the
+                unchanged file, is not encoded again: its stored vector is used.
+            limit: hits at most, at least 1; beyond the collection means all of it.
+            where: a filter, `'price < 100 and label == "Sneaker"'` or `(F("price") < 100) & (F("label") == "Sneaker")`.
+            offset: hits to skip, for paging.
+            min_score: leave out hits whose cosine is lower.
+            exact: compare with every picture instead of walking the HNSW graph.
+            include_self: keep the queried picture itself among the hits; otherwise one of the collection is left out.
+
+        Raises:
+            InvalidInput: limit or offset out of range; `WhereError` for the filter.
+            ImageError: the picture cannot be read or decoded.
+            PointNotFound: a URI that is neither in the collection nor a local file.
+            EncoderError: the picture must be encoded, and the collection's encoder is not at hand.
+            StoreError: the database fails.
+        """
+        request = self._request(limit, where, offset, exact=exact, min_score=min_score)
+        query = locate(self._opened, picture, with_image=True)
+        stored = query.record.image if query.record is not None else None
+        vector = stored if stored is not None else self.embed([query.source])[0]
+        return self._run(replace(request, vector=vector), leave_out=None if include_self else query.id)
+
+    def search_batch(
+        self,
+        pictures: Sequence[ImageSource],
+        limit: int = 10,
+        *,
+        where: str | Where | None = None,
+        exact: bool = False,
+        include_self: bool = False,
+    ) -> list[list[Hit]]:
+        """`search` for several pictures in one request, encoded together: a list of hits for each, in their order."""
+        request = self._request(limit, where, 0, exact=exact)
+        queries = [locate(self._opened, picture, with_image=True) for picture in pictures]
+        vectors = [query.record.image if query.record is not None else None for query in queries]
+        todo = [i for i, vector in enumerate(vectors) if vector is None]
+        for i, vector in zip(todo, self.embed([queries[i].source for i in todo]) if todo else (), strict=True):
+            vectors[i] = vector
+        found = self._opened.query_batch(
+            [replace(request, vector=vector, limit=request.limit + 1) for vector in vectors if vector is not None]
+        )
+        return [
+            _hits([r for r in records if include_self or r.id != query.id][: request.limit])
+            for query, records in zip(queries, found, strict=True)
+        ]
+
+    def search_vector(
+        self,
+        vector: np.ndarray | Sequence[float],
+        limit: int = 10,
+        *,
+        where: str | Where | None = None,
+        offset: int = 0,
+        min_score: float | None = None,
+        exact: bool = False,
+        ef_search: int | None = None,
+    ) -> list[Hit]:
+        """The pictures whose embeddings are nearest to a vector by cosine, best first.
+
+        Args:
+            vector: `[D]` numbers, of any length but zero; it is compared by direction.
+            limit, where, offset, min_score, exact: as in `search`.
+            ef_search: candidates that HNSW keeps while it walks; more is slower and finds more of the true neighbours.
+
+        Raises:
+            InvalidInput: a vector of another size, or with values that are not finite.
+        """
+        request = self._request(limit, where, offset, exact=exact, min_score=min_score)
+        if ef_search is not None and ef_search < 1:
+            raise InvalidInput(f"ef_search {ef_search}: expected at least 1")
+        return self._run(replace(request, vector=self._check_vector(vector), ef_search=ef_search))
+
+    def search_features(
+        self,
+        picture: ImageSource,
+        limit: int = 10,
+        *,
+        where: str | Where | None = None,
+        offset: int = 0,
+        include_self: bool = False,
+    ) -> list[Hit]:
+        """The pictures that share the most telling details with one: ORB features as visual words, weighted by rarity.
+
+        Finds crops, screenshots and pasted pictures, which an embedding of the whole picture does not.
+
+        Args:
+            picture, limit, where, offset, include_self: as in `search`.
+
+        Raises:
+            NoFeaturesError: the picture is too flat or too small to have key points.
+            MissingExtra: OpenCV is not installed (`semblant-search[orb]`).
+            StoreError: the collection was indexed without ORB.
+        """
+        request = self._request(limit, where, offset)
+        query = locate(self._opened, picture, with_features=True)
+        features = self._features.of_query(query.source, query.record.features if query.record is not None else None)
+        words = self._features.vocabulary.sparse_query(features)
+        return self._run(replace(request, vector=words), leave_out=None if include_self else query.id)
+
+    def embed(self, pictures: Sequence[ImageSource]) -> np.ndarray:
+        """Embeddings by the collection's encoder: float32 `[N, D]`, unit length. Raises `ImageError`, `EncoderError`."""
+        return self._encoder.load().encode_pictures(pictures)
+
+    def count(self, where: str | Where | None = None) -> int:
+        """How many pictures match a filter, exactly; all without one."""
+        return self._opened.count(as_where(where))
+
+    def facet(self, field: str, *, where: str | Where | None = None, limit: int = 100) -> dict[Any, int]:
+        """The values of a field with the number of pictures that have each, most frequent first, at most `limit` values."""
+        _check_limit(limit)
+        return self._opened.facet(field, where=as_where(where), limit=limit)
+
+    def get(self, picture: str | os.PathLike[str]) -> Picture:
+        """One picture of the collection by URI, path or point id. Raises `PointNotFound`."""
+        records = self._opened.retrieve([id_of(picture)])
+        if not records:
+            raise not_found(self._opened, picture)
+        uri, metadata, facts = split_payload(records[0].payload)
+        return Picture(id=records[0].id, uri=uri, metadata=metadata, facts=facts)
+
+    def delete(self, pictures: Iterable[str | os.PathLike[str]]) -> int:
+        """Remove pictures, given by URI, path or point id, from the collection, and say how many of them were in it.
+
+        The files stay where they are.
+        """
+        if isinstance(pictures, (str, os.PathLike)):
+            raise InvalidInput(f"delete({os.fspath(pictures)!r}): expected a list of pictures, not one")
+        ids = [record.id for record in self._opened.retrieve(sorted({id_of(picture) for picture in pictures}))]
+        if ids:
+            self._opened.delete(ids)
+        return len(ids)
+
+    @property
+    def _opened(self) -> Store:
+        if self._store is None:
+            raise StoreError("this SearchClient is closed; make a new one")
+        return self._store
+
+    def _request(
+        self, limit: int, where: str | Where | None, offset: int, *, exact: bool = False, min_score: float | None = None
+    ) -> VectorQuery:
+        """A checked request that still lacks its vector."""
+        _check_limit(limit)
+        if not isinstance(offset, int) or offset < 0:
+            raise InvalidInput(f"offset {offset!r}: expected a whole number of hits to skip, 0 or more")
+        store = self._opened
+        if limit + offset > _MANY:
+            limit = max(1, min(limit, store.count()))
+        return VectorQuery(
+            vector=_NO_VECTOR, limit=limit, offset=offset, where=as_where(where), exact=exact, score_threshold=min_score
+        )
+
+    def _run(self, query: VectorQuery, leave_out: str | None = None) -> list[Hit]:
+        if leave_out is None:
+            return _hits(self._opened.query(query))
+        # One more than asked for, and cut here: the picture itself need not come first among exact copies.
+        wide = replace(query, limit=query.limit + query.offset + 1, offset=0)
+        records = [record for record in self._opened.query(wide) if record.id != leave_out]
+        return _hits(records[query.offset : query.offset + query.limit])
+
+    def _check_vector(self, vector: np.ndarray | Sequence[float]) -> np.ndarray:
+        try:
+            array = np.asarray(vector, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(f"vector: expected {self.manifest.dim} numbers ({error})") from error
+        if array.shape != (self.manifest.dim,):
+            raise InvalidInput(
+                f"vector of shape {list(array.shape)}: collection {self.manifest.collection!r} holds [{self.manifest.dim}]"
+            )
+        square = float(array @ array)
+        if not 0 < square < float("inf"):
+            raise InvalidInput("vector: expected finite numbers that are not all zero; cosine compares directions")
+        return array
+
+    @property
+    def _features(self) -> FeatureReader:
+        from .feature_reader import FeatureReader
+
+        with self._lock:
+            if self._feature_reader is None:
+                self._feature_reader = FeatureReader(self._opened)
+            return self._feature_reader
+
+
+_NO_VECTOR = np.empty(0, dtype=np.float32)
+
+
+def _hits(records: Iterable[ScoredRecord]) -> list[Hit]:
+    hits = []
+    for record in records:
+        uri, metadata, facts = split_payload(record.payload)
+        hits.append(Hit(record.id, uri, metadata, facts, record.score))
+    return hits
+
+
+def _check_limit(limit: int) -> None:
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise InvalidInput(f"limit {limit!r}: expected a whole number of hits, at least 1")

@@ -1,0 +1,189 @@
+"""A picture of an answer: the query and its hits in a grid, with ranks, scores and captions. Pillow only."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw
+
+from .collection import uri_path
+from .errors import ImageError, InvalidInput
+from .images import open_image
+from .typography import Typography
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .images import ImageSource
+    from .results import Hit
+
+__all__ = ["caption_of", "draw_gallery", "save_picture", "thumbnail"]
+
+BOX = 208
+"""Side of the square that a picture is fitted into, in pixels: 7 × 28 fit, with a margin."""
+
+INK, MUTED, LINE, PANEL, ACCENT, WARN = "#111827", "#6b7280", "#e5e7eb", "#f3f4f6", "#2563eb", "#b45309"
+_CHECKER = (255, 255, 255), (233, 235, 239)
+_GAP, _MARGIN, _TEXT_HEIGHT = 20, 28, 58
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """One picture with the two lines below it."""
+
+    picture: Image.Image | str
+    """The picture, or why there is none."""
+    head: str
+    note: str
+    caption: str
+    colour: str = INK
+
+
+def draw_gallery(
+    hits: Sequence[Hit],
+    *,
+    query: ImageSource | None = None,
+    title: str = "",
+    subtitle: str = "",
+    caption: Callable[[Hit], str] | None = None,
+    columns: int = 5,
+) -> Image.Image:
+    """The query at the left, its hits to the right in rows of `columns`, best first: an RGB picture.
+
+    Args:
+        hits: what a search returned; a picture that cannot be read becomes a placeholder that says why.
+        query: the picture that was asked with, or its URI; None draws the hits alone.
+        title, subtitle: lines above, elided where too long.
+        caption: the text below a hit; None shows its label, or else its file name.
+        columns: hits in a row, 1 to 20.
+
+    Raises:
+        InvalidInput: columns out of range.
+    """
+    if not 1 <= columns <= 20:
+        raise InvalidInput(f"columns {columns}: expected 1 to 20")
+    caption = caption or caption_of
+    places = 3 if all(abs(hit.score) < 1.01 for hit in hits) else 1
+    tiles = [
+        _Tile(_load(hit.uri), f"{hit.score:.{places}f}", f"{rank}", caption(hit)) for rank, hit in enumerate(hits, start=1)
+    ]
+    asked = None if query is None else _Tile(_load(query), "Query", "", _name(query), ACCENT)
+    texts = [title, subtitle, *(tile.caption for tile in tiles), asked.caption if asked else ""]
+    return _compose(tiles, asked, (title, subtitle), min(columns, max(1, len(tiles))), Typography.covering("".join(texts)))
+
+
+def caption_of(hit: Hit) -> str:
+    """A hit's label where it has one, else the name of its file."""
+    label = hit.metadata.get("label")
+    return str(label) if label not in (None, "") else _name(hit.uri)
+
+
+def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> None:
+    """Write a drawing; the name's suffix chooses the format. Raises `InvalidInput` where that cannot be."""
+    try:
+        picture.save(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InvalidInput(f"{os.fspath(path)!r}: the drawing cannot be written: {reason}") from error
+
+
+def thumbnail(picture: Image.Image, box: int = BOX) -> Image.Image:
+    """A picture from `open_image` fitted into a square: RGB `box` × `box`, its aspect ratio kept.
+
+    Large pictures are shrunk with averaging. Small ones are enlarged by a whole number without smoothing, so that the pixels
+    that an encoder sees stay visible. Transparency shows a light checker.
+    """
+    scale = min(box / picture.width, box / picture.height)
+    if scale >= 2:
+        size = (picture.width * int(scale), picture.height * int(scale))
+        method = Image.Resampling.NEAREST
+    else:
+        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        method = Image.Resampling.LANCZOS
+    clear = picture.mode in ("LA", "RGBA")
+    small = picture.convert("RGBA" if clear else "RGB").resize(size, method, reducing_gap=3.0 if scale < 1 else None)
+    tile = Image.new("RGB", (box, box), PANEL)
+    place = ((box - size[0]) // 2, (box - size[1]) // 2)
+    if clear:
+        tile.paste(_checker(size), place)
+    tile.paste(small, place, small if clear else None)
+    return tile
+
+
+def _compose(tiles: list[_Tile], asked: _Tile | None, titles: tuple[str, str], columns: int, fonts: Typography) -> Image.Image:
+    rows = max(1, -(-len(tiles) // columns))
+    step = BOX + _GAP
+    left = _MARGIN + (step + 2 * _GAP if asked else 0)
+    width = left + columns * step - _GAP + _MARGIN
+    top = _MARGIN + 34 * bool(titles[0]) + 24 * bool(titles[1]) + 10 * any(titles)
+    height = top + rows * (BOX + _TEXT_HEIGHT) + _MARGIN - 8
+    canvas = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(canvas)
+    y = _MARGIN - 6
+    for text, size, colour, advance in ((titles[0], 24, INK, 34), (titles[1], 16, MUTED, 24)):
+        if text:
+            draw.text((_MARGIN, y), fonts.elide(text, size, width - 2 * _MARGIN), fill=colour, font=fonts.font(size))
+            y += advance
+    if asked:
+        _draw_tile(canvas, asked, (_MARGIN, top), fonts)
+        draw.rectangle((_MARGIN - 3, top - 3, _MARGIN + BOX + 2, top + BOX + 2), outline=ACCENT, width=3)
+        rule = left - 1.5 * _GAP
+        draw.line((rule, top, rule, height - _MARGIN), fill=LINE, width=2)
+    if not tiles:
+        draw.text((left, top + BOX // 2 - 10), "No hits", fill=MUTED, font=fonts.font(20))
+    for index, tile in enumerate(tiles):
+        row, column = divmod(index, columns)
+        _draw_tile(canvas, tile, (left + column * step, top + row * (BOX + _TEXT_HEIGHT)), fonts)
+    return canvas
+
+
+def _draw_tile(canvas: Image.Image, tile: _Tile, at: tuple[int, int], fonts: Typography) -> None:
+    draw = ImageDraw.Draw(canvas)
+    x, y = at
+    if isinstance(tile.picture, str):
+        draw.rectangle((x, y, x + BOX - 1, y + BOX - 1), fill=PANEL)
+        draw.line((x + 84, y + 68, x + 124, y + 108), fill="#c4c8cf", width=4)
+        draw.line((x + 124, y + 68, x + 84, y + 108), fill="#c4c8cf", width=4)
+        text = fonts.elide(tile.picture, 15, BOX - 16)
+        draw.text((x + BOX / 2, y + 126), text, fill=WARN, font=fonts.font(15), anchor="ma")
+    else:
+        canvas.paste(tile.picture, at)
+    draw.rectangle((x, y, x + BOX - 1, y + BOX - 1), outline=LINE)
+    draw.text((x, y + BOX + 7), tile.head, fill=tile.colour, font=fonts.font(17))
+    if tile.note:
+        draw.text((x + BOX, y + BOX + 8), f"{tile.note}", fill=MUTED, font=fonts.font(15), anchor="ra")
+    draw.text((x, y + BOX + 28), fonts.elide(tile.caption, 15, BOX), fill=MUTED, font=fonts.font(15))
+
+
+def _load(source: ImageSource) -> Image.Image | str:
+    """A thumbnail, or why there is none."""
+    try:
+        if isinstance(source, str) and "://" in source:
+            path = uri_path(source)
+            if path is None:
+                return "not a local file"
+            source = path
+        return thumbnail(open_image(source, at_least=(BOX, BOX)))
+    except ImageError as error:
+        return {"missing": "file is missing", "too-large": "too large to draw"}.get(error.reason, "cannot be read")
+
+
+def _name(source: ImageSource) -> str:
+    if isinstance(source, str) and "://" in source:
+        return (uri_path(source) or Path(source)).name
+    return Path(source).name if isinstance(source, (str, os.PathLike)) else ""
+
+
+def _checker(size: tuple[int, int], cell: int = 8) -> Image.Image:
+    cells = Image.new("RGB", (2, 2), _CHECKER[0])
+    cells.putpixel((0, 1), _CHECKER[1])
+    cells.putpixel((1, 0), _CHECKER[1])
+    pattern = cells.resize((2 * cell, 2 * cell), Image.Resampling.NEAREST)
+    out = Image.new("RGB", size)
+    for x in range(0, size[0], 2 * cell):
+        for y in range(0, size[1], 2 * cell):
+            out.paste(pattern, (x, y))
+    return out

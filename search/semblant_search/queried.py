@@ -1,0 +1,84 @@
+"""What a picture given by a user is: one of the collection, whose vectors are there already, or pixels to be decoded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from .collection import canonical_uri, point_id, uri_path
+from .errors import ImageError, PointNotFound
+from .images import read_bytes
+
+if TYPE_CHECKING:
+    from .images import ImageSource
+    from .store.base import Record, Store
+
+__all__ = ["Queried", "id_of", "locate", "not_found"]
+
+
+class Queried(NamedTuple):
+    """A queried picture: `record` where it is one of the collection, else `source` must be decoded.
+
+    `id` is the point id of the picture's name, None for pixels without a name.
+    """
+
+    id: str | None
+    record: Record | None
+    source: ImageSource
+
+
+def locate(store: Store, picture: ImageSource, *, with_image: bool = False, with_features: bool = False) -> Queried:
+    """Find out whether the picture is one of the collection.
+
+    A URI or point id of the collection stands for what was indexed. So does a path, unless the file has other bytes by now.
+
+    Raises:
+        PointNotFound: a URI or id that is neither in the collection nor a local file.
+        ImageError: a path that is neither.
+    """
+    if not isinstance(picture, (str, os.PathLike)):
+        return Queried(None, None, picture)
+    key = id_of(picture)
+    records = store.retrieve([key], with_image=with_image, with_features=with_features)
+    is_uri = isinstance(picture, str) and "://" in picture
+    if records and (is_uri or key == picture or _is_unchanged(Path(picture), records[0])):
+        return Queried(key, records[0], picture)
+    file = uri_path(str(picture)) if is_uri else Path(picture)
+    if file is not None and file.exists():
+        return Queried(key, None, file)
+    if is_uri or key == picture:
+        raise not_found(store, picture)
+    raise ImageError(
+        f"{os.fspath(picture)!r}: no such file, and collection {store.manifest.collection!r} has no picture of that path",
+        reason="missing",
+    )
+
+
+def id_of(picture: str | os.PathLike[str]) -> str:
+    """The point id of a picture given by point id, URI or path."""
+    text = os.fspath(picture)
+    if len(text) == 36 and text.count("-") == 4:
+        try:
+            return str(uuid.UUID(text))
+        except ValueError:
+            pass
+    return point_id(canonical_uri(picture if isinstance(picture, str) else Path(picture)))
+
+
+def not_found(store: Store, picture: str | os.PathLike[str]) -> PointNotFound:
+    """The error for a name that the collection does not know."""
+    return PointNotFound(
+        f"{os.fspath(picture)!r}: no picture of collection {store.manifest.collection!r}; "
+        "expected its URI, its path or its point id, as `semblant search --json` prints them"
+    )
+
+
+def _is_unchanged(path: Path, record: Record) -> bool:
+    """Whether the file is still the one that was indexed, or gone, so that only its stored vectors can answer."""
+    try:
+        return hashlib.sha256(read_bytes(path)).hexdigest() == record.payload.get("_sha256")
+    except ImageError:
+        return True
