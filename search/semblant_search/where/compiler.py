@@ -31,7 +31,7 @@ from .expression import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Dialect", "compile_where", "json_path"]
+__all__ = ["Dialect", "compile_where", "json_path", "unknown_field"]
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _NUMBERS = (FieldType.INTEGER, FieldType.FLOAT)
@@ -71,6 +71,20 @@ def json_path(name: str) -> str:
     return ".".join(key if _PLAIN_KEY.fullmatch(key) else f'"{key}"' for key in name.split("."))
 
 
+def unknown_field(name: str, fields: Mapping[str, FieldType]) -> str:
+    """The message for a field that the collection does not have, with the nearest names that it has."""
+    known = sorted(field for field in fields if not field.startswith("_")) or sorted(fields)
+    near = difflib.get_close_matches(name, fields, n=3, cutoff=0.6)
+    near += [field for field in known if field.lower() == name.lower() and field not in near]
+    if near:
+        advice = f"did you mean {' or '.join(near)}?"
+    elif known:
+        advice = f"there are {', '.join(known[:12])}{' and more' if len(known) > 12 else ''}"
+    else:
+        advice = "this collection has no metadata to filter on"
+    return f"unknown field {name!r}; {advice}"
+
+
 class _Compiler:
     def __init__(self, dialect: Dialect, fields: Mapping[str, FieldType]) -> None:
         self.dialect = dialect
@@ -106,16 +120,7 @@ class _Compiler:
         keys = name.split(".")
         if any(".".join(keys[:n]) in self.fields for n in range(1, len(keys))):
             return None
-        known = sorted(field for field in self.fields if not field.startswith("_")) or sorted(self.fields)
-        near = difflib.get_close_matches(name, self.fields, n=3, cutoff=0.6)
-        near += [field for field in known if field.lower() == name.lower() and field not in near]
-        if near:
-            advice = f"did you mean {' or '.join(near)}?"
-        elif known:
-            advice = f"there are {', '.join(known[:12])}{' and more' if len(known) > 12 else ''}"
-        else:
-            advice = "this collection has no metadata to filter on"
-        raise _error(f"unknown field {name!r}; {advice}", origin, at_value=False)
+        raise _error(unknown_field(name, self.fields), origin, at_value=False)
 
     def _match(self, name: str, match: Any) -> Any:
         return self.models.FieldCondition(key=json_path(name), match=match)

@@ -1,0 +1,362 @@
+"""One generation on Qdrant Edge: the Rust engine in this process, over files in a directory."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from semblant_search.collection import CELLS_VECTOR, FEATURES_VECTOR, IMAGE_VECTOR, ORB_VECTOR, FieldType, Manifest
+from semblant_search.errors import InvalidInput, MissingExtra, NotADatabase, PointNotFound, StoreError, StoreLocked
+from semblant_search.where.compiler import Dialect, compile_where, json_path
+
+from .base import Record, ScoredRecord, SparseVector
+from .checks import (
+    FACET_TYPES,
+    by_count,
+    check_facet,
+    check_ids,
+    check_payload,
+    check_points,
+    check_query,
+    count_values,
+    payload_paths,
+)
+from .files import make_directory, write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from types import ModuleType
+
+    from semblant_search.where import Where
+
+    from .base import Point, VectorQuery
+
+__all__ = ["EdgeStore", "create_generation", "read_manifest"]
+
+MANIFEST = "manifest.json"
+_SHARD = "shard"
+_ASSETS = "assets"
+_LARGE_LIMIT = 10_000  # above it, a limit is cut to the points there are: the engine reserves memory for all of it
+
+
+def create_generation(path: Path, manifest: Manifest) -> None:
+    """Lay out an empty generation in the directory `path`; its manifest is written last and makes it count as one."""
+    edge = _edge()
+    make_directory(path / _ASSETS)
+    shard = _call(path, edge.EdgeShard.create, str(path / _SHARD), _config(edge, manifest))
+    try:
+        for name, kind in manifest.fields.items():
+            _call(path, shard.update, edge.UpdateOperation.create_field_index(json_path(name), _index_params(edge, kind)))
+        _call(path, shard.flush)
+    finally:
+        shard.close()
+    write_manifest(path, manifest)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of the generation in `path`. Raises `NotADatabase` if it is not there or not readable."""
+    import json
+
+    try:
+        data = json.loads((path / MANIFEST).read_bytes())
+    except OSError as error:
+        raise NotADatabase(f"{str(path / MANIFEST)!r} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise NotADatabase(f"{str(path / MANIFEST)!r} is damaged (not JSON); index again into a new database") from error
+    if not isinstance(data, dict):
+        raise NotADatabase(f"{str(path / MANIFEST)!r} is not a manifest; index again into a new database")
+    return Manifest.from_json(data)
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Replace the manifest of the generation in `path`, atomically."""
+    import json
+
+    write_atomic(path / MANIFEST, json.dumps(manifest.to_json(), ensure_ascii=False, indent=1).encode())
+
+
+class EdgeStore:
+    """One generation in a directory; see `Store`.
+
+    Opening it locks the directory for this process until `close`. Reads and writes may come from many threads.
+
+    Raises:
+        StoreLocked: another process, or another `EdgeStore` of this one, has it open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._edge = _edge()
+        self._path = path
+        self._manifest = read_manifest(path)
+        self._dialect = _dialect(self._edge)
+        self._shard: Any = _call(path, self._edge.EdgeShard.load, str(path / _SHARD))
+
+    def __enter__(self) -> EdgeStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"EdgeStore({str(self._path)!r})"
+
+    @property
+    def manifest(self) -> Manifest:
+        """What this generation remembers about itself."""
+        return self._manifest
+
+    def query(self, query: VectorQuery) -> list[ScoredRecord]:
+        """Hits, best first."""
+        hits = self._run("query", self._request(query))
+        return [ScoredRecord(str(hit.id), hit.score, hit.payload or {}) for hit in hits]
+
+    def query_batch(self, queries: Sequence[VectorQuery]) -> list[list[ScoredRecord]]:
+        """Several queries in one request."""
+        if not queries:
+            return []
+        request = self._edge.QueryBatchRequest([self._request(query) for query in queries])
+        return [
+            [ScoredRecord(str(hit.id), hit.score, hit.payload or {}) for hit in hits]
+            for hits in self._run("query_batch", request)
+        ]
+
+    def retrieve(self, ids: Sequence[str], *, with_image: bool = False, with_features: bool = False) -> list[Record]:
+        """The records of those ids that exist, in no particular order."""
+        check_ids(ids)
+        vectors = [IMAGE_VECTOR] * with_image
+        if with_features and self._manifest.orb is not None:
+            vectors.append(FEATURES_VECTOR)
+        found = self._run("retrieve", list(ids), True, vectors or False)
+        return [_record(point) for point in found]
+
+    def scroll(
+        self,
+        *,
+        where: Where | None = None,
+        fields: Sequence[str] | None = None,
+        with_image: bool = False,
+        batch: int = 1000,
+    ) -> Iterator[Record]:
+        """All records that match, in the order of their ids. Bad filters raise here, not at the first record."""
+        if batch < 1:
+            raise InvalidInput(f"batch {batch}: expected at least 1")
+        request = {
+            "limit": batch,
+            "filter": self._filter(where),
+            "with_payload": payload_paths(fields),
+            "with_vector": [IMAGE_VECTOR] if with_image else False,
+        }
+        return self._pages(request)
+
+    def _pages(self, request: dict[str, Any]) -> Iterator[Record]:
+        offset = None
+        while True:
+            points, offset = self._run("scroll", self._edge.ScrollRequest(offset=offset, **request))
+            yield from map(_record, points)
+            if offset is None:
+                return
+
+    def count(self, where: Where | None = None) -> int:
+        """How many records match, exactly."""
+        return int(self._run("count", self._edge.CountRequest(exact=True, filter=self._filter(where))))
+
+    def facet(self, field: str, *, where: Where | None = None, limit: int = 100) -> dict[Any, int]:
+        """Distinct values of a field with their exact counts, most frequent first, ties by value."""
+        if check_facet(field, limit, self._manifest) not in FACET_TYPES:
+            return by_count(count_values(self, field, where), limit)
+        request = self._edge.FacetRequest(json_path(field), limit=limit, exact=True, filter=self._filter(where))
+        return by_count({hit.value: hit.count for hit in self._run("facet", request).hits}, limit)
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Write points; an existing id is replaced whole. In the write-ahead log on return."""
+        if not points:
+            return
+        images = check_points(points, self._manifest).tolist()
+        edge, batch = self._edge, []
+        for point, image in zip(points, images, strict=True):
+            check_payload(point.payload, point.id)
+            vectors: dict[str, Any] = {IMAGE_VECTOR: image}
+            if point.orb is not None and len(point.orb.indices):
+                vectors[ORB_VECTOR] = edge.SparseVector(point.orb.indices.tolist(), point.orb.values.tolist())
+            if point.features is not None and len(point.features):
+                vectors[FEATURES_VECTOR] = point.features.tolist()
+            if point.cells is not None:
+                vectors[CELLS_VECTOR] = point.cells.tolist()
+            batch.append(edge.Point(point.id, vectors, dict(point.payload)))
+        self._run("update", edge.UpdateOperation.upsert_points(batch))
+
+    def set_payload(self, id: str, payload: Mapping[str, Any]) -> None:
+        """Replace the whole payload of one point and keep its vectors."""
+        check_payload(payload, id)
+        check_ids([id])
+        if not self._run("retrieve", [id], False, False):
+            raise PointNotFound(f"collection {self._manifest.collection!r} has no point {id}")
+        self._run("update", self._edge.UpdateOperation.overwrite_payload([id], dict(payload)))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove points; unknown ids are no error."""
+        check_ids(ids)
+        if ids:
+            self._run("update", self._edge.UpdateOperation.delete_points(list(ids)))
+
+    def add_fields(self, fields: Mapping[str, FieldType]) -> None:
+        """Create payload indexes and remember them in the manifest; raises `MetadataError` where a type changes."""
+        manifest = self._manifest.with_fields(fields)
+        for name in manifest.fields.keys() - self._manifest.fields.keys():
+            params = _index_params(self._edge, fields[name])
+            self._run("update", self._edge.UpdateOperation.create_field_index(json_path(name), params))
+        if manifest != self._manifest:
+            write_manifest(self._path, manifest)
+            self._manifest = manifest
+
+    def optimize(self) -> None:
+        """Merge segments, build HNSW graphs and write everything to disk; blocks until done."""
+        self._run("optimize")
+        self._run("flush")
+
+    def asset(self, name: str) -> bytes | None:
+        """A file kept with this generation, or None."""
+        path = self._asset_path(name)
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
+
+    def put_asset(self, name: str, data: bytes) -> None:
+        """Keep a file with this generation, atomically."""
+        write_atomic(self._asset_path(name), data)
+
+    def close(self) -> None:
+        """Flush and release the directory; further calls raise `StoreError`."""
+        shard, self._shard = self._shard, None
+        if shard is not None:
+            _call(self._path, shard.close)
+
+    def _asset_path(self, name: str) -> Path:
+        check_asset_name(name)
+        if self._shard is None:
+            raise StoreError(f"{str(self._path)!r} is closed; open it again")
+        return self._path / _ASSETS / name
+
+    def _run(self, method: str, *arguments: Any) -> Any:
+        if self._shard is None:
+            raise StoreError(f"{str(self._path)!r} is closed; open it again")
+        return _call(self._path, getattr(self._shard, method), *arguments)
+
+    def _filter(self, where: Where | None) -> Any:
+        return None if where is None else compile_where(where, self._dialect, self._manifest.fields)
+
+    def _request(self, query: VectorQuery) -> Any:
+        check_query(query, self._manifest)
+        edge, vector, limit = self._edge, query.vector, query.limit
+        if isinstance(vector, SparseVector):
+            nearest = edge.Query.Nearest(edge.SparseVector(vector.indices.tolist(), vector.values.tolist()), using=ORB_VECTOR)
+        else:
+            nearest = edge.Query.Nearest(vector.tolist(), using=IMAGE_VECTOR)
+        if limit > _LARGE_LIMIT:
+            limit = max(1, min(limit, self.count()))
+        params = None
+        if query.exact or query.ef_search is not None:
+            params = edge.SearchParams(hnsw_ef=query.ef_search, exact=query.exact)
+        return edge.QueryRequest(
+            limit=limit,
+            offset=query.offset,
+            query=nearest,
+            with_payload=payload_paths(query.fields),
+            filter=self._filter(query.where),
+            score_threshold=query.score_threshold,
+            params=params,
+        )
+
+
+def check_asset_name(name: str) -> None:
+    """Accept a plain file name, or raise `InvalidInput`."""
+    if not name or name.startswith(".") or not all(c.isascii() and (c.isalnum() or c in "._-") for c in name):
+        raise InvalidInput(f"asset name {name!r}: expected letters, digits, '.', '-' or '_'")
+
+
+def _edge() -> ModuleType:
+    try:
+        import qdrant_edge
+    except ImportError as error:
+        raise MissingExtra("a database in a directory", "semblant-search[edge]") from error
+    return qdrant_edge
+
+
+def _call(path: Path, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call the engine; it raises plain `Exception` for everything, and a `BaseException` for a Rust panic."""
+    try:
+        return function(*arguments)
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        text = str(error)
+        if "WouldBlock" in text:
+            raise StoreLocked(
+                f"database {str(path)!r} is open in another process, or twice in this one; an embedded database belongs to one "
+                "process at a time: close the other one, or use a Qdrant server (give its URL in place of the directory)"
+            ) from error
+        if "No space left" in text:
+            raise StoreError(f"database {str(path)!r}: the disk is full; make room and run it again ({text})") from error
+        raise StoreError(f"database {str(path)!r}: {text}") from error
+
+
+def _dialect(edge: ModuleType) -> Dialect:
+    return Dialect(
+        models=edge,
+        number_range=edge.RangeFloat,
+        time_range=edge.RangeDateTime,
+        is_empty=edge.IsEmptyCondition,
+        # Edge reads a Python bool as the integer that it also is; NumPy's bool is only a bool.
+        boolean=np.bool_,
+    )
+
+
+def _config(edge: ModuleType, manifest: Manifest) -> Any:
+    multivector = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
+    vectors = {IMAGE_VECTOR: edge.EdgeVectorParams(size=manifest.dim, distance=edge.Distance.Cosine)}
+    sparse = {}
+    if manifest.orb is not None:
+        sparse[ORB_VECTOR] = edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)
+        vectors[FEATURES_VECTOR] = edge.EdgeVectorParams(
+            size=int(manifest.orb["feature_bytes"]),
+            distance=edge.Distance.Dot,
+            datatype=edge.VectorStorageDatatype.Uint8,
+            multivector_config=multivector,
+            hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=10),  # stored, never searched
+        )
+    if manifest.encoder.cells is not None:
+        vectors[CELLS_VECTOR] = edge.EdgeVectorParams(
+            size=manifest.encoder.cells[1],
+            distance=edge.Distance.Cosine,
+            multivector_config=multivector,
+            hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=10),  # re-ranks, never walks a graph
+        )
+    return edge.EdgeConfig(vectors=vectors, sparse_vectors=sparse)
+
+
+def _index_params(edge: ModuleType, kind: FieldType) -> Any:
+    return {
+        FieldType.KEYWORD: lambda: edge.KeywordIndexParams(prefix=True),
+        FieldType.INTEGER: edge.IntegerIndexParams,
+        FieldType.FLOAT: edge.FloatIndexParams,
+        FieldType.BOOL: edge.BoolIndexParams,
+        FieldType.DATETIME: edge.DatetimeIndexParams,
+        FieldType.GEO: edge.GeoIndexParams,
+    }[kind]()
+
+
+def _record(point: Any) -> Record:
+    vectors = point.vector or {}
+    image, features = vectors.get(IMAGE_VECTOR), vectors.get(FEATURES_VECTOR)
+    return Record(
+        id=str(point.id) if isinstance(point.id, uuid.UUID) else point.id,
+        payload=point.payload or {},
+        image=None if image is None else np.asarray(image, dtype=np.float32),
+        features=None if features is None else np.asarray(features, dtype=np.uint8),
+    )

@@ -1,0 +1,64 @@
+"""Files that are there whole or not at all, also after a power cut."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from typing import TYPE_CHECKING
+
+from semblant_search.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["exclusive", "make_directory", "sync_directory", "write_atomic"]
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write beside, sync, rename, sync the directory. Raises `StoreError`; the old content stays if anything fails."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise StoreError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory and its parents. Raises `StoreError`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise StoreError(f"{str(path)!r} cannot be made: {error.strerror or error}") from error
+
+
+def sync_directory(path: Path) -> None:
+    """Make a rename in a directory last through a power cut, where the system can."""
+    with contextlib.suppress(OSError):  # not every system opens directories
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock file while reading and rewriting a shared file; other processes wait. Nothing on systems without flock."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
