@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 
 from semblant_search.errors import DataError
 
-from semblant_exporter.cache import cache_dir
-
-from .folder import failures_named
+from semblant_exporter.cache import cache_dir, failures_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

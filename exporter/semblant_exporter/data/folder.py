@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import hashlib
 import json
 import os
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 from semblant_search.errors import DataError, InvalidInput
 
-from semblant_exporter.cache import cache_dir
+from semblant_exporter.cache import cache_dir, failures_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     Progress = Callable[[str, int, int | None], None]
     """Called with what is being done, how much of it is done, and how much there is (None: not known)."""
 
-__all__ = ["DataReport", "NewFolder", "failures_named", "write_once"]
+__all__ = ["DataReport", "NewFolder", "write_once"]
 
 FACTS_FILE = ".semblant-data.json"
 """Marks a finished set, so that a second call can tell it from someone's own folder."""
@@ -118,17 +117,6 @@ def write_once(directory: str | os.PathLike[str], name: str, fill: Callable[[New
         written=known.get("written", False),
         seconds=time.perf_counter() - started,
     )
-
-
-@contextmanager
-def failures_named(what: str) -> Iterator[None]:
-    """Turn an operating system's error into a `DataError` that begins with `what`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DataError(f"{what}: no space left; free some, or name a folder on another disk") from error
-        raise DataError(f"{what}: {error.strerror or error}; name a folder that you may write to") from error
 
 
 def _make(target: Path, name: str, fill: Callable[[NewFolder], None]) -> None:
