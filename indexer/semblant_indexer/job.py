@@ -1,0 +1,91 @@
+"""What an indexing job is told."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from semblant_search.collection import check_collection_name
+from semblant_search.errors import InvalidInput
+from semblant_search.images import DEFAULT_MAX_PIXELS
+from semblant_search.orb import OrbSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from semblant_search.collection import FieldType
+
+__all__ = ["IndexJob", "cores"]
+
+
+@dataclass(frozen=True)
+class IndexJob:
+    """One run of the indexer. Validated on construction; whether files and servers are there is found out by `run`.
+
+    Attributes:
+        source: a folder, or a `.csv`, `.tsv` or `.jsonl` list.
+        encoder: path of `encoder.onnx`.
+        db: a directory (made if missing) or the URL of a Qdrant server.
+        collection: its name.
+        metadata: table about the pictures of a folder; None takes `metadata.csv` in the folder or beside it.
+        fields: declared types of metadata fields; all others are inferred.
+        orb: settings of ORB extraction, or None for a collection without ORB vectors.
+        rebuild: build a new generation beside the serving one, and switch to it when it is complete.
+        prune: delete the points of pictures that the source no longer holds.
+        retry: look again at pictures that failed before, although their files did not change.
+        max_pixels: larger pictures are rejected before they are decoded.
+        patience: seconds that decoding one picture may take.
+        workers: decode processes; None takes one for each core.
+        threads: ONNX Runtime's threads; None takes one for each core.
+        batch: most pictures that are decoded and encoded together; None chooses by the encoder's picture size.
+        api_key: of the server.
+        state: folder of the ledger; None keeps it in the database directory, or for a server in the user's state folder.
+        seed: of the sample that the visual vocabulary is trained on.
+    """
+
+    source: str
+    encoder: Path
+    db: str
+    collection: str = "images"
+    metadata: Path | None = None
+    fields: Mapping[str, FieldType] = field(default_factory=dict)
+    orb: OrbSettings | None = field(default_factory=OrbSettings)
+    rebuild: bool = False
+    prune: bool = False
+    retry: bool = False
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    patience: float = 60.0
+    workers: int | None = None
+    threads: int | None = None
+    batch: int | None = None
+    api_key: str | None = field(default=None, repr=False)
+    state: Path | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_collection_name(self.collection)
+        for name in ("source", "db"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+                raise InvalidInput(f"{name} {getattr(self, name)!r}: expected a path or URL as text")
+        for name, low, high in (("workers", 1, 512), ("threads", 1, 512), ("batch", 1, 4096), ("max_pixels", 1, 2**31)):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise InvalidInput(f"{name} {value}: expected a number from {low} to {high}")
+        if not self.patience > 0:
+            raise InvalidInput(f"patience {self.patience}: expected seconds, more than 0")
+
+    @property
+    def on_server(self) -> bool:
+        """Whether `db` is a URL."""
+        return "://" in self.db
+
+    def batch_size(self, frame_bytes: int) -> int:
+        """Pictures in a batch: as told, else as many as make about 8 MB of fitted pixels, at most 256."""
+        return self.batch or max(8, min(256, 8_000_000 // frame_bytes))
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

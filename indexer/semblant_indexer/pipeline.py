@@ -1,0 +1,174 @@
+"""The stages, each overlapping the others: decode workers → encoder → writer.
+
+    todo ─▶ workers (processes) ─slot of shared memory─▶ encoder (thread) ─vectors─▶ writer (thread)
+              ▲                                              │
+              └──────────────── free slots ◀─────────────────┘
+
+The number of slots bounds memory: a worker without a free slot waits. The calling thread hands out work and reports progress.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from semblant_search.collection import uri_path
+
+from .worker import Decoded, Task, Unchanged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+    from semblant_search.encoder import Encoder
+
+    from .ledger import Todo
+    from .pool import Batch, WorkerPool
+    from .writer import Writer
+
+__all__ = ["Pipeline"]
+
+_POLL = 0.05
+
+
+class _Decoded(NamedTuple):
+    todos: list[Todo]
+    batch: Batch
+
+
+class _Encoded(NamedTuple):
+    todos: list[Todo]
+    batch: Batch
+    vectors: np.ndarray | None
+
+
+class Pipeline:
+    """Runs pictures through the stages once.
+
+    Args:
+        pool: decode workers; its slots are used in full.
+        encoder: used by one thread.
+        writer: used by one thread.
+        batch: most pictures in a batch.
+    """
+
+    def __init__(self, pool: WorkerPool, encoder: Encoder, writer: Writer, *, batch: int) -> None:
+        self._pool = pool
+        self._encoder = encoder
+        self._writer = writer
+        self._batch = batch
+        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for slot in range(len(pool.pixels)):
+            self._free.put(slot)
+        self._decoded: queue.SimpleQueue[_Decoded | None] = queue.SimpleQueue()  # bounded by the slots
+        self._encoded: queue.Queue[_Encoded | list[Todo] | None] = queue.Queue(maxsize=4)
+        self._failure: BaseException | None = None
+        self.busy = {"decode": 0.0, "encode": 0.0, "write": 0.0}
+        """Seconds that each stage has been at work; for `decode`, the mean over the workers."""
+
+    def run(self, todo: Iterator[Todo], total: int, on_progress: Callable[[], None]) -> None:
+        """Take every picture through all stages. Whatever a stage raises is raised here, after the others have stopped."""
+        encode = threading.Thread(target=self._guard, args=(self._encode,), name="semblant-encode", daemon=True)
+        write = threading.Thread(target=self._guard, args=(self._write,), name="semblant-write", daemon=True)
+        encode.start()
+        write.start()
+        try:
+            self._feed(todo, total, on_progress)
+            self._decoded.put(None)
+            while write.is_alive() and self._failure is None:
+                write.join(_POLL)
+                on_progress()
+        except BaseException as error:
+            self._failure = self._failure or error
+            raise
+        finally:
+            if self._failure is not None:
+                self._decoded.put(None)
+                encode.join()
+                write.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _feed(self, todo: Iterator[Todo], total: int, on_progress: Callable[[], None]) -> None:
+        pool, workers = self._pool, self._pool.idle
+        on_way: dict[int, list[Todo]] = {}
+        metadata_only: list[Todo] = []
+        pending: list[Todo] = []
+        slot: int | None = None
+        exhausted, handed, last = False, 0, time.perf_counter()
+        while not (exhausted and not pending and not on_way):
+            # Smaller batches near the end, so that the workers finish together.
+            wanted = max(1, min(self._batch, (total - handed) // (2 * workers) + 1))
+            while not exhausted and len(pending) < wanted:
+                item = next(todo, None)
+                if item is None:
+                    exhausted = True
+                elif item.same_file:
+                    metadata_only.append(item)
+                    handed += 1
+                else:
+                    pending.append(item)
+                if len(metadata_only) >= 256 or (exhausted and metadata_only):
+                    self._put(metadata_only)
+                    metadata_only = []
+            slot = self._free_slot(wait=not pool.busy) if pending and pool.idle and slot is None else slot
+            if pending and pool.idle and slot is not None:
+                files = [(str(uri_path(item.uri)), item.sha256) for item in pending]
+                pool.submit(Task(slot, files))
+                handed += len(pending)
+                on_way[slot], pending, slot = pending, [], None
+                if pool.idle:
+                    continue
+            if self._failure is not None:
+                return
+            busy = pool.busy
+            for batch in pool.collect(_POLL if pool.idle == 0 or not pending else 0.002) if busy else ():
+                self._decoded.put(_Decoded(on_way.pop(batch.task.slot), batch))
+            moment = time.perf_counter()
+            self.busy["decode"] += (moment - last) * busy / workers
+            last = moment
+            on_progress()
+
+    def _free_slot(self, *, wait: bool) -> int | None:
+        try:
+            return self._free.get(timeout=_POLL) if wait else self._free.get_nowait()
+        except queue.Empty:
+            return None
+
+    def _encode(self) -> None:
+        pixels = self._pool.pixels
+        while (item := self._decoded.get()) is not None:
+            start = time.perf_counter()
+            count = sum(isinstance(result, Decoded) for result in item.batch.results)
+            vectors = self._encoder.encode(pixels[item.batch.task.slot, :count]) if count else None
+            self._free.put(item.batch.task.slot)
+            self.busy["encode"] += time.perf_counter() - start
+            self._put(_Encoded(item.todos, item.batch, vectors))
+        self._put(None)
+
+    def _write(self) -> None:
+        while (item := self._encoded.get()) is not None:
+            if self._failure is not None:
+                continue
+            start = time.perf_counter()
+            if isinstance(item, list):
+                self._writer.write_metadata([(todo, Unchanged(todo.sha256 or "", todo.size, todo.mtime_ns)) for todo in item])
+            else:
+                self._writer.write(item.todos, item.batch.results, item.vectors)
+            self.busy["write"] += time.perf_counter() - start
+
+    def _put(self, item: _Encoded | list[Todo] | None) -> None:
+        while True:
+            try:
+                return self._encoded.put(item, timeout=_POLL)
+            except queue.Full:
+                if self._failure is not None:
+                    return None
+
+    def _guard(self, stage: Callable[[], None]) -> None:
+        try:
+            stage()
+        except BaseException as error:
+            self._failure = self._failure or error

@@ -1,0 +1,112 @@
+"""What a run tells, while it runs and at its end."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Failure", "IndexReport", "Progress"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A picture that could not be used: its URI, a short stable code, and a sentence."""
+
+    uri: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is.
+
+    Attributes:
+        phase: `scan`, `vocabulary`, `index`, `optimize` or `done`.
+        total: pictures that the run has to look at.
+        done: of these, finished ones.
+        failed: of these, failed ones.
+        seconds: since the phase began.
+        busy: for each stage (`decode`, `encode`, `write`) the share of time that it has been at work, 0–1.
+    """
+
+    phase: str
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    busy: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        """Pictures a second."""
+        return self.done / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """The account of a run: `found` = `indexed` + `unchanged` + `duplicate` + `failed` + `skipped`.
+
+    Attributes:
+        source, db, collection, generation, encoder: what was indexed into what; `encoder` is the fingerprint.
+        found: items that the source yielded.
+        indexed: pictures whose points were written by this run.
+        unchanged: pictures that were indexed before and are as they were.
+        duplicate: pictures that are byte for byte another one and have no point of their own.
+        failed: pictures that cannot be used, those of earlier runs included.
+        skipped: items that are no pictures to be tried: named twice, or no regular file.
+        encoded: of `indexed`, those that went through the encoder; the others only got new metadata.
+        removed: pictures that the source held once and holds no longer; `pruned` of them had their points deleted.
+        points: points in the collection at the end.
+        reasons: number of failures by reason.
+        failures: the failures, at most 1,000; the ledger knows all.
+        notes: what else a user should know.
+        seconds: of the whole run; `stages` has the parts.
+    """
+
+    source: str
+    db: str
+    collection: str
+    generation: str
+    encoder: str
+    found: int
+    indexed: int
+    unchanged: int
+    duplicate: int
+    failed: int
+    skipped: int
+    encoded: int
+    removed: int
+    pruned: int
+    points: int
+    reasons: Mapping[str, int]
+    failures: tuple[Failure, ...]
+    notes: tuple[str, ...]
+    seconds: float
+    stages: Mapping[str, float]
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether every item found is accounted for."""
+        return self.found == self.indexed + self.unchanged + self.duplicate + self.failed + self.skipped
+
+    @property
+    def account(self) -> str:
+        """The proof, as one line."""
+        return (
+            f"found {self.found:,} = {self.indexed:,} indexed + {self.unchanged:,} unchanged + {self.duplicate:,} duplicate "
+            f"+ {self.failed:,} failed + {self.skipped:,} skipped"
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """What the command line ends with: 3 where some pictures could not be used, else 0."""
+        return 3 if self.failed else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,61 @@
+"""What a source is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from semblant_search.collection import FieldType
+
+__all__ = ["Item", "Problem", "Source"]
+
+
+class Problem(NamedTuple):
+    """Why an item goes no further: `outcome` is `failed` or `skipped`, `reason` a short stable code."""
+
+    outcome: str
+    reason: str
+    message: str
+
+
+class Item(NamedTuple):
+    """One picture to be indexed, or one thing that looked like it.
+
+    Attributes:
+        uri: canonical.
+        size: bytes, or -1 where only reading tells.
+        mtime_ns: time of the last change, or -1 where only reading tells.
+        metadata: payload under the user's own names.
+        problem: None for a picture that can be tried.
+    """
+
+    uri: str
+    size: int = -1
+    mtime_ns: int = -1
+    metadata: Mapping[str, Any] = {}
+    problem: Problem | None = None
+
+
+class Source(Protocol):
+    """A stream of items, the same ones in the same order as long as nothing changes."""
+
+    @property
+    def scope(self) -> str:
+        """The source's own URI: what it held once and holds no longer counts as removed. A folder's ends with a slash."""
+        ...
+
+    @property
+    def fields(self) -> Mapping[str, FieldType]:
+        """The types of all metadata that items can carry; known before the first item."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a user should know about the source; complete after the last item."""
+        ...
+
+    def items(self) -> Iterator[Item]:
+        """All items. Raises `InvalidInput` where the source as a whole cannot be used."""
+        ...

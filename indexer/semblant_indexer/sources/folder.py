@@ -1,0 +1,150 @@
+"""Pictures in a folder and everything below it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semblant_search.collection import FieldType
+from semblant_search.errors import MetadataError
+
+from semblant_indexer.metadata import clean_text
+from semblant_indexer.tables import Metadata
+from semblant_indexer.uris import UriBase
+
+from .base import Item, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["PICTURE_SUFFIXES", "FolderSource"]
+
+PICTURE_SUFFIXES = frozenset(
+    {
+        "png",
+        "apng",
+        "jpg",
+        "jpeg",
+        "jpe",
+        "jfif",
+        "gif",
+        "webp",
+        "avif",
+        "tif",
+        "tiff",
+        "bmp",
+        "dib",
+        "ppm",
+        "pgm",
+        "pbm",
+        "pnm",
+        "jp2",
+        "j2k",
+        "ico",
+        "tga",
+        "pcx",
+        "qoi",
+        "psd",
+    }
+)
+"""Files of other names are left alone and not counted as found; what these hold is only known after reading."""
+
+
+class FolderSource:
+    """Walks a folder in the order of names. Links to folders are followed after all real folders, each folder once.
+
+    Hidden files and folders (a leading dot) are left alone. Where no metadata names a `label`, a picture in a subfolder
+    gets that subfolder's name as `label`, the usual way of keeping classes apart.
+
+    Args:
+        root: the folder.
+        metadata: what is known about its pictures, by URI.
+    """
+
+    def __init__(self, root: Path, metadata: Metadata | None = None) -> None:
+        self._root = root.absolute()
+        self._metadata = metadata if metadata is not None else Metadata()
+        self._label_from_folder = "label" not in self._metadata.fields
+        self._others = 0
+        self._unseen: int | None = None
+
+    @property
+    def scope(self) -> str:
+        """The folder's URI, with a slash at the end."""
+        return UriBase(self._root).prefix
+
+    @property
+    def fields(self) -> dict[str, FieldType]:
+        """The metadata's fields, and `label`."""
+        return {"label": FieldType.KEYWORD, **self._metadata.fields}
+
+    @property
+    def notes(self) -> list[str]:
+        """About the metadata table and about files that are no pictures by name."""
+        notes = list(self._metadata.notes)
+        if self._unseen:
+            notes.append(
+                f"{self._unseen} metadata row{'s name' if self._unseen > 1 else ' names'} no picture in {str(self._root)!r}"
+            )
+        if self._others:
+            notes.append(f"{self._others} file{'s' if self._others > 1 else ''} without a picture's name left alone")
+        return notes
+
+    def items(self) -> Iterator[Item]:
+        """Every picture; folders that cannot be listed and odd files as problems."""
+        expected = {uri for uri in self._metadata if uri.startswith(UriBase(self._root).prefix)}
+        self._others = 0
+        for item in self._walk():
+            expected.discard(item.uri)
+            yield item
+        self._unseen = len(expected)
+
+    def _walk(self) -> Iterator[Item]:
+        seen: set[tuple[int, int]] = set()
+        links: list[str] = []
+        for start_is_link in (False, True):
+            stack = [str(self._root)] if not start_is_link else links[::-1]
+            while stack:
+                folder = stack.pop()
+                base = UriBase(Path(folder))
+                try:
+                    facts = Path(folder).stat()
+                    if (facts.st_dev, facts.st_ino) in seen:
+                        continue
+                    seen.add((facts.st_dev, facts.st_ino))
+                    with os.scandir(folder) as listing:
+                        entries = sorted(listing, key=lambda entry: entry.name)
+                except OSError as error:
+                    message = f"{folder!r}: the folder cannot be listed: {error.strerror or error}"
+                    yield Item(base.prefix, problem=Problem("failed", "unreadable", message))
+                    continue
+                subfolders: list[str] = []
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir():
+                        (links if entry.is_symlink() and not start_is_link else subfolders).append(entry.path)
+                    elif entry.name.rpartition(".")[2].lower() in PICTURE_SUFFIXES:
+                        yield self._item(entry, base, folder)
+                    else:
+                        self._others += 1
+                stack.extend(reversed(subfolders))
+
+    def _item(self, entry: os.DirEntry[str], base: UriBase, folder: str) -> Item:
+        uri = base.join(entry.name)
+        try:
+            facts = entry.stat()
+            if not entry.is_file():
+                return Item(uri, problem=Problem("skipped", "special-file", f"{entry.path!r}: is not a regular file"))
+            metadata = self._metadata.payload(uri)
+        except FileNotFoundError:
+            what = "a link to nothing" if entry.is_symlink() else "gone since the folder was listed"
+            return Item(uri, problem=Problem("failed", "missing", f"{entry.path!r}: {what}"))
+        except OSError as error:
+            return Item(uri, problem=Problem("failed", "unreadable", f"{entry.path!r}: {error.strerror or error}"))
+        except MetadataError as error:
+            return Item(uri, problem=Problem("failed", "metadata", f"{entry.path!r}: {error}"))
+        if self._label_from_folder and folder != str(self._root):
+            metadata = {"label": clean_text(folder.rpartition(os.sep)[2]), **metadata}
+        return Item(uri, facts.st_size, facts.st_mtime_ns, metadata)

@@ -1,0 +1,80 @@
+"""Pictures named by a table: CSV or JSON Lines."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING
+
+from semblant_search.collection import canonical_uri, uri_path
+from semblant_search.errors import MetadataError
+
+from semblant_indexer.metadata import convert_record
+from semblant_indexer.tables import infer_types, read_rows, row_uri
+from semblant_indexer.uris import UriBase
+
+from .base import Item, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from semblant_search.collection import FieldType
+
+__all__ = ["ListSource"]
+
+
+class ListSource:
+    """One picture a row; all columns but the one that names it are metadata.
+
+    Args:
+        path: a `.csv`, `.tsv` or `.jsonl` file. Relative names in it are relative to its folder.
+        declared: types of columns that are not to be inferred.
+
+    Raises:
+        MetadataError: not a table that names pictures.
+    """
+
+    def __init__(self, path: Path, declared: Mapping[str, FieldType] | None = None) -> None:
+        self._path = path.absolute()
+        self._inference = infer_types(self._path, declared or {})
+
+    @property
+    def scope(self) -> str:
+        """The list's URI."""
+        return canonical_uri(self._path)
+
+    @property
+    def fields(self) -> dict[str, FieldType]:
+        """The types of all columns but the one that names the picture."""
+        return self._inference.fields
+
+    @property
+    def notes(self) -> list[str]:
+        """Columns that mix types."""
+        return self._inference.notes
+
+    def items(self) -> Iterator[Item]:
+        """One item a row, in the order of the rows."""
+        base, fields = UriBase(self._path.parent), self._inference.fields
+        for row in read_rows(self._path):
+            uri = row_uri(row.file, base)
+            path = uri_path(uri)
+            if path is None:
+                message = f"{uri!r} (line {row.line}): only local files can be read"
+                yield Item(uri, problem=Problem("failed", "unsupported", message))
+                continue
+            where = f"{str(path)!r} (line {row.line})"
+            try:
+                facts = path.stat()
+                if not stat.S_ISREG(facts.st_mode):
+                    yield Item(uri, problem=Problem("skipped", "special-file", f"{where}: is not a regular file"))
+                    continue
+                yield Item(uri, facts.st_size, facts.st_mtime_ns, convert_record(row.record, fields))
+            except FileNotFoundError:
+                yield Item(uri, problem=Problem("failed", "missing", f"{where}: no such file"))
+            except (OSError, ValueError) as error:
+                if isinstance(error, MetadataError):
+                    yield Item(uri, problem=Problem("failed", "metadata", f"{where}: {error}"))
+                    continue
+                text = error.strerror if isinstance(error, OSError) else str(error)
+                yield Item(uri, problem=Problem("failed", "unreadable", f"{where}: {text}"))

@@ -1,0 +1,199 @@
+"""Tables of pictures: CSV and JSON Lines with a column that names the picture, everything else metadata."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from semblant_search.collection import FieldType, canonical_uri, check_field_name
+from semblant_search.errors import MetadataError
+
+from .metadata import TypeInference, convert_record
+from .uris import UriBase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+__all__ = ["FILE_COLUMNS", "Metadata", "Row", "infer_types", "load_metadata", "read_rows", "row_uri"]
+
+FILE_COLUMNS = ("file", "path", "filename", "uri", "url")
+"""Names of the column that says which picture a row is about; the first that is there counts."""
+
+
+class Row(NamedTuple):
+    """One row: its line in the file (from 1), the picture as written there, and the other columns."""
+
+    line: int
+    file: str
+    record: dict[str, Any]
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of a `.csv`, `.tsv` or `.jsonl` file. Raises `MetadataError`, with the line, on what is no such table."""
+    suffix = path.suffix.lower()
+    if suffix in (".jsonl", ".ndjson"):
+        return _read_jsonl(path)
+    if suffix in (".csv", ".tsv"):
+        return _read_csv(path)
+    raise MetadataError(f"{str(path)!r}: expected a .csv, .tsv or .jsonl file with a column {FILE_COLUMNS[0]!r}")
+
+
+def infer_types(path: Path, declared: Mapping[str, FieldType]) -> TypeInference:
+    """Read a table once to learn the types of its columns."""
+    inference = TypeInference(text=path.suffix.lower() in (".csv", ".tsv"), declared=declared)
+    for row in read_rows(path):
+        inference.add(row.record, row.line)
+    return inference
+
+
+def row_uri(file: str, base: UriBase) -> str:
+    """The canonical URI of what a row names: a URL as it is, a path relative to the table."""
+    return canonical_uri(file) if "://" in file else base.join(file)
+
+
+@dataclass
+class Metadata:
+    """A metadata table in memory, by canonical URI.
+
+    Attributes:
+        fields: the type of each column.
+        notes: what a user should know: columns that mix types, rows that repeat.
+    """
+
+    fields: dict[str, FieldType] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    _columns: tuple[str, ...] = ()
+    _rows: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def record(self, uri: str) -> dict[str, Any] | None:
+        """The row of a picture as it was read, or None."""
+        values = self._rows.get(uri)
+        return None if values is None else dict(zip(self._columns, values, strict=False))
+
+    def payload(self, uri: str) -> dict[str, Any]:
+        """The row of a picture as payload; empty without one. Raises `MetadataError` where a value does not fit its type."""
+        record = self.record(uri)
+        return {} if record is None else convert_record(record, self.fields)
+
+
+def load_metadata(path: Path, declared: Mapping[str, FieldType] | None = None) -> Metadata:
+    """Read a metadata table.
+
+    Raises:
+        MetadataError: not a table, a column that cannot be used, or two rows that say different things about one picture.
+    """
+    inference = TypeInference(text=path.suffix.lower() in (".csv", ".tsv"), declared=declared)
+    base = UriBase(path.parent)
+    columns: dict[str, int] = {}
+    rows: dict[str, tuple[Any, ...]] = {}
+    lines: dict[str, int] = {}
+    shared: dict[Any, Any] = {}
+    repeated = 0
+    for row in read_rows(path):
+        for name in row.record:
+            columns.setdefault(name, len(columns))
+        # Labels repeat: one object for equal texts keeps a million rows small.
+        values = tuple(
+            shared.setdefault(value, value) if isinstance(value, str) and len(value) < 64 else value
+            for value in (row.record.get(name) for name in columns)
+        )
+        uri = row_uri(row.file, base)
+        if uri in rows:
+            if rows[uri] != values:
+                raise MetadataError(
+                    f"{str(path)!r}: lines {lines[uri]} and {row.line} say different things about {row.file!r}; "
+                    "keep one of them"
+                )
+            repeated += 1
+            continue
+        inference.add(row.record, row.line)
+        rows[uri], lines[uri] = values, row.line
+    notes = inference.notes
+    if repeated:
+        notes.append(f"{repeated} row{'s' if repeated > 1 else ''} of {path.name} repeated another one")
+    return Metadata(inference.fields, notes, tuple(columns), rows)
+
+
+def _read_csv(path: Path) -> Iterator[Row]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header_line = file.readline()
+            file.seek(0)
+            delimiter = max(",;\t", key=header_line.count)
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            position = _file_column(header, path)
+            names = [check_field_name(name) for number, name in enumerate(header) if number != position]
+            if len(set(names)) < len(names):
+                twice = next(name for name in names if names.count(name) > 1)
+                raise MetadataError(f"{str(path)!r}: column {twice!r} appears twice; rename one of them")
+            for cells in reader:
+                if not cells:
+                    continue
+                if len(cells) != len(header):
+                    raise MetadataError(
+                        f"{str(path)!r}, line {reader.line_num}: {len(cells)} cells where the header has {len(header)} columns"
+                    )
+                file_name = cells.pop(position)
+                if not file_name:
+                    raise MetadataError(f"{str(path)!r}, line {reader.line_num}: column {header[position]!r} is empty")
+                yield Row(reader.line_num, file_name, dict(zip(names, cells, strict=True)))
+    except OSError as error:
+        raise MetadataError(f"{str(path)!r}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise MetadataError(
+            f"{str(path)!r}: is not UTF-8 text (byte {error.start}: {error.reason}); save it as UTF-8"
+        ) from error
+    except csv.Error as error:
+        raise MetadataError(f"{str(path)!r}, line {reader.line_num}: not a CSV row: {error}") from error
+
+
+def _read_jsonl(path: Path) -> Iterator[Row]:
+    number = 0
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    raise MetadataError(
+                        f"{str(path)!r}, line {number}: expected one JSON object a line, found {line.strip()[:60]}"
+                    )
+                position = _file_column(list(record), path, number)
+                column = list(record)[position]
+                value = record.pop(column)
+                if not isinstance(value, str) or not value:
+                    raise MetadataError(f"{str(path)!r}, line {number}: {column!r} must name a picture, found {value!r}")
+                for name in record:
+                    check_field_name(name)
+                yield Row(number, value, record)
+    except OSError as error:
+        raise MetadataError(f"{str(path)!r}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise MetadataError(
+            f"{str(path)!r}: is not UTF-8 text (byte {error.start}: {error.reason}); save it as UTF-8"
+        ) from error
+    except ValueError as error:
+        if isinstance(error, MetadataError):
+            raise
+        raise MetadataError(f"{str(path)!r}, line {number}: not JSON: {error}") from error
+
+
+def _file_column(columns: list[str], path: Path, line: int = 1) -> int:
+    for name in FILE_COLUMNS:
+        if name in columns:
+            return columns.index(name)
+    raise MetadataError(
+        f"{str(path)!r}, line {line}: no column names the picture; expected one of {', '.join(FILE_COLUMNS)}, "
+        f"found {', '.join(map(repr, columns)) or 'nothing'}"
+    )

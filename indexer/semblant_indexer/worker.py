@@ -1,0 +1,159 @@
+"""A decode worker: a process of its own, because native decoders can crash and Python threads share one lock.
+
+It takes batches of files over a pipe, writes fitted pixels straight into shared memory and answers with the facts of each
+picture. Before each picture it notes in shared memory which one it is at and since when, so that the parent knows whom to
+blame if the process dies or stalls.
+
+    parent ── [(path, known sha256), …] ──▶ worker ── [Decoded | Unchanged | Rejected, …] ──▶ parent
+                                             └── pixels ──▶ shared memory
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import pickle
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from semblant_search.errors import ImageError
+from semblant_search.images import Fit, fit_image, open_picture, read_file, to_grey
+from semblant_search.orb import OrbSettings, Vocabulary, extract, pack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Decoded", "Rejected", "SharedFrames", "Task", "Unchanged", "WorkerConfig"]
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """What a worker needs to know; `orb` with `vocabulary` None extracts features without visual words."""
+
+    fit: Fit
+    max_pixels: int
+    orb: OrbSettings | None = None
+    vocabulary: bytes | None = None
+
+
+class Task(NamedTuple):
+    """A batch: `slot` of shared memory that takes its pixels, and (path, SHA-256 as indexed or None) of each picture."""
+
+    slot: int
+    files: Sequence[tuple[str, str | None]]
+
+
+class Decoded(NamedTuple):
+    """A picture whose pixels are in shared memory, with the facts of its file."""
+
+    sha256: str
+    size: int
+    mtime_ns: int
+    width: int
+    height: int
+    format: str | None
+    features: np.ndarray | None
+    words: tuple[np.ndarray, np.ndarray] | None
+
+
+class Unchanged(NamedTuple):
+    """A file that is byte for byte what was indexed."""
+
+    sha256: str
+    size: int
+    mtime_ns: int
+
+
+class Rejected(NamedTuple):
+    """A picture that cannot be used."""
+
+    reason: str
+    message: str
+
+
+class SharedFrames:
+    """Memory that parent and workers share: `slots` batches of fitted pictures, and one progress note a worker.
+
+    Attributes:
+        pixels: uint8 `[slots, batch, height, width, channels]`.
+        at: int64 `[workers]`, position in its batch of the picture that a worker is at; -1 when it has none.
+        since: float64 `[workers]`, when it began with that picture, in seconds of the monotonic clock.
+    """
+
+    def __init__(self, descriptor: int, workers: int, slots: int, batch: int, shape: tuple[int, int, int]) -> None:
+        head = 4096 * (1 + workers * 16 // 4096)
+        size = head + slots * batch * int(np.prod(shape))
+        if os.fstat(descriptor).st_size < size:
+            os.ftruncate(descriptor, size)
+        self._map = mmap.mmap(descriptor, size)
+        self.at = np.frombuffer(self._map, dtype=np.int64, count=workers)
+        self.since = np.frombuffer(self._map, dtype=np.float64, count=workers, offset=workers * 8)
+        self.pixels = np.frombuffer(self._map, dtype=np.uint8, offset=head).reshape(slots, batch, *shape)
+
+
+def work(connection: Connection, frames: SharedFrames, number: int, config: WorkerConfig) -> None:
+    """Answer tasks until the parent is gone."""
+    vocabulary = Vocabulary.from_bytes(config.vocabulary) if config.vocabulary is not None else None
+    while True:
+        try:
+            task: Task = pickle.loads(connection.recv_bytes())
+        except (EOFError, ConnectionError):
+            return
+        results: list[Decoded | Unchanged | Rejected] = []
+        filled = 0
+        for position, (path, known) in enumerate(task.files):
+            frames.since[number] = time.monotonic()
+            frames.at[number] = position
+            try:
+                result: Decoded | Unchanged | Rejected = _one(path, known, frames.pixels[task.slot, filled], config, vocabulary)
+            except ImageError as error:
+                result = Rejected(error.reason, str(error))
+            filled += isinstance(result, Decoded)
+            results.append(result)
+        frames.at[number] = -1
+        connection.send_bytes(pickle.dumps(results, protocol=5))
+
+
+def _one(
+    path: str, known: str | None, pixels: np.ndarray, config: WorkerConfig, vocabulary: Vocabulary | None
+) -> Decoded | Unchanged:
+    data, facts = read_file(path)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 == known:
+        return Unchanged(sha256, len(data), facts.st_mtime_ns)
+    fit, orb = config.fit, config.orb
+    try:
+        picture = open_picture(data, max_pixels=config.max_pixels, at_least=(fit.height, fit.width) if orb is None else None)
+    except ImageError as error:
+        # The picture was given as bytes; a user wants to hear its name.
+        _, _, text = str(error).partition(": ")
+        raise ImageError(f"{path!r}: {text}", reason=error.reason) from error
+    pixels[...] = fit_image(picture.image, fit)
+    features = words = None
+    if orb is not None:
+        found = extract(to_grey(picture.image, longest_side=orb.longest_side), orb)
+        if len(found):
+            features = pack(found)
+            if vocabulary is not None:
+                sparse = vocabulary.sparse(found)
+                words = (sparse.indices, sparse.values)
+    return Decoded(sha256, len(data), facts.st_mtime_ns, picture.width, picture.height, picture.format, features, words)
+
+
+def main() -> None:
+    """Entry point of the process: descriptors of the pipe and the memory, then the layout, come as arguments."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what happens
+    pipe, memory, number, workers, slots, batch, *shape = map(int, sys.argv[1:])
+    connection = Connection(pipe)
+    frames = SharedFrames(memory, workers, slots, batch, (shape[0], shape[1], shape[2]))
+    work(connection, frames, number, pickle.loads(connection.recv_bytes()))
+
+
+if __name__ == "__main__":
+    main()
