@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 __all__ = [
     "FACET_TYPES",
     "by_count",
+    "check_asset_name",
     "check_facet",
+    "check_generation",
     "check_ids",
     "check_payload",
     "check_points",
     "check_query",
     "count_values",
+    "is_generation",
+    "not_found",
     "payload_paths",
 ]
 
@@ -150,6 +154,30 @@ def payload_paths(fields: Sequence[str] | None) -> bool | list[str]:
     if fields is None:
         return True
     return [json_path(field) for field in fields] if fields else False
+
+
+def check_asset_name(name: str) -> None:
+    """Accept a plain file name, or raise `InvalidInput`."""
+    if not name or name.startswith(".") or not all(c.isascii() and (c.isalnum() or c in "._-") for c in name):
+        raise InvalidInput(f"asset name {name!r}: expected letters, digits, '.', '-' or '_'")
+
+
+def is_generation(name: str) -> bool:
+    """`g0001`, `g0002`, …"""
+    return len(name) >= 5 and name[0] == "g" and name[1:].isascii() and name[1:].isdigit()
+
+
+def check_generation(name: str) -> str:
+    """Accept a generation's name, or raise `InvalidInput`."""
+    if not is_generation(name):
+        raise InvalidInput(f"generation {name!r}: expected a name such as 'g0001'")
+    return name
+
+
+def not_found(location: str, collection: str, serving: dict[str, str]) -> str:
+    """The message for a collection that is not there."""
+    there = f"there: {', '.join(sorted(serving))}" if serving else "it has none yet"
+    return f"database {location!r} has no collection {collection!r}; {there}"
 
 
 def _check_sparse(vector: SparseVector) -> None:

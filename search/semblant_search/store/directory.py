@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semblant_search.collection import check_collection_name
-from semblant_search.errors import CollectionNotFound, InvalidInput, NotADatabase, StoreError
+from semblant_search.errors import CollectionNotFound, NotADatabase, StoreError
 
+from .checks import check_generation, is_generation, not_found
 from .edge import MANIFEST, EdgeStore, create_generation
 from .files import exclusive, make_directory, sync_directory, write_atomic
 
@@ -181,21 +182,3 @@ class DirectoryDatabase:
     def _write(self, serving: dict[str, str]) -> None:
         data = {"format_version": _FORMAT_VERSION, "serving": serving}
         write_atomic(self._path / POINTER, json.dumps(data, indent=1).encode())
-
-
-def is_generation(name: str) -> bool:
-    """`g0001`, `g0002`, …"""
-    return len(name) >= 5 and name[0] == "g" and name[1:].isascii() and name[1:].isdigit()
-
-
-def check_generation(name: str) -> str:
-    """Accept a generation's name, or raise `InvalidInput`."""
-    if not is_generation(name):
-        raise InvalidInput(f"generation {name!r}: expected a name such as 'g0001'")
-    return name
-
-
-def not_found(location: str, collection: str, serving: dict[str, str]) -> str:
-    """The message for a collection that is not there."""
-    there = f"there: {', '.join(sorted(serving))}" if serving else "it has none yet"
-    return f"database {location!r} has no collection {collection!r}; {there}"

@@ -15,6 +15,7 @@ from .base import Record, ScoredRecord, SparseVector
 from .checks import (
     FACET_TYPES,
     by_count,
+    check_asset_name,
     check_facet,
     check_ids,
     check_payload,
@@ -272,12 +273,6 @@ class EdgeStore:
             score_threshold=query.score_threshold,
             params=params,
         )
-
-
-def check_asset_name(name: str) -> None:
-    """Accept a plain file name, or raise `InvalidInput`."""
-    if not name or name.startswith(".") or not all(c.isascii() and (c.isalnum() or c in "._-") for c in name):
-        raise InvalidInput(f"asset name {name!r}: expected letters, digits, '.', '-' or '_'")
 
 
 def _edge() -> ModuleType:
