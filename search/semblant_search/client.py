@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SearchClient"]
 
-_MANY = 10_000
-"""Results beyond which the size of the collection is asked first: the engine sets memory aside for as many as it is told."""
-
 
 class SearchClient:
     """Searches one collection. Thread-safe; a context manager.
@@ -264,9 +261,6 @@ class SearchClient:
         _check_limit(limit)
         if not isinstance(offset, int) or offset < 0:
             raise InvalidInput(f"offset {offset!r}: expected a whole number of hits to skip, 0 or more")
-        store = self._opened
-        if limit + offset > _MANY:
-            limit = max(1, min(limit, store.count()))
         return VectorQuery(
             vector=_NO_VECTOR, limit=limit, offset=offset, where=as_where(where), exact=exact, score_threshold=min_score
         )

@@ -1,0 +1,58 @@
+"""What users of `semblant_search` may rely on. A name that goes, or comes, changes this list on purpose."""
+
+from __future__ import annotations
+
+import semblant_search
+
+NAMES = [
+    "CollectionNotFound",
+    "DataError",
+    "Encoder",
+    "EncoderCard",
+    "EncoderError",
+    "EncoderMismatch",
+    "F",
+    "FieldType",
+    "Fit",
+    "Hit",
+    "ImageError",
+    "InvalidInput",
+    "Manifest",
+    "MetadataError",
+    "MissingExtra",
+    "NoFeaturesError",
+    "NotADatabase",
+    "Picture",
+    "PointNotFound",
+    "SearchClient",
+    "SemblantError",
+    "StoreDenied",
+    "StoreError",
+    "StoreLocked",
+    "StoreUnavailable",
+    "TrainingError",
+    "Where",
+    "WhereError",
+    "canonical_uri",
+    "draw_gallery",
+    "parse_where",
+    "point_id",
+]
+
+
+def test_the_public_names_are_these() -> None:
+    assert semblant_search.__all__ == NAMES
+    assert dir(semblant_search) == sorted(NAMES)
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    for name in NAMES:
+        value = getattr(semblant_search, name)
+        assert value.__doc__, name
+        assert value.__module__.startswith("semblant_search."), name
+
+
+def test_every_error_is_public() -> None:
+    from semblant_search import errors
+
+    assert set(errors.__all__) <= set(NAMES)

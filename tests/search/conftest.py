@@ -1,0 +1,122 @@
+"""A small database of real pictures, written through the store, for what reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from semblant_exporter.pixels import pixel_encoder
+from semblant_search import Encoder, FieldType, Fit, Manifest, canonical_uri, point_id
+from semblant_search.collection import RESERVED_FIELDS
+from semblant_search.feature_reader import VOCABULARY_ASSET
+from semblant_search.images import open_image, to_grey
+from semblant_search.kept_encoder import ENCODER_ASSET
+from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary, extract, pack
+from semblant_search.store import open_database
+from semblant_search.store.base import Database, Point
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FIELDS = {"label": FieldType.KEYWORD, "price": FieldType.FLOAT, "split": FieldType.KEYWORD}
+
+
+def write_collection(
+    database: Database,
+    encoder: Encoder,
+    pictures: list[Path],
+    *,
+    collection: str = "images",
+    orb: bool = True,
+    keep: bool = True,
+) -> None:
+    """Index pictures the short way: label = name of the folder, price = position in the list."""
+    settings, vocabulary = OrbSettings(), Vocabulary.general()
+    facts = {"settings": settings.to_json(), "vocabulary": vocabulary.fingerprint, "feature_bytes": FEATURE_BYTES}
+    manifest = Manifest(
+        collection=collection,
+        generation="g0001",
+        encoder_fingerprint=encoder.fingerprint,
+        encoder=encoder.card,
+        orb=facts if orb else None,
+        created_at=datetime.now(timezone.utc).isoformat(),
+    )
+    store = database.create(manifest)
+    store.add_fields({**RESERVED_FIELDS, **FIELDS})
+    if keep:
+        store.put_asset(ENCODER_ASSET, encoder.to_bytes())
+    if orb:
+        store.put_asset(VOCABULARY_ASSET, vocabulary.to_bytes())
+    points = []
+    for number, (path, vector) in enumerate(zip(pictures, encoder.encode_pictures(pictures), strict=True)):
+        uri, data, picture = canonical_uri(path), path.read_bytes(), open_image(path)
+        features = extract(to_grey(picture, longest_side=settings.longest_side), settings) if orb else None
+        payload = {
+            "label": path.parent.name,
+            "price": float(number),
+            "_uri": uri,
+            "_sha256": hashlib.sha256(data).hexdigest(),
+            "_width": picture.width,
+            "_height": picture.height,
+            "_format": "PNG",
+            "_bytes": len(data),
+            "_indexed_at": manifest.created_at,
+        }
+        words = vocabulary.sparse(features) if features is not None else None
+        points.append(Point(point_id(uri), vector, payload, words, pack(features) if features is not None else None))
+    store.upsert(points)
+    store.optimize()
+    store.close()
+    database.publish(collection, "g0001")
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    """Grey 28×28 pictures as the means of 7×7 cells."""
+    return Encoder(pixel_encoder(Fit(28, 28, 1)), threads=1)
+
+
+@pytest.fixture(scope="session")
+def other_encoder() -> Encoder:
+    """A sound encoder that no collection here was made with."""
+    return Encoder(pixel_encoder(Fit(28, 28, 1), grid=14, name="finer"), threads=1)
+
+
+@pytest.fixture(scope="session")
+def pictures(fashion_small: Path) -> list[Path]:
+    """The indexed pictures: 300 of Fashion-MNIST's train pictures, 30 of each category."""
+    folders = sorted((fashion_small / "train").iterdir())
+    return [path for folder in folders for path in sorted(folder.glob("*.png"))[:30]]
+
+
+@pytest.fixture(scope="session")
+def indexed(encoder: Encoder, pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database directory with collections `images` and `plain` (without ORB, without its encoder). Copy it to change it."""
+    path = tmp_path_factory.mktemp("databases") / "pictures.db"
+    database = open_database(path, create=True)
+    write_collection(database, encoder, pictures)
+    write_collection(database, encoder, pictures[:20], collection="plain", orb=False, keep=False)
+    database.close()
+    return path
+
+
+@pytest.fixture
+def db(indexed: Path, tmp_path: Path) -> Path:
+    """A copy of the database that belongs to one test."""
+    return Path(shutil.copytree(indexed, tmp_path / "pictures.db"))
+
+
+@pytest.fixture(scope="session")
+def index(encoder: Encoder) -> Callable[[Path, list[Path]], None]:
+    """Writes pictures into a new database directory."""
+
+    def write(path: Path, pictures: list[Path]) -> None:
+        database = open_database(path, create=True)
+        write_collection(database, encoder, pictures)
+        database.close()
+
+    return write

@@ -1,0 +1,134 @@
+"""The command `semblant` itself: what it lists, what it imports, how it fails."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from semblant_search.cli import command_errors, semblant
+from semblant_search.cli.group import ENTRY_POINTS, KNOWN
+from semblant_search.errors import SemblantError, StoreError, WhereError
+
+SEMBLANT = Path(sysconfig.get_path("scripts")) / "semblant"
+HEAVY = (
+    "cv2",
+    "fastapi",
+    "grpc",
+    "matplotlib",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "PIL",
+    "qdrant_client",
+    "qdrant_edge",
+    "rich",
+    "torch",
+)
+
+
+def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([SEMBLANT, *arguments], capture_output=True, text=True, check=False, timeout=60, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def loaded_by(code: str) -> set[str]:
+    """Which heavy packages a fresh interpreter has loaded after running some code."""
+    script = f"{code}\nimport sys\nprint('\\nloaded:', *(name for name in {HEAVY!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stdout.rsplit("loaded:", 1)[1].split())
+
+
+def test_help_lists_every_command_of_every_part_with_one_line() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for name, known in KNOWN.items():
+        assert any(line.split()[:1] == [name] and known.help in line for line in done.stdout.splitlines()), name
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    for argument in ("--help", "--version"):
+        code = (
+            f"import sys; sys.argv = ['semblant', {argument!r}]
+"
+            "from semblant_search.cli import main
+"
+            "try: main()
+except SystemExit: pass"
+        )
+        assert loaded_by(code) == set()
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert loaded_by("import semblant_search") == set()
+    assert loaded_by("from semblant_search import SemblantError, StoreLocked") == set()
+
+
+def test_the_client_s_module_waits_with_the_engines() -> None:
+    assert loaded_by("from semblant_search import SearchClient, Hit, F") <= {"numpy"}
+
+
+@pytest.mark.parametrize("entry", entry_points(group=ENTRY_POINTS), ids=lambda entry: entry.name)
+def test_the_listed_line_is_the_command_s_own(entry) -> None:  # type: ignore[no-untyped-def]
+    command = entry.load()
+    assert isinstance(command, click.Command)
+    if entry.name in KNOWN:
+        assert KNOWN[entry.name].help == (command.help or "").split("\n\n")[0].replace("\n", " ").strip()
+
+
+@pytest.mark.parametrize("entry", entry_points(group=ENTRY_POINTS), ids=lambda entry: entry.name)
+def test_a_command_s_help_imports_nothing_heavy(entry) -> None:  # type: ignore[no-untyped-def]
+    code = (
+        "from click.testing import CliRunner
+from semblant_search.cli import semblant
+"
+        f"assert CliRunner().invoke(semblant, [{entry.name!r}, '--help']).exit_code == 0"
+    )
+    assert not loaded_by(code) & {"cv2", "matplotlib", "onnx", "onnxruntime", "qdrant_client", "qdrant_edge", "torch"}
+
+
+def test_a_command_whose_part_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semblant_search.cli.group._entry_points", dict)
+    result = CliRunner().invoke(semblant, ["train", "pictures", "--out", "x"])
+    assert result.exit_code == 1
+    assert "pip install semblant-exporter" in result.stderr
+    listed = CliRunner().invoke(semblant, ["--help"]).stdout
+    assert "[pip install semblant-indexer]" in " ".join(listed.split())
+
+
+def test_an_unknown_command_is_wrong_usage() -> None:
+    done = run("frobnicate")
+    assert done.returncode == 2
+    assert "frobnicate" in done.stderr
+
+
+@pytest.mark.parametrize(("error", "code"), [(StoreError("the disk is gone"), 1), (WhereError("what is this"), 2)])
+def test_library_errors_become_a_line_and_an_exit_code(error: SemblantError, code: int) -> None:
+    @click.command()
+    @command_errors()
+    def failing() -> None:
+        raise error
+
+    result = CliRunner().invoke(failing)
+    assert (result.exit_code, result.stderr, result.stdout) == (code, f"Error: {error}\n", "")
+
+
+def test_a_programming_error_stays_visible() -> None:
+    @click.command()
+    @command_errors()
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    assert isinstance(CliRunner().invoke(broken).exception, ZeroDivisionError)
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    with subprocess.Popen([SEMBLANT, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
