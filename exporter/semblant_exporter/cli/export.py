@@ -1,0 +1,42 @@
+"""`semblant export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("model_dir", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The file to write, such as encoder.onnx.")
+@click.option("--name", help="For people.  [default: architecture and model directory]")
+@click.option(
+    "--whiten",
+    type=click.Choice(["auto", "yes", "no"]),
+    default="auto",
+    show_default=True,
+    help="PCA whitening; auto: if slightly changed pictures find their originals more often with it.",
+)
+@click.option("--dim", type=click.IntRange(1), help="Reduce the embedding to so many numbers by PCA.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def export(model_dir: Path, output: Path, name: str | None, whiten: str, dim: int | None, as_json: bool) -> None:
+    """Write a trained model as one file, encoder.onnx, with everything from decoded pixels to unit vectors inside.
+
+    ONNX Runtime and PyTorch must agree on real pictures, or nothing is written.
+    """
+    import json
+
+    from semblant_exporter.export import ExportOptions
+    from semblant_exporter.export import export as run
+
+    report = run(model_dir, output, ExportOptions(name=name, whiten=whiten, dim=dim))
+    if as_json:
+        click.echo(json.dumps(report.to_json()))
+        return
+    card = report.card
+    click.echo(
+        f"{report.path}: {card.name}, {card.fit.height}×{card.fit.width}×{card.fit.channels} → {card.dim} numbers"
+        f"{', whitened' if report.whitened else ''}, {report.size / 1e6:.2f} MB\n"
+        f"differs from PyTorch by {report.difference:.1g} on {report.checked} real pictures; SHA-256 {report.fingerprint[:16]}…"
+    )

@@ -1,0 +1,121 @@
+"""`semblant train`."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from semblant_exporter.folder import TrainResult
+    from semblant_exporter.trainer import Progress
+
+
+class _Size(click.ParamType[tuple[int, int]]):
+    """`28` or `28x40` (height first), in pixels."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """`(height, width)`."""
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).lower().replace("×", "x").split("x")
+        if not 1 <= len(parts) <= 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+            self.fail(f"{value!r}: expected a side in pixels, such as 64, or HEIGHTxWIDTH, such as 48x64", param, ctx)
+        return int(parts[0]), int(parts[-1])
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The model directory to write.")
+@click.option("--arch", default="cae", show_default=True, help="cae or fashion-mnist-2018.")
+@click.option("--dim", type=click.IntRange(1, 65536), help="Numbers in an embedding.  [default: 128]")
+@click.option("--objective", help="reconstruct or contrastive.  [default: the architecture's own]")
+@click.option("--loss", type=click.Choice(["bce", "mse"]), help="Of objective reconstruct.  [default: bce]")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the pictures.  [default: the architecture's own]")
+@click.option("--minutes", type=float, help="Train for so long; the schedule follows the clock.")
+@click.option("--batch", type=click.IntRange(2), help="Pictures in a step.")
+@click.option("--lr", "learning_rate", type=float, help="Highest learning rate.")
+@click.option("--schedule", type=click.Choice(["one-cycle", "cosine", "constant"]), help="Of the learning rate.")
+@click.option("--patience", type=click.IntRange(1), help="Stop after so many epochs without a better validation loss.")
+@click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), help="Of the forward pass.  [default: auto]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Fixes all that is random.")
+@click.option("--size", type=_Size(), help="Fit pictures to SIDE or HEIGHTxWIDTH pixels.  [default: their own, or 64]")
+@click.option("--channels", type=click.Choice(["1", "3"]), help="Grey or RGB.  [default: as the pictures are]")
+@click.option("--policy", type=click.Choice(["pad", "crop", "stretch"]), default="pad", show_default=True, help="How to fit.")
+@click.option("--metadata", type=click.Path(path_type=Path), help="A table about the pictures.  [default: metadata.csv]")
+@click.option("--resume", is_flag=True, help="Go on where the training in --out was broken off.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def train(directory: Path, out: Path, as_json: bool, **given: Any) -> int:
+    """Train an encoder on a folder of pictures, without labels.
+
+    Writes the best model, losses and reconstructions to the directory --out, after each epoch; a training that was broken off
+    goes on with --resume. Then `semblant export` makes an encoder.onnx of it.
+    """
+    import json
+
+    from semblant_exporter.folder import TrainJob
+    from semblant_exporter.folder import train as run
+
+    names = ("epochs", "minutes", "batch", "learning_rate", "schedule", "patience", "precision", "seed")
+    loss, channels = given.pop("loss"), given.pop("channels")
+    job = TrainJob(
+        directory,
+        out,
+        settings={name: given.pop(name) for name in names},
+        options={"loss": loss} if loss else {},
+        channels=int(channels) if channels else None,
+        **given,
+    )
+    with _progress() as (on_decoding, on_progress):
+        result = run(job, on_decoding=on_decoding, on_progress=on_progress)
+    for failure in result.failures:
+        click.echo(f"not used: {failure.message}", err=True)
+    click.echo(json.dumps(result.to_json()) if as_json else _summary(result))
+    return 3 if result.failures else 0
+
+
+@contextmanager
+def _progress() -> Iterator[tuple[Callable[[str, int, int | None], None], Callable[[Progress], None]]]:
+    """Callbacks for decoding and for training, drawn as one bar on stderr where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        bar = bars.add_task("reading pictures", total=None)
+        training = False
+
+        def on_decoding(step: str, done: int, total: int | None) -> None:
+            bars.update(bar, description=step, completed=done, total=total)
+
+        def on_progress(progress: Progress) -> None:
+            nonlocal training
+            if not training:  # the time that remains must not be judged by the speed of decoding
+                bars.reset(bar)
+                training = True
+            validation = "" if progress.validation is None else f", validation {progress.validation:.4g}"
+            text = f"epoch {progress.epoch}: loss {progress.loss:.4g}{validation}"
+            bars.update(bar, description=text, completed=progress.done, total=1.0)
+
+        yield on_decoding, on_progress
+
+
+def _summary(result: TrainResult) -> str:
+    report, plan = result.report, result.plan
+    size = "×".join(map(str, plan.fit.shape))
+    epochs = len(report.history)
+    return (
+        f"{plan.arch}, {plan.objective}: {report.pictures:,} pictures of {size}, "
+        f"{epochs} epoch{'s' * (epochs != 1)} in {report.seconds:.0f} s\n"
+        f"validation loss {report.untrained:.4g} untrained, {report.best:.4g} in epoch {report.best_epoch}, which is kept in "
+        f"{report.out}\n"
+        f"next: semblant export {report.out} -o encoder.onnx"
+    )

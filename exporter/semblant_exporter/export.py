@@ -1,0 +1,239 @@
+"""From a model directory to `encoder.onnx`: one file with everything from decoded pixels to unit vectors.
+
+The file is checked against PyTorch on real pictures before it is written, and written as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from semblant_search.encoder import CARD_KEY, Encoder, EncoderCard
+from semblant_search.errors import InvalidInput, TrainingError
+from torch import Tensor, nn
+
+from semblant_exporter.checkpoint import write_atomically
+from semblant_exporter.objectives import to_images
+from semblant_exporter.training import load_model
+from semblant_exporter.whitening import Whitening, copies_recall, embed, fit_whitening
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from semblant_search.images import Fit
+
+    from semblant_exporter.models import Model
+    from semblant_exporter.training import TrainedModel
+
+__all__ = ["TOLERANCE", "ExportReport", "build_encoder", "export", "to_onnx"]
+
+TOLERANCE = 1e-4
+"""Largest difference between ONNX Runtime and PyTorch, in any number of an embedding."""
+_CHECKED = 256
+OPSET = 18
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written.
+
+    Attributes:
+        path: the file.
+        card: what it says about itself.
+        fingerprint: its SHA-256.
+        size: in bytes.
+        difference: largest difference from PyTorch on `checked` real pictures.
+        whitened: whether PCA whitening is in it.
+    """
+
+    path: Path
+    card: EncoderCard
+    fingerprint: str
+    size: int
+    difference: float
+    checked: int
+    whitened: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The form that `--json` prints."""
+        return {
+            "path": str(self.path),
+            "card": self.card.to_json(),
+            "fingerprint": self.fingerprint,
+            "bytes": self.size,
+            "difference": self.difference,
+            "checked": self.checked,
+            "whitened": self.whitened,
+        }
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to put into the file.
+
+    Attributes:
+        name: for people; None takes the architecture and the name of the model directory.
+        whiten: `auto` (if changed copies of the training pictures find their originals more often with it), `yes` or `no`.
+        dim: reduce to so many numbers by PCA (needs whitening); None keeps all.
+    """
+
+    name: str | None = None
+    whiten: str = "auto"
+    dim: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.whiten not in ("auto", "yes", "no"):
+            raise InvalidInput(f"whiten {self.whiten!r}: expected auto, yes or no")
+        if self.dim is not None and self.whiten == "no":
+            raise InvalidInput(f"dim {self.dim} without whitening: reducing is done by PCA; leave --whiten away")
+
+
+class Graph(nn.Module):
+    """What the file computes: uint8 `[N, H, W, C]` to unit vectors `[N, D]`."""
+
+    def __init__(self, model: Model, whitening: Whitening | None) -> None:
+        super().__init__()
+        self.model = copy.deepcopy(model).eval()
+        self.last: nn.Module = nn.Identity()
+        if whitening is not None:
+            layer = self.model.latent_layer()
+            if layer is None:
+                self.last = _linear(whitening.matrix, whitening.bias)
+            else:  # two linear layers in a row are one
+                _become(layer, whitening.matrix @ layer.weight, whitening(layer.bias))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embeddings float32 `[N, D]`."""
+        latent = self.last(self.model.encode(to_images(images)))  # [N, D]
+        return F.normalize(latent, dim=1)  # [N, D]
+
+
+def export(folder: Path, path: Path, options: ExportOptions | None = None) -> ExportReport:
+    """Write the encoder of a model directory.
+
+    Args:
+        folder: what `learn` wrote.
+        path: the file to write; replaced if it is there.
+        options: what to put into it.
+
+    Raises:
+        TrainingError: no sound model in `folder`, the file cannot be written, or ONNX Runtime and PyTorch disagree.
+        InvalidInput: options that do not go together.
+    """
+    options = options or ExportOptions()
+    trained = load_model(folder)
+    graph, quality = _graph(trained, options)
+    plan = trained.plan
+    card = EncoderCard(
+        name=options.name or f"{plan.arch}-{folder.resolve().name}",
+        architecture=plan.arch,
+        fit=plan.fit,
+        dim=_dim(graph, plan.fit),
+        objective=plan.objective,
+        training=_facts(trained),
+        quality=quality,
+    )
+    data, difference = build_encoder(graph, card, trained.sample[:_CHECKED])
+    write_atomically(path, data)
+    checked = min(_CHECKED, len(trained.sample))
+    return ExportReport(path, card, Encoder(data).fingerprint, len(data), difference, checked, quality["whitened"])
+
+
+def build_encoder(graph: nn.Module, card: EncoderCard, pictures: np.ndarray) -> tuple[bytes, float]:
+    """The bytes of an encoder file, and its largest difference from PyTorch.
+
+    Args:
+        graph: takes uint8 `[N, H, W, C]`, gives unit vectors `[N, D]`.
+        card: goes in as metadata.
+        pictures: real ones to compare on, uint8 `[n, H, W, C]`.
+
+    Raises:
+        TrainingError: ONNX Runtime differs from PyTorch by more than `TOLERANCE`.
+    """
+    program = to_onnx(graph, card.fit)
+    entry = program.metadata_props.add()
+    entry.key, entry.value = CARD_KEY, json.dumps(card.to_json())
+    data: bytes = program.SerializeToString()
+    with torch.no_grad():
+        expected = graph(torch.from_numpy(np.array(pictures))).numpy()
+    # Batches of other sizes than the one it was traced with, one picture among them.
+    found = Encoder(data).encode(np.array(pictures))
+    first = Encoder(data).encode(np.array(pictures[:1]))
+    difference = float(max(np.abs(found - expected).max(), np.abs(first - expected[:1]).max()))
+    if not difference <= TOLERANCE:
+        raise TrainingError(
+            f"ONNX Runtime and PyTorch differ by {difference:.2g} on {len(pictures)} real pictures, more than {TOLERANCE:g}; "
+            "nothing was written. Please report it with the model directory"
+        )
+    return data, difference
+
+
+def to_onnx(graph: nn.Module, fit: Fit) -> Any:
+    """Trace a graph with a batch of any size: an `onnx.ModelProto` with input `images` and output `embedding`."""
+    example = torch.zeros((2, *fit.shape), dtype=torch.uint8)
+    with warnings.catch_warnings():  # about the inner workings of the tracer; what counts is compared afterwards
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            graph.eval(),
+            (example,),
+            dynamo=True,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=["images"],
+            output_names=["embedding"],
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+        )
+    assert program is not None
+    return program.model_proto
+
+
+def _graph(trained: TrainedModel, options: ExportOptions) -> tuple[Graph, dict[str, Any]]:
+    latents = embed(trained.model, trained.sample)
+    whitening = None if options.whiten == "no" else fit_whitening(latents, options.dim)
+    maps: list[Callable[[Tensor], Tensor]] = [nn.Identity(), *([whitening] if whitening is not None else [])]
+    recalls = copies_recall(trained.model, trained.sample, maps)
+    if whitening is not None and options.whiten == "auto" and options.dim is None and recalls[1] < recalls[0]:
+        whitening = None
+    recall = recalls[0] if whitening is None else recalls[1]
+    count = min(len(trained.sample), 4000)
+    quality = {"whitened": whitening is not None, "changed_copies": {"recall_at_1": round(recall, 4), "pictures": count}}
+    return Graph(trained.model, whitening).eval(), quality
+
+
+def _facts(trained: TrainedModel) -> dict[str, Any]:
+    """Facts of the training run for the card."""
+    state, plan = trained.facts["state"], trained.plan
+    return {
+        "pictures": trained.facts["learned_from"],
+        "epochs": len(state["history"]),
+        "best_epoch": state["best_epoch"],
+        "validation_loss": state["best"],
+        "seconds": round(state["seconds"], 1),
+        "seed": plan.settings.seed,
+        "options": plan.options,
+        "settings": plan.settings.to_json(),
+        "versions": trained.facts["versions"],
+    }
+
+
+@torch.no_grad()
+def _dim(graph: nn.Module, fit: Fit) -> int:
+    return int(graph(torch.zeros((1, *fit.shape), dtype=torch.uint8)).shape[1])
+
+
+def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    _become(layer, weight, bias)
+    return layer
+
+
+def _become(layer: nn.Linear, weight: Tensor, bias: Tensor) -> None:
+    layer.weight, layer.bias = nn.Parameter(weight.detach().clone()), nn.Parameter(bias.detach().clone())
+    layer.out_features, layer.in_features = weight.shape
