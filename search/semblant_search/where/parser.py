@@ -53,6 +53,8 @@ def parse_where(text: str) -> Where:
         text.encode()
     except UnicodeEncodeError as error:
         raise WhereError(f"the filter is not valid Unicode: half of a surrogate pair at character {error.start + 1}") from None
+    if "\0" in text:  # Python's parser fails on it in different ways
+        raise WhereError("the filter holds a null character", expression=text, column=text.index("\0"))
     return _Parser(text).parse()
 
 
@@ -81,11 +83,10 @@ class _Parser:
             raise self._syntax(error) from None
         except (RecursionError, MemoryError):
             raise WhereError("the filter is nested too deeply; write it flatter", expression=self.text, column=0) from None
-        except ValueError as error:  # a NUL character
-            raise WhereError(f"the filter cannot be read: {error}", expression=self.text, column=0) from None
         # Text that closes the parenthesis it was put in, such as `a) or (b`, makes the tree begin at it.
         if self.wrapped and (body.lineno, body.col_offset) == (1, 0):
-            raise WhereError("the parentheses do not match", expression=self.text, column=self.text.find(")"))
+            column = max(self.text.find(")"), 0)
+            raise WhereError("the parentheses do not match, or it is no single condition", expression=self.text, column=column)
         return body
 
     def _syntax(self, error: SyntaxError) -> WhereError:
@@ -153,7 +154,16 @@ class _Parser:
         except WhereError as error:
             raise self._error(node, str(error)) from None
 
+    def _refuse_bitwise(self, node: ast.expr) -> None:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.BitAnd, ast.BitOr)):
+            word = "and" if isinstance(node.op, ast.BitAnd) else "or"
+            raise self._error(
+                node, f"in an expression, conditions are combined with `{word}`; & and | belong to the Python form"
+            )
+
     def _comparison(self, node: ast.Compare) -> Where:
+        for operand in (node.left, *node.comparators):
+            self._refuse_bitwise(operand)  # & binds tighter than ==, so that `a == 1 & b == 2` is a chain
         if len(node.ops) > 1:
             return self._chain(node)
         left, operator, right = node.left, node.ops[0], node.comparators[0]
