@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 import numpy as np
 from semblant_search.collection import RESERVED_FIELDS, Manifest, point_id, uri_path
 from semblant_search.encoder import Encoder
-from semblant_search.errors import CollectionNotFound, EncoderMismatch, SemblantError, StoreError
+from semblant_search.errors import CollectionNotFound, EncoderMismatch, InvalidInput, SemblantError, StoreError
+from semblant_search.feature_reader import VOCABULARY_ASSET
+from semblant_search.kept_encoder import ENCODER_ASSET
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary, unpack
 from semblant_search.store import open_database
 from semblant_search.store.base import VectorQuery
@@ -37,8 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run", "state_folder"]
 
-ENCODER_ASSET = "encoder.onnx"
-VOCABULARY_ASSET = "vocabulary.npz"
+
 _SAMPLE = 2000
 """Pictures whose features train the visual vocabulary."""
 _LEAST_DESCRIPTORS = 50_000
@@ -93,6 +94,8 @@ class _Run:
             store = self._open_generation(db, encoder)
             with self._stage("scan"):
                 found = self.ledger.scan(source.items(), source.scope)
+            if found == 0:
+                raise InvalidInput(f"{job.source!r} holds no pictures{': ' if source.notes else ''}{'; '.join(source.notes)}")
             if store is None:
                 store = self._new_generation(db, encoder)
             stack.callback(store.close)

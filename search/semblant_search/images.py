@@ -29,7 +29,7 @@ __all__ = [
     "DEFAULT_MAX_PIXELS",
     "Fit",
     "ImageSource",
-    "Picture",
+    "OpenedPicture",
     "fit_image",
     "open_image",
     "open_picture",
@@ -158,7 +158,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Picture:
+class OpenedPicture:
     """A decoded picture with the facts of its file.
 
     Attributes:
@@ -192,14 +192,14 @@ def open_image(
 
 def open_picture(
     source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: tuple[int, int] | None = None
-) -> Picture:
+) -> OpenedPicture:
     """`open_image` that also tells the true size and the format of the file. Same arguments, same errors."""
     from PIL import Image
 
     name = _describe(source)
     if isinstance(source, np.ndarray):
         array_image = _from_array(source, max_pixels)
-        return Picture(array_image, *array_image.size, None)
+        return OpenedPicture(array_image, *array_image.size, None)
     data = None if isinstance(source, Image.Image) else source if isinstance(source, bytes) else read_bytes(source)
     try:
         with _PILLOW_QUIET:
@@ -217,7 +217,7 @@ def open_picture(
             if orientation in _TURNS:
                 image = image.transpose(Image.Transpose[_TURNS[orientation]])
                 width, height = (height, width) if orientation >= 5 else (width, height)
-            return Picture(_simple_mode(image), width, height, kind)
+            return OpenedPicture(_simple_mode(image), width, height, kind)
     except ImageError:
         raise
     except MemoryError as error:
