@@ -32,7 +32,7 @@ KNOWN = {
     "train": Known("Train an encoder on a folder of pictures, without labels.", "semblant-exporter"),
     "export": Known("Write a trained model as one file, encoder.onnx.", "semblant-exporter"),
     "evaluate": Known("Measure how well an encoder finds pictures of the same label.", "semblant-exporter"),
-    "index": Known("Index a folder of pictures and their metadata.", "semblant-indexer"),
+    "index": Known("Index a folder of pictures, or a list of them.", "semblant-indexer"),
     "search": Known("Find the pictures that look like one.", "semblant-search"),
     "info": Known("Show what a database holds.", "semblant-search"),
     "count": Known("Count the pictures that match a filter.", "semblant-search"),
