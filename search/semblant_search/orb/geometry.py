@@ -1,0 +1,166 @@
+"""From matched points to one transform: pairs of matches propose similarities, the best grows into a homography.
+
+A pair of matches fixes a similarity; trying all plausible pairs is RANSAC's search made exhaustive and deterministic, and cheap
+because size and angle of the features rule out most pairs first (Philbin et al., CVPR 2007). The winner is refined by least
+squares over its inliers, with as many degrees of freedom as these can carry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .features import load_cv2
+
+if TYPE_CHECKING:
+    from .features import Features
+
+__all__ = ["Fit", "apply", "find_transform", "is_sane"]
+
+_PROPOSALS = 96
+_SIZE_RATIO = np.log(1.8)
+_ANGLE = np.deg2rad(35)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A transform that many matches agree on.
+
+    Attributes:
+        transform: float64 `[3, 3]`, query pixels to candidate pixels.
+        inliers: bool `[m]`, which matches agree.
+    """
+
+    transform: np.ndarray
+    inliers: np.ndarray
+
+
+def find_transform(query: Features, candidate: Features, least: int) -> Fit | None:
+    """The transform that most of the matched features (row i of one is row i of the other) agree on, or None below `least`."""
+    if len(query) < least:
+        return None
+    here = query.keypoints[:, 0] + 1j * query.keypoints[:, 1].astype(np.float64)
+    there = candidate.keypoints[:, 0] + 1j * candidate.keypoints[:, 1].astype(np.float64)
+    growth = np.log(candidate.keypoints[:, 2] / query.keypoints[:, 2]).astype(np.float64)
+    turn = np.deg2rad(candidate.keypoints[:, 3] - query.keypoints[:, 3]).astype(np.float64)
+    tolerance = _tolerance(candidate.keypoints[:, 2])
+
+    first, second = _plausible_pairs(here, there, growth, turn)
+    if len(first) == 0:
+        return None
+    slope = (there[second] - there[first]) / (here[second] - here[first])  # complex: scale and rotation of a similarity
+    shift = there[first] - slope * here[first]
+    error = np.abs(slope[:, None] * here[None] + shift[:, None] - there[None])  # [pairs, m]
+    agrees = error < 2 * tolerance[None]
+    agrees &= np.abs(growth[None] - np.log(np.abs(slope))[:, None]) < _SIZE_RATIO
+    agrees &= np.abs(_wrap(turn[None] - np.angle(slope)[:, None])) < _ANGLE
+    best = int(agrees.sum(axis=1).argmax())
+    if agrees[best].sum() < least:
+        return None
+    plausible = np.abs(growth - np.log(np.abs(slope[best]))) < _SIZE_RATIO
+    plausible &= np.abs(_wrap(turn - np.angle(slope[best]))) < _ANGLE
+    a, b = slope[best], shift[best]
+    transform = np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag], [0, 0, 1]])
+    return _refine(query.keypoints[:, :2], candidate.keypoints[:, :2], transform, agrees[best], plausible, tolerance, least)
+
+
+def apply(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points `[n, 2]` through a transform `[3, 3]`: float64 `[n, 2]`; points beyond the horizon come out as NaN."""
+    image = points @ transform[:, :2].T + transform[:, 2]
+    depth = np.where(image[:, 2:] > 1e-9, image[:, 2:], np.nan)
+    out: np.ndarray = image[:, :2] / depth
+    return out
+
+
+def is_sane(transform: np.ndarray, size: tuple[int, int]) -> bool:
+    """Whether a picture of this `(width, height)` stays a convex, unmirrored, not absurdly stretched quadrangle."""
+    width, height = size
+    corners = apply(transform, np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64))
+    if not np.isfinite(corners).all():
+        return False
+    sides = np.roll(corners, -1, axis=0) - corners
+    after = np.roll(sides, -1, axis=0)
+    cross = sides[:, 0] * after[:, 1] - sides[:, 1] * after[:, 0]
+    if (cross <= 0).any():
+        return False
+    stretch = np.hypot(*sides.T) / np.array([width, height, width, height])
+    return bool(stretch.min() > 0.05 and stretch.max() < 20 and stretch.max() / stretch.min() < 3)
+
+
+def _tolerance(size: np.ndarray) -> np.ndarray:
+    """How far, in pixels, a key point may lie from where it should: coarse pyramid levels place theirs coarsely."""
+    out: np.ndarray = 1.0 + 0.1 * size.astype(np.float64)
+    return out
+
+
+def _plausible_pairs(
+    here: np.ndarray, there: np.ndarray, growth: np.ndarray, turn: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """At most `_PROPOSALS` pairs of matches whose distance and direction agree with the features' own sizes and angles."""
+    first, second = np.triu_indices(len(here), 1)
+    if len(here) > 120:  # matches come best first
+        keep = second < 120
+        first, second = first[keep], second[keep]
+    gap, gap_there = here[second] - here[first], there[second] - there[first]
+    far = (np.abs(gap) > 8) & (np.abs(gap_there) > 4)
+    first, second, slope = first[far], second[far], gap_there[far] / gap[far]
+    scale, angle = np.log(np.abs(slope)), np.angle(slope)
+    good = (np.abs(growth[first] - scale) < _SIZE_RATIO) & (np.abs(growth[second] - scale) < _SIZE_RATIO)
+    good &= (np.abs(_wrap(turn[first] - angle)) < _ANGLE) & (np.abs(_wrap(turn[second] - angle)) < _ANGLE)
+    first, second = first[good], second[good]
+    if len(first) > _PROPOSALS:  # matches that many others support propose first
+        votes = np.bincount(np.concatenate([first, second]), minlength=len(here))
+        order = np.argsort(-(votes[first] * votes[second]), kind="stable")[: 4 * _PROPOSALS : 4]
+        first, second = first[order], second[order]
+    return first, second
+
+
+def _refine(
+    here: np.ndarray,
+    there: np.ndarray,
+    transform: np.ndarray,
+    inliers: np.ndarray,
+    plausible: np.ndarray,
+    tolerance: np.ndarray,
+    least: int,
+) -> Fit | None:
+    """Least squares over the inliers, again with those that the better transform gains; affine from 5, homography from 12."""
+    best = Fit(transform, inliers)
+    for round_ in range(4):
+        count = int(best.inliers.sum())
+        solved = _solve(here[best.inliers], there[best.inliers], 8 if count >= 12 and round_ > 0 else 6 if count >= 5 else 4)
+        if solved is None:
+            break
+        error = np.linalg.norm(apply(solved, here) - there, axis=1)
+        better = plausible & (np.nan_to_num(error, nan=np.inf) < tolerance * (1.5 if round_ == 0 else 1.0))
+        if better.sum() < least:
+            return None
+        settled = np.array_equal(better, best.inliers)
+        best = Fit(solved, better)
+        if settled and round_ > 0:
+            break
+    return best
+
+
+def _solve(here: np.ndarray, there: np.ndarray, freedom: int) -> np.ndarray | None:
+    if freedom == 8:
+        cv2 = load_cv2()
+        homography, _ = cv2.findHomography(here.astype(np.float64), there.astype(np.float64), 0)
+        return None if homography is None or not np.isfinite(homography).all() else np.asarray(homography)
+    ones = np.ones(len(here))
+    if freedom == 6:
+        solution = np.linalg.lstsq(np.column_stack([here, ones]), there, rcond=None)[0]
+        return np.vstack([solution.T, [0, 0, 1]])
+    x, y = here.astype(np.float64).T
+    zero = np.zeros(len(here))
+    system = np.concatenate([np.column_stack([x, -y, ones, zero]), np.column_stack([y, x, zero, ones])])
+    a, b, c, d = np.linalg.lstsq(system, np.concatenate([there[:, 0], there[:, 1]]), rcond=None)[0]
+    return np.array([[a, -b, c], [b, a, d], [0, 0, 1]])
+
+
+def _wrap(angle: np.ndarray) -> np.ndarray:
+    """Radians to −π…π."""
+    out: np.ndarray = (angle + np.pi) % (2 * np.pi) - np.pi
+    return out
