@@ -1,0 +1,64 @@
+"""A small encoder and folders of real pictures to index."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from semblant_exporter.pixels import pixel_encoder
+from semblant_indexer import IndexJob, IndexReport, run
+from semblant_search import Fit
+from semblant_search.store import open_database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from semblant_search.store.base import Record
+
+
+@pytest.fixture(scope="session")
+def encoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Grey 28×28 pictures as the means of 7×7 cells."""
+    path = tmp_path_factory.mktemp("encoder") / "encoder.onnx"
+    path.write_bytes(pixel_encoder(Fit(28, 28, 1)))
+    return path
+
+
+@pytest.fixture
+def pictures(fashion_small: Path, tmp_path: Path) -> Path:
+    """Thirty real pictures in three category folders, free to be changed."""
+    root = tmp_path / "pictures"
+    for category in ("bag", "coat", "sneaker"):
+        (root / category).mkdir(parents=True)
+        for picture in sorted((fashion_small / "train" / category).iterdir())[:10]:
+            shutil.copyfile(picture, root / category / picture.name)
+    return root
+
+
+@pytest.fixture
+def index(encoder_file: Path, tmp_path: Path) -> Callable[..., IndexReport]:
+    """Run a job into `tmp_path / "db"`; without ORB unless asked for."""
+
+    def go(source: Path, **options: Any) -> IndexReport:
+        settings: dict[str, Any] = {"orb": None, "workers": 1, "threads": 1, "db": str(tmp_path / "db"), **options}
+        settings.setdefault("encoder", encoder_file)
+        return run(IndexJob(str(source), **settings))
+
+    return go
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Callable[..., dict[str, Record]]:
+    """All records of a collection by their URI, with vectors."""
+
+    def read(collection: str = "images", db: Path | None = None) -> dict[str, Record]:
+        database = open_database(str(db or tmp_path / "db"))
+        store = database.open(collection)
+        try:
+            return {record.payload["_uri"]: record for record in store.scroll(with_image=True)}
+        finally:
+            store.close()
+
+    return read

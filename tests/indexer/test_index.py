@@ -1,0 +1,332 @@
+"""What a user sees of indexing: what goes in, what is noticed on the next run, what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from semblant_exporter.pixels import pixel_encoder
+from semblant_indexer import IndexJob
+from semblant_indexer.sources import FolderSource
+from semblant_search import Encoder, Fit, SearchClient, canonical_uri
+from semblant_search.errors import EncoderError, EncoderMismatch, InvalidInput, MetadataError, NotADatabase
+from semblant_search.orb import OrbSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from semblant_indexer import IndexReport
+    from semblant_search.store.base import Record
+
+    Index = Callable[..., IndexReport]
+    Records = Callable[..., dict[str, Record]]
+
+
+def some(folder: Path, count: int = 1) -> list[Path]:
+    return sorted(folder.rglob("*.png"))[:count]
+
+
+def test_every_picture_becomes_a_point_with_its_facts_and_its_vector(
+    pictures: Path, index: Index, records: Records, encoder_file: Path
+) -> None:
+    report = index(pictures)
+    assert (report.found, report.indexed, report.encoded, report.failed) == (30, 30, 30, 0)
+    assert report.account == "found 30 = 30 indexed + 0 unchanged + 0 duplicate + 0 failed + 0 skipped"
+    assert report.exit_code == 0
+    stored = records()
+    assert set(stored) == {canonical_uri(path) for path in pictures.rglob("*.png")}
+    path = some(pictures)[0]
+    record = stored[canonical_uri(path)]
+    assert record.payload["label"] == path.parent.name
+    assert (record.payload["_width"], record.payload["_height"], record.payload["_format"]) == (28, 28, "PNG")
+    assert record.payload["_bytes"] == path.stat().st_size
+    assert record.image is not None
+    np.testing.assert_allclose(record.image, Encoder(encoder_file).encode_pictures([path])[0], atol=1e-6)
+
+
+def test_the_second_run_encodes_nothing(pictures: Path, index: Index) -> None:
+    index(pictures)
+    again = index(pictures)
+    assert (again.indexed, again.encoded, again.unchanged) == (0, 0, 30)
+
+
+def test_changed_added_and_removed_files_are_noticed(pictures: Path, index: Index, records: Records) -> None:
+    index(pictures)
+    changed, touched, gone = some(pictures, 3)
+    Image.open(changed).rotate(90).save(changed)
+    os.utime(touched, (1, 1))
+    gone.unlink()
+    added = pictures / "coat" / "new.png"
+    Image.open(touched).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(added)
+    report = index(pictures)
+    assert (report.encoded, report.unchanged, report.removed, report.pruned, report.points) == (2, 28, 1, 0, 31)
+    assert canonical_uri(gone) in records()
+    pruned = index(pictures, prune=True)
+    assert (pruned.unchanged, pruned.removed, pruned.pruned, pruned.points) == (30, 1, 1, 30)
+    assert canonical_uri(gone) not in records()
+    assert index(pictures, prune=True).removed == 0
+
+
+def test_pruning_leaves_other_folders_of_the_collection_alone(pictures: Path, index: Index) -> None:
+    index(pictures / "bag")
+    report = index(pictures / "coat", prune=True)
+    assert (report.removed, report.points) == (0, 20)
+
+
+def test_a_folder_without_pictures_is_refused_and_prunes_nothing(pictures: Path, index: Index) -> None:
+    index(pictures)
+    for path in pictures.rglob("*.png"):
+        path.unlink()
+    (pictures / "readme.txt").write_text("they are gone")
+    with pytest.raises(InvalidInput, match="holds no pictures: 1 file without a picture's name"):
+        index(pictures, prune=True)
+
+
+def test_bad_pictures_are_named_with_their_reasons_and_the_rest_goes_in(pictures: Path, index: Index) -> None:
+    data = some(pictures)[0].read_bytes()
+    (pictures / "text.png").write_text("no picture")
+    (pictures / "empty.png").touch()
+    (pictures / "cut.png").write_bytes(data[: len(data) // 2])
+    (pictures / "nowhere.png").symlink_to(pictures / "missing.png")
+    os.mkfifo(pictures / "pipe.png")
+    Image.new("1", (4000, 4000)).save(pictures / "large.png")
+    report = index(pictures, max_pixels=1_000_000)
+    assert (report.found, report.indexed, report.failed, report.skipped) == (36, 30, 5, 1)
+    assert report.exit_code == 3
+    assert {failure.uri.rsplit("/")[-1]: failure.reason for failure in report.failures} == {
+        "text.png": "not-an-image",
+        "empty.png": "empty",
+        "cut.png": "truncated",
+        "nowhere.png": "missing",
+        "large.png": "too-large",
+    }
+    assert all(failure.uri.rsplit("/")[-1] in failure.message for failure in report.failures)
+    again = index(pictures, max_pixels=1_000_000)
+    assert (again.unchanged, again.failed, again.skipped) == (30, 5, 1)
+    assert index(pictures, max_pixels=20_000_000).failed == 4
+
+
+def test_odd_names_are_indexed_and_found(pictures: Path, index: Index, tmp_path: Path) -> None:
+    source = some(pictures)[0]
+    names = ["with space.png", "new\nline.png", "ünïcödé 写真.png", "100%.png", "a#b?c.png", "'quotes\".PNG"]
+    paths = [pictures / name for name in names]
+    for path in paths:
+        shutil.copyfile(source, path)
+    raw = os.fsencode(pictures) + b"/not-utf8-\xff.png"
+    with open(raw, "wb") as file:  # noqa: PTH123 - pathlib takes no bytes
+        file.write(source.read_bytes())
+    report = index(pictures)
+    assert (report.found, report.indexed) == (37, 37)
+    with SearchClient(tmp_path / "db") as client:
+        for path in paths:
+            found = client.get(str(path))
+            assert found is not None
+            assert found.path == path
+
+
+def test_links_to_folders_are_followed_once_and_loops_end(pictures: Path, index: Index, tmp_path: Path) -> None:
+    (pictures / "bag" / "loop").symlink_to(pictures)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copyfile(some(pictures)[0], elsewhere / "linked.png")
+    (pictures / "a-link").symlink_to(elsewhere)
+    (pictures / "b-link").symlink_to(elsewhere)
+    report = index(pictures)
+    assert report.indexed == 31
+    uris = [item.uri for item in FolderSource(pictures).items()]
+    assert canonical_uri(pictures / "a-link" / "linked.png") in uris
+    assert len(uris) == len(set(uris)) == 31
+
+
+def test_hidden_files_are_left_alone(pictures: Path, index: Index) -> None:
+    (pictures / ".thumbs").mkdir()
+    shutil.copyfile(some(pictures)[0], pictures / ".thumbs" / "x.png")
+    shutil.copyfile(some(pictures)[0], pictures / ".hidden.png")
+    assert index(pictures).found == 30
+
+
+def test_a_picture_that_turns_bad_leaves_the_collection(pictures: Path, index: Index, records: Records) -> None:
+    index(pictures)
+    path = some(pictures)[0]
+    good = path.read_bytes()
+    path.write_text("oh no")
+    report = index(pictures)
+    assert (report.unchanged, report.failed, report.points) == (29, 1, 29)
+    assert canonical_uri(path) not in records()
+    path.write_bytes(good)
+    assert index(pictures).points == 30
+
+
+def test_a_lost_ledger_is_rebuilt_from_the_collection_without_encoding(pictures: Path, index: Index, tmp_path: Path) -> None:
+    index(pictures)
+    for file in (tmp_path / "db" / "images").glob("ledger*"):
+        file.unlink()
+    report = index(pictures)
+    assert (report.encoded, report.found, report.points) == (0, 30, 30)
+    assert index(pictures).unchanged == 30
+
+
+def test_points_deleted_by_hand_come_back(pictures: Path, index: Index, tmp_path: Path) -> None:
+    index(pictures)
+    with SearchClient(tmp_path / "db") as client:
+        client.delete(list((pictures / "coat").iterdir()))
+    report = index(pictures)
+    assert (report.encoded, report.unchanged, report.points) == (10, 20, 30)
+
+
+def test_another_encoder_is_refused_and_rebuild_switches(
+    pictures: Path, index: Index, records: Records, tmp_path: Path
+) -> None:
+    first = index(pictures)
+    other = tmp_path / "other.onnx"
+    other.write_bytes(pixel_encoder(Fit(14, 14, 1)))
+    with pytest.raises(EncoderMismatch, match="--rebuild"):
+        index(pictures, encoder=other)
+    assert index(pictures).unchanged == 30
+    rebuilt = index(pictures, encoder=other, rebuild=True)
+    assert (first.generation, rebuilt.generation) == ("g0001", "g0002")
+    assert (rebuilt.encoded, rebuilt.points) == (30, 30)
+    assert index(pictures, encoder=other).unchanged == 30
+
+
+def test_what_is_not_an_encoder_is_refused_before_anything_is_written(pictures: Path, index: Index, tmp_path: Path) -> None:
+    whole = pixel_encoder(Fit(28, 28, 1))
+    for content in (b"", b"text", whole[: len(whole) // 2]):
+        broken = tmp_path / "broken.onnx"
+        broken.write_bytes(content)
+        with pytest.raises(EncoderError):
+            index(pictures, encoder=broken)
+    with pytest.raises(EncoderError):
+        index(pictures, encoder=tmp_path / "nowhere.onnx")
+    assert not (tmp_path / "db").exists()
+
+
+def test_a_directory_that_is_no_database_stays_untouched(pictures: Path, index: Index) -> None:
+    before = sorted(pictures.rglob("*"))
+    with pytest.raises(NotADatabase):
+        index(pictures, db=str(pictures))
+    assert sorted(pictures.rglob("*")) == before
+
+
+def test_orb_features_are_stored_and_found(photos: Path, index: Index, tmp_path: Path) -> None:
+    report = index(photos, orb=OrbSettings())
+    assert report.indexed == 19
+    with SearchClient(tmp_path / "db") as client:
+        hits = client.search_features(photos / "coffee.png", limit=1, include_self=True)
+        assert hits[0].path == photos / "coffee.png"
+
+
+def test_a_list_names_pictures_and_carries_metadata(pictures: Path, index: Index, records: Records) -> None:
+    chosen = some(pictures, 4)
+    table = pictures / "list.csv"
+    rows = [[path.relative_to(pictures), number, number / 2] for number, path in enumerate(chosen)]
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([["file", "rank", "price"], *rows, ["nowhere.png", 9, 9], rows[0]])
+    report = index(table)
+    assert (report.found, report.indexed, report.failed, report.skipped) == (6, 4, 1, 1)
+    assert records()[canonical_uri(chosen[3])].payload["rank"] == 3
+    assert records()[canonical_uri(chosen[3])].payload["price"] == 1.5
+    lines = [json.dumps({"path": str(path), "tags": ["a", "b"], "camera": {"iso": 100}}) for path in chosen]
+    (pictures / "list.jsonl").write_text("\n".join(lines))
+    assert index(pictures / "list.jsonl", collection="other").indexed == 4
+    payload = records("other")[canonical_uri(chosen[0])].payload
+    assert (payload["tags"], payload["camera"]) == (["a", "b"], {"iso": 100})
+
+
+def test_metadata_beside_the_folder_is_typed_and_a_change_encodes_nothing(
+    pictures: Path, index: Index, records: Records, tmp_path: Path
+) -> None:
+    paths = sorted(pictures.rglob("*.png"))
+
+    def write(price: float) -> None:
+        with (pictures.parent / "metadata.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["file", "label", "price", "taken"])
+            for path in paths:
+                writer.writerow([path.relative_to(pictures.parent), "x", price, "2024-05-01"])
+            writer.writerow(["pictures/nowhere.png", "x", 1, ""])
+            writer.writerow(["elsewhere/other.png", "x", 1, ""])
+
+    write(2.5)
+    report = index(pictures)
+    assert any("1 metadata row names no picture" in note for note in report.notes)
+    with SearchClient(tmp_path / "db") as client:
+        assert client.count(where='price > 2 and taken == "2024-05-01" and label == "x"') == 30
+    write(1.5)
+    report = index(pictures)
+    assert (report.indexed, report.encoded) == (30, 0)
+    payload = records()[canonical_uri(paths[0])].payload
+    assert (payload["price"], payload["_width"]) == (1.5, 28)
+    assert index(pictures).unchanged == 30
+
+
+def test_a_value_that_does_not_fit_its_declared_type_is_its_pictures_error(pictures: Path, index: Index) -> None:
+    from semblant_search import FieldType
+
+    good, bad = some(pictures, 2)
+    (pictures / "metadata.csv").write_text(f"file,price\nbag/{good.name},1.5\nbag/{bad.name},cheap\n")
+    report = index(pictures, fields={"price": FieldType.FLOAT})
+    assert (report.indexed, report.failed) == (29, 1)
+    assert report.failures[0].reason == "metadata"
+    assert "'cheap' is not a value of type float" in report.failures[0].message
+    mixed = index(pictures, collection="mixed")
+    assert mixed.indexed == 30
+    assert any("mixes types" in note for note in mixed.notes)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("file,_uri\na.png,x\n", "begin with an underscore"),
+        ("name,label\na.png,x\n", "no column names the picture"),
+        ("file,label\na.png,x\na.png,y\n", "lines 2 and 3 say different things"),
+        ("file,label,label\na.png,x,y\n", "appears twice"),
+        ("file,label\na.png\n", "line 2: 1 cells"),
+        ('file,label\na.png,"x\n', "not a CSV row"),
+        ("", "no column names the picture"),
+    ],
+)
+def test_metadata_that_cannot_be_used_is_refused_before_anything_is_written(
+    pictures: Path, index: Index, tmp_path: Path, table: str, message: str
+) -> None:
+    (pictures / "metadata.csv").write_text(table)
+    with pytest.raises(MetadataError, match=message):
+        index(pictures)
+    assert not (tmp_path / "db").exists()
+
+
+def test_a_column_that_changes_its_type_is_refused(pictures: Path, index: Index) -> None:
+    name = some(pictures)[0].relative_to(pictures)
+    (pictures / "metadata.csv").write_text(f"file,price\n{name},1\n")
+    index(pictures)
+    (pictures / "metadata.csv").write_text(f"file,price\n{name},dear\n")
+    with pytest.raises(MetadataError, match="'price' is keyword, but collection 'images' holds it as integer"):
+        index(pictures)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"workers": 0}, {"batch": 0}, {"max_pixels": 0}, {"collection": "a/b"}, {"patience": 0}, {"source": ""}],
+)
+def test_a_job_that_can_never_work_is_refused(encoder_file: Path, tmp_path: Path, wrong: dict[str, object]) -> None:
+    settings: dict[str, object] = {"source": str(tmp_path), "encoder": encoder_file, "db": str(tmp_path / "db"), **wrong}
+    with pytest.raises(InvalidInput):
+        IndexJob(**settings)  # type: ignore[arg-type]
+
+
+def test_a_ledger_that_is_not_one_says_what_to_do(pictures: Path, index: Index, tmp_path: Path) -> None:
+    from semblant_search.errors import StoreError
+
+    index(pictures)
+    for file in (tmp_path / "db" / "images").glob("ledger*"):
+        file.unlink()
+    (tmp_path / "db" / "images" / "ledger.sqlite").write_bytes(b"x" * 5000)
+    with pytest.raises(StoreError, match="delete it"):
+        index(pictures)
