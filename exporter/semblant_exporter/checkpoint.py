@@ -13,6 +13,7 @@ import json
 import os
 import struct
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.errors import TrainingError
@@ -113,7 +114,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         kept = "; the one that was there before is untouched" if path.exists() else ""
         raise TrainingError(
             f"{str(path)!r}: cannot be written ({error.strerror or error}){kept}; make room and try again"

@@ -58,7 +58,7 @@ def losses(history: Sequence[Epoch], path: Path, *, title: str = "Losses") -> No
             epochs, [epoch.validation for epoch in history], color=_VALIDATION, linewidth=2.2, label="validation", marker=marker
         )
         lowest = f"lowest validation: {best.validation:.4g} in epoch {best.number}"
-        point = {"color": _VALIDATION, "markersize": 9, "markeredgecolor": "white", "markeredgewidth": 1.5}
+        point: dict[str, Any] = {"color": _VALIDATION, "markersize": 9, "markeredgecolor": "white", "markeredgewidth": 1.5}
         axes.plot(best.number, best.validation, "o", label=lowest, linestyle="none", **point)
         axes.set_title(title)
         axes.set_xlabel("epoch")

@@ -96,7 +96,7 @@ def train(
         on_progress: called after each step of the training.
 
     Raises:
-        SemblantError: a description of what is wrong with the pictures, the settings or the disk; see `learn` and `pictures.load`.
+        SemblantError: what is wrong with the pictures, the settings or the disk; see `learn` and `pictures.load`.
     """
     architecture = models.architecture(job.arch)
     fit = architecture.fit or choose_fit(job)
@@ -107,10 +107,11 @@ def train(
 
 
 def draw(out: Path, report: TrainingReport) -> list[Path]:
-    """The figures of a model directory: `losses.png`, and `reconstructions.png` if the model has a decoder."""
+    """`figures/losses.png` of a model directory, and `figures/reconstructions.png` if the model has a decoder."""
     trained = load_model(out)
     name = f"{trained.plan.arch}, {trained.plan.objective}"
-    drawn = [out / "losses.png"]
+    folder = out / "figures"
+    drawn = [folder / "losses.png"]
     figures.losses(report.history, drawn[0], title=f"{name}: {report.pictures:,} pictures")
     if isinstance(trained.model, models.Autoencoder):
         originals = np.array(trained.sample[:_DRAWN])
@@ -118,7 +119,7 @@ def draw(out: Path, report: TrainingReport) -> list[Path]:
             images = trained.objective.degrade(to_images(torch.from_numpy(originals)))
             images = torch.sigmoid(trained.model.decode(trained.model.encode(images)))
         decoded = (images * 255).round().byte().permute(0, 2, 3, 1).numpy()
-        drawn.append(out / "reconstructions.png")
+        drawn.append(folder / "reconstructions.png")
         figures.picture_rows(
             [("original", originals), ("decoded", decoded)],
             drawn[1],

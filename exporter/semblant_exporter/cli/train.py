@@ -51,14 +51,18 @@ class _Size(click.ParamType[tuple[int, int]]):
 @click.option("--metadata", type=click.Path(path_type=Path), help="A table about the pictures.  [default: metadata.csv]")
 @click.option("--resume", is_flag=True, help="Go on where the training in --out was broken off.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def train(directory: Path, out: Path, as_json: bool, **given: Any) -> int:
+def train(directory: Path, out: Path, as_json: bool, **given: Any) -> None:
     """Train an encoder on a folder of pictures, without labels.
 
     Writes the best model, losses and reconstructions to the directory --out, after each epoch; a training that was broken off
     goes on with --resume. Then `semblant export` makes an encoder.onnx of it.
     """
     import json
+    import os
 
+    # Before torch is loaded: threads that spin while they wait take the cores from whatever else runs on the machine, and
+    # a training beside other work then takes twice as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from semblant_exporter.folder import TrainJob
     from semblant_exporter.folder import train as run
 
@@ -77,7 +81,8 @@ def train(directory: Path, out: Path, as_json: bool, **given: Any) -> int:
     for failure in result.failures:
         click.echo(f"not used: {failure.message}", err=True)
     click.echo(json.dumps(result.to_json()) if as_json else _summary(result))
-    return 3 if result.failures else 0
+    if result.failures:
+        click.get_current_context().exit(3)
 
 
 @contextmanager

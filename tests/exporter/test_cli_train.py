@@ -1,0 +1,81 @@
+"""`semblant train` and `semblant export`, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from semblant_search.cli import semblant
+from semblant_search.encoder import Encoder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(semblant, [str(argument) for argument in arguments])
+
+
+def test_train_resume_and_export(fashion_small: Path, tmp_path: Path) -> None:
+    model, encoder = tmp_path / "model", tmp_path / "encoder.onnx"
+    done = run("train", fashion_small / "train", "--out", model, "--epochs", 2, "--batch", 50, "--dim", 16, "--json")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert (report["pictures"], report["validation_pictures"], len(report["history"])) == (540, 60, 2)
+    assert report["plan"]["fit"] == report["plan"]["fit"] | {"height": 28, "width": 28, "channels": 1}
+    for name in ("losses.png", "reconstructions.png"):
+        with Image.open(model / "figures" / name) as figure:
+            assert figure.width > 600
+    again = run("train", fashion_small / "train", "--out", model, "--epochs", 2, "--batch", 50, "--dim", 16, "--resume")
+    assert again.exit_code == 0, again.output
+    assert "semblant export" in again.stdout
+    done = run("export", model, "-o", encoder, "--name", "small")
+    assert done.exit_code == 0, done.output
+    assert "small, 28×28×1 → 16 numbers" in done.stdout
+    picture = next((fashion_small / "test").rglob("*.png"))
+    assert Encoder(encoder).encode_pictures([picture]).shape == (1, 16)
+    told = json.loads(run("export", model, "-o", encoder, "--json").stdout)
+    assert told["fingerprint"] == Encoder(encoder).fingerprint
+
+
+def test_mixed_sizes_and_channels_and_a_broken_file(photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    (folder / "broken.png").write_bytes(b"not a picture")
+    done = run("train", folder, "--out", tmp_path / "model", "--epochs", 1, "--size", "32", "--json")
+    assert done.exit_code == 3, done.output
+    report = json.loads(done.stdout)
+    assert [failure["reason"] for failure in report["failures"]] == ["not-an-image"]
+    assert "broken.png" in done.stderr
+    assert report["plan"]["fit"] == report["plan"]["fit"] | {"height": 32, "width": 32, "channels": 3}
+    assert np.isfinite(report["best"])
+
+
+def test_a_folder_without_pictures(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = run("train", tmp_path / "empty", "--out", tmp_path / "model")
+    assert done.exit_code == 1
+    assert "holds no pictures" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--arch", "x"], "expected one of"), (["--size", "3y"], "expected a side in pixels"), (["--epochs", "0"], "0 is not in")],
+)
+def test_wrong_usage(arguments: list[str], message: str, fashion_small: Path, tmp_path: Path) -> None:
+    done = run("train", fashion_small / "train", "--out", tmp_path / "model", *arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+def test_export_of_a_directory_without_a_model(tmp_path: Path) -> None:
+    done = run("export", tmp_path, "-o", tmp_path / "encoder.onnx")
+    assert done.exit_code == 1
+    assert "semblant train" in done.stderr
