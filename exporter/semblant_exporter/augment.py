@@ -22,7 +22,7 @@ class Views:
     Attributes:
         flip: probability of a horizontal mirror image.
         shift: largest move, as a share of the side.
-        zoom: largest change of size, as a natural logarithm: 0.2 is from 82 % to 122 %.
+        zoom: largest change of size, as a natural logarithm: 0.1 is from 90 % to 110 %.
         stretch: largest change of the aspect ratio, likewise.
         rotate: largest angle in degrees.
         exposure: largest change of brightness, as a natural logarithm.
@@ -32,10 +32,10 @@ class Views:
     """
 
     flip: float = 0.5
-    shift: float = 0.1
-    zoom: float = 0.2
-    stretch: float = 0.1
-    rotate: float = 10.0
+    shift: float = 0.06
+    zoom: float = 0.1
+    stretch: float = 0.06
+    rotate: float = 5.0
     exposure: float = 0.4
     colour: float = 0.2
     grey: float = 0.1
