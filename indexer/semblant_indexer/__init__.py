@@ -8,8 +8,8 @@ found 60,000 = 60,000 indexed + 0 unchanged + 0 duplicate + 0 failed + 0 skipped
 
 from __future__ import annotations
 
-from .job import IndexJob
+from .job import Duplicates, IndexJob
 from .report import Failure, IndexReport, Progress
 from .running import run
 
-__all__ = ["Failure", "IndexJob", "IndexReport", "Progress", "run"]
+__all__ = ["Duplicates", "Failure", "IndexJob", "IndexReport", "Progress", "run"]

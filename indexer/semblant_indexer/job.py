@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import check_collection_name
+from semblant_search.collection import FieldType, check_collection_name
 from semblant_search.errors import InvalidInput
 from semblant_search.images import DEFAULT_MAX_PIXELS
 from semblant_search.orb import OrbSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from semblant_search.collection import FieldType
+__all__ = ["Duplicates", "IndexJob", "cores"]
 
-__all__ = ["IndexJob", "cores"]
+
+class Duplicates(str, Enum):
+    """What becomes of pictures that are byte for byte the same."""
+
+    KEEP = "keep"
+    """Each has a point of its own."""
+    FLAG = "flag"
+    """Each has a point; all but the first carry `_duplicate_of`, the URI of the first."""
+    MERGE = "merge"
+    """The first has a point for all; it carries `_uris`."""
+
+
+_RANGES = (
+    ("workers", 1, 512),
+    ("threads", 1, 512),
+    ("batch", 1, 4096),
+    ("max_pixels", 1, 2**31),
+    ("keep_generations", 0, 100),
+)
 
 
 @dataclass(frozen=True)
@@ -26,13 +46,15 @@ class IndexJob:
 
     Attributes:
         source: a folder, or a `.csv`, `.tsv` or `.jsonl` list.
-        encoder: path of `encoder.onnx`.
+        encoder: path of `encoder.onnx`; None takes the one that the collection was built with.
         db: a directory (made if missing) or the URL of a Qdrant server.
         collection: its name.
         metadata: table about the pictures of a folder; None takes `metadata.csv` in the folder or beside it.
         fields: declared types of metadata fields; all others are inferred.
         orb: settings of ORB extraction, or None for a collection without ORB vectors.
+        duplicates: what becomes of pictures that are byte for byte the same.
         rebuild: build a new generation beside the serving one, and switch to it when it is complete.
+        keep_generations: older generations that are kept for a rollback after a new one serves.
         prune: delete the points of pictures that the source no longer holds.
         retry: look again at pictures that failed before, although their files did not change.
         max_pixels: larger pictures are rejected before they are decoded.
@@ -46,13 +68,15 @@ class IndexJob:
     """
 
     source: str
-    encoder: Path
+    encoder: Path | None
     db: str
     collection: str = "images"
     metadata: Path | None = None
     fields: Mapping[str, FieldType] = field(default_factory=dict)
     orb: OrbSettings | None = field(default_factory=OrbSettings)
+    duplicates: Duplicates = Duplicates.KEEP
     rebuild: bool = False
+    keep_generations: int = 1
     prune: bool = False
     retry: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
@@ -65,21 +89,45 @@ class IndexJob:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("encoder", "metadata", "state"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, Path(value) if value is not None else None)  # text is welcome, too
         check_collection_name(self.collection)
         for name in ("source", "db"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise InvalidInput(f"{name} {getattr(self, name)!r}: expected a path or URL as text")
-        for name, low, high in (("workers", 1, 512), ("threads", 1, 512), ("batch", 1, 4096), ("max_pixels", 1, 2**31)):
+        for name, low, high in _RANGES:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise InvalidInput(f"{name} {value}: expected a number from {low} to {high}")
         if not self.patience > 0:
             raise InvalidInput(f"patience {self.patience}: expected seconds, more than 0")
 
-    @property
-    def on_server(self) -> bool:
-        """Whether `db` is a URL."""
-        return "://" in self.db
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON values, without the API key; `from_json` makes the job again."""
+        data = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "api_key"}
+        for name in ("encoder", "metadata", "state"):
+            data[name] = str(data[name].absolute()) if data[name] is not None else None
+        data["fields"] = {name: kind.value for name, kind in self.fields.items()}
+        data["orb"] = self.orb.to_json() if self.orb is not None else None
+        data["source"] = self.source if "://" in self.source else str(Path(self.source).absolute())
+        return {**data, "duplicates": self.duplicates.value}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], **changes: Any) -> IndexJob:
+        """The inverse of `to_json`, with changes. Raises `InvalidInput` on settings of another version."""
+        try:
+            values = dict(data)
+            for name in ("encoder", "metadata", "state"):
+                values[name] = Path(values[name]) if values[name] is not None else None
+            values["fields"] = {name: FieldType(kind) for name, kind in values["fields"].items()}
+            values["orb"] = OrbSettings.from_json(values["orb"]) if values["orb"] is not None else None
+            values["duplicates"] = Duplicates(values["duplicates"])
+            return cls(**{**values, **changes})
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidInput(
+                f"the last job's settings cannot be read ({error!r}); give them to semblant index again"
+            ) from error
 
     def batch_size(self, frame_bytes: int) -> int:
         """Pictures in a batch: as told, else as many as make about 8 MB of fitted pixels, at most 256."""

@@ -9,9 +9,11 @@ little after a crash, and then work is done again to the same result, but never 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import sqlite3
 import threading
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from semblant_search.collection import Manifest
+
     from .sources import Item
 
 __all__ = ["TRANSIENT", "Entry", "Ledger", "Todo", "now"]
@@ -28,6 +32,7 @@ __all__ = ["TRANSIENT", "Entry", "Ledger", "Todo", "now"]
 TRANSIENT = ("missing", "unreadable", "timeout", "crashed", "too-large", "metadata", "unsupported")
 """Reasons that may be gone next time without the file having changed. Others are a matter of the file's content."""
 
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS ledger.items (
     generation TEXT NOT NULL,
@@ -39,11 +44,16 @@ CREATE TABLE IF NOT EXISTS ledger.items (
     outcome TEXT NOT NULL,
     reason TEXT,
     message TEXT,
+    point INTEGER NOT NULL,
+    seen INTEGER NOT NULL,
+    written INTEGER NOT NULL,
     source TEXT NOT NULL,
     PRIMARY KEY (generation, uri)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledger.generations (name TEXT PRIMARY KEY, created_at TEXT NOT NULL, encoder TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS ledger.runs (finished_at TEXT NOT NULL, report TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS ledger.runs (
+    number INTEGER PRIMARY KEY, generation TEXT NOT NULL, started_at TEXT NOT NULL, job TEXT NOT NULL, report TEXT
+);
 """
 _SCAN = """
 CREATE TABLE scan (
@@ -57,8 +67,23 @@ CREATE TABLE scan (
     reason TEXT,
     message TEXT
 );
+CREATE TABLE vanished (uri TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL);
 """
+_JOIN = "FROM scan s LEFT JOIN ledger.items i ON i.generation = :generation AND i.uri = s.uri"
 _SAME = "i.size = s.size AND i.mtime_ns = s.mtime_ns AND s.size >= 0"
+_IN_SCOPE = "(source = :scope OR (substr(:scope, -1) = '/' AND substr(uri, 1, length(:scope)) = :scope))"
+# Contents that have a point under a URI that the source still holds.
+_HELD = (
+    "(SELECT j.sha256 FROM ledger.items j JOIN scan t ON t.uri = j.uri "
+    "WHERE j.generation = :generation AND j.outcome = 'indexed' AND t.outcome IS NULL)"
+)
+_SETTLED = f"""coalesce(
+    (i.outcome = 'indexed' AND {_SAME} AND i.metadata = s.metadata)
+    OR (i.outcome = 'duplicate' AND :merge AND {_SAME} AND i.sha256 IN {_HELD})
+    OR (i.outcome = 'failed' AND NOT :retry AND {_SAME} AND i.reason NOT IN ({",".join(map(repr, TRANSIENT))})),
+0)"""
+# What a run has looked at once it does not take again, or a failure that may pass would keep it busy for ever.
+_TODO = f"s.outcome IS NULL AND coalesce(i.seen, 0) <> :run AND NOT {_SETTLED}"
 
 
 class Todo(NamedTuple):
@@ -68,8 +93,9 @@ class Todo(NamedTuple):
         payload: its metadata, as JSON.
         metadata: a hash of that.
         sha256: of the content that its point was made from, or None if it has no point.
-        same_file: size and time are what they were.
+        same_file: it has a point, and size and time are what they were.
         same_metadata: the metadata is what it was.
+        elsewhere: contents of its size whose files are gone: this may be one of them under a new name.
     """
 
     uri: str
@@ -77,13 +103,24 @@ class Todo(NamedTuple):
     mtime_ns: int
     payload: str
     metadata: str
-    sha256: str | None
-    same_file: bool
-    same_metadata: bool
+    sha256: str | None = None
+    same_file: bool = False
+    same_metadata: bool = False
+    elsewhere: frozenset[str] = frozenset()
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Contents that need no decoding, for they have a point already."""
+        return self.elsewhere if self.sha256 is None else frozenset((self.sha256,))
 
 
 class Entry(NamedTuple):
-    """A row of the ledger."""
+    """What became of a picture.
+
+    Attributes:
+        point: whether it has a point.
+        written: whether this run wrote the point.
+    """
 
     uri: str
     size: int
@@ -93,6 +130,8 @@ class Entry(NamedTuple):
     outcome: str
     reason: str | None = None
     message: str | None = None
+    point: bool = True
+    written: bool = False
 
 
 class Ledger:
@@ -103,8 +142,7 @@ class Ledger:
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._lock = threading.Lock()
         self._connection.executescript(_SCAN)
-        self._generation = ""
-        self._scope = ""
+        self._values: dict[str, Any] = {"generation": "", "scope": "", "run": 0, "retry": False, "merge": False}
         self.repeated = 0
 
     def scan(self, items: Iterable[Item], scope: str) -> int:
@@ -115,7 +153,7 @@ class Ledger:
             scope: the source's name; a folder's URI with a slash at the end stands for all URIs below it.
         """
         found = 0
-        self._scope = scope
+        self._values["scope"] = scope
         connection = self._connection
         connection.execute("BEGIN")
 
@@ -139,165 +177,250 @@ class Ledger:
         self.repeated = found - int(connection.execute("SELECT count(*) FROM scan").fetchone()[0])
         return found
 
-    def attach(self, path: Path, generation: str, created_at: str, encoder: str) -> None:
+    def attach(self, path: Path, manifest: Manifest, *, job: str = "{}", retry: bool = False, merge: bool = False) -> None:
         """Open the file for one generation, making it where it is missing. A generation made anew begins with no rows.
+
+        Args:
+            path: of the SQLite file.
+            manifest: of the generation.
+            job: the job's settings as JSON, kept with the run.
+            retry: failures that lie in a file's content are not settled.
+            merge: pictures that are byte for byte another one are settled without a point.
 
         Raises:
             StoreError: the file is not a ledger, or cannot be written.
         """
+        generation, created = manifest.generation, manifest.created_at
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection.execute("ATTACH ? AS ledger", (str(path),))
             self._connection.execute("PRAGMA ledger.journal_mode = WAL")
             self._connection.execute("PRAGMA ledger.synchronous = NORMAL")
+            version = self._connection.execute("PRAGMA ledger.user_version").fetchone()[0]
+            if version not in (0, _VERSION):  # written by another Semblant; what matters is found again in the store
+                for table in ("items", "generations", "runs"):
+                    self._connection.execute(f"DROP TABLE IF EXISTS ledger.{table}")
+            self._connection.execute(f"PRAGMA ledger.user_version = {_VERSION}")
             self._connection.executescript(_SCHEMA)
             known = self._connection.execute(
                 "SELECT created_at FROM ledger.generations WHERE name = ?", (generation,)
             ).fetchone()
-            if known is None or known[0] != created_at:
+            if known is None or known[0] != created:
                 self._connection.execute("DELETE FROM ledger.items WHERE generation = ?", (generation,))
-                self._connection.execute("REPLACE INTO ledger.generations VALUES (?, ?, ?)", (generation, created_at, encoder))
+                self._connection.execute(
+                    "REPLACE INTO ledger.generations VALUES (?, ?, ?)", (generation, created, manifest.encoder_fingerprint)
+                )
+            cursor = self._connection.execute(
+                "INSERT INTO ledger.runs (generation, started_at, job) VALUES (?, ?, ?)", (generation, now(), job)
+            )
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"ledger {str(path)!r} cannot be used: {error}; make it writable, or delete it: the next run then looks at "
                 "every picture again, and encodes only those that changed"
             ) from error
-        self._generation = generation
+        self._values |= {"generation": generation, "run": cursor.lastrowid, "retry": retry, "merge": merge}
 
     def forget_other_generations(self, keep: Sequence[str]) -> None:
         """Drop the rows of generations that no longer exist."""
+        marks = ",".join(f"'{name}'" for name in keep)
         for table, column in (("items", "generation"), ("generations", "name")):
-            marks = ",".join("?" * len(keep))
-            self._execute(f"DELETE FROM ledger.{table} WHERE {column} NOT IN ({marks})", tuple(keep))
+            self._execute(f"DELETE FROM ledger.{table} WHERE {column} NOT IN ({marks})")
 
     def sample(self, count: int, seed: int) -> list[str]:
         """URIs of up to `count` pictures of the scan, the same ones for the same scan and seed."""
         # A multiplicative hash of the position: cheap, seeded, and spread over the whole scan.
         rows = self._execute(
-            "SELECT uri FROM scan WHERE outcome IS NULL ORDER BY (seq * 2654435761 + ? * 40503) % 4294967296 LIMIT ?",
-            (seed, count),
+            "SELECT uri FROM scan WHERE outcome IS NULL ORDER BY (seq * 2654435761 + :seed * 40503) % 4294967296 LIMIT :count",
+            seed=seed,
+            count=count,
         )
         return [row[0] for row in rows]
 
-    def settle_problems(self) -> dict[str, int]:
-        """Enter the problems that the source itself found; returns their number by outcome."""
+    def settle_problems(self) -> None:
+        """Enter the problems that the source itself found. A picture that is out of reach keeps its point."""
         self._execute(
-            "REPLACE INTO ledger.items SELECT ?, s.uri, s.size, s.mtime_ns, i.sha256, i.metadata, s.outcome, s.reason, "
-            "s.message, ? FROM scan s LEFT JOIN ledger.items i ON i.generation = ? AND i.uri = s.uri "
-            "WHERE s.outcome IS NOT NULL",
-            (self._generation, self._scope, self._generation),
+            "REPLACE INTO ledger.items SELECT :generation, s.uri, s.size, s.mtime_ns, i.sha256, i.metadata, s.outcome, "
+            f"s.reason, s.message, coalesce(i.point, 0), :run, coalesce(i.written, 0), :scope {_JOIN} "
+            "WHERE s.outcome IS NOT NULL"
         )
-        rows = self._execute("SELECT outcome, count(*) FROM scan WHERE outcome IS NOT NULL GROUP BY outcome")
-        return {str(outcome): int(count) for outcome, count in rows}
 
-    def count_unchanged(self) -> int:
-        """Pictures of the scan that are indexed as they are."""
-        return int(
+    def note_vanished(self) -> None:
+        """Find the points whose files the source no longer holds, if there are new files that may be them."""
+        new = self._execute(f"SELECT 1 {_JOIN} WHERE s.outcome IS NULL AND i.uri IS NULL LIMIT 1")
+        if new:
             self._execute(
-                "SELECT count(*) FROM scan s JOIN ledger.items i ON i.generation = ? AND i.uri = s.uri "
-                f"WHERE s.outcome IS NULL AND i.outcome = 'indexed' AND {_SAME} AND i.metadata = s.metadata",
-                (self._generation,),
-            )[0][0]
-        )
+                "INSERT INTO vanished SELECT uri, size, sha256 FROM ledger.items "
+                "WHERE generation = :generation AND point AND sha256 IS NOT NULL AND uri NOT IN (SELECT uri FROM scan)"
+            )
+            self._execute("CREATE INDEX vanished_size ON vanished (size)")
 
-    def known_failures(self, *, retry: bool) -> int:
-        """Pictures of the scan that failed before for a reason that lies in their unchanged content."""
-        if retry:
-            return 0
-        return int(self._execute(f"SELECT count(*) {_JOIN} WHERE s.outcome IS NULL AND {_HOPELESS}", (self._generation,))[0][0])
+    def vanished(self, sha256: str) -> list[str]:
+        """URIs of vanished files of this content."""
+        return [row[0] for row in self._execute("SELECT uri FROM vanished WHERE sha256 = :sha256", sha256=sha256)]
 
-    def todo(self, *, retry: bool, chunk: int = 2000) -> Iterator[Todo]:
+    def count_todo(self) -> int:
+        """How many pictures `todo` yields."""
+        return int(self._execute(f"SELECT count(*) {_JOIN} WHERE {_TODO}")[0][0])
+
+    def todo(self, chunk: int = 2000) -> Iterator[Todo]:
         """Pictures to look at, in the order of the source."""
-        hopeless = "" if retry else f"AND NOT coalesce({_HOPELESS}, 0)"
         query = (
-            f"SELECT s.seq, s.uri, s.size, s.mtime_ns, s.payload, s.metadata, i.sha256, coalesce({_SAME}, 0), "
-            f"coalesce(i.metadata = s.metadata, 0) {_JOIN} "
-            "WHERE s.seq > ? AND s.outcome IS NULL "
-            f"AND NOT coalesce(i.outcome = 'indexed' AND {_SAME} AND i.metadata = s.metadata, 0) {hopeless} "
-            "ORDER BY s.seq LIMIT ?"
+            "SELECT s.seq, s.uri, s.size, s.mtime_ns, s.payload, s.metadata, CASE WHEN i.point THEN i.sha256 END, "
+            f"coalesce(i.point AND {_SAME}, 0), coalesce(i.metadata = s.metadata, 0) {_JOIN} "
+            f"WHERE s.seq > :last AND {_TODO} ORDER BY s.seq LIMIT :chunk"
         )
-        last = -1
-        while rows := self._execute(query, (self._generation, last, chunk)):
+        last, any_vanished = -1, bool(self._execute("SELECT 1 FROM vanished LIMIT 1"))
+        while rows := self._execute(query, last=last, chunk=chunk):
+            elsewhere = self._vanished_of_size({row[2] for row in rows}) if any_vanished else {}
             for row in rows:
-                known = row[6]
-                yield Todo(row[1], row[2], row[3], row[4], row[5], known, bool(row[7]) and known is not None, bool(row[8]))
+                _, uri, size, mtime_ns, payload, metadata, sha256, same_file, same_metadata = row
+                same = bool(same_file), bool(same_metadata)
+                yield Todo(uri, size, mtime_ns, payload, metadata, sha256, *same, elsewhere.get(size, frozenset()))
             last = rows[-1][0]
 
-    def count_todo(self, *, retry: bool) -> int:
-        """How many pictures `todo` yields."""
-        hopeless = "" if retry else f"AND NOT coalesce({_HOPELESS}, 0)"
-        return int(
-            self._execute(
-                f"SELECT count(*) {_JOIN} WHERE s.outcome IS NULL "
-                f"AND NOT coalesce(i.outcome = 'indexed' AND {_SAME} AND i.metadata = s.metadata, 0) {hopeless}",
-                (self._generation,),
-            )[0][0]
-        )
+    def _vanished_of_size(self, sizes: set[int]) -> dict[int, frozenset[str]]:
+        marks = ",".join(map(str, sizes))
+        found: dict[int, set[str]] = {}
+        for size, sha256 in self._execute(f"SELECT size, sha256 FROM vanished WHERE size IN ({marks})"):
+            found.setdefault(size, set()).add(sha256)
+        return {size: frozenset(contents) for size, contents in found.items()}
 
-    def record(self, entries: Sequence[Entry]) -> None:
-        """Enter what became of some pictures, in one transaction."""
-        rows = [(self._generation, *entry, self._scope) for entry in entries]
-        with self._lock:
-            self._connection.execute("BEGIN")
-            self._connection.executemany("REPLACE INTO ledger.items VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
-            self._connection.execute("COMMIT")
+    def record(self, entries: Sequence[Entry], *, seen: bool = True) -> None:
+        """Enter what became of some pictures, in one transaction; `seen` says that this run is done with them."""
+        values = self._values
+        rows = [
+            (
+                values["generation"],
+                *entry[:8],
+                entry.point,
+                values["run"] if seen else 0,
+                values["run"] if entry.written else 0,
+                values["scope"],
+            )
+            for entry in entries
+        ]
+        self._many("REPLACE INTO ledger.items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def removed(self) -> list[tuple[str, bool]]:
         """URIs that this source held once and holds no longer, and whether each has a point."""
         rows = self._execute(
-            "SELECT uri, sha256 IS NOT NULL FROM ledger.items WHERE generation = ? AND uri NOT IN (SELECT uri FROM scan) "
-            "AND (source = ? OR (substr(?, -1) = '/' AND substr(uri, 1, length(?)) = ?))",
-            (self._generation, *[self._scope] * 4),
+            "SELECT uri, point FROM ledger.items WHERE generation = :generation AND uri NOT IN (SELECT uri FROM scan) "
+            f"AND {_IN_SCOPE}"
         )
-        return [(str(uri), bool(has_point)) for uri, has_point in rows]
+        return [(str(uri), bool(point)) for uri, point in rows]
+
+    def moved(self) -> list[str]:
+        """Of `removed`, those whose content has a point under another URI of the source."""
+        rows = self._execute(
+            "SELECT uri FROM ledger.items WHERE generation = :generation AND uri NOT IN (SELECT uri FROM scan) "
+            f"AND {_IN_SCOPE} AND sha256 IN {_HELD}"
+        )
+        return [str(row[0]) for row in rows]
+
+    def groups(self) -> Iterator[list[tuple[str, bool]]]:
+        """Pictures that are byte for byte the same: URIs of each group in their order, and whether each has a point."""
+        rows = self._execute(
+            "SELECT i.sha256, i.uri, i.point FROM scan s JOIN ledger.items i ON i.generation = :generation AND i.uri = s.uri "
+            "WHERE s.outcome IS NULL AND i.outcome IN ('indexed', 'duplicate') AND i.sha256 IN ("
+            "SELECT j.sha256 FROM scan t JOIN ledger.items j ON j.generation = :generation AND j.uri = t.uri "
+            "WHERE j.outcome IN ('indexed', 'duplicate') GROUP BY j.sha256 HAVING count(*) > 1) ORDER BY i.sha256, i.uri"
+        )
+        for _, group in itertools.groupby(rows, key=lambda row: row[0]):
+            yield [(str(uri), bool(point)) for _, uri, point in group]
+
+    def set_duplicates(self, uris: Sequence[str]) -> None:
+        """Enter that these have no point of their own, because another picture of the same content has one."""
+        self._many(
+            "UPDATE ledger.items SET outcome = 'duplicate', point = 0 WHERE generation = ? AND uri = ?",
+            [(self._values["generation"], uri) for uri in uris],
+        )
 
     def forget(self, uris: Sequence[str]) -> None:
         """Remove rows."""
-        with self._lock:
-            self._connection.execute("BEGIN")
-            self._connection.executemany(
-                "DELETE FROM ledger.items WHERE generation = ? AND uri = ?", [(self._generation, uri) for uri in uris]
-            )
-            self._connection.execute("COMMIT")
+        self._many(
+            "DELETE FROM ledger.items WHERE generation = ? AND uri = ?", [(self._values["generation"], uri) for uri in uris]
+        )
+
+    def account(self) -> dict[str, int]:
+        """Pictures of the source: `indexed` (written by this run), `unchanged`, `duplicate`, `failed`, `skipped`."""
+        rows = self._execute(f"SELECT i.outcome, coalesce(i.written = :run, 0), count(*) {_JOIN} GROUP BY 1, 2")
+        counts = dict.fromkeys(("indexed", "unchanged", "duplicate", "failed", "skipped"), 0)
+        counts["skipped"] = self.repeated
+        for outcome, written, count in rows:
+            if outcome is not None:  # a picture without a row is missing from the account, which then does not add up
+                counts["unchanged" if outcome == "indexed" and not written else outcome] += count
+        return counts
 
     def points(self) -> int:
         """How many pictures have a point, according to the ledger."""
-        return int(
-            self._execute("SELECT count(*) FROM ledger.items WHERE generation = ? AND sha256 IS NOT NULL", (self._generation,))[
-                0
-            ][0]
-        )
+        return int(self._execute("SELECT count(*) FROM ledger.items WHERE generation = :generation AND point")[0][0])
 
     def uris_with_point(self) -> set[str]:
         """The URIs that have a point, according to the ledger."""
-        rows = self._execute("SELECT uri FROM ledger.items WHERE generation = ? AND sha256 IS NOT NULL", (self._generation,))
+        rows = self._execute("SELECT uri FROM ledger.items WHERE generation = :generation AND point")
         return {str(row[0]) for row in rows}
 
-    def failures(self) -> list[Entry]:
-        """Rows of pictures of this scan that failed, in the order of their URIs."""
-        rows = self._execute(
-            "SELECT i.uri, i.size, i.mtime_ns, i.sha256, i.metadata, i.outcome, i.reason, i.message FROM ledger.items i "
-            "WHERE i.generation = ? AND i.outcome = 'failed' AND i.uri IN (SELECT uri FROM scan) ORDER BY i.uri",
-            (self._generation,),
+    def failures(self) -> Iterator[tuple[str, str, str]]:
+        """URI, reason and message of the pictures of this source that failed, in the order of their URIs."""
+        last = ""
+        query = (
+            "SELECT i.uri, coalesce(i.reason, ''), coalesce(i.message, '') FROM ledger.items i "
+            "WHERE i.generation = :generation AND i.outcome = 'failed' AND i.uri > :last "
+            "AND i.uri IN (SELECT uri FROM scan) ORDER BY i.uri LIMIT 1000"
         )
-        return [Entry(*row) for row in rows]
+        while rows := self._execute(query, last=last):
+            yield from rows
+            last = rows[-1][0]
 
-    def add_run(self, report: str) -> None:
-        """Keep a run's report."""
-        self._execute("INSERT INTO ledger.runs VALUES (?, ?)", (now(), report))
+    def reasons(self) -> dict[str, int]:
+        """Number of failures of this source by reason."""
+        return dict(
+            self._execute(
+                "SELECT i.reason, count(*) FROM ledger.items i WHERE i.generation = :generation AND i.outcome = 'failed' "
+                "AND i.uri IN (SELECT uri FROM scan) GROUP BY 1 ORDER BY 1"
+            )
+        )
+
+    def finish(self, report: str) -> None:
+        """Keep the run's report."""
+        self._execute("UPDATE ledger.runs SET report = :report WHERE number = :run", report=report)
 
     def close(self) -> None:
         """Close the file; the scan is gone with it."""
         with self._lock:
             self._connection.close()
 
-    def _execute(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        with self._lock:
-            return self._connection.execute(statement, values).fetchall()
+    def _execute(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+        try:
+            with self._lock:
+                return self._connection.execute(statement, {**self._values, **values}).fetchall()
+        except sqlite3.Error as error:
+            raise _unusable(error) from error
+
+    def _many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        try:
+            with self._lock, _transaction(self._connection):
+                self._connection.executemany(statement, rows)
+        except sqlite3.Error as error:
+            raise _unusable(error) from error
 
 
-_JOIN = "FROM scan s LEFT JOIN ledger.items i ON i.generation = ? AND i.uri = s.uri"
-_HOPELESS = f"(i.outcome = 'failed' AND {_SAME} AND i.reason NOT IN ({','.join(map(repr, TRANSIENT))}))"
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _unusable(error: sqlite3.Error) -> StoreError:
+    return StoreError(
+        f"the ledger cannot be read or written: {error}; what was indexed is kept, and the same command goes on once the "
+        "disk has room and no other job uses this collection"
+    )
 
 
 def now() -> str:

@@ -115,7 +115,7 @@ class Pipeline:
                     metadata_only = []
             slot = self._free_slot(wait=not pool.busy) if pending and pool.idle and slot is None else slot
             if pending and pool.idle and slot is not None:
-                files = [(str(uri_path(item.uri)), item.sha256) for item in pending]
+                files = [(str(uri_path(item.uri)), item.known) for item in pending]
                 pool.submit(Task(slot, files))
                 handed += len(pending)
                 on_way[slot], pending, slot = pending, [], None
@@ -154,7 +154,7 @@ class Pipeline:
                 continue
             start = time.perf_counter()
             if isinstance(item, list):
-                self._writer.write_metadata([(todo, Unchanged(todo.sha256 or "", todo.size, todo.mtime_ns)) for todo in item])
+                self._writer.keep([(todo, Unchanged(todo.sha256 or "", todo.size, todo.mtime_ns)) for todo in item])
             else:
                 self._writer.write(item.todos, item.batch.results, item.vectors)
             self.busy["write"] += time.perf_counter() - start

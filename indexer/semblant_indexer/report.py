@@ -59,7 +59,8 @@ class IndexReport:
         duplicate: pictures that are byte for byte another one and have no point of their own.
         failed: pictures that cannot be used, those of earlier runs included.
         skipped: items that are no pictures to be tried: named twice, or no regular file.
-        encoded: of `indexed`, those that went through the encoder; the others only got new metadata.
+        encoded: pictures that went through the encoder; others of `indexed` only got new metadata or a new name.
+        moved: pictures whose point went from a file that is gone to one of the same content.
         removed: pictures that the source held once and holds no longer; `pruned` of them had their points deleted.
         points: points in the collection at the end.
         reasons: number of failures by reason.
@@ -80,6 +81,7 @@ class IndexReport:
     failed: int
     skipped: int
     encoded: int
+    moved: int
     removed: int
     pruned: int
     points: int

@@ -4,7 +4,7 @@ It takes batches of files over a pipe, writes fitted pixels straight into shared
 picture. Before each picture it notes in shared memory which one it is at and since when, so that the parent knows whom to
 blame if the process dies or stalls.
 
-    parent ── [(path, known sha256), …] ──▶ worker ── [Decoded | Unchanged | Rejected, …] ──▶ parent
+    parent ── [(path, known contents), …] ──▶ worker ── [Decoded | Unchanged | Rejected, …] ──▶ parent
                                              └── pixels ──▶ shared memory
 """
 
@@ -43,10 +43,11 @@ class WorkerConfig:
 
 
 class Task(NamedTuple):
-    """A batch: `slot` of shared memory that takes its pixels, and (path, SHA-256 as indexed or None) of each picture."""
+    """A batch: `slot` of shared memory that takes its pixels, and for each picture its path and the contents (SHA-256)
+    that need no decoding."""
 
     slot: int
-    files: Sequence[tuple[str, str | None]]
+    files: Sequence[tuple[str, frozenset[str]]]
 
 
 class Decoded(NamedTuple):
@@ -63,7 +64,7 @@ class Decoded(NamedTuple):
 
 
 class Unchanged(NamedTuple):
-    """A file that is byte for byte what was indexed."""
+    """A file whose content needs no decoding."""
 
     sha256: str
     size: int
@@ -121,11 +122,11 @@ def work(connection: Connection, frames: SharedFrames, number: int, config: Work
 
 
 def _one(
-    path: str, known: str | None, pixels: np.ndarray, config: WorkerConfig, vocabulary: Vocabulary | None
+    path: str, known: frozenset[str], pixels: np.ndarray, config: WorkerConfig, vocabulary: Vocabulary | None
 ) -> Decoded | Unchanged:
     data, facts = read_file(path)
     sha256 = hashlib.sha256(data).hexdigest()
-    if sha256 == known:
+    if sha256 in known:
         return Unchanged(sha256, len(data), facts.st_mtime_ns)
     fit, orb = config.fit, config.orb
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import point_id
+from semblant_search.orb import unpack
 from semblant_search.store.base import Point, SparseVector
 
 from .ledger import TRANSIENT, Entry, Todo, now
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
-    from semblant_search.store.base import Store
+    from semblant_search.orb import Vocabulary
+    from semblant_search.store.base import Record, Store
 
     from .ledger import Ledger
 
@@ -28,22 +30,29 @@ class Counts:
     """What the pipeline did so far."""
 
     encoded: int = 0
-    metadata_only: int = 0
-    unchanged: int = 0
     failed: int = 0
+    other: int = 0
+    """Pictures that only got new metadata, were moved, or turned out to be as they were."""
 
     @property
     def done(self) -> int:
         """Pictures that are finished."""
-        return self.encoded + self.metadata_only + self.unchanged + self.failed
+        return self.encoded + self.failed + self.other
 
 
 class Writer:
-    """Writes batches: first the store, then the ledger, so that the ledger never claims what the store does not hold."""
+    """Writes batches: first the store, then the ledger, so that the ledger never claims what the store does not hold.
 
-    def __init__(self, store: Store, ledger: Ledger) -> None:
+    Args:
+        store: takes the points.
+        ledger: takes a line for each picture.
+        vocabulary: makes visual words of the stored features of moved pictures; None without ORB.
+    """
+
+    def __init__(self, store: Store, ledger: Ledger, vocabulary: Vocabulary | None = None) -> None:
         self._store = store
         self._ledger = ledger
+        self._vocabulary = vocabulary
         self.counts = Counts()
 
     def write(
@@ -52,49 +61,91 @@ class Writer:
         """Enter a batch; `vectors`, float32 `[n, D]`, belong to the `Decoded` results in their order."""
         points: list[Point] = []
         entries: list[Entry] = []
-        metadata_only: list[tuple[Todo, Unchanged]] = []
+        kept: list[tuple[Todo, Unchanged]] = []
         stale: list[str] = []
         moment = now()
         for todo, result in zip(todos, results, strict=True):
-            uri = todo.uri
             if isinstance(result, Decoded):
                 assert vectors is not None
-                entries.append(Entry(uri, result.size, result.mtime_ns, result.sha256, todo.metadata, "indexed"))
+                entries.append(_indexed(todo, result))
                 points.append(_point(todo, result, vectors[len(points)], moment))
             elif isinstance(result, Rejected):
                 # A file whose content turned bad has no picture any more; one that is out of reach may come back.
                 keep = todo.sha256 if result.reason in TRANSIENT else None
                 if todo.sha256 is not None and keep is None:
-                    stale.append(point_id(uri))
-                entries.append(Entry(uri, todo.size, todo.mtime_ns, keep, None, "failed", result.reason, result.message))
-            elif todo.same_metadata:
-                self.counts.unchanged += 1
-                entries.append(Entry(uri, result.size, result.mtime_ns, result.sha256, todo.metadata, "indexed"))
+                    stale.append(point_id(todo.uri))
+                entries.append(_failed(todo, result, keep))
             else:
-                metadata_only.append((todo, result))
+                kept.append((todo, result))
         if points:
             self._store.upsert(points)
         if stale:
             self._store.delete(stale)
         self._ledger.record(entries)
         self.counts.encoded += len(points)
-        self.counts.failed += sum(isinstance(result, Rejected) for result in results)
-        if metadata_only:
-            self.write_metadata(metadata_only)
+        self.counts.failed += len(entries) - len(points)
+        if kept:
+            self.keep(kept)
 
-    def write_metadata(self, changed: Sequence[tuple[Todo, Unchanged]]) -> None:
-        """Give pictures that are as they were their new metadata; their vectors stay."""
-        records = {record.id: record for record in self._store.retrieve([point_id(todo.uri) for todo, _ in changed])}
+    def keep(self, kept: Sequence[tuple[Todo, Unchanged]]) -> None:
+        """Enter pictures whose vectors are there already: under their own name, or under that of a file that is gone."""
+        self._ledger.record([_indexed(todo, file, written=False) for todo, file in kept if _settled(todo)])
+        self._update_metadata([(todo, file) for todo, file in kept if todo.sha256 is not None and not todo.same_metadata])
+        self._move([(todo, file) for todo, file in kept if todo.sha256 is None])
+        self.counts.other += len(kept)
+
+    def _update_metadata(self, changed: Sequence[tuple[Todo, Unchanged]]) -> None:
+        records = self._retrieve([todo.uri for todo, _ in changed])
         entries = []
         for todo, file in changed:
             record = records.get(point_id(todo.uri))
             if record is None:
-                continue  # deleted meanwhile by someone else: no row, so that the next run sees it as new
+                entries.append(_failed(todo, Rejected("missing", f"{todo.uri}: its point was deleted meanwhile"), None))
+                continue
             facts = {name: value for name, value in record.payload.items() if name.startswith("_")}
             self._store.set_payload(record.id, {**json.loads(todo.payload), **facts})
-            entries.append(Entry(todo.uri, file.size, file.mtime_ns, file.sha256, todo.metadata, "indexed"))
+            entries.append(_indexed(todo, file))
         self._ledger.record(entries)
-        self.counts.metadata_only += len(changed)
+
+    def _move(self, moved: Sequence[tuple[Todo, Unchanged]]) -> None:
+        homes = {file.sha256: self._ledger.vanished(file.sha256) for _, file in moved}
+        records = self._retrieve([uri for uris in homes.values() for uri in uris], vectors=True)
+        points, entries = [], []
+        for todo, file in moved:
+            record = next((records[point_id(uri)] for uri in homes[file.sha256] if point_id(uri) in records), None)
+            if record is None or record.image is None:
+                entries.append(_failed(todo, Rejected("missing", f"{todo.uri}: the point it moved from is gone"), None))
+                continue
+            facts = {name: value for name, value in record.payload.items() if name.startswith("_")}
+            payload = {**json.loads(todo.payload), **facts, "_uri": todo.uri}
+            words = None
+            if self._vocabulary is not None and record.features is not None and len(record.features):
+                words = self._vocabulary.sparse(unpack(record.features))
+            points.append(Point(point_id(todo.uri), record.image, payload, words, record.features))
+            entries.append(_indexed(todo, file))
+        self._store.upsert(points)
+        self._ledger.record(entries)
+
+    def _retrieve(self, uris: Sequence[str], *, vectors: bool = False) -> dict[str, Record]:
+        if not uris:
+            return {}
+        ids = [point_id(uri) for uri in uris]
+        return {record.id: record for record in self._store.retrieve(ids, with_image=vectors, with_features=vectors)}
+
+
+def _settled(todo: Todo) -> bool:
+    return todo.sha256 is not None and todo.same_metadata
+
+
+def _indexed(todo: Todo, file: Decoded | Unchanged, *, written: bool = True) -> Entry:
+    return Entry(todo.uri, file.size, file.mtime_ns, file.sha256, todo.metadata, "indexed", written=written)
+
+
+def _failed(todo: Todo, why: Rejected, sha256: str | None) -> Entry:
+    metadata = todo.metadata if sha256 is not None and todo.same_metadata else None
+    return Entry(
+        todo.uri, todo.size, todo.mtime_ns, sha256, metadata, "failed", why.reason, why.message, point=sha256 is not None
+    )
 
 
 def _point(todo: Todo, result: Decoded, vector: np.ndarray, moment: str) -> Point:

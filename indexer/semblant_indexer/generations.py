@@ -1,0 +1,154 @@
+"""Which generation of a collection a job writes to, how a new one begins, and when it starts to serve."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from semblant_search.collection import RESERVED_FIELDS, Manifest
+from semblant_search.errors import CollectionNotFound, EncoderMismatch, StoreError
+from semblant_search.feature_reader import VOCABULARY_ASSET
+from semblant_search.kept_encoder import ENCODER_ASSET
+from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary
+from semblant_search.store.base import VectorQuery
+
+from .ledger import now
+
+if TYPE_CHECKING:
+    from semblant_search.encoder import Encoder
+    from semblant_search.store.base import Database, Store
+
+    from .job import IndexJob
+
+__all__ = ["begin", "drop_old", "generations", "open_current", "orb_of", "publish", "roll_back"]
+
+_SAMPLES = 16
+_COMPLETE = "complete"
+"""Asset of a generation that has served: after a rollback, a rebuild must not take it for an interrupted build."""
+
+
+def generations(db: Database, collection: str) -> list[str]:
+    """All generations, oldest first; none where the collection does not exist."""
+    try:
+        return db.generations(collection)
+    except CollectionNotFound:
+        return []
+
+
+def open_current(db: Database, job: IndexJob, encoder: Encoder) -> Store | None:
+    """The generation that a job goes on with, or None where a new one has to begin.
+
+    Raises:
+        EncoderMismatch: the serving generation was built with another encoder, and the job is not to build a new one.
+    """
+    serving = db.collections().get(job.collection)
+    if serving is None or job.rebuild:
+        return _unfinished(db, job, encoder, serving)
+    store = db.open(job.collection)
+    manifest = store.manifest
+    if manifest.encoder_fingerprint != encoder.fingerprint:
+        store.close()
+        raise EncoderMismatch(
+            f"collection {job.collection!r} was built with encoder {manifest.encoder.name!r} "
+            f"({manifest.encoder_fingerprint[:12]}…), not with {str(job.encoder)!r} ({encoder.fingerprint[:12]}…): their "
+            "vectors do not compare. Use --rebuild to build a new generation beside the old one, or --collection NAME "
+            "for a second collection"
+        )
+    return store
+
+
+def begin(db: Database, job: IndexJob, encoder: Encoder, vocabulary: Vocabulary | None) -> Store:
+    """A new, empty generation with all that it needs to be read: its encoder and its visual words."""
+    number = max((int(name[1:]) for name in generations(db, job.collection)), default=0) + 1
+    orb: dict[str, Any] | None = None
+    if job.orb is not None and vocabulary is not None:
+        orb = {"settings": job.orb.to_json(), "vocabulary": vocabulary.fingerprint, "feature_bytes": FEATURE_BYTES}
+    store = db.create(
+        Manifest(
+            collection=job.collection,
+            generation=f"g{number:04d}",
+            encoder_fingerprint=encoder.fingerprint,
+            encoder=encoder.card,
+            fields=RESERVED_FIELDS,
+            orb=orb,
+            created_at=now(),
+        )
+    )
+    store.put_asset(ENCODER_ASSET, encoder.to_bytes())
+    if vocabulary is not None:
+        store.put_asset(VOCABULARY_ASSET, vocabulary.to_bytes())
+    return store
+
+
+def orb_of(store: Store) -> tuple[OrbSettings | None, bytes | None]:
+    """How a generation extracts ORB features, and its vocabulary as bytes; twice None without ORB."""
+    orb = store.manifest.orb
+    if orb is None:
+        return None, None
+    vocabulary = store.asset(VOCABULARY_ASSET)
+    if vocabulary is None:
+        raise StoreError(f"the collection's {VOCABULARY_ASSET} is missing; build it anew with --rebuild")
+    return OrbSettings.from_json(orb["settings"]), vocabulary
+
+
+def publish(db: Database, store: Store) -> None:
+    """Let searches see this generation, once samples of it find themselves. Raises `StoreError` if they do not."""
+    manifest = store.manifest
+    for record in itertools.islice(store.scroll(fields=["_uri"], with_image=True, batch=_SAMPLES), _SAMPLES):
+        hits = store.query(VectorQuery(record.image, limit=1)) if record.image is not None else []
+        if not hits or hits[0].score < 0.999:
+            raise StoreError(
+                f"generation {manifest.generation} of {manifest.collection!r} is not sound: {record.payload.get('_uri')!r} "
+                "does not find itself. The old generation keeps serving; run the job again with --rebuild"
+            )
+    db.publish(manifest.collection, manifest.generation)
+    store.put_asset(_COMPLETE, manifest.created_at.encode())
+
+
+def drop_old(db: Database, collection: str, keep: int) -> list[str]:
+    """Delete all generations older than the serving one but the last `keep`; returns the names of the deleted ones."""
+    serving = db.collections().get(collection)
+    older = [name for name in generations(db, collection) if serving is not None and name < serving]
+    dropped = older[: len(older) - keep] if keep else older
+    for name in dropped:
+        db.drop(collection, name)
+    return dropped
+
+
+def roll_back(db: Database, collection: str, to: str | None = None) -> tuple[str, str]:
+    """Serve an earlier generation again: `to`, or the newest one before the serving one. Returns the old and the new name.
+
+    Raises:
+        CollectionNotFound: there is no such collection or generation, or none before the serving one.
+    """
+    serving = db.collections().get(collection)
+    if serving is None:
+        there = ", ".join(sorted(db.collections())) or "none"
+        raise CollectionNotFound(f"database {db.location!r} serves no collection {collection!r}; there: {there}")
+    names = generations(db, collection)
+    earlier = [name for name in names if name < serving]
+    if to is None and not earlier:
+        raise CollectionNotFound(f"collection {collection!r} has no generation before {serving}; nothing to go back to")
+    target = to or earlier[-1]
+    if target not in names:
+        raise CollectionNotFound(f"collection {collection!r} has no generation {target!r}; there: {', '.join(names)}")
+    db.publish(collection, target)
+    return serving, target
+
+
+def _unfinished(db: Database, job: IndexJob, encoder: Encoder, serving: str | None) -> Store | None:
+    """A build of the same kind that was interrupted; others that never served are dropped."""
+    for name in reversed([name for name in generations(db, job.collection) if serving is None or name > serving]):
+        store = db.open(job.collection, name)
+        if store.asset(_COMPLETE) is not None:
+            store.close()
+            continue
+        manifest = store.manifest
+        settings = manifest.orb["settings"] if manifest.orb is not None else None
+        if manifest.encoder_fingerprint == encoder.fingerprint and settings == (job.orb.to_json() if job.orb else None):
+            complete = manifest.orb is None or store.asset(VOCABULARY_ASSET) is not None
+            if complete and store.asset(ENCODER_ASSET) is not None:
+                return store
+        store.close()
+        db.drop(job.collection, name)
+    return None

@@ -1,0 +1,67 @@
+"""The visual words of a new collection, learned from a sample of its own pictures."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import numpy as np
+from semblant_search.orb import Vocabulary, unpack
+
+from .pool import WorkerPool
+from .worker import Decoded, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .worker import WorkerConfig
+
+__all__ = ["SAMPLE", "train_vocabulary"]
+
+SAMPLE = 2000
+"""Pictures whose features train the vocabulary."""
+_LEAST_DESCRIPTORS = 50_000
+"""With fewer, the vocabulary that ships with the package is the better one."""
+_BATCH = 16
+
+
+def train_vocabulary(
+    paths: Sequence[str],
+    config: WorkerConfig,
+    *,
+    workers: int,
+    patience: float,
+    seed: int,
+    on_progress: Callable[[int], None],
+) -> Vocabulary:
+    """Visual words of these pictures; the general ones where they have too few features. Bad pictures are passed over.
+
+    Args:
+        paths: the sample.
+        config: what the decode workers do; with ORB and without a vocabulary.
+        workers: how many.
+        patience: seconds that one picture may take.
+        seed: of the clustering.
+        on_progress: called with the number of pictures done.
+    """
+    batches = iter([paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)])
+    answers: dict[str, np.ndarray] = {}
+    done = 0
+    with closing(WorkerPool(config, workers=workers, slots=workers, batch=_BATCH, patience=patience)) as pool:
+        free = list(range(workers))
+        files: Sequence[str] | None = next(batches, None)
+        while files is not None or pool.busy:
+            while pool.idle and files is not None:
+                pool.submit(Task(free.pop(), [(path, frozenset()) for path in files]))
+                files = next(batches, None)
+            for batch in pool.collect(0.1):
+                free.append(batch.task.slot)
+                done += len(batch.results)
+                for (path, _), result in zip(batch.task.files, batch.results, strict=True):
+                    if isinstance(result, Decoded) and result.features is not None:
+                        answers[path] = unpack(result.features).descriptors
+            on_progress(done)
+    if sum(map(len, answers.values())) < _LEAST_DESCRIPTORS:
+        return Vocabulary.general()
+    # In the order of the sample, whichever worker was faster: the same pictures give the same words.
+    return Vocabulary.train(np.concatenate([answers[path] for path in paths if path in answers]), seed=seed)
