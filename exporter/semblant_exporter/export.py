@@ -38,6 +38,8 @@ TOLERANCE = 1e-4
 """Largest difference between ONNX Runtime and PyTorch, in any number of an embedding."""
 _CHECKED = 256
 OPSET = 18
+_CELL_NUMBERS = 64
+_CELL_PICTURES = 2000
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,13 @@ class ExportOptions:
         name: for people; None takes the architecture and the name of the model directory.
         whiten: `auto` (if changed copies of the training pictures find their originals more often with it), `yes` or `no`.
         dim: reduce to so many numbers by PCA (needs whitening); None keeps all.
+        cells: also put out a vector for each place of the last feature map, for region queries.
     """
 
     name: str | None = None
     whiten: str = "auto"
     dim: int | None = None
+    cells: bool = False
 
     def __post_init__(self) -> None:
         if self.whiten not in ("auto", "yes", "no"):
@@ -96,10 +100,11 @@ class ExportOptions:
 
 
 class Graph(nn.Module):
-    """What the file computes: uint8 `[N, H, W, C]` to unit vectors `[N, D]`."""
+    """What the file computes: uint8 `[N, H, W, C]` to unit vectors `[N, D]`, and with `cells` local ones `[N, P, d]`."""
 
-    def __init__(self, model: Model, whitening: Whitening | None) -> None:
+    def __init__(self, model: Model, whitening: Whitening | None, cells: Whitening | None = None) -> None:
         super().__init__()
+        self.cells = None if cells is None else _linear(cells.matrix, cells.bias)
         self.model = copy.deepcopy(model).eval()
         self.last: nn.Module = nn.Identity()
         if whitening is not None:
@@ -109,10 +114,15 @@ class Graph(nn.Module):
             else:  # two linear layers in a row are one
                 _become(layer, whitening.matrix @ layer.weight, whitening(layer.bias))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Embeddings float32 `[N, D]`."""
-        latent = self.last(self.model.encode(to_images(images)))  # [N, D]
-        return F.normalize(latent, dim=1)  # [N, D]
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Embeddings float32 `[N, D]`, and cells float32 `[N, P, d]` if there are any."""
+        x = to_images(images)  # [N, C, H, W]
+        embedding = F.normalize(self.last(self.model.encode(x)), dim=1)  # [N, D]
+        if self.cells is None:
+            return embedding
+        # ONNX Runtime computes the feature map that both share once.
+        places = self.model.feature_map(x).flatten(2).transpose(1, 2)  # [N, P, channels]
+        return embedding, F.normalize(self.cells(places), dim=2)  # [N, D], [N, P, d]
 
 
 def export(folder: Path, path: Path, options: ExportOptions | None = None) -> ExportReport:
@@ -131,11 +141,13 @@ def export(folder: Path, path: Path, options: ExportOptions | None = None) -> Ex
     trained = load_model(folder)
     graph, quality = _graph(trained, options)
     plan = trained.plan
+    sizes = _sizes(graph, plan.fit)
     card = EncoderCard(
         name=options.name or f"{plan.arch}-{folder.resolve().name}",
         architecture=plan.arch,
         fit=plan.fit,
-        dim=_dim(graph, plan.fit),
+        dim=sizes[0],
+        cells=sizes[1],
         objective=plan.objective,
         training=_facts(trained),
         quality=quality,
@@ -161,12 +173,17 @@ def build_encoder(graph: nn.Module, card: EncoderCard, pictures: np.ndarray) -> 
     entry = program.metadata_props.add()
     entry.key, entry.value = CARD_KEY, json.dumps(card.to_json())
     data: bytes = program.SerializeToString()
+    encoder, pictures = Encoder(data), np.array(pictures)
     with torch.no_grad():
-        expected = graph(torch.from_numpy(np.array(pictures))).numpy()
+        expected = graph(torch.from_numpy(pictures))
     # Batches of other sizes than the one it was traced with, one picture among them.
-    found = Encoder(data).encode(np.array(pictures))
-    first = Encoder(data).encode(np.array(pictures[:1]))
-    difference = float(max(np.abs(found - expected).max(), np.abs(first - expected[:1]).max()))
+    differences = [np.abs(encoder.encode(pictures[:1]) - _first(expected)[:1].numpy()).max()]
+    if card.cells is None:
+        differences.append(np.abs(encoder.encode(pictures) - expected.numpy()).max())
+    else:
+        found = encoder.encode_with_cells(pictures)
+        differences += [np.abs(one - other.numpy()).max() for one, other in zip(found, expected, strict=True)]
+    difference = float(np.max(differences))  # NaN if one of them is
     if not difference <= TOLERANCE:
         raise TrainingError(
             f"ONNX Runtime and PyTorch differ by {difference:.2g} on {len(pictures)} real pictures, more than {TOLERANCE:g}; "
@@ -176,7 +193,7 @@ def build_encoder(graph: nn.Module, card: EncoderCard, pictures: np.ndarray) -> 
 
 
 def to_onnx(graph: nn.Module, fit: Fit) -> Any:
-    """Trace a graph with a batch of any size: an `onnx.ModelProto` with input `images` and output `embedding`."""
+    """Trace a graph with a batch of any size: an `onnx.ModelProto` from `images` to `embedding`, and `cells` if it has them."""
     example = torch.zeros((2, *fit.shape), dtype=torch.uint8)
     with warnings.catch_warnings():  # about the inner workings of the tracer; what counts is compared afterwards
         warnings.simplefilter("ignore")
@@ -187,7 +204,7 @@ def to_onnx(graph: nn.Module, fit: Fit) -> Any:
             verbose=False,
             opset_version=OPSET,
             input_names=["images"],
-            output_names=["embedding"],
+            output_names=["embedding", "cells"] if isinstance(graph, Graph) and graph.cells is not None else ["embedding"],
             dynamic_shapes=({0: torch.export.Dim("N")},),
         )
     assert program is not None
@@ -195,16 +212,26 @@ def to_onnx(graph: nn.Module, fit: Fit) -> Any:
 
 
 def _graph(trained: TrainedModel, options: ExportOptions) -> tuple[Graph, dict[str, Any]]:
-    latents = embed(trained.model, trained.sample)
-    whitening = None if options.whiten == "no" else fit_whitening(latents, options.dim)
+    wanted = options.whiten != "no" and (trained.objective.whiten or options.whiten == "yes" or options.dim is not None)
+    whitening = fit_whitening(embed(trained.model, trained.sample), options.dim) if wanted else None
     maps: list[Callable[[Tensor], Tensor]] = [nn.Identity(), *([whitening] if whitening is not None else [])]
     recalls = copies_recall(trained.model, trained.sample, maps)
     if whitening is not None and options.whiten == "auto" and options.dim is None and recalls[1] < recalls[0]:
         whitening = None
+    cells = _fit_cells(trained) if options.cells else None
     recall = recalls[0] if whitening is None else recalls[1]
     count = min(len(trained.sample), 4000)
     quality = {"whitened": whitening is not None, "changed_copies": {"recall_at_1": round(recall, 4), "pictures": count}}
-    return Graph(trained.model, whitening).eval(), quality
+    return Graph(trained.model, whitening, cells).eval(), quality
+
+
+def _fit_cells(trained: TrainedModel) -> Whitening:
+    """Whitening of the vectors of all places of some pictures, to at most `_CELL_NUMBERS`: else all places look alike."""
+    with torch.no_grad():
+        some = torch.from_numpy(np.array(trained.sample[:_CELL_PICTURES]))
+        parts = [trained.model.feature_map(to_images(part)) for part in torch.split(some, 64)]
+    places = torch.cat(parts).flatten(2).transpose(1, 2).flatten(0, 1)  # [n·P, channels]
+    return fit_whitening(places, min(_CELL_NUMBERS, places.shape[1]))
 
 
 def _facts(trained: TrainedModel) -> dict[str, Any]:
@@ -224,8 +251,16 @@ def _facts(trained: TrainedModel) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def _dim(graph: nn.Module, fit: Fit) -> int:
-    return int(graph(torch.zeros((1, *fit.shape), dtype=torch.uint8)).shape[1])
+def _sizes(graph: Graph, fit: Fit) -> tuple[int, tuple[int, int] | None]:
+    """D, and `(P, d)` of the cells or None."""
+    result = graph(torch.zeros((1, *fit.shape), dtype=torch.uint8))
+    if isinstance(result, Tensor):
+        return result.shape[1], None
+    return result[0].shape[1], (result[1].shape[1], result[1].shape[2])
+
+
+def _first(result: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    return result if isinstance(result, Tensor) else result[0]
 
 
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:

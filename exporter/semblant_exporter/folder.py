@@ -45,6 +45,7 @@ class TrainJob:
         policy: how pictures of another shape are fitted: `pad`, `crop` or `stretch`.
         metadata: a table of metadata; None: the folder's own.
         label: the metadata column with labels, for objectives that learn from them.
+        start_from: a model directory whose weights the training begins with, to be fine-tuned.
         resume: go on from the state in `out`.
     """
 
@@ -60,6 +61,7 @@ class TrainJob:
     policy: str = "pad"
     metadata: Path | None = None
     label: str | None = None
+    start_from: Path | None = None
     resume: bool = False
 
 
@@ -102,7 +104,15 @@ def train(
     fit = architecture.fit or choose_fit(job)
     plan = make_plan(fit, arch=job.arch, dim=job.dim, objective=job.objective, options=job.options, **job.settings)
     array = pictures.load(job.directory, fit, metadata=job.metadata, label=job.label, on_progress=on_decoding)
-    report = learn(plan, array.pixels, job.out, labels=array.label_ids, resume=job.resume, on_progress=on_progress)
+    report = learn(
+        plan,
+        array.pixels,
+        job.out,
+        labels=array.label_ids,
+        start_from=job.start_from,
+        resume=job.resume,
+        on_progress=on_progress,
+    )
     return TrainResult(report, plan, array.failures, draw(job.out, report))
 
 

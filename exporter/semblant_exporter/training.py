@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -169,6 +169,7 @@ def learn(
     *,
     labels: np.ndarray | None = None,
     validation: np.ndarray | None = None,
+    start_from: Path | None = None,
     resume: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> TrainingReport:
@@ -180,6 +181,7 @@ def learn(
         out: the model directory; made if it is not there.
         labels: int64 `[n]`, -1 for none, for objectives that learn from labels.
         validation: other pictures to validate on, uint8 `[m, h, w, c]`; None splits a tenth off (at most 2,000).
+        start_from: a model directory of the same architecture whose weights the training begins with.
         resume: go on from the state in `out`, if there is one, with the result of an unbroken run.
         on_progress: called after each step.
 
@@ -200,6 +202,8 @@ def learn(
     model = models.build(plan.arch, plan.config)
     task = Task(model, objectives.build(plan.objective, plan.options, model))
     train, held_out = _split(pictures, labels, validation, plan.settings.seed)
+    rows = np.arange(len(pictures)) if train.rows is None else train.rows
+    train = replace(train, rows=rows[task.objective.rows(None if labels is None else labels[rows], len(rows))])
 
     def describe(state: State) -> dict[str, Any]:
         return {
@@ -226,6 +230,8 @@ def learn(
         checkpoint.load_optimizer(trainer.optimizer, tensors)
         trainer.state = State(**{**known["state"], "history": [Epoch(**epoch) for epoch in known["state"]["history"]]})
     else:
+        if start_from is not None:
+            _start_from(start_from, model)
         _keep_sample(pictures, out, plan.settings.seed)
     state = trainer.fit(train, held_out)
     return TrainingReport(
@@ -316,6 +322,17 @@ def _restore(task: Task, tensors: dict[str, torch.Tensor], file: Path) -> None:
     except RuntimeError as error:
         raise TrainingError(
             f"{str(file)!r}: its weights are those of another model ({str(error).splitlines()[-1].strip()})"
+        ) from error
+
+
+def _start_from(folder: Path, model: Model) -> None:
+    other = load_model(folder)
+    try:
+        model.load_state_dict(other.model.state_dict())
+    except RuntimeError as error:
+        raise InvalidInput(
+            f"{str(folder)!r}: its {other.plan.arch} for pictures of {_shape(other.plan.fit)} with {other.model.dim} numbers "
+            "is another model; give the same --arch, --size, --channels and --dim"
         ) from error
 
 

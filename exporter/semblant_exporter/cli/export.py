@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,8 +20,11 @@ import click
     help="PCA whitening; auto: if slightly changed pictures find their originals more often with it.",
 )
 @click.option("--dim", type=click.IntRange(1), help="Reduce the embedding to so many numbers by PCA.")
+@click.option("--cells", is_flag=True, help="Also put out local vectors, for region queries.")
+@click.option("--npy", type=click.Path(path_type=Path), help="Also write the embeddings of --pictures as one array [n, D].")
+@click.option("--pictures", type=click.Path(path_type=Path), help="The folder whose embeddings --npy writes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def export(model_dir: Path, output: Path, name: str | None, whiten: str, dim: int | None, as_json: bool) -> None:
+def export(model_dir: Path, output: Path, npy: Path | None, pictures: Path | None, as_json: bool, **options: Any) -> None:
     """Write a trained model as one file, encoder.onnx, with everything from decoded pixels to unit vectors inside.
 
     ONNX Runtime and PyTorch must agree on real pictures, or nothing is written.
@@ -30,13 +34,22 @@ def export(model_dir: Path, output: Path, name: str | None, whiten: str, dim: in
     from semblant_exporter.export import ExportOptions
     from semblant_exporter.export import export as run
 
-    report = run(model_dir, output, ExportOptions(name=name, whiten=whiten, dim=dim))
-    if as_json:
-        click.echo(json.dumps(report.to_json()))
-        return
+    if (npy is None) != (pictures is None):
+        raise click.UsageError("--npy and --pictures go together: the file to write, and the folder whose embeddings it holds")
+    report = run(model_dir, output, ExportOptions(**options))
+    failures: list[str] = []
+    if npy is not None and pictures is not None:
+        from semblant_exporter.arrays import write_embeddings
+
+        failures = write_embeddings(output, pictures, npy)
+    for failure in failures:
+        click.echo(f"not used: {failure}", err=True)
     card = report.card
-    click.echo(
+    text = (
         f"{report.path}: {card.name}, {card.fit.height}×{card.fit.width}×{card.fit.channels} → {card.dim} numbers"
         f"{', whitened' if report.whitened else ''}, {report.size / 1e6:.2f} MB\n"
         f"differs from PyTorch by {report.difference:.1g} on {report.checked} real pictures; SHA-256 {report.fingerprint[:16]}…"
     )
+    click.echo(json.dumps(report.to_json()) if as_json else text)
+    if failures:
+        click.get_current_context().exit(3)

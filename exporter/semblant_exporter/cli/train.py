@@ -33,10 +33,15 @@ class _Size(click.ParamType[tuple[int, int]]):
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The model directory to write.")
-@click.option("--arch", default="cae", show_default=True, help="cae or fashion-mnist-2018.")
+@click.option("--arch", default="cae", show_default=True, help="cae, cae-512, cae-spatial, fashion-mnist-2018 or simple-ae.")
 @click.option("--dim", type=click.IntRange(1, 65536), help="Numbers in an embedding.  [default: 128]")
-@click.option("--objective", help="reconstruct or contrastive.  [default: the architecture's own]")
-@click.option("--loss", type=click.Choice(["bce", "mse"]), help="Of objective reconstruct.  [default: bce]")
+@click.option(
+    "--objective",
+    help="contrastive, reconstruct, denoise, inpaint, colorize, superres or triplet.  [default: the architecture's own]",
+)
+@click.option("--option", "pairs", multiple=True, metavar="NAME=VALUE", help="Of the objective, such as loss=mse; repeatable.")
+@click.option("--label", help="The metadata column that triplet learns from.  [default: label, else the folder's name]")
+@click.option("--from", "start_from", type=click.Path(path_type=Path), help="Begin with the weights of this model directory.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the pictures.  [default: the architecture's own]")
 @click.option("--minutes", type=float, help="Train for so long; the schedule follows the clock.")
 @click.option("--batch", type=click.IntRange(2), help="Pictures in a step.")
@@ -67,12 +72,12 @@ def train(directory: Path, out: Path, as_json: bool, **given: Any) -> None:
     from semblant_exporter.folder import train as run
 
     names = ("epochs", "minutes", "batch", "learning_rate", "schedule", "patience", "precision", "seed")
-    loss, channels = given.pop("loss"), given.pop("channels")
+    channels = given.pop("channels")
     job = TrainJob(
         directory,
         out,
         settings={name: given.pop(name) for name in names},
-        options={"loss": loss} if loss else {},
+        options=dict(_option(pair) for pair in given.pop("pairs")),
         channels=int(channels) if channels else None,
         **given,
     )
@@ -83,6 +88,19 @@ def train(directory: Path, out: Path, as_json: bool, **given: Any) -> None:
     click.echo(json.dumps(result.to_json()) if as_json else _summary(result))
     if result.failures:
         click.get_current_context().exit(3)
+
+
+def _option(pair: str) -> tuple[str, Any]:
+    """`loss=mse` as a name and a value: JSON where it is that, else text."""
+    import json
+
+    name, equals, text = pair.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{pair!r}: expected NAME=VALUE, such as loss=mse", param_hint="--option")
+    try:
+        return name, json.loads(text)
+    except ValueError:
+        return name, text
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from semblant_search.errors import InvalidInput
 
-from . import cae, fashion_mnist_2018
+from . import cae, cae_512, cae_spatial, fashion_mnist_2018, simple_ae
 from .base import Architecture, Autoencoder, Model, Recipe
 
 if TYPE_CHECKING:
@@ -18,7 +18,10 @@ ARCHITECTURES: dict[str, Architecture] = {
     entry.name: entry
     for entry in (
         cae.ARCHITECTURE,
+        cae_512.ARCHITECTURE,
+        cae_spatial.ARCHITECTURE,
         fashion_mnist_2018.ARCHITECTURE,
+        simple_ae.ARCHITECTURE,
     )
 }
 

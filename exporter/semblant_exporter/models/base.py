@@ -45,7 +45,13 @@ class Model(nn.Module, ABC):
 
 
 class Autoencoder(Model):
-    """A model that also draws the picture again."""
+    """A model that also draws the picture again.
+
+    Attributes:
+        picture_shape: `(height, width, channels)` of the pictures that it takes and draws.
+    """
+
+    picture_shape: tuple[int, int, int]
 
     @abstractmethod
     def decode(self, latent: Tensor) -> Tensor:

@@ -57,6 +57,7 @@ class Cae(Autoencoder):
         super().__init__()
         self.config = config
         self.dim = config.dim
+        self.picture_shape = (config.height, config.width, config.channels)
         sizes, widths = config.sizes(), config.widths()
         (last_height, last_width), last = sizes[-1], widths[-1]
         self.smallest = (last, last_height, last_width)

@@ -22,6 +22,7 @@ class FashionMnist2018(Autoencoder):
     """Three convolutions with max-pooling down to 4×4×8, and nearest-neighbour resizing with convolutions back up."""
 
     dim = 128
+    picture_shape = (28, 28, 1)
 
     def __init__(self, config: FashionMnist2018Config) -> None:
         super().__init__()

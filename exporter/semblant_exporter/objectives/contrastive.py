@@ -1,0 +1,75 @@
+"""Two views of a picture belong together: the term that teaches what may change about a picture without making it another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from semblant_exporter.augment import Views, view
+from semblant_exporter.models.base import Autoencoder, Model
+
+from .base import Losses, Objective, reconstruction_loss, spread
+
+
+@dataclass(frozen=True)
+class ContrastiveConfig:
+    """Two views of a picture must agree, and the numbers of a vector must each say something of their own (VICReg).
+
+    Attributes:
+        views: how far views go.
+        width: of the projector's layers.
+        invariance, variance, covariance: weights of the three terms.
+        reconstruction: weight of drawing the unchanged picture from the latent of a view; 0 leaves the decoder untrained.
+    """
+
+    views: Views = field(default_factory=Views)
+    width: int = 512
+    invariance: float = 25.0
+    variance: float = 25.0
+    covariance: float = 1.0
+    reconstruction: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.views, Views):  # from JSON
+            object.__setattr__(self, "views", Views(**self.views))
+
+
+class Contrastive(Objective):
+    """Views of one picture agree, vectors stay spread out, and the picture can still be drawn from them.
+
+    Source: Bardes, Ponce, LeCun: VICReg (2022), with a reconstruction beside it so that the decoder learns as well.
+    """
+
+    Config = ContrastiveConfig
+
+    def __init__(self, config: ContrastiveConfig, model: Model) -> None:
+        super().__init__()
+        self.config = config
+        self.projector = nn.Sequential(
+            nn.Linear(model.dim, config.width, bias=False),
+            nn.BatchNorm1d(config.width),
+            nn.ReLU(inplace=True),
+            nn.Linear(config.width, config.width, bias=False),
+        )
+
+    def losses(self, model: Model, images: Tensor, labels: Tensor | None) -> Losses:  # noqa: ARG002
+        """`loss`, and beside it `agreement` (mean squared difference of projected views) and `reconstruction` (BCE a pixel)."""
+        both = torch.cat([view(images, self.config.views), view(images, self.config.views)])  # [2N, C, H, W]
+        return self.terms(model, model.encode(both), images)
+
+    def terms(self, model: Model, latent: Tensor, images: Tensor) -> Losses:
+        """The losses of latents `[2N, D]` of two views of each of the images `[N, C, H, W]`."""
+        first, second = self.projector(latent).float().chunk(2)  # 2 × [N, width]
+        invariance = F.mse_loss(first, second)
+        variance, covariance = spread(first, second)
+        config = self.config
+        loss = config.invariance * invariance + config.variance * variance + config.covariance * covariance
+        terms = {"agreement": invariance}
+        if config.reconstruction and isinstance(model, Autoencoder):
+            drawn = model.decode(latent[: len(images)])  # [N, C, H, W]
+            terms["reconstruction"] = reconstruction_loss(drawn, images, "bce")
+            loss = loss + config.reconstruction * terms["reconstruction"]
+        return {"loss": loss, **terms}
