@@ -13,7 +13,7 @@ from semblant_search.collection import uri_path
 from semblant_search.errors import DataError, InvalidInput, MetadataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     PictureSource = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -42,6 +42,12 @@ class Listing:
     root: Path | None
     paths: list[Path]
     metadata: Mapping[str, list[str | None]]
+
+    def take(self, rows: Iterable[int]) -> Listing:
+        """Those of these rows alone."""
+        kept = list(rows)
+        table = {name: [cells[row] for row in kept] for name, cells in self.metadata.items()}
+        return Listing(self.root, [self.paths[row] for row in kept], table)
 
     def labels(self, column: str | None = None) -> list[str | None]:
         """One label for each path: of this column; by default of `label`, else the name of the folder below `root`.

@@ -25,6 +25,7 @@ __all__ = [
     "nearest",
     "precision_at",
     "recall_at",
+    "target_ranks",
     "vote",
 ]
 
@@ -98,14 +99,15 @@ def _top(block: torch.Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
         places[row] = candidates[order]
         best[row] = block[row, places[row]]
     rows, scores = places.numpy(), best.numpy()
-    order = np.lexsort((rows, -scores), axis=1)
-    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
+    ranked = np.lexsort((rows, -scores), axis=1)
+    return np.take_along_axis(rows, ranked, axis=1), np.take_along_axis(scores, ranked, axis=1)
 
 
 def matches(neighbours: Neighbours, index_labels: np.ndarray, query_labels: np.ndarray) -> np.ndarray:
     """bool `[q, k]`: the neighbour has the query's label. Labels are int64, -1 for none, which matches nothing."""
     found = index_labels[neighbours.rows]
-    return (found == query_labels[:, None]) & (found >= 0)
+    result: np.ndarray = (found == query_labels[:, None]) & (found >= 0)
+    return result
 
 
 def precision_at(hits: np.ndarray, k: int) -> np.ndarray:
@@ -147,3 +149,21 @@ def vote(neighbours: Neighbours, index_labels: np.ndarray, k: int) -> np.ndarray
 def knn_accuracy(neighbours: Neighbours, index_labels: np.ndarray, query_labels: np.ndarray, k: int) -> float:
     """The share of queries whose label is the one that their `k` nearest neighbours vote for (see `vote` about ties)."""
     return float((vote(neighbours, index_labels, k) == query_labels).mean())
+
+
+def target_ranks(index: np.ndarray, queries: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """int64 `[q]`: the place, from 1, at which each query finds the one row that it looks for (`targets` int64 `[q]`).
+
+    Other rows with the target's score count as found before it: an encoder that maps everything to one vector finds nothing.
+    """
+    import torch
+
+    there = torch.from_numpy(np.ascontiguousarray(index, dtype=np.float32)).T
+    ranks = np.empty(len(queries), dtype=np.int64)
+    step = max(1, _BLOCK_BYTES // (4 * len(index)))
+    for begin in range(0, len(queries), step):
+        end = min(begin + step, len(queries))
+        block = torch.from_numpy(np.ascontiguousarray(queries[begin:end], dtype=np.float32)) @ there  # [b, n]
+        wanted = block.gather(1, torch.from_numpy(targets[begin:end])[:, None])
+        ranks[begin:end] = (block >= wanted).sum(dim=1).numpy()
+    return ranks

@@ -26,14 +26,14 @@ from semblant_search.images import DEFAULT_MAX_PIXELS
 
 from semblant_exporter.cache import cache_dir, failures_named
 from semblant_exporter.decoding import Failure, decode_into
-from semblant_exporter.listing import list_pictures
+from semblant_exporter.listing import Listing, list_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from semblant_search.images import Fit
 
-    from semblant_exporter.listing import Listing, PictureSource
+    from semblant_exporter.listing import PictureSource
 
     Progress = Callable[[str, int, int | None], None]
 
@@ -99,7 +99,7 @@ class PictureArray:
 
 
 def load(
-    source: PictureSource,
+    source: PictureSource | Listing,
     fit: Fit,
     *,
     metadata: str | os.PathLike[str] | None = None,
@@ -111,7 +111,7 @@ def load(
     """Decode and fit all pictures of a folder, or of a list of paths, in worker processes; or map what an earlier call made.
 
     Args:
-        source: a folder, with everything below it, or paths.
+        source: a folder, with everything below it, or paths, or what `list_pictures` found in them.
         fit: the size, channels and policy.
         metadata: a table of metadata; a folder's own or its parent's `metadata.csv` is found without.
         label: the column that holds labels; by default `label`, else the name of the folder that a picture is in.
@@ -124,7 +124,7 @@ def load(
         MetadataError: a table or column that cannot be used.
         DataError: not one picture can be used, or the cache folder has no room.
     """
-    listing = list_pictures(source, metadata)
+    listing = source if isinstance(source, Listing) else list_pictures(source, metadata)
     labels = listing.labels(label)  # a wrong column is said before anything is decoded
     folder = cache_dir() / "pictures" / _key(listing.paths, fit, max_pixels)
     with failures_named(f"{str(folder.parent)!r}: the cache folder cannot be written (set SEMBLANT_CACHE to another)"):
