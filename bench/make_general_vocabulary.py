@@ -19,8 +19,8 @@ from semblant_search.errors import ImageError
 from semblant_search.images import open_image, to_grey
 from semblant_search.orb import OrbSettings, Vocabulary, extract
 
-WORDS = 16384
-DESCRIPTORS = 400_000
+WORDS = 30_625  # 175², the most that stays under 1 MB
+DESCRIPTORS = 500_000
 TARGET = Path(__file__).parents[1] / "search/semblant_search/orb/general.npz"
 
 
@@ -45,12 +45,12 @@ def main() -> None:
     parser.add_argument("clipart", type=Path)
     settings, rng, started = OrbSettings(), np.random.default_rng(0), time.perf_counter()
     clipart = np.array(sorted(p for p in parser.parse_args().clipart.rglob("*.png") if not p.is_symlink()))
-    drawn = [descriptors_of(path, settings) for path in rng.permutation(clipart)[:3000]]
+    drawn = [descriptors_of(path, settings) for path in rng.permutation(clipart)[:4000]]
     folder = Path(skimage.__file__).parent / "data"
     photographs = sorted(path for path in folder.iterdir() if path.suffix in (".png", ".jpg", ".jpeg"))
-    taken = [descriptors_of(path, settings, tile=320) for path in photographs]
+    taken = [descriptors_of(path, settings, tile=240) for path in photographs]
     halves = []
-    for part, share in ((drawn, DESCRIPTORS * 3 // 4), (taken, DESCRIPTORS // 4)):
+    for part, share in ((drawn, DESCRIPTORS * 4 // 5), (taken, DESCRIPTORS // 5)):
         rows = np.concatenate(part)
         halves.append(rows[rng.permutation(len(rows))[:share]])
     vocabulary = Vocabulary.train(np.concatenate(halves), WORDS, seed=0)

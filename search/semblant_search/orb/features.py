@@ -88,15 +88,19 @@ def extract(grey: np.ndarray, settings: OrbSettings | None = None, *, limit: int
         )
     cv2 = load_cv2()
     height, width = grey.shape
-    scale = min(settings.grow_at_most, max(1.0, settings.grow_to / max(height, width)))
+    scale = _growth(settings, max(height, width))
     try:
+        grey = np.ascontiguousarray(grey)
         if scale > 1:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
             grey = cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC)
         if min(grey.shape) <= 2 * settings.edge:
             return Features.empty()
         detector = _detector(cv2, settings, min(grey.shape), max(3 * limit, 600))
-        points, descriptors = detector.detectAndCompute(np.ascontiguousarray(grey), None)
+        points, descriptors = detector.detectAndCompute(grey, None)
+        if len(points) < settings.features // 4 and settings.faint_threshold < settings.fast_threshold:
+            detector.setFastThreshold(settings.faint_threshold)
+            points, descriptors = detector.detectAndCompute(grey, None)
     except cv2.error as error:
         raise ImageError(f"grey picture of {width}×{height}: no features: {error}", reason="unsupported") from error
     if descriptors is None or len(points) == 0:
@@ -109,6 +113,11 @@ def extract(grey: np.ndarray, settings: OrbSettings | None = None, *, limit: int
     keypoints[:, :2] = (keypoints[:, :2] + 0.5) / ratio - 0.5
     keypoints[:, 2] /= ratio.max()
     return Features(keypoints, descriptors[keep])
+
+
+def _growth(settings: OrbSettings, longest: int) -> float:
+    wanted = max(min(settings.grow_at_most, settings.grow_to / longest), settings.smallest / longest, 1.0)
+    return float(settings.scale_factor ** np.rint(np.log(wanted) / np.log(settings.scale_factor)))
 
 
 def _detector(cv2: ModuleType, settings: OrbSettings, shortest: int, candidates: int) -> Any:

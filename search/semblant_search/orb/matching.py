@@ -10,7 +10,7 @@ __all__ = ["Matchable"]
 
 _FARTHEST = 60
 """Most differing bits of a match; unrelated descriptors differ in 128 ± 20, the same corner after a change in 10 to 60."""
-_FARTHEST_FIRST = 18
+_FARTHEST_FIRST = 14
 """Most differing bits among the first 64: a quarter of the work rules out nearly all pairs."""
 
 

@@ -18,9 +18,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "longest_side": (32, 1024),
     "grow_to": (1, 1024),
     "grow_at_most": (1, 8),
+    "smallest": (1, 1024),
     "levels": (1, 16),
     "scale_factor": (1.05, 2.0),
     "fast_threshold": (1, 100),
+    "faint_threshold": (1, 100),
     "edge": (3, 64),
     "grid": (1, 32),
 }
@@ -36,21 +38,26 @@ class OrbSettings:
         query_features: most features taken from a query.
         longest_side: pictures are shrunk to this many pixels before extraction (`images.to_grey`).
         grow_to, grow_at_most: smaller pictures are enlarged towards `grow_to` pixels on their longest side, at most
-            `grow_at_most` times; a 28×28 picture has hardly a key point otherwise.
+            `grow_at_most` times, and by a power of `scale_factor`, so that the pyramid of a crop meets that of the whole.
+        smallest: the longest side that every picture is enlarged to, as many times as it takes; a 28×28 picture has hardly
+            a key point otherwise.
         levels, scale_factor: ORB's pyramid: each level is `scale_factor` times smaller than the one before.
         fast_threshold: least contrast of a corner against its ring, in grey levels.
+        faint_threshold: the same for a smooth picture, where the first finds less than a quarter of the features wanted.
         edge: pixels at the border of each level where no key point is taken.
         grid: the picture is cut into `grid` × `grid` cells, and the strongest key points of each go first.
     """
 
     features: int = 224
-    query_features: int = 600
+    query_features: int = 400
     longest_side: int = 480
     grow_to: int = 320
-    grow_at_most: float = 4.0
+    grow_at_most: float = 2.0
+    smallest: int = 112
     levels: int = 8
     scale_factor: float = 1.25
-    fast_threshold: int = 8
+    fast_threshold: int = 16
+    faint_threshold: int = 5
     edge: int = 12
     grid: int = 6
 

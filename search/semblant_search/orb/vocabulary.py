@@ -26,7 +26,7 @@ __all__ = ["Vocabulary"]
 
 _FORMAT = 1
 _PROBES = 2
-_CHUNK = 2048
+_CHUNK = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Vocabulary:
         return len(self.words)
 
     @classmethod
-    def train(cls, descriptors: np.ndarray, size: int = 16384, seed: int = 0) -> Vocabulary:
+    def train(cls, descriptors: np.ndarray, size: int = 65536, seed: int = 0) -> Vocabulary:
         """Cluster descriptors, uint8 `[n, 32]`, into at most `size` words; the same input and seed give the same words.
 
         With fewer than four descriptors a word, the vocabulary is made smaller. Raises `InvalidInput` on none at all.
