@@ -131,3 +131,39 @@ def test_options_that_cannot_work(options: dict[str, object], message: str, trai
     with pytest.raises(InvalidInput, match=message):
         export(trained, tmp_path / "encoder.onnx", ExportOptions(**options))  # type: ignore[arg-type]
     assert not (tmp_path / "encoder.onnx").exists()
+
+
+def test_cells_are_unit_vectors_that_agree_with_pytorch(trained: Path, fashion: Fashion, tmp_path: Path) -> None:
+    report = export(trained, tmp_path / "cells.onnx", ExportOptions(whiten="yes", cells=True))
+    assert report.card.cells == (16, 64)  # 4×4 places
+    encoder = Encoder(tmp_path / "cells.onnx")
+    embedding, cells = encoder.encode_with_cells(fashion.test)
+    np.testing.assert_allclose(embedding, reference(trained, fashion.test, whitened=True), atol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(cells, axis=2), 1, atol=1e-4)
+    assert report.difference <= 1e-4
+
+
+def test_cells_know_their_places(trained: Path, fashion: Fashion, tmp_path: Path) -> None:
+    """Painting over one corner changes the cells there, and hardly those of the opposite corner."""
+    export(trained, tmp_path / "cells.onnx", ExportOptions(cells=True))
+    encoder = Encoder(tmp_path / "cells.onnx")
+    painted = fashion.test[::5].copy()
+    painted[:, :7, :7] = 255 - painted[:, :7, :7]
+    before, after = (encoder.encode_with_cells(pictures)[1] for pictures in (fashion.test[::5], painted))
+    same = (before * after).sum(2).mean(0).reshape(4, 4)  # cosine at each place
+    assert same[0, 0] < 0.7
+    assert same[3, 3] > 0.99
+
+
+def test_all_embeddings_of_a_folder_as_one_array(trained: Path, fashion_small: Path, tmp_path: Path) -> None:
+    from semblant_exporter.arrays import write_embeddings
+
+    export(trained, tmp_path / "encoder.onnx")
+    failures = write_embeddings(tmp_path / "encoder.onnx", fashion_small / "test", tmp_path / "embeddings.npy")
+    assert failures == []
+    array = np.load(tmp_path / "embeddings.npy", allow_pickle=False)
+    assert (array.shape, array.dtype) == ((200, 128), np.float32)
+    rows = (tmp_path / "embeddings.csv").read_text().splitlines()
+    assert rows[0] == "row,uri"
+    picture = Path(rows[8].split(",", 1)[1].removeprefix("file://").replace("%20", " "))
+    np.testing.assert_allclose(Encoder(tmp_path / "encoder.onnx").encode_pictures([picture])[0], array[7], atol=1e-5)

@@ -239,3 +239,37 @@ except SemblantError as error:
     assert load_model(tmp_path / "model").facts["state"]["best_epoch"] == 1
     assert not list((tmp_path / "model").glob(".*"))
     assert json.loads((tmp_path / "model" / "training.json").read_text())["state"]["history"]
+
+
+def test_a_killed_training_resumes_to_the_result_of_an_unbroken_one(fashion: Fashion, tmp_path: Path) -> None:
+    """`kill -9` in the middle of writing the state after the second epoch."""
+    np.save(tmp_path / "few.npy", fashion.train[::8])
+    plan = make_plan(GREY28, objective="reconstruct", epochs=4, batch=50, precision="float32")
+    script = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from semblant_exporter import checkpoint
+from semblant_exporter.training import learn, make_plan
+from semblant_search.images import Fit
+folder = Path(sys.argv[1])
+replace, written = Path.replace, []
+def dying(self, target):
+    written.append(target)
+    if [path.name for path in written].count(checkpoint.STATE_FILE) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, target)
+Path.replace = dying
+import torch
+torch.set_num_threads(1)
+plan = make_plan(Fit(28, 28, 1), objective="reconstruct", epochs=4, batch=50, precision="float32")
+learn(plan, np.load(folder / "few.npy"), folder / "killed")
+"""
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], check=False)
+    assert done.returncode == -9
+    resumed = learn(plan, fashion.train[::8], tmp_path / "killed", resume=True)
+    whole = learn(plan, fashion.train[::8], tmp_path / "whole")
+    assert len(resumed.history) == 4
+    validation, expected = ([epoch.validation for epoch in report.history] for report in (resumed, whole))
+    assert validation == pytest.approx(expected, rel=1e-5)
+    assert load_model(tmp_path / "killed").facts["state"]["best_epoch"] == whole.best_epoch
