@@ -1,0 +1,36 @@
+"""Reading picture files without being held up or misled by what else lies in a folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from semblant_search.errors import ImageError
+
+__all__ = ["read_bytes", "read_file"]
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a picture file. `ImageError`: missing, empty, unreadable, or no regular file (a FIFO would block)."""
+    return read_file(path)[0]
+
+
+def read_file(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result]:
+    """The bytes of a picture file and the facts of the very file that they came from. Same errors as `read_bytes`."""
+    name = repr(os.fspath(path))
+    try:
+        # Without O_NONBLOCK, opening a FIFO waits for a writer that may never come.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode):
+                raise ImageError(f"{name}: is not a regular file", reason="unreadable")
+            data = file.read()
+    except FileNotFoundError as error:
+        raise ImageError(f"{name}: no such file", reason="missing") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+        text = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        raise ImageError(f"{name}: cannot be read: {text}", reason="unreadable") from error
+    if not data:
+        raise ImageError(f"{name}: is empty (0 bytes)", reason="empty")
+    return data, facts

@@ -1,0 +1,150 @@
+"""From a decoded picture to the pixels that an encoder takes, steered by the `Fit` that travels inside the encoder file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from semblant_search.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from PIL import Image
+
+__all__ = ["Fit", "fit_image", "to_grey"]
+
+_POLICIES = ("stretch", "pad", "crop")
+_INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "area")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a decoded picture becomes uint8 `[height, width, channels]`.
+
+    Attributes:
+        height, width: pixels, at least 1.
+        channels: 1 (grey, ITU-R 601 luma) or 3 (RGB).
+        policy: `stretch` ignores the aspect ratio, `pad` keeps it and fills with `background`, `crop` keeps it and cuts.
+        interpolation: `nearest`, `bilinear`, `bicubic`, `lanczos` or `area` (box). All but `nearest` average when shrinking.
+        background: RGB, 0–255: what lies behind transparency, and what `pad` fills with.
+    """
+
+    height: int
+    width: int
+    channels: int = 3
+    policy: str = "pad"
+    interpolation: str = "bilinear"
+    background: tuple[int, int, int] = (255, 255, 255)
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise InvalidInput(f"image size {self.height}×{self.width}: both must be at least 1")
+        if self.channels not in (1, 3):
+            raise InvalidInput(f"channels {self.channels}: expected 1 (grey) or 3 (RGB)")
+        if self.policy not in _POLICIES:
+            raise InvalidInput(f"resize policy {self.policy!r}: expected one of {', '.join(_POLICIES)}")
+        if self.interpolation not in _INTERPOLATIONS:
+            raise InvalidInput(f"interpolation {self.interpolation!r}: expected one of {', '.join(_INTERPOLATIONS)}")
+        if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
+            raise InvalidInput(f"background {self.background}: expected three numbers from 0 to 255")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(height, width, channels)`, the shape of a fitted picture."""
+        return self.height, self.width, self.channels
+
+    def to_json(self) -> dict[str, Any]:
+        """The form that is stored inside `encoder.onnx`."""
+        return {
+            "height": self.height,
+            "width": self.width,
+            "channels": self.channels,
+            "policy": self.policy,
+            "interpolation": self.interpolation,
+            "background": list(self.background),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Fit:
+        """The inverse of `to_json`; raises `InvalidInput` on values that no `Fit` has."""
+        try:
+            red, green, blue = data["background"]
+            return cls(
+                height=int(data["height"]),
+                width=int(data["width"]),
+                channels=int(data["channels"]),
+                policy=str(data["policy"]),
+                interpolation=str(data["interpolation"]),
+                background=(int(red), int(green), int(blue)),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidInput(f"not a description of how pictures are fitted: {error!r} in {dict(data)!r}") from error
+
+
+def fit_image(image: Image.Image, fit: Fit) -> np.ndarray:
+    """Bring a picture from `open_image` to the encoder's size: uint8 `[height, width, channels]`."""
+    from PIL import Image
+
+    image = _flatten(image, fit.background).convert("L" if fit.channels == 1 else "RGB")
+    size = (fit.width, fit.height)
+    if image.size != size:
+        resample = {
+            "nearest": Image.Resampling.NEAREST,
+            "bilinear": Image.Resampling.BILINEAR,
+            "bicubic": Image.Resampling.BICUBIC,
+            "lanczos": Image.Resampling.LANCZOS,
+            "area": Image.Resampling.BOX,
+        }[fit.interpolation]
+        if fit.policy == "stretch":
+            image = image.resize(size, resample)
+        elif fit.policy == "crop":
+            image = image.resize(size, resample, box=_centre_crop(image.size, size))
+        else:
+            image = _pad(image, size, resample, fit)
+    return np.asarray(image, dtype=np.uint8).reshape(fit.shape)
+
+
+def to_grey(image: Image.Image, *, longest_side: int) -> np.ndarray:
+    """A picture from `open_image` as uint8 `[h, w]` luma over white, shrunk (never grown) to `longest_side` pixels."""
+    from PIL import Image
+
+    grey = _flatten(image, (255, 255, 255)).convert("L")
+    scale = longest_side / max(grey.size)
+    if scale < 1:
+        size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))
+        grey = grey.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(grey, dtype=np.uint8)
+
+
+def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    """Lay a picture with transparency over `background`."""
+    from PIL import Image
+
+    if image.mode not in ("RGBA", "LA"):
+        return image
+    rgba = image.convert("RGBA")
+    below = Image.new("RGB", rgba.size, background)
+    below.paste(rgba, mask=rgba.getchannel("A"))
+    return below
+
+
+def _centre_crop(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:
+    width, height = size
+    aspect = target[0] / target[1]
+    crop_width, crop_height = min(width, height * aspect), min(height, width / aspect)
+    left, top = (width - crop_width) / 2, (height - crop_height) / 2
+    return left, top, left + crop_width, top + crop_height
+
+
+def _pad(image: Image.Image, size: tuple[int, int], resample: Any, fit: Fit) -> Image.Image:
+    from PIL import Image
+
+    scale = min(size[0] / image.width, size[1] / image.height)
+    inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    fill: Any = fit.background if image.mode == "RGB" else int(np.rint(np.dot(fit.background, (0.299, 0.587, 0.114))))
+    canvas = Image.new(image.mode, size, fill)
+    canvas.paste(image.resize(inner, resample), ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
+    return canvas

@@ -1,0 +1,198 @@
+"""From a file, bytes, Pillow image or array to a decoded picture as it is meant to be seen."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from semblant_search.errors import ImageError
+
+from .files import read_bytes
+from .modes import simple_mode
+from .quiet import PILLOW_QUIET
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    ImageSource = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
+
+__all__ = ["DEFAULT_MAX_PIXELS", "ImageSource", "OpenedPicture", "open_image", "open_picture"]
+
+DEFAULT_MAX_PIXELS = 100_000_000
+"""Larger pictures are refused before they are decoded: 100 megapixels are 400 MB of RGBA."""
+
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""EXIF orientations, and what brings each upright."""
+# Raster formats that Pillow decodes by itself: no EPS (it would start Ghostscript), no documents, no stubs.
+_FORMATS = (
+    "PNG",
+    "JPEG",
+    "GIF",
+    "WEBP",
+    "BMP",
+    "TIFF",
+    "PPM",
+    "AVIF",
+    "JPEG2000",
+    "ICO",
+    "TGA",
+    "PCX",
+    "QOI",
+    "SGI",
+    "DIB",
+    "PSD",
+)
+_SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"RIFF", "WebP"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+)
+_TRUNCATED = ("truncated", "unexpected end", "not enough image data", "broken data stream", "incomplete")
+
+
+@dataclass(frozen=True)
+class OpenedPicture:
+    """A decoded picture with the facts of its file.
+
+    Attributes:
+        image: first frame, upright, mode L, RGB, LA or RGBA; smaller than the file where it was decoded at a reduced scale.
+        width, height: pixels of the file as it is meant to be seen.
+        format: Pillow's name (`PNG`, `JPEG`), or None for an array.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    format: str | None
+
+
+def open_image(
+    source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: tuple[int, int] | None = None
+) -> Image.Image:
+    """Decode a picture as it is meant to be seen: first frame, EXIF orientation applied, mode L, RGB, LA or RGBA.
+
+    Args:
+        source: a path, the bytes of a file, a Pillow image, or an array: uint8 `[h, w]` or `[h, w, 1 | 3 | 4]`.
+        max_pixels: refuse larger pictures before decoding them.
+        at_least: `(height, width)` in pixels: a JPEG may be decoded at a reduced scale (its DCT allows 1/2, 1/4, 1/8) that is
+            still at least twice as large, so that the resize which follows does the averaging.
+
+    Raises:
+        ImageError: the picture cannot be used; `reason` says why in one word.
+    """
+    return open_picture(source, max_pixels=max_pixels, at_least=at_least).image
+
+
+def open_picture(
+    source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: tuple[int, int] | None = None
+) -> OpenedPicture:
+    """`open_image` that also tells the true size and the format of the file. Same arguments, same errors."""
+    from PIL import Image
+
+    name = _describe(source)
+    if isinstance(source, np.ndarray):
+        array_image = _from_array(source, max_pixels)
+        return OpenedPicture(array_image, *array_image.size, None)
+    data = None if isinstance(source, Image.Image) else source if isinstance(source, bytes) else read_bytes(source)
+    try:
+        with PILLOW_QUIET:
+            image = _open_lazily(data, name) if data is not None else cast("Image.Image", source)
+            width, height = image.size
+            _check_size(width, height, max_pixels, name)
+            kind = image.format
+            if at_least is not None and kind == "JPEG" and data is not None:
+                image.draft(None, (2 * at_least[1], 2 * at_least[0]))
+            image.load()
+            if image.width * image.height > width * height:  # icons and the like learn their size while decoding
+                width, height = image.size
+                _check_size(width, height, max_pixels, name)
+            orientation = _orientation(image)
+            if orientation in _TURNS:
+                image = image.transpose(Image.Transpose[_TURNS[orientation]])
+                width, height = (height, width) if orientation >= 5 else (width, height)
+            return OpenedPicture(simple_mode(image), width, height, kind)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError(f"{name}: not enough memory to decode it", reason="too-large") from error
+    except Exception as error:  # what Pillow's plugins raise on malformed files has no common base
+        text = str(error) or type(error).__name__
+        reason = "truncated" if any(word in text.lower() for word in _TRUNCATED) else "not-an-image"
+        raise ImageError(f"{name}: cannot be decoded: {text}", reason=reason) from error
+
+
+def _check_size(width: int, height: int, max_pixels: int, name: str) -> None:
+    if width < 1 or height < 1:
+        raise ImageError(f"{name}: {width}×{height} has no pixels", reason="empty")
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name}: {width}×{height} is {width * height / 1e6:.0f} megapixels, over the limit of "
+            f"{max_pixels / 1e6:g}; raise max_pixels (--max-pixels) to accept it",
+            reason="too-large",
+        )
+
+
+def _open_lazily(data: bytes, name: str) -> Image.Image:
+    """Parse the header only."""
+    from PIL import Image, UnidentifiedImageError
+
+    if not data:
+        raise ImageError(f"{name}: is empty (0 bytes)", reason="empty")
+    try:
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        for magic, kind in _SIGNATURES:
+            if data.startswith(magic) or magic.startswith(data):
+                raise ImageError(f"{name}: begins like a {kind}, but is cut short or broken", reason="truncated") from error
+        raise ImageError(
+            f"{name}: is not a picture in a format that Semblant reads (PNG, JPEG, GIF, WebP, AVIF, TIFF, BMP, …)",
+            reason="not-an-image",
+        ) from error
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1–8; 1 where the EXIF block is damaged, which is no reason to lose the picture."""
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # as above: no common base
+        return 1
+
+
+def _from_array(array: np.ndarray, max_pixels: int) -> Image.Image:
+    from PIL import Image
+
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise ImageError(
+            f"array of {array.dtype} {list(array.shape)}: expected uint8 [h, w], [h, w, 1], [h, w, 3] or [h, w, 4]",
+            reason="unsupported",
+        )
+    if array.size == 0:
+        raise ImageError(f"array of shape {list(array.shape)}: has no pixels", reason="empty")
+    if array.shape[0] * array.shape[1] > max_pixels:
+        raise ImageError(f"array of shape {list(array.shape)}: over the limit of {max_pixels} pixels", reason="too-large")
+    return Image.fromarray(array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array)
+
+
+def _describe(source: object) -> str:
+    if isinstance(source, bytes):
+        return f"picture of {len(source)} bytes"
+    if isinstance(source, (str, os.PathLike)):
+        return repr(os.fspath(source))
+    return "picture"
