@@ -54,7 +54,8 @@ def run(out: Path, data: Path | None, train_options: list[str], query_category: 
         data = out / "fashion-mnist"
         timed("data", "data", "fashion-mnist", data)
     if stale(encoder):
-        timed("train", "train", data / "train", "--out", model, *train_options)
+        broken_off = ["--resume"] if (model / "state.safetensors").exists() else []
+        timed("train", "train", data / "train", "--out", model, *train_options, *broken_off)
         timed("export", "export", model, "-o", encoder)
     timed("index", "index", data / "train", "--encoder", encoder, "--db", db, "--report", out / "index.json")
     evaluation = out / "evaluation.json"
