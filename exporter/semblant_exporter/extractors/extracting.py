@@ -33,6 +33,8 @@ _LOOKED_AT = 4000
 """Pictures that the reduction is fitted on; a seeded sample of larger sets."""
 _BATCH = 32
 _CHECKED = 32
+_CELL_NUMBERS = 64
+_CELL_PICTURES = 500
 _WIDEST_COVARIANCE = 2048
 """Wider features are reduced by way of the (smaller) matrix of products between pictures."""
 _SHRINKAGE = 1e-3
@@ -51,6 +53,7 @@ class ExtractJob:
         pooling: `gap`, `gem` or `flatten`.
         dim: reduce to so many numbers by PCA; None keeps all.
         whiten: let each direction count the same; needs `dim`.
+        cells: also put out a vector for each place of the feature map, for region queries.
         policy: how pictures are fitted.
         name: for people; None: the network's.
         seed: fixes the sample.
@@ -64,6 +67,7 @@ class ExtractJob:
     pooling: str = "gap"
     dim: int | None = 128
     whiten: bool = True
+    cells: bool = False
     policy: str = "pad"
     name: str | None = None
     seed: int = 0
@@ -93,11 +97,13 @@ def extract(job: ExtractJob, on_progress: Progress | None = None) -> ExportRepor
     reduction = None
     if job.dim is not None:
         reduction = fit_reduction(_features(model, array.pixels, on_progress), job.dim, whiten=job.whiten)
+    cells, shape = _cells(model, array.pixels) if job.cells else (None, None)
     card = EncoderCard(
         name=job.name or f"{job.arch}-{job.pooling}",
         architecture=job.arch,
         fit=fit,
         dim=job.dim or model.dim,
+        cells=shape,
         objective="pretrained",
         training={
             "weights": source,
@@ -109,7 +115,7 @@ def extract(job: ExtractJob, on_progress: Progress | None = None) -> ExportRepor
         },
     )
     sample = np.array(array.pixels[:_CHECKED])
-    data, difference = build_encoder(Graph(model, reduction), card, sample)
+    data, difference = build_encoder(Graph(model, reduction, cells), card, sample)
     write_atomically(job.output, data)
     whitened = reduction is not None and job.whiten
     return ExportReport(job.output, card, Encoder(data).fingerprint, len(data), difference, len(sample), whitened)
@@ -137,6 +143,18 @@ def fit_reduction(features: torch.Tensor, dim: int, *, whiten: bool) -> Whitenin
     scale = (variances + _SHRINKAGE * variances.mean()).rsqrt() if whiten else torch.ones_like(variances)
     matrix = (directions * scale).T.float()  # [dim, D]
     return Whitening(matrix, -matrix @ mean)
+
+
+@torch.no_grad()
+def _cells(model: Extractor, pixels: np.ndarray) -> tuple[Whitening, tuple[int, int]]:
+    """Whitening of the vectors of all places of some pictures, and `(P, d)`."""
+    parts = [
+        model.feature_map(to_images(torch.from_numpy(np.array(pixels[begin : begin + _BATCH])))).flatten(2).transpose(1, 2)
+        for begin in range(0, min(len(pixels), _CELL_PICTURES), _BATCH)
+    ]
+    places = torch.cat(parts)  # [n, P, channels]
+    numbers = min(_CELL_NUMBERS, places.shape[2])
+    return fit_whitening(places.flatten(0, 1), numbers), (places.shape[1], numbers)
 
 
 @torch.no_grad()
