@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .collection import check_collection_name
+from .collection import check_collection_name, uri_path
 from .errors import InvalidInput, StoreError
+from .feature_reader import FeatureReader, inside
 from .kept_encoder import KeptEncoder
+from .orb import DEFAULT_MIN_CONFIDENCE
 from .queried import id_of, locate, not_found
 from .results import Hit, Picture, split_payload
 from .store import open_database
 from .store.base import VectorQuery
+from .verification import SHORTLIST, prove, unproven
 from .where import as_where
 
 if TYPE_CHECKING:
@@ -24,8 +27,10 @@ if TYPE_CHECKING:
 
     from .collection import Manifest
     from .encoder import Encoder
-    from .feature_reader import FeatureReader
+    from .feature_reader import Region, Seen
     from .images import ImageSource
+    from .queried import Queried
+    from .results import FeatureHit
     from .store.base import Database, ScoredRecord, Store
     from .where import Where
 
@@ -193,27 +198,43 @@ class SearchClient:
         picture: ImageSource,
         limit: int = 10,
         *,
+        region: Region | None = None,
         where: str | Where | None = None,
         offset: int = 0,
+        verify: bool = True,
+        min_confidence: float | None = None,
         include_self: bool = False,
-    ) -> list[Hit]:
-        """The pictures that share the most telling details with one: ORB features as visual words, weighted by rarity.
+    ) -> list[FeatureHit]:
+        """The pictures that contain what one shows, each with the proof: crops, screenshots, pasted, turned and scaled copies.
 
-        Finds crops, screenshots and pasted pictures, which an embedding of the whole picture does not.
+        Visual words over ORB features, weighted by rarity, make a shortlist; geometry then proves or refutes each candidate.
 
         Args:
             picture, limit, where, offset, include_self: as in `search`.
+            region: ask for a part of the picture only: `(x, y, width, height)` in its pixels, or a mask `[h, w]`.
+            verify: False returns the shortlist as it is, in order of shared visual words, and needs no OpenCV for a picture
+                of the collection.
+            min_confidence: leave out hits that are less probable to be more than chance, 0 to 1; None takes 0.99, at which
+                about one query in a hundred whose picture is not in the collection gets a hit; 0 keeps all candidates.
 
         Raises:
-            NoFeaturesError: the picture is too flat or too small to have key points.
+            NoFeaturesError: the picture or region is too flat or too small to have key points.
             MissingExtra: OpenCV is not installed (`semblant-search[orb]`).
             StoreError: the collection was indexed without ORB.
+            InvalidInput: a region without area or outside the picture.
         """
-        request = self._request(limit, where, offset)
-        query = locate(self._opened, picture, with_features=True)
-        features = self._features.of_query(query.source, query.record.features if query.record is not None else None)
-        words = self._features.vocabulary.sparse_query(features)
-        return self._run(replace(request, vector=words), leave_out=None if include_self else query.id)
+        request = self._request(limit, where, 0)
+        _check_offset(offset)
+        _check_confidence(min_confidence)
+        query, seen = self._see(picture, region)
+        reader, wanted = self._features, offset + limit
+        width = max(SHORTLIST if verify else 1, wanted) + 1
+        found = self._opened.query(replace(request, vector=reader.vocabulary.sparse(seen.features), limit=width))
+        shortlist = [record for record in found if include_self or record.id != query.id][: width - 1]
+        if not verify:
+            return unproven(shortlist[offset:wanted])
+        confidence = DEFAULT_MIN_CONFIDENCE if min_confidence is None else min_confidence
+        return prove(self._opened, reader, seen, shortlist, confidence, wanted)[offset:wanted]
 
     def embed(self, pictures: Sequence[ImageSource]) -> np.ndarray:
         """Embeddings by the collection's encoder: float32 `[N, D]`, unit length. Raises `ImageError`, `EncoderError`."""
@@ -273,6 +294,18 @@ class SearchClient:
         records = [record for record in self._opened.query(wide) if record.id != leave_out]
         return _hits(records[query.offset : query.offset + query.limit])
 
+    def _see(self, picture: ImageSource, region: Region | None) -> tuple[Queried, Seen]:
+        """The features of a queried picture: stored ones where it is one of the collection, and its file need not be cut."""
+        query = locate(self._opened, picture, with_features=True)
+        reader = self._features
+        if query.record is None:
+            return query, reader.require(reader.of_picture(query.source, region))
+        path = uri_path(str(query.record.payload["_uri"]))
+        if region is not None and path is not None and path.is_file():
+            return query, reader.require(reader.of_picture(path, region))
+        seen = reader.of_record(query.record)
+        return query, reader.require(seen if region is None else inside(seen, region))
+
     def _check_vector(self, vector: np.ndarray | Sequence[float]) -> np.ndarray:
         try:
             array = np.asarray(vector, dtype=np.float32)
@@ -289,8 +322,6 @@ class SearchClient:
 
     @property
     def _features(self) -> FeatureReader:
-        from .feature_reader import FeatureReader
-
         with self._lock:
             if self._feature_reader is None:
                 self._feature_reader = FeatureReader(self._opened)
@@ -311,3 +342,13 @@ def _hits(records: Iterable[ScoredRecord]) -> list[Hit]:
 def _check_limit(limit: int) -> None:
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         raise InvalidInput(f"limit {limit!r}: expected a whole number of hits, at least 1")
+
+
+def _check_offset(offset: int) -> None:
+    if not isinstance(offset, int) or isinstance(offset, bool) or offset < 0:
+        raise InvalidInput(f"offset {offset!r}: expected a whole number of hits to skip, 0 or more")
+
+
+def _check_confidence(confidence: float | None) -> None:
+    if confidence is not None and not 0 <= confidence <= 1:
+        raise InvalidInput(f"min_confidence {confidence!r}: expected a probability, 0 to 1")

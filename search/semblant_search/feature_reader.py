@@ -1,23 +1,51 @@
-"""ORB features on the query's side: the collection's own settings and vocabulary, and the features of a queried picture."""
+"""ORB features on the query's side: the collection's settings, vocabulary and calibration, and the features of a picture."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import NoFeaturesError, StoreError
+import numpy as np
+
+from .errors import InvalidInput, NoFeaturesError, StoreError
 from .images import open_image, to_grey
-from .orb import Features, OrbSettings, Vocabulary, extract, unpack
+from .orb import Calibration, Features, OrbSettings, Vocabulary, extract, unpack
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
 
     from .images import ImageSource
-    from .store.base import Store
+    from .store.base import Record, Store
 
-__all__ = ["VOCABULARY_ASSET", "FeatureReader"]
+    Region = Sequence[float] | np.ndarray
+
+__all__ = ["CALIBRATION_ASSET", "VOCABULARY_ASSET", "FeatureReader", "Seen", "inside"]
 
 VOCABULARY_ASSET = "vocabulary.npz"
 """The name under which a collection keeps the visual vocabulary that its `orb` vectors are made of."""
+CALIBRATION_ASSET = "calibration.json"
+"""The name under which a collection keeps how often pictures that have nothing in common agree by chance."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The features of a picture, and how their grey pixels lie in the picture itself.
+
+    Attributes:
+        features: in pixels of the grey picture that they were extracted from.
+        grey: `(width, height)` of that picture.
+        box: `(x, y, width, height)` of the part that was looked at, in pixels of the whole picture.
+    """
+
+    features: Features
+    grey: tuple[int, int]
+    box: tuple[float, float, float, float]
+
+    @property
+    def to_picture(self) -> np.ndarray:
+        """float64 `[3, 3]`: grey pixels to pixels of the whole picture."""
+        x, y, width, height = self.box
+        return np.array([[width / self.grey[0], 0, x], [0, height / self.grey[1], y], [0, 0, 1]], np.float64)
 
 
 class FeatureReader:
@@ -29,6 +57,7 @@ class FeatureReader:
 
     settings: OrbSettings
     vocabulary: Vocabulary
+    calibration: Calibration
 
     def __init__(self, store: Store) -> None:
         manifest = store.manifest
@@ -47,21 +76,85 @@ class FeatureReader:
                 f"collection {manifest.collection!r} holds visual words of vocabulary {str(manifest.orb['vocabulary'])[:12]}…, "
                 f"but keeps vocabulary {self.vocabulary.fingerprint[:12]}…; index it again"
             )
+        measured = store.asset(CALIBRATION_ASSET)
+        self.calibration = Calibration.general() if measured is None else Calibration.from_bytes(measured)
 
-    def of_query(self, source: ImageSource, stored: np.ndarray | None = None) -> Features:
-        """Features to ask with: the stored ones of an indexed picture, else those of a decoded one.
+    def of_record(self, record: Record) -> Seen:
+        """The stored features of an indexed picture; without any where it has none."""
+        width, height = int(record.payload["_width"]), int(record.payload["_height"])
+        features = Features.empty() if record.features is None else unpack(record.features)
+        return Seen(features, self._grey_size(width, height), (0, 0, width, height))
 
-        Raises `ImageError`; `NoFeaturesError` for a picture that has none.
+    def of_picture(self, source: ImageSource, region: Region | None = None) -> Seen:
+        """The features of a decoded picture, or of a region of it: `(x, y, width, height)` in pixels, or a mask `[h, w]`.
+
+        Raises:
+            ImageError: the picture cannot be decoded.
+            InvalidInput: a region that has no area or lies outside the picture.
         """
-        if stored is not None:
-            features = unpack(stored)
-        else:
-            side = self.settings.longest_side
-            grey = to_grey(open_image(source, at_least=(side, side)), longest_side=side)
-            features = extract(grey, self.settings, limit=self.settings.query_features)
-        if len(features) == 0:
+        side = self.settings.longest_side
+        picture = open_image(source, at_least=(side, side) if region is None else None)
+        mask: np.ndarray | None = None
+        box = (0.0, 0.0, float(picture.width), float(picture.height))
+        if region is not None:
+            mask, box = _region_of(region, picture.width, picture.height)
+            left, top, width, height = (int(value) for value in box)
+            picture = picture.crop((left, top, left + width, top + height))
+        grey = to_grey(picture, longest_side=side)
+        features = extract(grey, self.settings)
+        seen = Seen(features, (grey.shape[1], grey.shape[0]), box)
+        return seen if mask is None else _inside(seen, mask)
+
+    def require(self, seen: Seen) -> Seen:
+        """The same, or `NoFeaturesError` where there is nothing to ask with."""
+        if len(seen.features) == 0:
             raise NoFeaturesError(
                 "the picture has no ORB features (it is flat, smooth or very small), so there are no details to search by; "
                 "search by its whole look instead, without --features"
             )
-        return features
+        return seen
+
+    def _grey_size(self, width: int, height: int) -> tuple[int, int]:
+        """The size that `to_grey` gives a picture."""
+        scale = min(1.0, self.settings.longest_side / max(width, height))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def inside(seen: Seen, region: Region) -> Seen:
+    """Only the features that lie in a region of the whole picture."""
+    width, height = (int(value) for value in seen.box[2:])
+    mask, (left, top, wide, high) = _region_of(region, width, height)
+    if mask is None:
+        mask = np.zeros((height, width), bool)
+        mask[int(top) : int(top + high), int(left) : int(left + wide)] = True
+    return _inside(seen, mask)
+
+
+def _inside(seen: Seen, mask: np.ndarray) -> Seen:
+    points = seen.features.keypoints[:, :2] @ seen.to_picture[:2, :2].T + seen.to_picture[:2, 2]
+    columns = np.clip(points[:, 0], 0, mask.shape[1] - 1).astype(np.int64)
+    rows = np.clip(points[:, 1], 0, mask.shape[0] - 1).astype(np.int64)
+    return Seen(seen.features.take(mask[rows, columns]), seen.grey, seen.box)
+
+
+def _region_of(region: Region, width: int, height: int) -> tuple[np.ndarray | None, tuple[float, float, float, float]]:
+    """A mask where there is one, and the box in whole pixels, cut to the picture."""
+    if isinstance(region, np.ndarray) and region.ndim == 2:
+        if region.shape != (height, width):
+            raise InvalidInput(f"mask of shape {list(region.shape)}: expected [{height}, {width}], the picture's own")
+        mask = region.astype(bool)
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if len(rows) == 0:
+            raise InvalidInput("the mask marks no pixel of the picture")
+        box = (int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1))
+        return mask, box
+    try:
+        x, y, wide, high = (float(value) for value in region)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"region {region!r}: expected x, y, width and height in pixels, or a mask [h, w]") from error
+    if not (wide > 0 and high > 0 and np.isfinite([x, y, wide, high]).all()):
+        raise InvalidInput(f"region {x:g},{y:g},{wide:g},{high:g}: expected finite numbers, width and height more than 0")
+    left, top, right, bottom = max(0, round(x)), max(0, round(y)), min(width, round(x + wide)), min(height, round(y + high))
+    if right <= left or bottom <= top:
+        raise InvalidInput(f"region {x:g},{y:g},{wide:g},{high:g}: lies outside the picture, which is {width}×{height} pixels")
+    return None, (left, top, right - left, bottom - top)

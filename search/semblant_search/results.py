@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Hit", "Picture", "split_payload"]
+__all__ = ["FeatureHit", "Hit", "Picture", "split_payload"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,40 @@ class Hit(Picture):
     def to_json(self) -> dict[str, Any]:
         """JSON values, as `--json` prints them."""
         return {"score": self.score, **super().to_json()}
+
+
+@dataclass(frozen=True)
+class FeatureHit(Hit):
+    """A picture that shares details with the query; what verification found, or its defaults where nothing agrees.
+
+    Pixels are those of the two pictures themselves, as seen, `(0, 0)` at the top left.
+
+    Attributes:
+        verdict: `copy` (all of it, same size and direction), `rotated/scaled` (all of it), `crop` (the query is part of the
+            hit), `contains` (the query shows the hit or a part of it among other things), `lookalike` (some details agree,
+            too few to be sure), or `none`.
+        probability: 0–1, that this is no chance agreement, calibrated on the collection.
+        inliers: details that agree on one transform.
+        evidence: −log10 of the number of as good agreements expected by chance; what verified hits are ordered by.
+        mirrored: the hit shows the query's mirror image.
+        transform: 3 × 3, row by row, pixels of the query to pixels of the hit (homogeneous); None where nothing agrees.
+        polygon: where the query (or its region) lies in the hit: its four corners `(x, y)`, from the query's top left clockwise.
+        pairs: the agreeing details: x, y in the query and x, y in the hit.
+    """
+
+    verdict: str = "none"
+    probability: float = 0.0
+    inliers: int = 0
+    evidence: float = 0.0
+    mirrored: bool = False
+    transform: tuple[tuple[float, ...], ...] | None = None
+    polygon: tuple[tuple[float, ...], ...] | None = None
+    pairs: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, as `--json` prints them; without the pairs, which are many."""
+        names = ("verdict", "probability", "inliers", "evidence", "mirrored", "transform", "polygon")
+        return {**super().to_json(), **{name: getattr(self, name) for name in names}}
 
 
 def split_payload(payload: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:

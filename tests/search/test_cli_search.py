@@ -92,14 +92,14 @@ def test_the_gallery_is_a_picture_that_fits_its_format(shared: Path, query: Path
             assert picture.width > 1200
 
 
-def test_features_find_the_picture_of_a_crop(shared: Path, pictures: list[Path], tmp_path: Path) -> None:
+def test_features_find_the_same_picture_under_another_name(shared: Path, pictures: list[Path], tmp_path: Path) -> None:
     bag = next(path for path in pictures if path.parent.name == "bag")
     with Image.open(bag) as picture:
-        picture.resize((112, 112)).save(tmp_path / "big.png")
-    result = run("search", tmp_path / "big.png", "--db", shared, "--features", "-k", 5, "--json")
+        picture.save(tmp_path / "other name.png")
+    result = run("search", tmp_path / "other name.png", "--db", shared, "--features", "-k", 5, "--json")
     document = json.loads(result.stdout)
     assert document["query"]["by"] == "features"
-    assert canonical_uri(bag) in [hit["uri"] for hit in document["hits"]]
+    assert (document["hits"][0]["uri"], document["hits"][0]["verdict"]) == (canonical_uri(bag), "copy")
 
 
 def test_exact_minimum_offset_and_filter_reach_the_library(shared: Path, query: Path) -> None:

@@ -13,6 +13,8 @@ from .options import Target, database_options, where_option
 from .output import print_hits, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from semblant_search.client import SearchClient
     from semblant_search.images import ImageSource
     from semblant_search.results import Hit
@@ -54,7 +56,7 @@ def search(
             _draw(gallery, source, hits, options["where"], features, total=client.count())
 
 
-def _ask(client: SearchClient, source: ImageSource, features: bool, options: dict[str, Any]) -> list[Hit]:
+def _ask(client: SearchClient, source: ImageSource, features: bool, options: dict[str, Any]) -> Sequence[Hit]:
     if features:
         common = {name: options[name] for name in ("limit", "offset", "where", "include_self")}
         return client.search_features(source, **common)
@@ -72,7 +74,7 @@ def _describe(picture: str, target: Target, features: bool, options: dict[str, A
     }
 
 
-def _draw(file: str, source: ImageSource, hits: list[Hit], where: str | None, features: bool, total: int) -> None:
+def _draw(file: str, source: ImageSource, hits: Sequence[Hit], where: str | None, features: bool, total: int) -> None:
     from semblant_search.gallery import draw_gallery, save_picture
 
     what = "share the most details with it" if features else "look most like it"

@@ -1,0 +1,97 @@
+"""From a shortlist by visual words to hits that are proven: stored features, geometry, verdicts in the pictures' own pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .orb import Verifier
+from .results import FeatureHit, split_payload
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .feature_reader import FeatureReader, Seen
+    from .orb import Match
+    from .store.base import ScoredRecord, Store
+
+__all__ = ["SHORTLIST", "prove", "unproven"]
+
+SHORTLIST = 48
+"""Candidates by visual words that are compared with the query, at most, unless more hits are asked for."""
+_STAGE = 8
+
+
+def prove(
+    store: Store,
+    reader: FeatureReader,
+    query: Seen,
+    shortlist: Sequence[ScoredRecord],
+    min_confidence: float,
+    enough: int,
+) -> list[FeatureHit]:
+    """Compare the query with the candidates, a few at a time, and return the hits that reach the confidence, best first.
+
+    Reading a candidate's features costs more than comparing them. So the shortlist, which is in order of likelihood, is read
+    in stages, and no further once `enough` are proven, or a stage after a proven one proves nothing more.
+    """
+    verifier = Verifier(query.features, query.grey, reader.calibration)
+    hits: list[FeatureHit] = []
+    proven = 0
+    for start in range(0, len(shortlist), _STAGE):
+        stage = shortlist[start : start + _STAGE]
+        stored = {record.id: record for record in store.retrieve([record.id for record in stage], with_features=True)}
+        there = [record for record in stage if record.id in stored]  # another process of a server may have deleted one
+        seen = [reader.of_record(stored[record.id]) for record in there]
+        matches = verifier.verify_many([item.features for item in seen], [item.grey for item in seen])
+        found = [_hit(*triple, query) for triple in zip(there, seen, matches, strict=True)]
+        hits += [hit for hit in found if hit.probability >= min_confidence]
+        now = sum(hit.probability >= max(min_confidence, 0.5) for hit in found)
+        if min_confidence > 0 and ((proven and not now) or proven + now >= enough):
+            break
+        proven += now
+    return sorted(hits, key=lambda hit: (-hit.evidence, -hit.score))
+
+
+def unproven(shortlist: Sequence[ScoredRecord]) -> list[FeatureHit]:
+    """The shortlist as it is, in order of the visual words that it shares with the query."""
+    hits = []
+    for record in shortlist:
+        uri, metadata, facts = split_payload(record.payload)
+        hits.append(FeatureHit(record.id, uri, metadata, facts, record.score))
+    return hits
+
+
+def _hit(record: ScoredRecord, seen: Seen, match: Match | None, query: Seen) -> FeatureHit:
+    uri, metadata, facts = split_payload(record.payload)
+    if match is None:
+        return FeatureHit(record.id, uri, metadata, facts, record.score)
+    flip = np.array([[-1, 0, query.grey[0]], [0, 1, 0], [0, 0, 1]], np.float64) if match.mirrored else np.eye(3)
+    transform = seen.to_picture @ match.transform @ flip @ np.linalg.inv(query.to_picture)
+    x, y, width, height = query.box
+    corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
+    mine, theirs = match.pairs.T
+    here = _through(query.to_picture, query.features.keypoints[mine, :2])
+    there = _through(seen.to_picture, seen.features.keypoints[theirs, :2])
+    return FeatureHit(
+        record.id,
+        uri,
+        metadata,
+        facts,
+        record.score,
+        verdict=match.verdict,
+        probability=match.probability,
+        inliers=match.inliers,
+        evidence=match.evidence,
+        mirrored=match.mirrored,
+        transform=tuple(map(tuple, (transform / transform[2, 2]).tolist())),
+        polygon=tuple(map(tuple, _through(transform, np.array(corners, np.float64)).tolist())),
+        pairs=tuple((*a, *b) for a, b in zip(here.tolist(), there.tolist(), strict=True)),
+    )
+
+
+def _through(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
+    image = points @ transform[:, :2].T + transform[:, 2]
+    out: np.ndarray = image[:, :2] / image[:, 2:]
+    return out

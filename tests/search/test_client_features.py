@@ -1,0 +1,163 @@
+"""Searching by details: what a crop, a turned copy or a collage finds, and the proof that comes with each hit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from semblant_search import ImageError, InvalidInput, NoFeaturesError, SearchClient, canonical_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def library(photos: Path) -> list[Path]:
+    """Photographs of at most 2 megapixels."""
+    kept = []
+    for path in sorted(photos.iterdir()):
+        with Image.open(path) as picture:
+            if picture.width * picture.height <= 2_000_000:
+                kept.append(path)
+    return kept
+
+
+@pytest.fixture(scope="module")
+def client(library: list[Path], index: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchClient]:
+    db = tmp_path_factory.mktemp("photos") / "photos.db"
+    index(db, library)
+    with SearchClient(db) as client:
+        yield client
+
+
+@pytest.fixture
+def cat(library: list[Path]) -> Path:
+    return next(path for path in library if path.name == "chelsea.png")
+
+
+def opened(path: Path) -> Image.Image:
+    with Image.open(path) as picture:
+        return picture.convert("RGB")
+
+
+def test_a_crop_is_found_with_its_place(client: SearchClient, cat: Path) -> None:
+    box = (120, 60, 330, 250)
+    hit = client.search_features(opened(cat).crop(box))[0]
+    assert (hit.path, hit.verdict) == (cat, "crop")
+    assert hit.probability > 0.99
+    assert hit.inliers >= 20
+    corners = [(120, 60), (330, 60), (330, 250), (120, 250)]
+    np.testing.assert_allclose(hit.polygon, corners, atol=4)  # type: ignore[arg-type]
+
+
+def test_a_region_asks_as_its_crop_but_answers_in_the_picture_s_own_pixels(client: SearchClient, cat: Path) -> None:
+    for picture in (cat, str(cat), canonical_uri(cat), opened(cat)):
+        hit = client.search_features(picture, region=(120, 60, 210, 190), include_self=True)[0]
+        assert hit.path == cat
+        np.testing.assert_allclose(hit.transform, np.eye(3), atol=0.02 * 330)  # type: ignore[arg-type]
+        np.testing.assert_allclose(hit.polygon[0], (120, 60), atol=4)  # type: ignore[index]
+
+
+def test_a_mask_asks_for_what_it_marks(client: SearchClient, cat: Path, library: list[Path]) -> None:
+    coffee = next(path for path in library if path.name == "coffee.png")
+    collage = Image.new("RGB", (1000, 400), "white")
+    collage.paste(opened(cat), (0, 0))
+    collage.paste(opened(coffee).resize((540, 360)), (455, 20))
+    left, right = np.zeros((400, 1000), bool), np.zeros((400, 1000), np.uint8)
+    left[:, :450], right[:, 460:] = True, 255
+    assert client.search_features(collage, region=left)[0].path == cat
+    assert client.search_features(collage, region=right)[0].path == coffee
+    assert {hit.path for hit in client.search_features(collage)} == {cat, coffee}
+    assert {hit.verdict for hit in client.search_features(collage)} == {"contains"}
+
+
+def test_turned_scaled_and_compressed_copies_are_found(client: SearchClient, library: list[Path], tmp_path: Path) -> None:
+    found = 0
+    for path in library:
+        picture = opened(path)
+        copy = picture.rotate(30, expand=True, fillcolor="white").resize((picture.width * 3 // 4, picture.height * 3 // 4))
+        copy.save(tmp_path / "copy.jpg", quality=30)
+        hits = client.search_features(tmp_path / "copy.jpg", limit=1)
+        found += bool(hits) and hits[0].path == path
+    assert found >= 0.75 * len(library)  # some are blurred, or one repeating texture
+
+
+def test_the_agreeing_details_lie_in_both_pictures(client: SearchClient, cat: Path) -> None:
+    query = opened(cat).rotate(90, expand=True)
+    hit = client.search_features(query)[0]
+    points = np.array(hit.pairs)
+    assert len(points) >= hit.inliers
+    assert (points[:, :2] >= -1).all()
+    assert (points[:, :2] <= query.size).all()
+    there = np.c_[points[:, :2], np.ones(len(points))] @ np.array(hit.transform).T
+    distance = np.hypot(*(there[:, :2] / there[:, 2:] - points[:, 2:]).T)
+    assert np.median(distance) < 3
+
+
+def test_what_is_not_in_the_collection_is_not_found(client: SearchClient, pictures: list[Path]) -> None:
+    assert sum(bool(client.search_features(path)) for path in pictures[::10]) <= 1
+
+
+def test_confidence_orders_and_cuts(client: SearchClient, cat: Path) -> None:
+    crop = opened(cat).crop((100, 50, 300, 250))
+    everything = client.search_features(crop, min_confidence=0, limit=100)
+    assert len(everything) > len(client.search_features(crop)) >= 1
+    assert everything[0].path == cat
+    assert [hit.evidence for hit in everything] == sorted((hit.evidence for hit in everything), reverse=True)
+    assert client.search_features(crop, min_confidence=0, limit=2, offset=1) == everything[1:3]
+    for wrong in (-0.1, 1.5, float("nan")):
+        with pytest.raises(InvalidInput, match="min_confidence"):
+            client.search_features(crop, min_confidence=wrong)
+
+
+def test_json_holds_the_proof_without_its_bulk(client: SearchClient, cat: Path) -> None:
+    data = client.search_features(cat, include_self=True)[0].to_json()
+    assert data["verdict"] == "copy"
+    assert len(data["transform"]) == 3
+    assert len(data["polygon"]) == 4
+    assert "pairs" not in data
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        (0, 0, 0, 10), (0, 0, 10, -1), (5000, 0, 10, 10), (-20, -20, 10, 10), (0, 0, 10), "abcd", 7,
+        np.ones((3, 3)), (0, 0, 1, float("nan")), (0, 0, float("inf"), 1),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_regions_that_cannot_be_are_refused(client: SearchClient, cat: Path, region: object) -> None:
+    with pytest.raises(InvalidInput):
+        client.search_features(cat, region=region)  # type: ignore[arg-type]
+
+
+def test_an_empty_mask_is_refused(client: SearchClient, cat: Path) -> None:
+    size = opened(cat).size
+    with pytest.raises(InvalidInput, match="marks no pixel"):
+        client.search_features(cat, region=np.zeros(size[::-1], bool))
+
+
+def test_a_flat_region_has_nothing_to_ask_with(client: SearchClient) -> None:
+    picture = Image.new("RGB", (400, 300), "white")
+    with pytest.raises(NoFeaturesError):
+        client.search_features(picture, region=(10, 10, 50, 50))
+
+
+def test_a_query_over_the_pixel_limit_is_refused_before_it_is_decoded(client: SearchClient) -> None:
+    with pytest.raises(ImageError, match="megapixels"):
+        client.search_features(Image.new("1", (20_000, 6_000)))
+
+
+def test_a_region_of_a_picture_whose_file_is_gone_uses_its_stored_features(
+    library: list[Path], index: Callable[..., None], tmp_path: Path
+) -> None:
+    copy = tmp_path / "cat.png"
+    copy.write_bytes(next(path for path in library if path.name == "chelsea.png").read_bytes())
+    index(tmp_path / "db", [copy, *library[:3]])
+    copy.unlink()
+    with SearchClient(tmp_path / "db") as client:
+        hit = client.search_features(copy, region=(100, 50, 250, 200), include_self=True)[0]
+        assert (hit.path, hit.verdict) == (copy, "copy")
