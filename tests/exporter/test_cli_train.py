@@ -79,3 +79,58 @@ def test_export_of_a_directory_without_a_model(tmp_path: Path) -> None:
     done = run("export", tmp_path, "-o", tmp_path / "encoder.onnx")
     assert done.exit_code == 1
     assert "semblant train" in done.stderr
+
+
+def test_the_help_names_every_architecture_and_objective() -> None:
+    from semblant_exporter import models, objectives
+
+    text = " ".join(run("train", "--help").stdout.split())
+    for name in [*models.ARCHITECTURES, *objectives.OBJECTIVES]:
+        assert name in text, name
+
+
+def test_options_of_the_objective_are_checked(fashion_small: Path, tmp_path: Path) -> None:
+    done = run("train", fashion_small / "train", "--out", tmp_path / "model", "--option", "speed=3")
+    assert (done.exit_code, "speed" in done.stderr) == (2, True)
+    done = run("train", fashion_small / "train", "--out", tmp_path / "model", "--option", "loss")
+    assert (done.exit_code, "NAME=VALUE" in done.stderr) == (2, True)
+
+
+def test_restore_and_fine_tune_by_labels(fashion_small: Path, tmp_path: Path) -> None:
+    common = ["--epochs", "1", "--batch", "50", "--dim", "16"]
+    done = run("train", fashion_small / "train", "--out", tmp_path / "clean", "--objective", "denoise", *common)
+    assert done.exit_code == 0, done.output
+    pictures = sorted((fashion_small / "test").rglob("*.png"))[:3]
+    done = run("restore", tmp_path / "clean", *pictures, "--out", tmp_path / "out", "--degrade", "--json")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert [item["psnr_after"] > 0 for item in report["restored"]] == [True] * 3
+    with Image.open(report["figure"]) as figure:
+        assert figure.width > 300
+    done = run(
+        "train",
+        fashion_small / "train",
+        "--out",
+        tmp_path / "tuned",
+        "--objective",
+        "triplet",
+        "--from",
+        tmp_path / "clean",
+        *common,
+    )
+    assert done.exit_code == 0, done.output
+    done = run(
+        "export",
+        tmp_path / "tuned",
+        "-o",
+        tmp_path / "e.onnx",
+        "--npy",
+        tmp_path / "e.npy",
+        "--pictures",
+        fashion_small / "test",
+    )
+    assert done.exit_code == 0, done.output
+    assert np.load(tmp_path / "e.npy").shape == (200, 16)
+    assert "whitened" not in done.stdout  # distances were learned, and are left as they are
+    done = run("export", tmp_path / "tuned", "-o", tmp_path / "e.onnx", "--npy", tmp_path / "e.npy")
+    assert (done.exit_code, "go together" in done.stderr) == (2, True)
