@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import RESERVED_FIELDS, Manifest
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from .job import IndexJob
 
-__all__ = ["begin", "drop_old", "generations", "open_current", "orb_of", "publish", "roll_back"]
+__all__ = ["begin", "describe", "drop_old", "generations", "open_current", "orb_of", "publish", "roll_back"]
 
 _SAMPLES = 16
 _COMPLETE = "complete"
@@ -33,6 +34,32 @@ def generations(db: Database, collection: str) -> list[str]:
         return db.generations(collection)
     except CollectionNotFound:
         return []
+
+
+def describe(db: Database, collection: str) -> list[dict[str, Any]]:
+    """Name, `serving`, `created_at`, `encoder` (its name) and `points` of each generation, oldest first.
+
+    Raises:
+        CollectionNotFound: there is no such collection.
+    """
+    serving = db.collections().get(collection)
+    rows = []
+    for name in generations(db, collection):
+        with closing(db.open(collection, name)) as store:
+            manifest = store.manifest
+            rows.append(
+                {
+                    "name": name,
+                    "serving": name == serving,
+                    "created_at": manifest.created_at,
+                    "encoder": manifest.encoder.name,
+                    "encoder_fingerprint": manifest.encoder_fingerprint,
+                    "points": store.count(),
+                }
+            )
+    if not rows:
+        raise _no_collection(db, collection)
+    return rows
 
 
 def open_current(db: Database, job: IndexJob, encoder: Encoder) -> Store | None:
@@ -123,8 +150,7 @@ def roll_back(db: Database, collection: str, to: str | None = None) -> tuple[str
     """
     serving = db.collections().get(collection)
     if serving is None:
-        there = ", ".join(sorted(db.collections())) or "none"
-        raise CollectionNotFound(f"database {db.location!r} serves no collection {collection!r}; there: {there}")
+        raise _no_collection(db, collection)
     names = generations(db, collection)
     earlier = [name for name in names if name < serving]
     if to is None and not earlier:
@@ -134,6 +160,11 @@ def roll_back(db: Database, collection: str, to: str | None = None) -> tuple[str
         raise CollectionNotFound(f"collection {collection!r} has no generation {target!r}; there: {', '.join(names)}")
     db.publish(collection, target)
     return serving, target
+
+
+def _no_collection(db: Database, collection: str) -> CollectionNotFound:
+    there = ", ".join(sorted(db.collections())) or "none"
+    return CollectionNotFound(f"database {db.location!r} serves no collection {collection!r}; there: {there}")
 
 
 def _unfinished(db: Database, job: IndexJob, encoder: Encoder, serving: str | None) -> Store | None:

@@ -70,7 +70,9 @@ class WorkerPool:
     """
 
     def __init__(self, config: WorkerConfig, *, workers: int, slots: int, batch: int, patience: float) -> None:
-        self._config = config
+        # Not through the pipes: a vocabulary fills them, and each worker would have to be up before the next one starts.
+        self._settings = _anonymous_memory()
+        os.write(self._settings, pickle.dumps(config, protocol=5))
         self._patience = patience
         self._memory = _anonymous_memory()
         self._layout = (workers, slots, batch, *config.fit.shape)
@@ -127,9 +129,8 @@ class WorkerPool:
         for worker in self._workers:
             worker.connection.close()
             worker.process.wait()
-        if self._memory >= 0:
-            os.close(self._memory)
-            self._memory = -1
+        for descriptor in (self._settings, self._memory):
+            os.close(descriptor)
 
     def _accept(self, worker: _Worker, results: list[Decoded | Unchanged | Rejected], done: list[Batch]) -> None:
         work = worker.task
@@ -198,19 +199,16 @@ class WorkerPool:
             "OPENBLAS_NUM_THREADS": "1",
             "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path),
         }
-        arguments = [theirs.fileno(), self._memory, number, *self._layout]
+        arguments = [theirs.fileno(), self._settings, self._memory, number, *self._layout]
         process = subprocess.Popen(
             [sys.executable, "-c", "from semblant_indexer.worker import main; main()", *map(str, arguments)],
-            pass_fds=(theirs.fileno(), self._memory),
+            pass_fds=(theirs.fileno(), self._settings, self._memory),
             env=environment,
             cwd=os.path.sep,
             stdin=subprocess.DEVNULL,
         )
         theirs.close()
-        worker = _Worker(number, process, Connection(ours.detach()))
-        with contextlib.suppress(ConnectionError):
-            worker.connection.send_bytes(pickle.dumps(self._config, protocol=5))
-        return worker
+        return _Worker(number, process, Connection(ours.detach()))
 
 
 def _anonymous_memory() -> int:

@@ -10,6 +10,7 @@ blame if the process dies or stalls.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import mmap
 import os
@@ -99,13 +100,10 @@ class SharedFrames:
 
 
 def work(connection: Connection, frames: SharedFrames, number: int, config: WorkerConfig) -> None:
-    """Answer tasks until the parent is gone."""
+    """Answer tasks; `EOFError` or `OSError` when the parent is gone."""
     vocabulary = Vocabulary.from_bytes(config.vocabulary) if config.vocabulary is not None else None
     while True:
-        try:
-            task: Task = pickle.loads(connection.recv_bytes())
-        except (EOFError, ConnectionError):
-            return
+        task: Task = pickle.loads(connection.recv_bytes())
         results: list[Decoded | Unchanged | Rejected] = []
         filled = 0
         for position, (path, known) in enumerate(task.files):
@@ -148,12 +146,14 @@ def _one(
 
 
 def main() -> None:
-    """Entry point of the process: descriptors of the pipe and the memory, then the layout, come as arguments."""
+    """Entry point of the process: descriptors of pipe, settings and memory, then the layout, come as arguments."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what happens
-    pipe, memory, number, workers, slots, batch, *shape = map(int, sys.argv[1:])
+    pipe, settings, memory, number, workers, slots, batch, *shape = map(int, sys.argv[1:])
     connection = Connection(pipe)
     frames = SharedFrames(memory, workers, slots, batch, (shape[0], shape[1], shape[2]))
-    work(connection, frames, number, pickle.loads(connection.recv_bytes()))
+    config = pickle.loads(os.pread(settings, os.fstat(settings).st_size, 0))
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+        work(connection, frames, number, config)
 
 
 if __name__ == "__main__":

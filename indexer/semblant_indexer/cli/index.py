@@ -1,34 +1,44 @@
-"""`semblant index`: parse, call `run`, print."""
+"""`semblant index` and `semblant retry`."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from semblant_search.cli import command_errors
 from semblant_search.cli.options import database_options
-from semblant_search.cli.output import print_json
+
+from .running import job_options, run_and_print
 
 if TYPE_CHECKING:
     from semblant_search.cli.options import Target
 
-__all__ = ["index"]
+__all__ = ["index", "retry"]
 
 _PATH = click.Path(path_type=Path)
 
 
 @click.command()
 @click.argument("source", metavar="SOURCE")
-@click.option("--encoder", required=True, type=_PATH, metavar="FILE", help="The encoder.onnx that makes the vectors.")
+@click.option(
+    "--encoder", type=_PATH, metavar="FILE", help="The encoder.onnx that makes the vectors.  [default: the collection's]"
+)
 @database_options
 @click.option(
     "--metadata", type=_PATH, metavar="FILE", help="Table with a `file` column; metadata.csv in SOURCE or beside it is found."
 )
 @click.option("--field", "fields", multiple=True, metavar="NAME:TYPE", help="Type of a metadata field, such as price:float.")
 @click.option("--orb/--no-orb", default=True, help="Extract ORB features, for searches by details.  [default: --orb]")
+@click.option(
+    "--duplicates",
+    type=click.Choice(["keep", "flag", "merge"]),
+    default="keep",
+    show_default=True,
+    help="Byte for byte equal pictures: keep all, flag all but the first with _duplicate_of, or store one with _uris of all.",
+)
 @click.option("--rebuild", is_flag=True, help="Build a new generation beside the serving one, then switch to it.")
+@click.option("--keep-generations", type=int, metavar="N", help="Older generations to keep for a rollback.  [default: 1]")
 @click.option("--prune", is_flag=True, help="Remove pictures from the collection that SOURCE no longer holds.")
 @click.option("--retry", is_flag=True, help="Try pictures again that failed before, although they did not change.")
 @click.option("--workers", type=int, metavar="N", help="Decode processes.  [default: one for each core]")
@@ -37,15 +47,14 @@ _PATH = click.Path(path_type=Path)
 @click.option("--max-pixels", type=int, metavar="N", help="Reject larger pictures before decoding.  [default: 100000000]")
 @click.option("--patience", type=float, metavar="SECONDS", help="Time that decoding one picture may take.  [default: 60]")
 @click.option("--state", type=_PATH, metavar="DIR", help="Folder of the ledger.  [default: in the database]")
-@click.option("--report", type=_PATH, metavar="FILE", help="Write the report as JSON here as well.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@job_options
 @command_errors()
 def index(
     target: Target,
     fields: tuple[str, ...],
     orb: bool,
-    report: Path | None,
+    duplicates: str,
+    report: str | None,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -54,12 +63,11 @@ def index(
 
     Run it again at any time: only what is new or changed is encoded. Exit code 3: done, but some pictures could not be used.
     """
-    from .display import ProgressDisplay, print_report
-    from .job import IndexJob
-    from .metadata import parse_declaration
-    from .running import run
+    from semblant_indexer.job import Duplicates, IndexJob
+    from semblant_indexer.metadata import parse_declaration
 
     given = {name: value for name, value in options.items() if value is not None}
+    given.setdefault("encoder", None)
     if not orb:
         given["orb"] = None
     job = IndexJob(
@@ -67,15 +75,25 @@ def index(
         collection=target.collection,
         api_key=target.api_key,
         fields=dict(parse_declaration(text) for text in fields),
+        duplicates=Duplicates(duplicates),
         **given,
     )
-    with ProgressDisplay(quiet=quiet) as display:
-        result = run(job, display)
-    if report is not None:
-        report.write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
-    if as_json:
-        print_json(result.to_json())
-    else:
-        print_report(result)
-        click.echo(result.account)
-    click.get_current_context().exit(result.exit_code)
+    run_and_print(job, report=report, as_json=as_json, quiet=quiet)
+
+
+@click.command()
+@database_options
+@click.option("--state", type=_PATH, metavar="DIR", help="Folder of the ledger.  [default: in the database]")
+@job_options
+@command_errors()
+def retry(target: Target, state: Path | None, report: str | None, as_json: bool, quiet: bool) -> None:
+    """Try the pictures again that failed.
+
+    Runs the collection's last job again; pictures that are indexed as they are cost next to nothing.
+    """
+    from semblant_indexer.status import last_job
+
+    job = last_job(
+        target.db, target.collection, state=state, api_key=target.api_key, encoder=None, retry=True, rebuild=False, prune=False
+    )
+    run_and_print(job, report=report, as_json=as_json, quiet=quiet)

@@ -1,0 +1,1 @@
+"""The indexer's commands: each parses, calls the library and prints."""

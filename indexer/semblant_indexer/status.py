@@ -1,0 +1,128 @@
+"""What a ledger says, read without the database: safe while a job is running."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from semblant_search.errors import CollectionNotFound, StoreError
+
+from .job import IndexJob
+from .state import state_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["GenerationStatus", "Status", "last_job", "read_status"]
+
+
+@dataclass(frozen=True)
+class GenerationStatus:
+    """The rows of one generation.
+
+    Attributes:
+        outcomes: pictures by outcome (`indexed`, `duplicate`, `failed`, `skipped`).
+        reasons: failures by reason.
+        sources: pictures by the source that brought them.
+    """
+
+    name: str
+    created_at: str
+    encoder: str
+    points: int
+    outcomes: dict[str, int]
+    reasons: dict[str, int]
+    sources: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Status:
+    """A collection's ledger.
+
+    Attributes:
+        generations: oldest first.
+        failures: URI, reason and message of failures of the newest generation, as many as were asked for.
+        last_run: start, source and account of the newest run; `report` None where it did not finish (or is running).
+    """
+
+    collection: str
+    generations: list[GenerationStatus]
+    failures: list[dict[str, str]] = field(default_factory=list)
+    last_run: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The form that `--json` prints."""
+        return asdict(self)
+
+
+def read_status(db: str, collection: str, *, state: Path | None = None, failures: int = 20) -> Status:
+    """Read a collection's ledger.
+
+    Raises:
+        CollectionNotFound: there is no ledger for it.
+        StoreError: the file is not a ledger.
+    """
+    connection = _open(db, collection, state)
+    try:
+        names = connection.execute("SELECT name, created_at, encoder FROM generations ORDER BY name").fetchall()
+        generations = [_generation(connection, *row) for row in names]
+        rows = connection.execute(
+            "SELECT uri, reason, message FROM items WHERE generation = ? AND outcome = 'failed' ORDER BY uri LIMIT ?",
+            (names[-1][0] if names else "", failures),
+        ).fetchall()
+        run = connection.execute("SELECT started_at, job, report FROM runs ORDER BY number DESC LIMIT 1").fetchone()
+    except sqlite3.Error as error:
+        raise _not_a_ledger(db, collection, error) from error
+    finally:
+        connection.close()
+    last = None
+    if run is not None:
+        report = json.loads(run[2]) if run[2] else None
+        last = {"started_at": run[0], "source": json.loads(run[1]).get("source"), "report": report}
+    failed = [dict(zip(("uri", "reason", "message"), row, strict=True)) for row in rows]
+    return Status(collection, generations, failed, last)
+
+
+def last_job(db: str, collection: str, *, state: Path | None = None, **changes: Any) -> IndexJob:
+    """The job that was run last on a collection, with changes. Errors as `read_status`, and `InvalidInput` for old settings."""
+    connection = _open(db, collection, state)
+    try:
+        row = connection.execute("SELECT job FROM runs ORDER BY number DESC LIMIT 1").fetchone()
+    except sqlite3.Error as error:
+        raise _not_a_ledger(db, collection, error) from error
+    finally:
+        connection.close()
+    if row is None:
+        raise CollectionNotFound(f"no job was run on collection {collection!r} in {db!r} yet")
+    return IndexJob.from_json(json.loads(row[0]), db=db, collection=collection, state=state, **changes)
+
+
+def _generation(connection: sqlite3.Connection, name: str, created_at: str, encoder: str) -> GenerationStatus:
+    def count(column: str, condition: str = "1") -> dict[str, int]:
+        query = f"SELECT {column}, count(*) FROM items WHERE generation = ? AND {condition} GROUP BY 1 ORDER BY 1"
+        return {str(value): int(number) for value, number in connection.execute(query, (name,))}
+
+    points = connection.execute("SELECT count(*) FROM items WHERE generation = ? AND point", (name,)).fetchone()[0]
+    return GenerationStatus(
+        name, created_at, encoder, int(points), count("outcome"), count("reason", "outcome = 'failed'"), count("source")
+    )
+
+
+def _open(db: str, collection: str, state: Path | None) -> sqlite3.Connection:
+    path = state_folder(db, collection, state) / "ledger.sqlite"
+    if not path.is_file():
+        raise CollectionNotFound(
+            f"no ledger of collection {collection!r} of {db!r} at {str(path)!r}; index pictures first, or give --state"
+        )
+    try:
+        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    except sqlite3.Error as error:
+        raise _not_a_ledger(db, collection, error) from error
+
+
+def _not_a_ledger(db: str, collection: str, error: sqlite3.Error) -> StoreError:
+    return StoreError(
+        f"the ledger of collection {collection!r} of {db!r} cannot be read: {error}; index again to make a new one"
+    )
