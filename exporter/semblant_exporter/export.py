@@ -24,7 +24,6 @@ from semblant_exporter.training import load_model
 from semblant_exporter.whitening import Whitening, copies_recall, embed, fit_whitening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from semblant_search.images import Fit
@@ -39,6 +38,7 @@ TOLERANCE = 1e-4
 _CHECKED = 256
 OPSET = 18
 _CELL_NUMBERS = 64
+_MOST_WHITENED = 1024
 _CELL_PICTURES = 2000
 
 
@@ -82,7 +82,7 @@ class ExportOptions:
 
     Attributes:
         name: for people; None takes the architecture and the name of the model directory.
-        whiten: `auto` (if changed copies of the training pictures find their originals more often with it), `yes` or `no`.
+        whiten: `yes`, `no` or `auto`: yes after learning without labels, if there are pictures enough to fit it.
         dim: reduce to so many numbers by PCA (needs whitening); None keeps all.
         cells: also put out a vector for each place of the last feature map, for region queries.
     """
@@ -212,17 +212,22 @@ def to_onnx(graph: nn.Module, fit: Fit) -> Any:
 
 
 def _graph(trained: TrainedModel, options: ExportOptions) -> tuple[Graph, dict[str, Any]]:
-    wanted = options.whiten != "no" and (trained.objective.whiten or options.whiten == "yes" or options.dim is not None)
-    whitening = fit_whitening(embed(trained.model, trained.sample), options.dim) if wanted else None
-    maps: list[Callable[[Tensor], Tensor]] = [nn.Identity(), *([whitening] if whitening is not None else [])]
-    recalls = copies_recall(trained.model, trained.sample, maps)
-    if whitening is not None and options.whiten == "auto" and options.dim is None and recalls[1] < recalls[0]:
-        whitening = None
-    cells = _fit_cells(trained) if options.cells else None
-    recall = recalls[0] if whitening is None else recalls[1]
-    count = min(len(trained.sample), 4000)
+    whitening = None
+    if _whitens(trained, options):
+        whitening = fit_whitening(embed(trained.model, trained.sample), options.dim)
+    recall, count = copies_recall(trained.model, trained.sample, whitening or nn.Identity())
     quality = {"whitened": whitening is not None, "changed_copies": {"recall_at_1": round(recall, 4), "pictures": count}}
+    cells = _fit_cells(trained) if options.cells else None
     return Graph(trained.model, whitening, cells).eval(), quality
+
+
+def _whitens(trained: TrainedModel, options: ExportOptions) -> bool:
+    if options.whiten != "auto" or options.dim is not None:
+        return options.whiten != "no"
+    # Whitened vectors found more of the same category with every model and label-free objective that was measured, as long as
+    # the directions are known well enough. How often changed copies find their originals is no guide: it falls all the same.
+    numbers = trained.model.dim
+    return trained.objective.whiten and numbers <= _MOST_WHITENED and len(trained.sample) >= 4 * numbers
 
 
 def _fit_cells(trained: TrainedModel) -> Whitening:

@@ -62,18 +62,23 @@ def embed(model: Model, pictures: np.ndarray, batch: int = 256) -> Tensor:
 
 
 @torch.no_grad()
-def copies_recall(model: Model, pictures: np.ndarray, maps: list[Callable[[Tensor], Tensor]], seed: int = 0) -> list[float]:
-    """How often a slightly changed copy finds its own picture first among all, for each map of the latent: 0–1.
+def copies_recall(
+    model: Model, pictures: np.ndarray, transform: Callable[[Tensor], Tensor], seed: int = 0
+) -> tuple[float, int]:
+    """How often a slightly changed copy finds its own picture first among all (0–1), and among how many.
 
-    A quality that needs no labels. Pictures are uint8 `[n, H, W, C]`; at most 4,000 of them are used.
+    A quality that needs no labels.
+
+    Args:
+        model: in evaluation mode.
+        pictures: uint8 `[n, H, W, C]`; at most 4,000 of them are used.
+        transform: of latents `[N, D]`, before they are compared by cosine.
+        seed: fixes the changes.
     """
     chosen = np.array(pictures[:_MOST_COPIES])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         copies = (view(to_images(torch.from_numpy(chosen)), _COPIES) * 255).round().byte()
     originals, changed = embed(model, chosen), embed(model, copies.permute(0, 2, 3, 1).numpy())
-    found = []
-    for transform in maps:
-        scores = F.normalize(transform(changed)) @ F.normalize(transform(originals)).T  # [n, n]
-        found.append(float((scores.argmax(1) == torch.arange(len(scores))).float().mean()))
-    return found
+    scores = F.normalize(transform(changed)) @ F.normalize(transform(originals)).T  # [n, n]
+    return float((scores.argmax(1) == torch.arange(len(scores))).float().mean()), len(chosen)

@@ -107,28 +107,11 @@ def test_restore_and_fine_tune_by_labels(fashion_small: Path, tmp_path: Path) ->
     assert [item["psnr_after"] > 0 for item in report["restored"]] == [True] * 3
     with Image.open(report["figure"]) as figure:
         assert figure.width > 300
-    done = run(
-        "train",
-        fashion_small / "train",
-        "--out",
-        tmp_path / "tuned",
-        "--objective",
-        "triplet",
-        "--from",
-        tmp_path / "clean",
-        *common,
-    )
+    tune = ["--objective", "triplet", "--from", tmp_path / "clean", *common]
+    done = run("train", fashion_small / "train", "--out", tmp_path / "tuned", *tune)
     assert done.exit_code == 0, done.output
-    done = run(
-        "export",
-        tmp_path / "tuned",
-        "-o",
-        tmp_path / "e.onnx",
-        "--npy",
-        tmp_path / "e.npy",
-        "--pictures",
-        fashion_small / "test",
-    )
+    array = ["--npy", tmp_path / "e.npy", "--pictures", fashion_small / "test"]
+    done = run("export", tmp_path / "tuned", "-o", tmp_path / "e.onnx", *array)
     assert done.exit_code == 0, done.output
     assert np.load(tmp_path / "e.npy").shape == (200, 16)
     assert "whitened" not in done.stdout  # distances were learned, and are left as they are

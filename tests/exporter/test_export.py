@@ -75,6 +75,13 @@ def test_whitening_makes_all_directions_equally_strong(trained: Path) -> None:
     assert np.diag(covariance).max() < 1.01
 
 
+def test_whitening_is_for_enough_pictures_learned_from_without_labels(trained: Path, fashion: Fashion, tmp_path: Path) -> None:
+    assert export(trained, tmp_path / "encoder.onnx").whitened
+    learn(make_plan(Fit(28, 28, 1), epochs=1), fashion.train[::10], tmp_path / "few")
+    assert not export(tmp_path / "few", tmp_path / "encoder.onnx").whitened
+    assert export(tmp_path / "few", tmp_path / "encoder.onnx", ExportOptions(whiten="yes")).whitened
+
+
 def test_a_known_model_gives_known_vectors(tmp_path: Path) -> None:
     """What was indexed yesterday must be found tomorrow: neither the export nor a new ONNX Runtime may move the vectors."""
     export(TINY, tmp_path / "encoder.onnx", ExportOptions(whiten="yes"))

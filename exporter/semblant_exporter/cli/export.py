@@ -17,7 +17,7 @@ import click
     type=click.Choice(["auto", "yes", "no"]),
     default="auto",
     show_default=True,
-    help="PCA whitening; auto: if slightly changed pictures find their originals more often with it.",
+    help="PCA whitening; auto: after learning without labels, if there are pictures enough to fit it.",
 )
 @click.option("--dim", type=click.IntRange(1), help="Reduce the embedding to so many numbers by PCA.")
 @click.option("--cells", is_flag=True, help="Also put out local vectors, for region queries.")
