@@ -13,7 +13,7 @@ import numpy as np
 from semblant_search.encoder import Encoder
 from semblant_search.errors import DataError
 
-from semblant_exporter import metrics, pictures
+from semblant_exporter import maps, metrics, pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +102,7 @@ def evaluate(
     queries: PictureSource | None = None,
     *,
     label: str | None = None,
+    figures: Path | None = None,
     on_progress: Progress | None = None,
 ) -> Evaluation:
     """Encode two sets of pictures and measure how many neighbours have the query's label, by exact search.
@@ -111,6 +112,7 @@ def evaluate(
         index: the pictures to be found: a folder or paths.
         queries: those to ask with; None asks with each picture of `index` for the others. A query never finds itself.
         label: the metadata column that holds labels; by default `label`, else the names of folders.
+        figures: a folder for pictures of the result: maps of the embeddings and what some queries find.
         on_progress: called with what is done, how far, and out of how many.
 
     Raises:
@@ -130,6 +132,10 @@ def evaluate(
         query_vectors, more = embed(known, asked.pixels, on_progress)
         seconds, count = seconds + more, count + len(asked)
     measured = measure_labels(vectors, there, query_vectors, asked, on_progress)
+    if figures is not None:
+        if on_progress is not None:
+            on_progress("drawing", 0, None)
+        maps.draw_all(figures, known.card.name, (vectors, there), (query_vectors, asked))
     return Evaluation(
         encoder={
             "name": known.card.name,

@@ -23,8 +23,11 @@ _FOLDER = click.Path(path_type=Path)
 )
 @click.option("--label", metavar="COLUMN", help="Metadata column with the labels; by default `label`, else folder names.")
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file for the result; by default beside the encoder.")
+@click.option("--figures", type=_FOLDER, help="Also draw t-SNE maps and what some queries find, into this folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
-def evaluate(encoder: Path, index: Path, queries: Path | None, label: str | None, out: Path | None, as_json: bool) -> None:
+def evaluate(
+    encoder: Path, index: Path, queries: Path | None, label: str | None, out: Path | None, figures: Path | None, as_json: bool
+) -> None:
     """Measure how well an encoder finds pictures of the same label.
 
     Search is exact, by cosine; of equal scores the earlier picture ranks first. P@k is the share of the k nearest that have the
@@ -38,7 +41,7 @@ def evaluate(encoder: Path, index: Path, queries: Path | None, label: str | None
     from .progress import progress_bar
 
     with progress_bar() as on_progress:
-        result = measure(encoder, index, queries, label=label, on_progress=on_progress)
+        result = measure(encoder, index, queries, label=label, figures=figures, on_progress=on_progress)
     path = out if out is not None else encoder.with_suffix(".evaluation.json")
     result.save(path)
     if as_json:
