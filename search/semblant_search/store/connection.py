@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -146,12 +147,16 @@ def _translate(error: Exception, location: str) -> StoreError:
                 f"server {location!r} cannot be reached ({str(error.source) or type(error.source).__name__}); is it running, "
                 "and is the URL right?"
             )
-        return StoreError(
-            f"server {location!r} does not answer as Qdrant does; is the URL right? ({_first_line(error.source)})"
-        )
+        return _stranger(error.source, location)
+    if isinstance(error, JSONDecodeError):
+        return _stranger(error, location)
     if isinstance(error, RpcError):
         return _by_code(error, location)
     return StoreError(f"database {location!r}: {_first_line(error)}")
+
+
+def _stranger(error: Exception, location: str) -> StoreError:
+    return StoreError(f"server {location!r} does not answer as Qdrant does; is the URL right? ({_first_line(error)})")
 
 
 def _by_status(error: Any, location: str) -> StoreError:

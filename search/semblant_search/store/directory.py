@@ -127,6 +127,8 @@ class DirectoryDatabase:
 
     def drop(self, collection: str, generation: str) -> None:
         """Delete a generation that is not serving."""
+        check_collection_name(collection)
+        check_generation(generation)
         with exclusive(self._path / _LOCK):
             if self._serving().get(collection) == generation:
                 raise StoreError(
