@@ -1,9 +1,10 @@
-"""From evidence to a probability: how often do pictures that have nothing in common agree this well?"""
+"""From evidence to a probability: how often do pictures of this collection that have nothing in common agree this well?"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from math import exp, expm1
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,44 +14,74 @@ from semblant_search.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .features import Features
+
 __all__ = ["Calibration"]
 
 _FORMAT = 1
+_CEILING = 5.0
+"""Random pairs that agree better than this do have something in common (a series of pictures): they are left out."""
+_PRIOR_PAIRS = 1000
+_PRIOR_FOUND = 50
+"""The general calibration counts as much as this many pairs, or found agreements: false matches are few and far between."""
+_COMPARED = 60
+"""How many random pairs a shortlist is worth: 30 candidates, each about twice as likely to agree, being picked for that."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The tail of the evidence of false matches: P(a query's best false match reaches e) = exp(−(e − start) / slope).
+    """The false matches of a collection: two random pictures agree with evidence ≥ e with probability `share`·exp(−e/`slope`).
 
     Attributes:
-        start: evidence that every query's best false match reaches.
+        share: of random pairs, how many agree at all (evidence above 0).
         slope: by how much evidence has to grow for false matches to become e times rarer.
-        samples: comparisons that this was measured on.
+        pairs: random pairs that were compared; 0 for the general calibration.
     """
 
-    start: float
+    share: float
     slope: float
-    samples: int
+    pairs: int
 
     @classmethod
     def general(cls) -> Calibration:
-        """Measured on clip-art and photographs; for collections too small to measure themselves."""
-        return cls(start=5.0, slope=1.8, samples=0)
+        """Measured on clip-art against photographs (`bench/features.py`); for collections too small to measure themselves."""
+        return cls(share=0.01, slope=1.0, pairs=0)
 
     @classmethod
-    def measure(cls, best_false: Sequence[float]) -> Calibration:
-        """From the best evidence that each of some queries found in pictures it has nothing to do with (−inf for none).
+    def measure(
+        cls, features: Sequence[Features], sizes: Sequence[tuple[int, int]], *, pairs: int = 3000, seed: int = 0
+    ) -> Calibration:
+        """Compare random pairs of a sample of a collection (some hundreds of its pictures), about 0.3 ms each.
 
-        With fewer than 40 queries the general one is kept.
+        Args:
+            features: of each picture, as stored.
+            sizes: `(width, height)` of the grey pictures that they were extracted from.
+            pairs: how many pairs to compare at most; the same arguments and seed give the same calibration.
+            seed: of the pairs' choice.
         """
-        values = np.sort(np.asarray(best_false, np.float64))
-        if len(values) < 40:
+        from .verify import Verifier
+
+        count = len(features)
+        if count < 2:
             return cls.general()
-        return cls.general()
+        rng = np.random.default_rng(seed)
+        first = rng.integers(count, size=min(pairs, count * (count - 1)))
+        second = (first + rng.integers(1, count, size=len(first))) % count
+        found: list[float] = []
+        for one in np.unique(first):
+            verifier = Verifier(features[one], sizes[one], cls.general())
+            others = second[first == one]
+            matches = verifier.verify_many([features[i] for i in others], [sizes[i] for i in others])
+            found += [match.evidence for match in matches if match is not None and 0 < match.evidence < _CEILING]
+        prior = cls.general()
+        share = (len(found) + _PRIOR_PAIRS * prior.share) / (len(first) + _PRIOR_PAIRS)
+        mean = (sum(found) + _PRIOR_FOUND * _truncated_mean(prior.slope)) / (len(found) + _PRIOR_FOUND)
+        return cls(share=share, slope=_slope(mean), pairs=len(first))
 
     def probability(self, evidence: float) -> float:
-        """0–1: one minus the share of queries that would meet as much evidence in a collection that lacks their picture."""
-        return float(1.0 - min(1.0, np.exp(-(evidence - self.start) / self.slope)))
+        """0–1: one minus the expected number of chance matches this good when a query's picture is not in the collection."""
+        by_chance = self.share * exp(-max(evidence, 0.0) / self.slope)
+        return max(0.0, 1.0 - _COMPARED * by_chance)
 
     def to_bytes(self) -> bytes:
         """The content of a store's asset `calibration.json`."""
@@ -62,7 +93,24 @@ class Calibration:
         try:
             facts = json.loads(data)
             if facts["format"] != _FORMAT:
-                raise ValueError(f"version {facts['format']}")
-            return cls(float(facts["start"]), float(facts["slope"]), int(facts["samples"]))
+                raise ValueError(f"version {facts['format']!r}")
+            found = cls(float(facts["share"]), float(facts["slope"]), int(facts["pairs"]))
+            if not (0 <= found.share <= 1 and found.slope > 0):
+                raise ValueError(f"share {found.share}, slope {found.slope}")
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"not a calibration of ORB matches: {error!r}; run `semblant vocabulary` again") from error
+        return found
+
+
+def _truncated_mean(slope: float) -> float:
+    """Mean of an exponential of this slope below `_CEILING`."""
+    return slope - _CEILING / expm1(_CEILING / slope)
+
+
+def _slope(mean: float) -> float:
+    """The slope whose `_truncated_mean` this is, from 0.2 to 5, by bisection."""
+    low, high = 0.2, 5.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _truncated_mean(middle) < mean else (low, middle)
+    return (low + high) / 2

@@ -10,6 +10,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import lgamma, log, log1p
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,9 @@ DEFAULT_MIN_CONFIDENCE = 0.99
 VERDICTS = ("copy", "rotated/scaled", "crop", "contains", "lookalike")
 _LEAST = 4
 _WHOLE = 0.8
+_CELLS = 8
+_CHANCE = 1e-3
+"""How often a wrong match agrees with a transform; measured on pictures that have nothing in common."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +51,7 @@ class Match:
         verdict: `copy` (the whole picture, same size and direction), `rotated/scaled` (the whole picture), `crop` (the query
             is a part of the candidate), `contains` (the query shows the candidate or a part of it among other things),
             `lookalike` (something agrees, but less than `DEFAULT_MIN_CONFIDENCE` asks for).
-        evidence: −log10 of the number of as good agreements expected by chance, before calibration.
+        evidence: −log10 of the number of as good agreements expected by chance, before calibration; what hits are ordered by.
         probability: 0–1, that this is no chance match; see `Calibration`.
         mirrored: the candidate shows the query's mirror image.
     """
@@ -90,7 +94,7 @@ class Verifier:
         inliers = min(_spots(here.keypoints[fit.inliers]), _spots(there.keypoints[fit.inliers]))
         if inliers < _LEAST:
             return None
-        evidence = _evidence(inliers, len(mine), there.keypoints[fit.inliers, 2], size)
+        evidence = _evidence(_witnesses(here.keypoints[fit.inliers], self.size), len(mine))
         probability = self.calibration.probability(evidence)
         polygon = apply(fit.transform, _corners(self.size))
         verdict = _verdict(fit.transform, self.size, size) if probability >= DEFAULT_MIN_CONFIDENCE else "lookalike"
@@ -138,23 +142,24 @@ def _spots(keypoints: np.ndarray) -> int:
     return len(np.unique(cells[:, 0] * 65536 + cells[:, 1]))
 
 
-def _evidence(inliers: int, matches: int, sizes: np.ndarray, candidate: tuple[int, int]) -> float:
-    """−log10 of how many transforms with as many inliers random matches would give (a contrario, Moisan & Stival 2004)."""
-    tolerance = 1.0 + 0.1 * float(np.median(sizes))
-    # Position, then size within a factor of 1.8 and angle within 35°: what one random match has to meet.
-    chance = min(0.25, np.pi * tolerance**2 / (candidate[0] * candidate[1])) * 0.4 * (70 / 360)
-    tries, wanted = matches - 2, inliers - 2
-    terms = np.arange(wanted, tries + 1)
-    log_terms = _log_binomial(tries, terms) + terms * np.log(chance) + (tries - terms) * np.log1p(-chance)
-    peak = log_terms.max()
-    tail = peak + np.log(np.exp(log_terms - peak).sum())
-    return float(-(tail + np.log(matches * (matches - 1) / 2)) / np.log(10))
+def _witnesses(keypoints: np.ndarray, size: tuple[int, int]) -> float:
+    """Σ √inliers over a grid of the query: agreement in many places counts for more than as many points on one texture."""
+    cell = np.clip((keypoints[:, :2] / size * _CELLS).astype(np.int64), 0, _CELLS - 1)
+    return float(np.sqrt(np.bincount(cell[:, 1] * _CELLS + cell[:, 0])).sum())
 
 
-def _log_binomial(n: int, k: np.ndarray) -> np.ndarray:
-    table = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
-    out: np.ndarray = table[n] - table[k] - table[n - k]
-    return out
+def _evidence(witnesses: float, matches: int) -> float:
+    """−log10 of how many transforms with as many witnesses random matches would give.
+
+    A-contrario reasoning (Moisan and Stival, "A probabilistic criterion to detect rigid point matches", IJCV 2004): each pair
+    of matches proposes a transform, and each other match agrees by chance with probability `_CHANCE`. The leading term of the
+    binomial tail is enough, and takes fractions.
+    """
+    agree = max(witnesses - 2, 0.1)
+    others = max(matches - 2, agree)
+    log_tail = lgamma(others + 1) - lgamma(agree + 1) - lgamma(others - agree + 1)
+    log_tail += agree * log(_CHANCE) + (others - agree) * log1p(-_CHANCE)
+    return -(log_tail + log(matches * (matches - 1) / 2)) / log(10)
 
 
 def _corners(size: tuple[int, int]) -> np.ndarray:
