@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     )
     from .gallery import draw_gallery
     from .images import Fit
-    from .results import Hit, Picture
+    from .match_drawing import draw_matches
+    from .results import FeatureHit, Hit, Picture
     from .where import F, Where, parse_where
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "EncoderError",
     "EncoderMismatch",
     "F",
+    "FeatureHit",
     "FieldType",
     "Fit",
     "Hit",
@@ -72,6 +74,7 @@ __all__ = [
     "WhereError",
     "canonical_uri",
     "draw_gallery",
+    "draw_matches",
     "parse_where",
     "point_id",
 ]
@@ -80,6 +83,7 @@ _HOME = {
     "Encoder": "encoder",
     "EncoderCard": "encoder",
     "F": "where",
+    "FeatureHit": "results",
     "FieldType": "collection",
     "Fit": "images",
     "Hit": "results",
@@ -89,6 +93,7 @@ _HOME = {
     "Where": "where",
     "canonical_uri": "collection",
     "draw_gallery": "gallery",
+    "draw_matches": "match_drawing",
     "parse_where": "where",
     "point_id": "collection",
 }

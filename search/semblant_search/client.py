@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .collection import check_collection_name, uri_path
-from .errors import InvalidInput, StoreError
+from .errors import InvalidInput, NoFeaturesError, StoreError
 from .feature_reader import FeatureReader, inside
+from .fusion import fuse
 from .kept_encoder import KeptEncoder
 from .orb import DEFAULT_MIN_CONFIDENCE
 from .queried import id_of, locate, not_found
@@ -116,7 +117,8 @@ class SearchClient:
         min_score: float | None = None,
         exact: bool = False,
         include_self: bool = False,
-    ) -> list[Hit]:
+        mode: str = "look",
+    ) -> Sequence[Hit]:
         """The pictures that look most like one, best first.
 
         Args:
@@ -129,9 +131,11 @@ class SearchClient:
             min_score: leave out hits whose cosine is lower.
             exact: compare with every picture instead of walking the HNSW graph.
             include_self: keep the queried picture itself among the hits; otherwise one of the collection is left out.
+            mode: `look` compares embeddings; `fused` asks by details, too, and answers with `FeatureHit`s: first those that are
+                proven to share details with the picture, then the others by reciprocal rank fusion of both answers.
 
         Raises:
-            InvalidInput: limit or offset out of range; `WhereError` for the filter.
+            InvalidInput: limit, offset or mode out of range; `WhereError` for the filter.
             ImageError: the picture cannot be read or decoded.
             PointNotFound: a URI that is neither in the collection nor a local file.
             EncoderError: the picture must be encoded, and the collection's encoder is not at hand.
@@ -141,7 +145,12 @@ class SearchClient:
         query = locate(self._opened, picture, with_image=True)
         stored = query.record.image if query.record is not None else None
         vector = stored if stored is not None else self.embed([query.source])[0]
-        return self._run(replace(request, vector=vector), leave_out=None if include_self else query.id)
+        leave_out = None if include_self else query.id
+        if mode == "fused":
+            return self._fused(picture, replace(request, vector=vector), leave_out)
+        if mode != "look":
+            raise InvalidInput(f"mode {mode!r}: expected 'look' or 'fused'")
+        return self._run(replace(request, vector=vector), leave_out)
 
     def search_batch(
         self,
@@ -293,6 +302,19 @@ class SearchClient:
         wide = replace(query, limit=query.limit + query.offset + 1, offset=0)
         records = [record for record in self._opened.query(wide) if record.id != leave_out]
         return _hits(records[query.offset : query.offset + query.limit])
+
+    def _fused(self, picture: ImageSource, look: VectorQuery, leave_out: str | None) -> list[FeatureHit]:
+        wanted = look.limit + look.offset
+        wide = replace(look, limit=max(SHORTLIST, wanted) + 1, offset=0)
+        queries, reader = [wide], self._features
+        try:
+            seen = self._see(picture, None)[1]
+            queries.append(replace(wide, vector=reader.vocabulary.sparse(seen.features), exact=False, score_threshold=None))
+        except NoFeaturesError:
+            pass  # flat pictures have a look, too
+        found = [[r for r in records if r.id != leave_out] for records in self._opened.query_batch(queries)]
+        proven = prove(self._opened, reader, seen, found[1], DEFAULT_MIN_CONFIDENCE, wanted) if len(found) > 1 else []
+        return fuse(found, proven)[look.offset : wanted]
 
     def _see(self, picture: ImageSource, region: Region | None) -> tuple[Queried, Seen]:
         """The features of a queried picture: stored ones where it is one of the collection, and its file need not be cut."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .images import ImageSource
     from .results import Hit
 
-__all__ = ["caption_of", "draw_gallery", "save_picture", "thumbnail"]
+__all__ = ["caption_of", "draw_gallery", "name_of", "save_picture", "thumbnail"]
 
 BOX = 208
 """Side of the square that a picture is fitted into, in pixels: 7 × 28 fit, with a margin."""
@@ -70,7 +70,7 @@ def draw_gallery(
     tiles = [
         _Tile(_load(hit.uri), f"{hit.score:.{places}f}", f"{rank}", caption(hit)) for rank, hit in enumerate(hits, start=1)
     ]
-    asked = None if query is None else _Tile(_load(query), "Query", "", _name(query), ACCENT)
+    asked = None if query is None else _Tile(_load(query), "Query", "", name_of(query), ACCENT)
     texts = [title, subtitle, *(tile.caption for tile in tiles), asked.caption if asked else ""]
     return _compose(tiles, asked, (title, subtitle), min(columns, max(1, len(tiles))), Typography.covering("".join(texts)))
 
@@ -78,7 +78,7 @@ def draw_gallery(
 def caption_of(hit: Hit) -> str:
     """A hit's label where it has one, else the name of its file."""
     label = hit.metadata.get("label")
-    return str(label) if label not in (None, "") else _name(hit.uri)
+    return str(label) if label not in (None, "") else name_of(hit.uri)
 
 
 def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> None:
@@ -171,7 +171,8 @@ def _load(source: ImageSource) -> Image.Image | str:
         return {"missing": "file is missing", "too-large": "too large to draw"}.get(error.reason, "cannot be read")
 
 
-def _name(source: ImageSource) -> str:
+def name_of(source: ImageSource) -> str:
+    """The file name of a picture given by path or URI; empty for pixels."""
     if isinstance(source, str) and "://" in source:
         return (uri_path(source) or Path(source)).name
     return Path(source).name if isinstance(source, (str, os.PathLike)) else ""

@@ -71,7 +71,7 @@ class FeatureHit(Hit):
         evidence: −log10 of the number of as good agreements expected by chance; what verified hits are ordered by.
         mirrored: the hit shows the query's mirror image.
         transform: 3 × 3, row by row, pixels of the query to pixels of the hit (homogeneous); None where nothing agrees.
-        polygon: where the query (or its region) lies in the hit: its four corners `(x, y)`, from the query's top left clockwise.
+        polygon: where the query (or its region) lies in the hit: four corners `(x, y)`, clockwise from the query's top left.
         pairs: the agreeing details: x, y in the query and x, y in the hit.
     """
 

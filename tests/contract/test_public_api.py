@@ -12,6 +12,7 @@ NAMES = [
     "EncoderError",
     "EncoderMismatch",
     "F",
+    "FeatureHit",
     "FieldType",
     "Fit",
     "Hit",
@@ -35,6 +36,7 @@ NAMES = [
     "WhereError",
     "canonical_uri",
     "draw_gallery",
+    "draw_matches",
     "parse_where",
     "point_id",
 ]

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
@@ -102,6 +103,32 @@ def test_features_find_the_same_picture_under_another_name(shared: Path, picture
     assert (document["hits"][0]["uri"], document["hits"][0]["verdict"]) == (canonical_uri(bag), "copy")
 
 
+def test_features_of_a_region_are_drawn_with_their_proof(shared: Path, pictures: list[Path], tmp_path: Path) -> None:
+    bag = next(path for path in pictures if path.parent.name == "bag")
+    options = ["--features", "--region", "0,0,28,28", "--include-self", "--show", tmp_path / "matches.png"]
+    result = run("search", bag, "--db", shared, *options)
+    assert (result.exit_code, result.stderr) == (0, f"matches: {tmp_path / 'matches.png'}\n")
+    assert result.stdout.split("\t")[1:4] == [str(bag), "verdict=copy", "probability=1.0"]
+    with Image.open(tmp_path / "matches.png") as picture:
+        assert picture.width > 800
+
+
+def test_nothing_proven_is_said_and_no_failure(shared: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (90, 90), np.uint8)
+    Image.fromarray(noise).resize((270, 270)).save(tmp_path / "noise.png")
+    ask = ["search", tmp_path / "noise.png", "--db", shared, "--features"]
+    result = run(*ask, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["hits"]) == (0, [])
+    assert "no picture is proven" in result.stderr
+    assert len(run(*ask, "--min-confidence", 0).stdout.splitlines()) == 10
+
+
+def test_fused_search_is_a_way_of_its_own(shared: Path, query: Path) -> None:
+    document = json.loads(run("search", query, "--db", shared, "--fused", "--json").stdout)
+    assert document["query"]["by"] == "fused"
+    assert len(document["hits"]) == 10
+
+
 def test_exact_minimum_offset_and_filter_reach_the_library(shared: Path, query: Path) -> None:
     result = run(
         "search", query, "--db", shared, "--exact", "--offset", 2, "--min-score", 0.5, "--where", "price > 3", "--json"
@@ -153,6 +180,12 @@ def test_the_database_may_come_from_the_environment(shared: Path, monkeypatch: p
         (["--timeout", "0"], ["timeout"]),
         (["--collection", "../x"], ["collection name"]),
         (["--features", "--exact"], ["--features"]),
+        (["--features", "--fused"], ["--fused"]),
+        (["--region", "1,2,3,4"], ["--region", "--features"]),
+        (["--features", "--region", "1,2,3"], ["--region", "four numbers"]),
+        (["--features", "--region", "1,2,0,9"], ["region"]),
+        (["--features", "--region", "900,900,9,9"], ["outside the picture"]),
+        (["--features", "--min-confidence", "2"], ["min_confidence"]),
         (["--api-key", "k"], ["API key"]),
         (["--nonsense"], ["--nonsense"]),
     ],

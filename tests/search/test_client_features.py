@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
-from semblant_search import ImageError, InvalidInput, NoFeaturesError, SearchClient, canonical_uri
+from semblant_search import FeatureHit, ImageError, InvalidInput, NoFeaturesError, SearchClient, canonical_uri, draw_matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -161,3 +161,64 @@ def test_a_region_of_a_picture_whose_file_is_gone_uses_its_stored_features(
     with SearchClient(tmp_path / "db") as client:
         hit = client.search_features(copy, region=(100, 50, 250, 200), include_self=True)[0]
         assert (hit.path, hit.verdict) == (copy, "copy")
+
+
+def test_fused_puts_the_proven_first_and_goes_on_with_the_alike(client: SearchClient, cat: Path, library: list[Path]) -> None:
+    crop = opened(cat).crop((130, 60, 300, 200))
+    hits = client.search(crop, limit=8, mode="fused")
+    assert hits[0].path == cat
+    assert isinstance(hits[0], FeatureHit)
+    assert hits[0].verdict == "crop"
+    rest = [hit.score for hit in hits[1:] if isinstance(hit, FeatureHit) and hit.verdict == "none"]
+    assert len(rest) >= 6
+    assert rest == sorted(rest, reverse=True)
+    assert client.search(crop, limit=3, offset=2, mode="fused") == hits[2:5]
+    assert cat not in {hit.path for hit in client.search(cat, limit=100, mode="fused")}
+    assert len(client.search(cat, limit=100, mode="fused", include_self=True)) == len(library)
+
+
+def test_fused_works_for_flat_pictures_and_heeds_the_filter(client: SearchClient) -> None:
+    assert len(client.search(Image.new("L", (90, 90), 30), limit=4, mode="fused")) == 4
+    hits = client.search(Image.effect_noise((90, 90), 80), limit=50, mode="fused", where="price < 5")
+    assert {hit.metadata["price"] for hit in hits} == {0, 1, 2, 3, 4}
+
+
+def test_an_unknown_mode_is_refused(client: SearchClient, cat: Path) -> None:
+    with pytest.raises(InvalidInput, match="fused"):
+        client.search(cat, mode="both")
+
+
+def test_the_drawing_shows_both_pictures_and_the_outline_where_the_crop_was(client: SearchClient, cat: Path) -> None:
+    crop = opened(cat).crop((120, 60, 330, 250))
+    hits = client.search_features(crop)
+    drawn = draw_matches(crop, hits)
+    pixels = np.asarray(drawn).astype(int)
+    green = np.abs(pixels - (16, 185, 129)).sum(axis=2) < 40
+    rows, columns = np.nonzero(green)
+    scale = 420 / 451  # of the panel: the picture is 451 pixels wide
+    assert (columns.max() - columns.min()) == pytest.approx(210 * scale, abs=12)
+    assert (rows.max() - rows.min()) == pytest.approx(190 * scale, abs=12)
+
+
+def test_the_drawing_has_a_row_for_each_proven_hit_and_says_when_there_is_none(
+    client: SearchClient, cat: Path, library: list[Path]
+) -> None:
+    coffee = next(path for path in library if path.name == "coffee.png")
+    collage = Image.new("RGB", (1000, 400), "white")
+    collage.paste(opened(cat), (0, 0))
+    collage.paste(opened(coffee).resize((540, 360)), (455, 20))
+    hits = client.search_features(collage)
+    assert draw_matches(collage, hits).height > 1.5 * draw_matches(collage, hits, rows=1).height
+    assert draw_matches(collage, []).width == draw_matches(collage, hits).width
+
+
+def test_a_hit_whose_file_is_gone_is_drawn_by_its_outline(
+    library: list[Path], index: Callable[..., None], tmp_path: Path
+) -> None:
+    copy = tmp_path / "cat.png"
+    copy.write_bytes(next(path for path in library if path.name == "chelsea.png").read_bytes())
+    index(tmp_path / "db", [copy])
+    picture = opened(copy)
+    copy.unlink()
+    with SearchClient(tmp_path / "db") as client:
+        assert draw_matches(picture, client.search_features(picture)).height > 300

@@ -32,6 +32,7 @@ KNOWN = {
     "train": Known("Train an encoder on a folder of pictures, without labels.", "semblant-exporter"),
     "export": Known("Write a trained model as one file, encoder.onnx.", "semblant-exporter"),
     "extract": Known("Make an encoder of a pretrained network, without training.", "semblant-exporter"),
+    "quantize": Known("Make a smaller encoder of an encoder.onnx, and say what that costs.", "semblant-exporter"),
     "evaluate": Known("Measure how well an encoder finds pictures of the same label.", "semblant-exporter"),
     "compare": Known("Say which encoder finds your pictures best, and what it costs.", "semblant-exporter"),
     "index": Known("Index a folder of pictures, or a list of them.", "semblant-indexer"),

@@ -27,18 +27,27 @@ def print_json(document: Any) -> None:
 
 
 def print_hits(hits: Sequence[Hit]) -> None:
-    """Rank, score, place and metadata of each hit."""
+    """Rank, score, place and metadata of each hit, and the proof where there is one."""
     names = _common_names(hits)
     if not sys.stdout.isatty():
         for hit in hits:
-            extra = [f"{name}={text_of(value)}" for name, value in hit.metadata.items()]
+            extra = [f"{name}={text_of(value)}" for name, value in {**_proof(hit), **hit.metadata}.items()]
             click.echo("\t".join([f"{hit.score:.6f}", place_of(hit), *extra]))
         return
-    rows = [
-        [str(rank), f"{hit.score:.4f}", _short(place_of(hit)), *(text_of(hit.metadata.get(name, "")) for name in names)]
-        for rank, hit in enumerate(hits, start=1)
-    ]
-    print_rows(["", "score", "picture", *names], rows, right=(0, 1))
+    proof = list(_proof(hits[0])) if hits else []
+    rows = []
+    for rank, hit in enumerate(hits, start=1):
+        cells = [*_proof(hit).values(), *(hit.metadata.get(name, "") for name in names)]
+        rows.append([str(rank), f"{hit.score:.4f}", _short(place_of(hit)), *map(text_of, cells)])
+    print_rows(["", "score", "picture", *proof, *names], rows, right=(0, 1))
+
+
+def _proof(hit: Hit) -> dict[str, Any]:
+    from semblant_search.results import FeatureHit
+
+    if not isinstance(hit, FeatureHit):
+        return {}
+    return {"verdict": hit.verdict, "probability": round(hit.probability, 4), "inliers": hit.inliers}
 
 
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> None:

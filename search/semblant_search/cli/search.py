@@ -28,7 +28,13 @@ __all__ = ["search"]
 @click.option("-k", "--limit", default=10, show_default=True, help="Hits at most.")
 @click.option("--offset", default=0, help="Hits to skip.")
 @where_option
-@click.option("--features", is_flag=True, help="Search by details (ORB features) instead of the whole look.")
+@click.option("--features", is_flag=True, help="Find pictures that contain PICTURE, or a part of it, by its details (ORB).")
+@click.option("--fused", is_flag=True, help="Search by look and by details at once; what is proven comes first.")
+@click.option("--region", metavar="X,Y,W,H", help="With --features: the part of PICTURE to look for, in pixels.")
+@click.option(
+    "--min-confidence", type=float, help="With --features: least probability of a hit, 0 to 1; 0 shows all candidates."
+)
+@click.option("--show", metavar="FILE", help="With --features: draw what agrees in the best hits into this file.")
 @click.option("--min-score", type=float, help="Leave out hits with a lower cosine.")
 @click.option("--exact", is_flag=True, help="Compare with every picture instead of walking the index.")
 @click.option("--include-self", is_flag=True, help="Keep PICTURE among the hits where it is one of the collection.")
@@ -36,49 +42,86 @@ __all__ = ["search"]
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--gallery", metavar="FILE", help="Draw PICTURE and the hits into this file, such as out.png.")
 @command_errors()
-def search(
-    picture: str, target: Target, encoder: str | None, features: bool, as_json: bool, gallery: str | None, **options: Any
-) -> None:
+def search(picture: str, target: Target, encoder: str | None, **options: Any) -> None:
     """Find the pictures that look like one.
 
     PICTURE is a file, `-` for a picture on standard input, or the URI of an indexed picture.
     """
-    if features and (options["exact"] or options["min_score"] is not None):
-        raise click.UsageError("--exact and --min-score are for searches by the whole look, not for --features")
+    by = _mode(options)
     source: ImageSource = sys.stdin.buffer.read() if picture == "-" else picture
     with target.client(encoder) as client:
-        hits = _ask(client, source, features, options)
-        if as_json:
-            print_json({"query": _describe(picture, target, features, options), "hits": [hit.to_json() for hit in hits]})
+        hits = _ask(client, source, by, options)
+        if options["as_json"]:
+            asked = {"picture": picture, "collection": target.collection, "by": by}
+            asked |= {name: options[name] for name in ("limit", "offset", "where", "region") if options[name] is not None}
+            print_json({"query": asked, "hits": [hit.to_json() for hit in hits]})
         else:
             print_hits(hits)
-        if gallery is not None:
-            _draw(gallery, source, hits, options["where"], features, total=client.count())
+        if by == "features" and not hits:
+            click.echo("no picture is proven to contain it; --min-confidence 0 shows the nearest candidates", err=True)
+        if options["gallery"] is not None:
+            _draw_gallery(client, source, hits, by, options)
+        if options["show"] is not None:
+            _draw_matches(client, source, hits, options)
 
 
-def _ask(client: SearchClient, source: ImageSource, features: bool, options: dict[str, Any]) -> Sequence[Hit]:
-    if features:
-        common = {name: options[name] for name in ("limit", "offset", "where", "include_self")}
-        return client.search_features(source, **common)
-    return client.search(source, **options)
+def _mode(options: dict[str, Any]) -> str:
+    """What to search by; options that do not go together are wrong usage."""
+    if options["features"] and options["fused"]:
+        raise click.UsageError("--features and --fused are two ways to search; give one of them")
+    if options["features"] and (options["exact"] or options["min_score"] is not None):
+        raise click.UsageError("--exact and --min-score are for searches by the whole look, not for --features")
+    for name in ("region", "min_confidence", "show"):
+        if options[name] is not None and not options["features"]:
+            raise click.UsageError(f"--{name.replace('_', '-')} goes with --features")
+    return "features" if options["features"] else "fused" if options["fused"] else "look"
 
 
-def _describe(picture: str, target: Target, features: bool, options: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "picture": picture,
-        "collection": target.collection,
-        "by": "features" if features else "look",
-        "limit": options["limit"],
-        "offset": options["offset"],
-        "where": options["where"],
-    }
+def _ask(client: SearchClient, source: ImageSource, by: str, options: dict[str, Any]) -> Sequence[Hit]:
+    common = {name: options[name] for name in ("limit", "offset", "where", "include_self")}
+    if by == "features":
+        return client.search_features(
+            source, region=_region(options["region"]), min_confidence=options["min_confidence"], **common
+        )
+    return client.search(source, min_score=options["min_score"], exact=options["exact"], mode=by, **common)
 
 
-def _draw(file: str, source: ImageSource, hits: Sequence[Hit], where: str | None, features: bool, total: int) -> None:
-    from semblant_search.gallery import draw_gallery, save_picture
+def _region(text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        x, y, width, height = (float(value) for value in text.split(","))
+    except ValueError:
+        raise click.UsageError(f"--region {text!r}: expected four numbers, such as 10,10,80,80") from None
+    return x, y, width, height
 
-    what = "share the most details with it" if features else "look most like it"
-    name = "" if isinstance(source, bytes) else f"{Path(str(source)).name}: "
-    title = f"{name}the {len(hits)} of {total:,} pictures that {what}"
-    save_picture(draw_gallery(hits, query=source, title=title, subtitle=f"where {where}" if where else ""), file)
-    click.echo(f"gallery: {file}", err=True)
+
+def _picture_of(client: SearchClient, source: ImageSource) -> ImageSource:
+    """What can be drawn: for the id of an indexed picture, its place."""
+    if isinstance(source, str) and "://" not in source and not Path(source).exists():
+        return client.get(source).uri
+    return source
+
+
+def _draw_gallery(client: SearchClient, source: ImageSource, hits: Sequence[Hit], by: str, options: dict[str, Any]) -> None:
+    from semblant_search.gallery import draw_gallery, name_of, save_picture
+
+    what = {"look": "look most like it", "features": "share its details", "fused": "contain it or look like it"}[by]
+    query = _picture_of(client, source)
+    name = f"{name_of(query)}: " if name_of(query) else ""
+    title = f"{name}{len(hits)} of {client.count():,} pictures that {what}"
+    where = f"where {options['where']}" if options["where"] else ""
+    save_picture(draw_gallery(hits, query=query, title=title, subtitle=where), options["gallery"])
+    click.echo(f"gallery: {options['gallery']}", err=True)
+
+
+def _draw_matches(client: SearchClient, source: ImageSource, hits: Any, options: dict[str, Any]) -> None:
+    from semblant_search.collection import uri_path
+    from semblant_search.gallery import save_picture
+    from semblant_search.match_drawing import draw_matches
+
+    query = _picture_of(client, source)
+    if isinstance(query, str) and "://" in query:
+        query = uri_path(query) or query
+    save_picture(draw_matches(query, hits, region=_region(options["region"])), options["show"])
+    click.echo(f"matches: {options['show']}", err=True)
