@@ -12,7 +12,8 @@ from semblant_search.images import Fit, open_image
 
 from semblant_exporter import figures, models, pictures
 from semblant_exporter.listing import list_pictures
-from semblant_exporter.objectives import to_images
+from semblant_exporter.objectives import Restore, to_images
+from semblant_exporter.restoring import to_pixels
 from semblant_exporter.training import learn, load_model, make_plan
 
 if TYPE_CHECKING:
@@ -125,16 +126,15 @@ def draw(out: Path, report: TrainingReport) -> list[Path]:
     figures.losses(report.history, drawn[0], title=f"{name}: {report.pictures:,} pictures")
     if isinstance(trained.model, models.Autoencoder):
         originals = np.array(trained.sample[:_DRAWN])
+        torch.manual_seed(0)
         with torch.no_grad():
-            images = trained.objective.degrade(to_images(torch.from_numpy(originals)))
-            images = torch.sigmoid(trained.model.decode(trained.model.encode(images)))
-        decoded = (images * 255).round().byte().permute(0, 2, 3, 1).numpy()
+            shown = trained.objective.degrade(to_images(torch.from_numpy(originals)))
+            made = trained.objective.draw(trained.model, shown)
+        rows, title = [("original", originals)], f"{name}: unseen pictures, drawn again from {trained.model.dim} numbers"
+        if isinstance(trained.objective, Restore):
+            rows, title = [*rows, ("degraded", to_pixels(shown))], f"{name}: unseen pictures, restored"
         drawn.append(folder / "reconstructions.png")
-        figures.picture_rows(
-            [("original", originals), ("decoded", decoded)],
-            drawn[1],
-            title=f"{name}: drawn again from {trained.model.dim} numbers",
-        )
+        figures.picture_rows([*rows, ("decoded", to_pixels(made))], drawn[1], title=title)
     return drawn
 
 
