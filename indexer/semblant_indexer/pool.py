@@ -96,6 +96,16 @@ class WorkerPool:
         """Workers with a task."""
         return len(self._workers) - self.idle
 
+    @property
+    def current(self) -> list[str]:
+        """The files that workers are at right now."""
+        files = []
+        for worker in self._workers:
+            at, work = int(self._frames.at[worker.number]), worker.task
+            if work is not None and 0 <= at < len(work.positions):
+                files.append(work.task.files[work.positions[at]][0])
+        return files
+
     def submit(self, task: Task) -> None:
         """Give a batch to an idle worker; there must be one."""
         worker = next(worker for worker in self._workers if worker.task is None)

@@ -123,7 +123,7 @@ class FolderSource:
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue
-                    if entry.is_dir():
+                    if _is_folder(entry):
                         (links if entry.is_symlink() and not start_is_link else subfolders).append(entry.path)
                     elif entry.name.rpartition(".")[2].lower() in PICTURE_SUFFIXES:
                         yield self._item(entry, base, folder)
@@ -148,3 +148,10 @@ class FolderSource:
         if self._label_from_folder and folder != str(self._root):
             metadata = {"label": clean_text(folder.rpartition(os.sep)[2]), **metadata}
         return Item(uri, facts.st_size, facts.st_mtime_ns, metadata)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, say; if it has a picture's name, it is reported as one that cannot be read
+        return False
