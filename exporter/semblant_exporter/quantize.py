@@ -1,0 +1,277 @@
+"""Smaller and faster encoder files: 8-bit arithmetic calibrated on real pictures, or weights stored in 16 bits.
+
+What that costs is measured on pictures before anything is written: neighbours must still have the query's label where there are
+labels, and changed copies must still find their originals where there are none.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from semblant_search.encoder import CARD_KEY, Encoder
+from semblant_search.errors import DataError, InvalidInput, TrainingError
+
+from semblant_exporter import metrics
+from semblant_exporter.augment import Views, view
+from semblant_exporter.evaluate import embed
+from semblant_exporter.objectives import to_images
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["KINDS", "QuantizeReport", "quantize"]
+
+KINDS = ("int8", "fp16")
+_CALIBRATED_ON = 200
+_MEASURED_ON = 2000
+_FEWEST = 20
+_BATCH = 16
+_QUANTIZED = ("Conv", "MatMul", "Gemm")
+_COPIES = Views(shift=0.08, zoom=0.15, stretch=0.05, rotate=8.0, exposure=0.25)
+_TIMED_RUNS = 15
+
+
+@dataclass(frozen=True)
+class QuantizeReport:
+    """What became of an encoder.
+
+    Attributes:
+        kind: `int8` or `fp16`.
+        data: the new file.
+        bytes_before, bytes_after: sizes of the files.
+        ms_before, ms_after: milliseconds a picture in batches of 16, the median, both in this run.
+        recall_before, recall_after: how often a slightly changed copy finds its original first, 0–1.
+        precision_before, precision_after: P@10 by labels, each picture asking for the others; None without labels.
+        pictures: how many it was measured on.
+    """
+
+    kind: str
+    data: bytes
+    bytes_before: int
+    bytes_after: int
+    ms_before: float
+    ms_after: float
+    recall_before: float
+    recall_after: float
+    precision_before: float | None
+    precision_after: float | None
+    pictures: int
+
+    @property
+    def drop(self) -> float:
+        """What P@10 has lost; without labels, recall of changed copies. Below 0 if it has gained."""
+        if self.precision_before is None or self.precision_after is None:
+            return self.recall_before - self.recall_after
+        return self.precision_before - self.precision_after
+
+    @property
+    def speedup(self) -> float:
+        """How many times as fast as before."""
+        return self.ms_before / self.ms_after
+
+    def to_json(self) -> dict[str, Any]:
+        """What is printed and kept in the new file's card; without `data`."""
+        rounded = {
+            name: None if value is None else round(value, 4)
+            for name, value in (
+                ("ms_before", self.ms_before),
+                ("ms_after", self.ms_after),
+                ("speedup", self.speedup),
+                ("recall@1_before", self.recall_before),
+                ("recall@1_after", self.recall_after),
+                ("P@10_before", self.precision_before),
+                ("P@10_after", self.precision_after),
+                ("drop", self.drop),
+            )
+        }
+        sizes = {"bytes_before": self.bytes_before, "bytes_after": self.bytes_after}
+        return {"kind": self.kind, **sizes, **rounded, "pictures": self.pictures}
+
+
+def quantize(
+    encoder: Encoder, kind: str, pictures: np.ndarray, label_ids: np.ndarray | None = None, *, max_drop: float = 0.01
+) -> QuantizeReport:
+    """Make a smaller encoder, and measure what it has lost.
+
+    Args:
+        encoder: the one to start from.
+        kind: `int8`: convolutions and matrix products in 8 bits, with ranges calibrated on the pictures. `fp16`: weights are
+            stored in 16 bits and computed with in 32, so the file is half as large and as fast as before.
+        pictures: real ones, fitted: uint8 `[n, H, W, C]`, at least 20; up to 2,000 are used.
+        label_ids: int64 `[n]`, -1 without a label, or None.
+        max_drop: largest loss of P@10, or without labels of recall@1 of changed copies: 0.01 is one point.
+
+    Raises:
+        InvalidInput: an unknown kind, or pictures of another shape.
+        DataError: too few pictures.
+        TrainingError: the loss is larger than `max_drop`, or the graph has operators that cannot be quantised.
+    """
+    if kind not in KINDS:
+        raise InvalidInput(f"quantization {kind!r}: expected one of {', '.join(KINDS)}")
+    if pictures.shape[1:] != encoder.card.fit.shape:
+        raise InvalidInput(f"pictures {list(pictures.shape)}: expected [n, {', '.join(map(str, encoder.card.fit.shape))}]")
+    if len(pictures) < _FEWEST:
+        raise DataError(f"{len(pictures)} pictures: quantizing needs at least {_FEWEST} to calibrate and to measure with")
+    rows = np.sort(np.random.default_rng(0).permutation(len(pictures))[:_MEASURED_ON])
+    chosen = np.array(pictures[rows])
+    labels = None if label_ids is None or (label_ids[rows] < 0).all() else label_ids[rows]
+    small = Encoder(_half(encoder) if kind == "fp16" else _eight(encoder, chosen[:_CALIBRATED_ON]))
+    copies = _copies(chosen)
+    recall_before, precision_before = _quality(encoder, chosen, copies, labels)
+    recall_after, precision_after = _quality(small, chosen, copies, labels)
+    ms_before, ms_after = _milliseconds(encoder, small, chosen)
+    report = QuantizeReport(
+        kind,
+        small.to_bytes(),
+        len(encoder.to_bytes()),
+        len(small.to_bytes()),
+        ms_before,
+        ms_after,
+        recall_before,
+        recall_after,
+        precision_before,
+        precision_after,
+        len(chosen),
+    )
+    if not report.drop <= max_drop:
+        labelled = precision_before is not None
+        what = f"P@10 {precision_before:.3f} → {precision_after:.3f}, " if labelled else ""
+        raise TrainingError(
+            f"the {kind} encoder is worse by {report.drop:.3f} ({what}recall@1 of changed copies {recall_before:.3f} → "
+            f"{recall_after:.3f}), more than --max-drop {max_drop:g}; nothing was written. Allow more, or keep the floats"
+        )
+    model = _load(small)
+    card = replace(small.card, quality={**small.card.quality, "quantized": report.to_json()})
+    for entry in model.metadata_props:
+        if entry.key == CARD_KEY:
+            entry.value = json.dumps(card.to_json())
+    data = bytes(model.SerializeToString())
+    return replace(report, data=data, bytes_after=len(data))
+
+
+def _half(encoder: Encoder) -> bytes:
+    """Every large float weight in 16 bits, followed by a cast that ONNX Runtime carries out once, when it loads the file."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = _load(encoder)
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < 64 or np.abs(values).max() > np.finfo(np.float16).max:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.fp16"))
+        casts.append(helper.make_node("Cast", [f"{name}.fp16"], [name], to=TensorProto.FLOAT))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
+    return bytes(model.SerializeToString())
+
+
+def _eight(encoder: Encoder, pictures: np.ndarray) -> bytes:
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.batches = _batches(pictures)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return next(self.batches, None)
+
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it advises about steps that have been taken
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            before, prepared, after = (Path(folder) / name for name in ("before.onnx", "prepared.onnx", "after.onnx"))
+            before.write_bytes(encoder.to_bytes())
+            quant_pre_process(before, prepared, skip_symbolic_shape=True)
+            quantize_static(
+                prepared,
+                after,
+                Reader(),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=list(_QUANTIZED),
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            )
+            data = after.read_bytes()
+    except Exception as error:  # its own, ONNX's and ONNX Runtime's have no common base
+        why = str(error).splitlines()[0] if str(error) else repr(error)
+        raise TrainingError(
+            f"encoder {encoder.card.name!r} cannot be quantized to int8: {why}; try fp16, or keep the float encoder"
+        ) from error
+    finally:
+        logger.setLevel(level)
+    return _with_card(data, encoder)
+
+
+def _with_card(data: bytes, encoder: Encoder) -> bytes:
+    import onnx
+
+    model = onnx.load_model_from_string(data)
+    if not any(entry.key == CARD_KEY for entry in model.metadata_props):
+        entry = model.metadata_props.add()
+        entry.key, entry.value = CARD_KEY, json.dumps(encoder.card.to_json())
+    if not any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        raise TrainingError(
+            f"encoder {encoder.card.name!r} has no {', '.join(_QUANTIZED)} that could be quantized; keep the float encoder"
+        )
+    return bytes(model.SerializeToString())
+
+
+def _load(encoder: Encoder) -> Any:
+    import onnx
+
+    return onnx.load_model_from_string(encoder.to_bytes())
+
+
+def _batches(pictures: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    for begin in range(0, len(pictures), _BATCH):
+        yield {"images": pictures[begin : begin + _BATCH]}
+
+
+def _copies(pictures: np.ndarray) -> np.ndarray:
+    """A slightly changed copy of each picture, uint8 `[n, H, W, C]`, always the same."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        parts = [view(to_images(part), _COPIES) for part in torch.split(torch.from_numpy(pictures), 256)]
+    return (torch.cat(parts) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _quality(
+    encoder: Encoder, pictures: np.ndarray, copies: np.ndarray, labels: np.ndarray | None
+) -> tuple[float, float | None]:
+    """Recall@1 of copies, and P@10 by labels or None."""
+    vectors, _ = embed(encoder, pictures)
+    changed, _ = embed(encoder, copies)
+    own = np.arange(len(pictures))
+    recall = float((metrics.nearest(vectors, changed, 1).rows[:, 0] == own).mean())
+    if labels is None:
+        return recall, None
+    asked = np.flatnonzero(labels >= 0)
+    found = metrics.nearest(vectors, vectors[asked], 10, exclude=own[asked])
+    return recall, float(metrics.precision_at(metrics.matches(found, labels, labels[asked]), 10).mean())
+
+
+def _milliseconds(first: Encoder, second: Encoder, pictures: np.ndarray) -> tuple[float, float]:
+    """Medians of both, taken in turns, so that whatever else the machine does slows both alike."""
+    batch = np.ascontiguousarray(pictures[:_BATCH])
+    times: tuple[list[float], list[float]] = ([], [])
+    for run in range(_TIMED_RUNS + 1):
+        for encoder, taken in zip((first, second), times, strict=True):
+            begin = time.perf_counter()
+            encoder.encode(batch)
+            if run:  # the first plans the memory
+                taken.append(time.perf_counter() - begin)
+    before, after = (1000 * float(np.median(taken)) / len(batch) for taken in times)
+    return before, after
