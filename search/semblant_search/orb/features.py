@@ -55,8 +55,9 @@ def load_cv2() -> ModuleType:
     Unless the caller's program uses OpenCV itself, its inner threads are turned off: decode workers and verification run
     in parallel already, and one call here is too short to be split.
     """
-    if "cv2" in sys.modules:
-        return sys.modules["cv2"]
+    loaded = sys.modules.get("cv2")
+    if loaded is not None:
+        return loaded
     try:
         import cv2
     except ImportError as error:
@@ -96,7 +97,7 @@ def extract(grey: np.ndarray, settings: OrbSettings | None = None, *, limit: int
             grey = cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC)
         if min(grey.shape) <= 2 * settings.edge:
             return Features.empty()
-        detector = _detector(cv2, settings, min(grey.shape), max(3 * limit, 600))
+        detector = _detector(cv2, settings, min(grey.shape), 5 * limit)
         points, descriptors = detector.detectAndCompute(grey, None)
         if len(points) < settings.features // 4 and settings.faint_threshold < settings.fast_threshold:
             detector.setFastThreshold(settings.faint_threshold)
