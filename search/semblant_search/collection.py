@@ -21,6 +21,7 @@ __all__ = [
     "RESERVED_FIELDS",
     "FieldType",
     "Manifest",
+    "StorageOptions",
     "canonical_uri",
     "point_id",
     "uri_path",
@@ -111,6 +112,36 @@ def check_field_name(name: str) -> str:
     return name
 
 
+QUANTIZATIONS = ("scalar", "binary", "turbo")
+
+
+@dataclass(frozen=True)
+class StorageOptions:
+    """How a generation keeps the dense vectors: for collections that do not fit into memory.
+
+    Attributes:
+        quantize: None, `scalar` (8 bits a number), `turbo` (4 bits) or `binary` (1 bit). The search walks small copies of the
+            vectors, which stay in memory, and scores what it found by the originals, so that scores stay cosines.
+        on_disk: the originals, the graph and the payload indexes are read from disk when they are needed.
+    """
+
+    quantize: str | None = None
+    on_disk: bool = False
+
+    def __post_init__(self) -> None:
+        if self.quantize is not None and self.quantize not in QUANTIZATIONS:
+            raise InvalidInput(f"quantization {self.quantize!r}: expected one of {', '.join(QUANTIZATIONS)}, or none")
+
+    def to_json(self) -> dict[str, Any]:
+        """The value of `storage` in a manifest."""
+        return {"quantize": self.quantize, "on_disk": self.on_disk}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> StorageOptions:
+        """The inverse of `to_json`."""
+        return cls(quantize=data["quantize"], on_disk=bool(data["on_disk"]))
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What a generation of a collection remembers about itself.
@@ -123,6 +154,7 @@ class Manifest:
         fields: payload fields with an index, reserved ones included; nested keys with dots.
         orb: settings of ORB extraction and the vocabulary's fingerprint, or None without ORB vectors.
         created_at: RFC 3339, UTC.
+        storage: how the dense vectors are kept.
     """
 
     collection: str
@@ -132,6 +164,7 @@ class Manifest:
     fields: Mapping[str, FieldType] = field(default_factory=dict)
     orb: Mapping[str, Any] | None = None
     created_at: str = ""
+    storage: StorageOptions = StorageOptions()
 
     @property
     def dim(self) -> int:
@@ -160,6 +193,7 @@ class Manifest:
             "fields": {name: kind.value for name, kind in self.fields.items()},
             "orb": dict(self.orb) if self.orb is not None else None,
             "created_at": self.created_at,
+            "storage": self.storage.to_json(),
         }
 
     @classmethod
@@ -179,6 +213,7 @@ class Manifest:
                 fields={str(name): FieldType(kind) for name, kind in data["fields"].items()},
                 orb=dict(data["orb"]) if data.get("orb") is not None else None,
                 created_at=str(data["created_at"]),
+                storage=StorageOptions.from_json(data["storage"]) if "storage" in data else StorageOptions(),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise NotADatabase(f"the collection's manifest is incomplete: {error!r}; index again") from error
