@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qdrant_client import QdrantClient
-from semblant_search.collection import RESERVED_FIELDS, FieldType, Manifest, point_id
+from semblant_search.collection import RESERVED_FIELDS, FieldType, Manifest, StorageOptions, point_id
 from semblant_search.encoder import EncoderCard
 from semblant_search.errors import CollectionNotFound, InvalidInput, MetadataError, PointNotFound, StoreError, WhereError
 from semblant_search.images import Fit
@@ -616,3 +616,39 @@ def test_collection_names_that_could_escape_are_refused(database: Database, bad:
             use(bad)
     with pytest.raises(InvalidInput, match="generation"):
         database.create(small("images", "../../x"))
+
+
+@pytest.mark.parametrize(
+    "storage", [StorageOptions("scalar", on_disk=True), StorageOptions("turbo"), StorageOptions("binary", on_disk=True)]
+)
+def test_quantized_collections_answer_with_true_cosines(database: Database, name: str, storage: StorageOptions) -> None:
+    store = database.create(small(name, storage=storage))
+    rng = np.random.default_rng(11)
+    vectors = rng.normal(size=(3000, DIM)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    ids = [point_id(str(number)) for number in range(len(vectors))]
+    store.upsert([Point(id, vector, {"price": float(n)}) for n, (id, vector) in enumerate(zip(ids, vectors, strict=True))])
+    store.optimize()
+    found = 0
+    for vector in vectors[:20]:
+        cosines = vectors @ vector
+        nearest = {ids[n] for n in np.argsort(-cosines)[:10]}
+        exact = store.query(VectorQuery(vector, 10, exact=True))
+        assert {hit.id for hit in exact} == nearest
+        hits = store.query(VectorQuery(vector, 10))
+        np.testing.assert_allclose([hit.score for hit in hits], [cosines[int(hit.payload["price"])] for hit in hits], atol=1e-5)
+        found += len(nearest & {hit.id for hit in hits})
+    assert found / 200 > (0.4 if storage.quantize == "binary" else 0.95)
+    store.close()
+    again = database.open(name, "g0001")
+    assert again.manifest.storage == storage
+    assert again.count(F("price") < 7) == 7
+    again.close()
+
+
+def test_manifests_from_before_storage_options_still_open() -> None:
+    plain = small("images").to_json()
+    del plain["storage"]
+    assert Manifest.from_json(plain) == small("images")
+    with pytest.raises(InvalidInput, match="scalar, binary, turbo"):
+        StorageOptions("octal")

@@ -157,7 +157,8 @@ class DirectoryDatabase:
                 return False
             if not self._path.is_dir():
                 raise NotADatabase(f"{self.location!r} is a file; a database is a directory or a server's URL")
-            strangers = sorted(entry.name for entry in self._path.iterdir())
+            # What an interrupted first write of the pointer file left is no stranger.
+            strangers = sorted(entry.name for entry in self._path.iterdir() if not entry.name.startswith(f".{POINTER}."))
         except OSError as error:
             raise NotADatabase(f"{self.location!r} cannot be read: {error.strerror or error}") from error
         if strangers:

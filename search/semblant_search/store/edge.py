@@ -25,6 +25,7 @@ from .checks import (
     payload_paths,
 )
 from .files import make_directory, write_atomic
+from .quantization import OVERSAMPLING, QUANTILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,7 +51,11 @@ def create_generation(path: Path, manifest: Manifest) -> None:
     shard = _call(path, edge.EdgeShard.create, str(path / _SHARD), _config(edge, manifest))
     try:
         for name, kind in manifest.fields.items():
-            _call(path, shard.update, edge.UpdateOperation.create_field_index(json_path(name), _index_params(edge, kind)))
+            _call(
+                path,
+                shard.update,
+                edge.UpdateOperation.create_field_index(json_path(name), _index_params(edge, kind, manifest)),
+            )
         _call(path, shard.flush)
     finally:
         shard.close()
@@ -207,7 +212,7 @@ class EdgeStore:
         """Create payload indexes and remember them in the manifest; raises `MetadataError` where a type changes."""
         manifest = self._manifest.with_fields(fields)
         for name in manifest.fields.keys() - self._manifest.fields.keys():
-            params = _index_params(self._edge, fields[name])
+            params = _index_params(self._edge, fields[name], manifest)
             self._run("update", self._edge.UpdateOperation.create_field_index(json_path(name), params))
         if manifest != self._manifest:
             write_manifest(self._path, manifest)
@@ -261,9 +266,14 @@ class EdgeStore:
             nearest = edge.Query.Nearest(vector.tolist(), using=IMAGE_VECTOR)
         if limit > _LARGE_LIMIT:
             limit = max(1, min(limit, self.count()))
-        params = None
-        if query.exact or query.ef_search is not None:
-            params = edge.SearchParams(hnsw_ef=query.ef_search, exact=query.exact)
+        params, quantize = None, self._manifest.storage.quantize
+        if query.exact or query.ef_search is not None or quantize is not None:
+            quantization = None
+            if quantize is not None:
+                quantization = edge.QuantizationSearchParams(
+                    ignore=query.exact, rescore=True, oversampling=OVERSAMPLING[quantize]
+                )
+            params = edge.SearchParams(hnsw_ef=query.ef_search, exact=query.exact, quantization=quantization)
         return edge.QueryRequest(
             limit=limit,
             offset=query.offset,
@@ -314,7 +324,17 @@ def _dialect(edge: ModuleType) -> Dialect:
 
 def _config(edge: ModuleType, manifest: Manifest) -> Any:
     multivector = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
-    vectors = {IMAGE_VECTOR: edge.EdgeVectorParams(size=manifest.dim, distance=edge.Distance.Cosine)}
+    cold = edge.Memory.Cold if manifest.storage.on_disk else None
+    vectors = {
+        IMAGE_VECTOR: edge.EdgeVectorParams(
+            size=manifest.dim,
+            distance=edge.Distance.Cosine,
+            memory=cold,
+            quantization_config=_quantization(edge, manifest.storage.quantize),
+            # The engine's own numbers, which it takes only together.
+            hnsw_config=edge.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=10_000, memory=cold) if cold else None,
+        )
+    }
     sparse = {}
     if manifest.orb is not None:
         sparse[ORB_VECTOR] = edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)
@@ -335,15 +355,28 @@ def _config(edge: ModuleType, manifest: Manifest) -> Any:
     return edge.EdgeConfig(vectors=vectors, sparse_vectors=sparse)
 
 
-def _index_params(edge: ModuleType, kind: FieldType) -> Any:
+def _quantization(edge: ModuleType, quantize: str | None) -> Any:
+    memory = edge.Memory.Pinned
+    if quantize == "scalar":
+        return edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=QUANTILE, memory=memory)
+    if quantize == "turbo":
+        return edge.TurboQuantQuantizationConfig(bits=edge.TurboQuantBitSize.Bits4, memory=memory)
+    if quantize == "binary":
+        return edge.BinaryQuantizationConfig(memory=memory)
+    return None
+
+
+def _index_params(edge: ModuleType, kind: FieldType, manifest: Manifest) -> Any:
+    memory = edge.Memory.Cold if manifest.storage.on_disk else None
+    if kind is FieldType.KEYWORD:
+        return edge.KeywordIndexParams(prefix=True, memory=memory)
     return {
-        FieldType.KEYWORD: lambda: edge.KeywordIndexParams(prefix=True),
         FieldType.INTEGER: edge.IntegerIndexParams,
         FieldType.FLOAT: edge.FloatIndexParams,
         FieldType.BOOL: edge.BoolIndexParams,
         FieldType.DATETIME: edge.DatetimeIndexParams,
         FieldType.GEO: edge.GeoIndexParams,
-    }[kind]()
+    }[kind](memory=memory)
 
 
 def _record(point: Any) -> Record:

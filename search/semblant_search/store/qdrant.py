@@ -46,6 +46,7 @@ from .checks import (
     payload_paths,
 )
 from .connection import Connection, RetryPolicy, connect
+from .quantization import OVERSAMPLING, QUANTILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -411,9 +412,14 @@ class QdrantStore:
         )
         if limit > _LARGE_LIMIT:
             limit = max(1, min(limit, self.count()))
-        params = None
-        if query.exact or query.ef_search is not None:
-            params = models.SearchParams(hnsw_ef=query.ef_search, exact=query.exact)
+        params, quantize = None, self._manifest.storage.quantize
+        if query.exact or query.ef_search is not None or quantize is not None:
+            quantization = None
+            if quantize is not None:
+                quantization = models.QuantizationSearchParams(
+                    ignore=query.exact, rescore=True, oversampling=OVERSAMPLING[quantize]
+                )
+            params = models.SearchParams(hnsw_ef=query.ef_search, exact=query.exact, quantization=quantization)
         return {
             "query": nearest,
             "using": ORB_VECTOR if sparse else IMAGE_VECTOR,
@@ -429,7 +435,12 @@ class QdrantStore:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # qdrant-client's local mode says that it has no indexes
             for name, kind in fields.items():
-                self._run("create_payload_index", field_name=json_path(name), field_schema=_index_params(kind), wait=True)
+                self._run(
+                    "create_payload_index",
+                    field_name=json_path(name),
+                    field_schema=_index_params(kind, self._manifest),
+                    wait=True,
+                )
 
     def _write_manifest(self, manifest: Manifest) -> None:
         self._run("update_collection", metadata={_METADATA: manifest.to_json()})
@@ -468,7 +479,16 @@ def _config(manifest: Manifest) -> dict[str, Any]:
 
     multivector = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
     never = models.HnswConfigDiff(m=0)
-    vectors = {IMAGE_VECTOR: models.VectorParams(size=manifest.dim, distance=models.Distance.COSINE)}
+    on_disk = manifest.storage.on_disk or None
+    vectors = {
+        IMAGE_VECTOR: models.VectorParams(
+            size=manifest.dim,
+            distance=models.Distance.COSINE,
+            on_disk=on_disk,
+            quantization_config=_quantization(manifest.storage.quantize),
+            hnsw_config=models.HnswConfigDiff(on_disk=True) if on_disk else None,
+        )
+    }
     sparse = {}
     if manifest.orb is not None:
         sparse[ORB_VECTOR] = models.SparseVectorParams(modifier=models.Modifier.IDF)
@@ -490,12 +510,35 @@ def _config(manifest: Manifest) -> dict[str, Any]:
     return {"vectors_config": vectors, "sparse_vectors_config": sparse or None}
 
 
-def _index_params(kind: FieldType) -> Any:
+def _quantization(quantize: str | None) -> Any:
     from qdrant_client import models
 
+    if quantize == "scalar":
+        scalar = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=QUANTILE, always_ram=True)
+        return models.ScalarQuantization(scalar=scalar)
+    if quantize == "turbo":
+        turbo = models.TurboQuantQuantizationConfig(bits=models.TurboQuantBitSize.BITS4, always_ram=True)
+        return models.TurboQuantization(turbo=turbo)
+    if quantize == "binary":
+        return models.BinaryQuantization(binary=models.BinaryQuantizationConfig(always_ram=True))
+    return None
+
+
+def _index_params(kind: FieldType, manifest: Manifest) -> Any:
+    from qdrant_client import models
+
+    on_disk = manifest.storage.on_disk or None
     if kind is FieldType.KEYWORD:
-        return models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, prefix=True)
-    return models.PayloadSchemaType(kind.value)
+        return models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, prefix=True, on_disk=on_disk)
+    params: dict[FieldType, tuple[Any, Any]] = {
+        FieldType.INTEGER: (models.IntegerIndexParams, models.IntegerIndexType.INTEGER),
+        FieldType.FLOAT: (models.FloatIndexParams, models.FloatIndexType.FLOAT),
+        FieldType.BOOL: (models.BoolIndexParams, models.BoolIndexType.BOOL),
+        FieldType.DATETIME: (models.DatetimeIndexParams, models.DatetimeIndexType.DATETIME),
+        FieldType.GEO: (models.GeoIndexParams, models.GeoIndexType.GEO),
+    }
+    make, name = params[kind]
+    return make(type=name, on_disk=on_disk)
 
 
 def _hit(point: Any) -> ScoredRecord:
