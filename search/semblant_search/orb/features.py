@@ -55,14 +55,13 @@ def load_cv2() -> ModuleType:
     Unless the caller's program uses OpenCV itself, its inner threads are turned off: decode workers and verification run
     in parallel already, and one call here is too short to be split.
     """
-    loaded = sys.modules.get("cv2")
-    if loaded is not None:
-        return loaded
+    ours = "cv2" not in sys.modules
     try:
-        import cv2
+        import cv2  # waits where another thread is loading it; what stands in sys.modules meanwhile is half a module
     except ImportError as error:
         raise MissingExtra("searching by ORB features", "semblant-search[orb]") from error
-    cv2.setNumThreads(1)
+    if ours:
+        cv2.setNumThreads(1)
     return cv2
 
 
