@@ -199,3 +199,16 @@ def test_a_collection_is_calibrated_on_its_own_pairs(greys: dict[str, np.ndarray
 def test_a_file_that_is_no_calibration_says_so(data: bytes) -> None:
     with pytest.raises(StoreError, match="calibration"):
         Calibration.from_bytes(data)
+
+
+def test_a_collection_without_features_cannot_be_calibrated(tmp_path: Path) -> None:
+    from semblant_exporter.pixels import pixel_encoder
+    from semblant_search import Encoder, Fit, Manifest
+    from semblant_search.store import open_database
+
+    encoder = Encoder(pixel_encoder(Fit(28, 28, 1)), threads=1)
+    with open_database(str(tmp_path / "db"), create=True) as database:
+        store = database.create(Manifest("images", "g0001", encoder.fingerprint, encoder.card))
+        with pytest.raises(StoreError, match="without ORB"):
+            Calibration.of_store(store)
+        store.close()

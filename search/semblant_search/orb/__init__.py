@@ -6,7 +6,7 @@ Needs OpenCV (`pip install 'semblant-search[orb]'`) to extract and to verify; wi
 
 from __future__ import annotations
 
-from .calibration import Calibration
+from .calibration import CALIBRATION_ASSET, Calibration
 from .features import Features, extract
 from .packing import FEATURE_BYTES, pack, unpack
 from .settings import OrbSettings
@@ -14,6 +14,7 @@ from .verify import DEFAULT_MIN_CONFIDENCE, Match, Verifier, verify, verify_many
 from .vocabulary import Vocabulary
 
 __all__ = [
+    "CALIBRATION_ASSET",
     "DEFAULT_MIN_CONFIDENCE",
     "FEATURE_BYTES",
     "Calibration",

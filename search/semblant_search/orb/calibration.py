@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import asdict, dataclass
 from math import exp, expm1
@@ -11,12 +12,20 @@ import numpy as np
 
 from semblant_search.errors import StoreError
 
+from .packing import unpack
+from .settings import OrbSettings
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from semblant_search.store.base import Store
+
     from .features import Features
 
-__all__ = ["Calibration"]
+__all__ = ["CALIBRATION_ASSET", "Calibration"]
+
+CALIBRATION_ASSET = "calibration.json"
+"""The name under which a generation of a collection keeps its calibration."""
 
 _FORMAT = 1
 _CEILING = 5.0
@@ -77,6 +86,23 @@ class Calibration:
         share = (len(found) + _PRIOR_PAIRS * prior.share) / (len(first) + _PRIOR_PAIRS)
         mean = (sum(found) + _PRIOR_FOUND * _truncated_mean(prior.slope)) / (len(found) + _PRIOR_FOUND)
         return cls(share=share, slope=_slope(mean), pairs=len(first))
+
+    @classmethod
+    def of_store(cls, store: Store, *, sample: int = 400, pairs: int = 3000) -> Calibration:
+        """Compare pictures of a collection, which has ORB features; about a second.
+
+        Ids are hashes, so the first ones in order are a random sample, and the same one each time.
+        """
+        facts = (store.manifest.orb or {}).get("settings")
+        if facts is None:
+            raise StoreError(f"collection {store.manifest.collection!r} was indexed without ORB features")
+        settings = OrbSettings.from_json(facts)
+        first = [record.id for record in itertools.islice(store.scroll(fields=["_uri"], batch=sample), sample)]
+        records = [record for record in store.retrieve(sorted(first), with_features=True) if record.features is not None]
+        records.sort(key=lambda record: record.id)
+        features = [unpack(record.features) for record in records if record.features is not None]
+        sizes = [settings.grey_size(int(record.payload["_width"]), int(record.payload["_height"])) for record in records]
+        return cls.measure(features, sizes, pairs=pairs)
 
     def probability(self, evidence: float) -> float:
         """0–1: one minus the expected number of chance matches this good when a query's picture is not in the collection."""

@@ -67,6 +67,11 @@ class OrbSettings:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
                 raise InvalidInput(f"ORB setting {name} = {value!r}: expected a number from {low} to {high}")
 
+    def grey_size(self, width: int, height: int) -> tuple[int, int]:
+        """`(width, height)` of the grey picture that `images.to_grey` makes of a picture: the pixels that features lie in."""
+        scale = min(1.0, self.longest_side / max(width, height))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
     def to_json(self) -> dict[str, Any]:
         """The form that is stored in a collection's manifest."""
         return {item.name: getattr(self, item.name) for item in fields(self)}

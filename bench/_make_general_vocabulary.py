@@ -1,6 +1,6 @@
 """Make the general vocabulary that ships with semblant-search: search/semblant_search/orb/general.npz.
 
-    python bench/make_general_vocabulary.py CLIPART_DIR
+    python bench/_make_general_vocabulary.py CLIPART_DIR
 
 CLIPART_DIR is what `semblant data clipart DIR` writes (or the unpacked Debian package openclipart-png); photographs come from
 scikit-image's wheel, cut into overlapping tiles. Prints one JSON line. The same pictures and seed give the same file.
