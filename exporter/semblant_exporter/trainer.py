@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from semblant_search.errors import InvalidInput, TrainingError
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
 __all__ = ["Epoch", "Examples", "Progress", "Settings", "State", "Trainer", "pick_device", "pick_precision"]
@@ -181,12 +181,14 @@ class Trainer:
         steps = max(1, len(train) // batch)
         began = time.monotonic() - state.seconds
         if not state.history:
-            state.untrained = self.validate(validation)["loss"]
+            with self._memory_advice(validation):
+                state.untrained = self.validate(validation)["loss"]
         while not state.finished:
             number = len(state.history) + 1
             _seed(settings.seed, number)
-            mean = self._epoch(train, batch, steps, number, began)
-            terms = self.validate(validation)
+            with self._memory_advice(train):
+                mean = self._epoch(train, batch, steps, number, began)
+                terms = self.validate(validation)
             state.seconds = time.monotonic() - began
             loss = terms.pop("loss")
             state.history.append(Epoch(number, mean, loss, terms, self.optimizer.param_groups[0]["lr"], state.seconds))
@@ -243,17 +245,22 @@ class Trainer:
 
     def _losses(self, examples: Examples, chosen: np.ndarray) -> dict[str, Tensor]:
         pictures, labels = examples.batch(chosen, self.device)
+        with _autocast(self.device, self.settings.precision):
+            losses: dict[str, Tensor] = self.task(pictures, labels)
+        return losses
+
+    @contextmanager
+    def _memory_advice(self, examples: Examples) -> Iterator[None]:
         try:
-            with _autocast(self.device, self.settings.precision):
-                losses: dict[str, Tensor] = self.task(pictures, labels)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            yield
+        except (MemoryError, RuntimeError) as error:  # PyTorch has a class of its own for the GPU, and none for the CPU
             if isinstance(error, RuntimeError) and "memory" not in str(error):
                 raise
+            batch = min(self.settings.batch, len(examples))
             raise TrainingError(
-                f"out of memory with {len(chosen)} pictures of {'×'.join(map(str, pictures.shape[1:]))} in a step; "
-                f"choose a smaller --batch (such as {max(2, len(chosen) // 2)}) or a smaller --size"
+                f"out of memory with {batch} pictures of {'×'.join(map(str, examples.pictures.shape[1:]))} in a step; "
+                f"choose a smaller --batch (such as {max(2, batch // 2)}) or a smaller --size"
             ) from error
-        return losses
 
     def _done(self, steps: int, began: float) -> float:
         """The share of the whole training that is done: by steps or by the clock, whichever is further."""

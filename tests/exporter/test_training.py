@@ -273,3 +273,28 @@ learn(plan, np.load(folder / "few.npy"), folder / "killed")
     validation, expected = ([epoch.validation for epoch in report.history] for report in (resumed, whole))
     assert validation == pytest.approx(expected, rel=1e-5)
     assert load_model(tmp_path / "killed").facts["state"]["best_epoch"] == whole.best_epoch
+
+
+def test_running_out_of_memory_says_what_to_change(tmp_path: Path) -> None:
+    script = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+import torch
+from semblant_exporter.training import learn, make_plan
+from semblant_search.errors import TrainingError
+from semblant_search.images import Fit
+torch.set_num_threads(1)
+pictures = np.random.default_rng(0).integers(0, 255, (70, 256, 256, 3), dtype=np.uint8)
+plan = make_plan(Fit(256, 256, 3), objective="reconstruct", batch=64, precision="float32")
+torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # loads what PyTorch loads late
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 300_000_000, used + 300_000_000))
+try:
+    learn(plan, pictures, Path(sys.argv[1]) / "model")
+except TrainingError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=False)
+    assert "out of memory with 63 pictures of 256×256×3" in done.stdout, done.stderr
+    assert "--batch (such as 31)" in done.stdout
