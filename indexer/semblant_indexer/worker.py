@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from semblant_search.errors import ImageError
-from semblant_search.images import Fit, fit_image, open_picture, read_file, to_grey
+from semblant_search.images import Fit, fit_image, open_image, open_picture, read_file, to_grey
 from semblant_search.orb import OrbSettings, Vocabulary, extract, pack
 
 if TYPE_CHECKING:
@@ -128,7 +128,12 @@ def _one(
         return Unchanged(sha256, len(data), facts.st_mtime_ns)
     fit, orb = config.fit, config.orb
     try:
-        picture = open_picture(data, max_pixels=config.max_pixels, at_least=(fit.height, fit.width) if orb is None else None)
+        # As `Encoder.prepare` does it, so that a query with this very file finds it at a distance of nothing.
+        picture = open_picture(data, max_pixels=config.max_pixels, at_least=(fit.height, fit.width))
+        detailed = picture.image
+        if orb is not None and detailed.width * detailed.height < picture.width * picture.height:
+            # A JPEG that was decoded at a scale too small for its details.
+            detailed = open_image(data, max_pixels=config.max_pixels, at_least=(orb.longest_side, orb.longest_side))
     except ImageError as error:
         # The picture was given as bytes; a user wants to hear its name.
         _, _, text = str(error).partition(": ")
@@ -136,7 +141,7 @@ def _one(
     pixels[...] = fit_image(picture.image, fit)
     features = words = None
     if orb is not None:
-        found = extract(to_grey(picture.image, longest_side=orb.longest_side), orb)
+        found = extract(to_grey(detailed, longest_side=orb.longest_side), orb)
         if len(found):
             features = pack(found)
             if vocabulary is not None:
