@@ -21,13 +21,16 @@ from semblant_search.errors import DataError, InvalidInput, TrainingError
 
 from semblant_exporter import metrics
 from semblant_exporter.augment import Views, view
+from semblant_exporter.checkpoint import write_atomically
 from semblant_exporter.evaluate import embed
+from semblant_exporter.export import ExportOptions, ExportReport, export
 from semblant_exporter.objectives import to_images
+from semblant_exporter.pictures import load
+from semblant_exporter.training import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-__all__ = ["KINDS", "QuantizeReport", "quantize"]
+__all__ = ["KINDS", "QuantizeReport", "export_quantized", "quantize"]
 
 KINDS = ("int8", "fp16")
 _CALIBRATED_ON = 200
@@ -76,6 +79,17 @@ class QuantizeReport:
     def speedup(self) -> float:
         """How many times as fast as before."""
         return self.ms_before / self.ms_after
+
+    def summary(self) -> str:
+        """What it has gained and lost, in two lines."""
+        labelled = self.precision_before is not None
+        precision = f"P@10 {self.precision_before:.3f} → {self.precision_after:.3f}, " if labelled else ""
+        return (
+            f"{self.kind}: {self.bytes_before / 1e6:.2f} → {self.bytes_after / 1e6:.2f} MB, "
+            f"{self.ms_before:.3f} → {self.ms_after:.3f} ms a picture ({self.speedup:.2f} × as fast)\n"
+            f"{precision}recall@1 of changed copies {self.recall_before:.3f} → {self.recall_after:.3f}, "
+            f"on {self.pictures:,} pictures"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """What is printed and kept in the new file's card; without `data`."""
@@ -275,3 +289,33 @@ def _milliseconds(first: Encoder, second: Encoder, pictures: np.ndarray) -> tupl
                 taken.append(time.perf_counter() - begin)
     before, after = (1000 * float(np.median(taken)) / len(batch) for taken in times)
     return before, after
+
+
+def export_quantized(
+    folder: Path,
+    path: Path,
+    kind: str,
+    *,
+    options: ExportOptions | None = None,
+    max_drop: float = 0.01,
+    pictures: Path | None = None,
+) -> tuple[ExportReport, QuantizeReport]:
+    """Export a model directory and quantise the result; `path` is written only if the loss is within `max_drop`.
+
+    Calibrated and measured on the pictures of a folder and their labels; without one, on those that the model
+    directory keeps.
+
+    Raises:
+        TrainingError: the loss is too large; and whatever `export` and `quantize` raise.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        report = export(folder, Path(temporary) / "encoder.onnx", options or ExportOptions())
+        encoder = Encoder(report.path)
+    if pictures is None:
+        quantized = quantize(encoder, kind, load_model(folder).sample, max_drop=max_drop)
+    else:
+        array = load(pictures, encoder.card.fit)
+        quantized = quantize(encoder, kind, array.pixels, array.label_ids, max_drop=max_drop)
+    write_atomically(path, quantized.data)
+    small = Encoder(quantized.data)
+    return replace(report, path=path, card=small.card, fingerprint=small.fingerprint, size=len(quantized.data)), quantized

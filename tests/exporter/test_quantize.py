@@ -15,7 +15,7 @@ from semblant_exporter import pictures
 from semblant_exporter.export import build_encoder
 from semblant_exporter.objectives import to_images
 from semblant_exporter.pixels import pixel_encoder
-from semblant_exporter.quantize import quantize
+from semblant_exporter.quantize import export_quantized, quantize
 from semblant_search.encoder import Encoder, EncoderCard
 from semblant_search.errors import DataError, InvalidInput, TrainingError
 from semblant_search.images import Fit
@@ -122,6 +122,23 @@ def test_bad_input_is_a_clear_error(encoder: Encoder, array: PictureArray) -> No
         quantize(encoder, "int8", array.pixels[:, :20])
     with pytest.raises(DataError, match="at least 20"):
         quantize(encoder, "int8", array.pixels[:5])
+
+
+def test_export_quantizes_a_trained_model_and_refuses_a_loss(trained: Path, fashion_small: Path, tmp_path: Path) -> None:
+    path = tmp_path / "small.onnx"
+    report, small = export_quantized(trained, path, "int8", pictures=fashion_small / "train", max_drop=0.02)
+    assert report.path == path
+    assert report.size == path.stat().st_size < 0.4 * small.bytes_before
+    assert Encoder(path).fingerprint == report.fingerprint
+    assert small.precision_before is not None
+    with pytest.raises(TrainingError, match="nothing was written"):
+        export_quantized(trained, tmp_path / "refused.onnx", "int8", max_drop=-1)
+    assert not (tmp_path / "refused.onnx").exists()
+    command = [SEMBLANT, "export", trained, "-o", tmp_path / "e.onnx", "--quantize", "fp16", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["quantized"]["kind"] == "fp16"
+    assert json.loads(done.stdout)["bytes"] == (tmp_path / "e.onnx").stat().st_size
 
 
 def test_the_command_writes_the_file_and_what_it_costs(encoder: Encoder, fashion_small: Path, tmp_path: Path) -> None:

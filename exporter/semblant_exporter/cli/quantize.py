@@ -47,17 +47,7 @@ def quantize(encoder: Path, directory: Path, output: Path, kind: str, max_drop: 
         array = pictures.load(directory, known.card.fit, label=label, on_progress=on_progress)
         report = run(known, kind, array.pixels, array.label_ids, max_drop=max_drop)
     write_atomically(output, report.data)
-    if as_json:
-        click.echo(json.dumps(report.to_json()))
-    else:
-        labelled = report.precision_before is not None
-        precision = f"P@10 {report.precision_before:.3f} → {report.precision_after:.3f}, " if labelled else ""
-        click.echo(
-            f"{output}: {kind}, {report.bytes_before / 1e6:.2f} → {report.bytes_after / 1e6:.2f} MB, "
-            f"{report.ms_before:.3f} → {report.ms_after:.3f} ms a picture ({report.speedup:.2f} × as fast)\n"
-            f"{precision}recall@1 of changed copies {report.recall_before:.3f} → {report.recall_after:.3f}, "
-            f"on {report.pictures:,} pictures"
-        )
+    click.echo(json.dumps(report.to_json()) if as_json else f"{output}\n{report.summary()}")
     for failure in array.failures:
         click.echo(f"not used: {failure.message}", err=True)
     return 3 if array.failures else 0
