@@ -14,7 +14,7 @@ from semblant_search.collection import RESERVED_FIELDS, FieldType, point_id, uri
 from semblant_search.encoder import Encoder
 from semblant_search.errors import EncoderError, InvalidInput, SemblantError
 from semblant_search.kept_encoder import KeptEncoder
-from semblant_search.orb import Vocabulary
+from semblant_search.orb import CALIBRATION_ASSET, Calibration, Vocabulary
 from semblant_search.store import open_database
 
 from . import generations
@@ -115,6 +115,9 @@ class _Run:
         if account["indexed"] or moved or pruned or serving != store.manifest.generation:
             with self._stage("optimize"):
                 self._wait(store.optimize)
+            if store.manifest.orb is not None:
+                with self._stage("calibrate"):
+                    store.put_asset(CALIBRATION_ASSET, Calibration.of_store(store).to_bytes())
         if serving != store.manifest.generation:
             generations.publish(db, store)
             generations.drop_old(db, job.collection, job.keep_generations)

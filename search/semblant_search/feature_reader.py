@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import InvalidInput, NoFeaturesError, StoreError
 from .images import open_image, to_grey
-from .orb import Calibration, Features, OrbSettings, Vocabulary, extract, unpack
+from .orb import CALIBRATION_ASSET, Calibration, Features, OrbSettings, Vocabulary, extract, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 
     Region = Sequence[float] | np.ndarray
 
-__all__ = ["CALIBRATION_ASSET", "VOCABULARY_ASSET", "FeatureReader", "Seen", "inside"]
+__all__ = ["VOCABULARY_ASSET", "FeatureReader", "Seen", "inside"]
 
 VOCABULARY_ASSET = "vocabulary.npz"
 """The name under which a collection keeps the visual vocabulary that its `orb` vectors are made of."""
-CALIBRATION_ASSET = "calibration.json"
-"""The name under which a collection keeps how often pictures that have nothing in common agree by chance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +41,13 @@ class Seen:
 
     @property
     def to_picture(self) -> np.ndarray:
-        """float64 `[3, 3]`: grey pixels to pixels of the whole picture."""
+        """float64 `[3, 3]`: places of features to places in the whole picture.
+
+        Features call the centre of the first pixel 0, 0; in the picture that is its top left corner.
+        """
         x, y, width, height = self.box
-        return np.array([[width / self.grey[0], 0, x], [0, height / self.grey[1], y], [0, 0, 1]], np.float64)
+        across, down = width / self.grey[0], height / self.grey[1]
+        return np.array([[across, 0, x + across / 2], [0, down, y + down / 2], [0, 0, 1]], np.float64)
 
 
 class FeatureReader:
@@ -101,7 +103,7 @@ class FeatureReader:
             left, top, width, height = (int(value) for value in box)
             picture = picture.crop((left, top, left + width, top + height))
         grey = to_grey(picture, longest_side=side)
-        features = extract(grey, self.settings)
+        features = extract(grey, self.settings, limit=self.settings.query_features)
         seen = Seen(features, (grey.shape[1], grey.shape[0]), box)
         return seen if mask is None else _inside(seen, mask)
 
