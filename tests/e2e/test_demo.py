@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,13 @@ def test_a_second_demo_reuses_what_is_there(demo: Path, fashion_small: Path) -> 
     assert summary["index"]["indexed"] == 0
     assert summary["index"]["unchanged"] == summary["index"]["found"]
     assert "train" not in summary["seconds"]
+
+
+def test_the_python_of_the_readme_runs(demo: Path, fashion_small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    query = next((fashion_small / "test" / "sneaker").glob("*.png"))
+    exec(code.replace("pictures.db", str(demo / "pictures.db")).replace("query.jpg", str(query)), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 11
+    assert all(" Sneaker file:///" in line for line in lines[:10])
+    assert lines[10].startswith("120 {")
