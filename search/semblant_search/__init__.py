@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .client import SearchClient
     from .collection import FieldType, Manifest, canonical_uri, point_id
+    from .duplicates import Duplicate, DuplicateGroup
     from .encoder import Encoder, EncoderCard
     from .errors import (
         CollectionNotFound,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
         TrainingError,
         WhereError,
     )
-    from .gallery import draw_gallery
+    from .gallery import draw_gallery, draw_groups
     from .images import Fit
     from .match_drawing import draw_matches
     from .results import FeatureHit, Hit, Picture
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CollectionNotFound",
     "DataError",
+    "Duplicate",
+    "DuplicateGroup",
     "Encoder",
     "EncoderCard",
     "EncoderError",
@@ -74,12 +77,15 @@ __all__ = [
     "WhereError",
     "canonical_uri",
     "draw_gallery",
+    "draw_groups",
     "draw_matches",
     "parse_where",
     "point_id",
 ]
 
 _HOME = {
+    "Duplicate": "duplicates",
+    "DuplicateGroup": "duplicates",
     "Encoder": "encoder",
     "EncoderCard": "encoder",
     "F": "where",
@@ -93,6 +99,7 @@ _HOME = {
     "Where": "where",
     "canonical_uri": "collection",
     "draw_gallery": "gallery",
+    "draw_groups": "gallery",
     "draw_matches": "match_drawing",
     "parse_where": "where",
     "point_id": "collection",

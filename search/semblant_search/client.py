@@ -23,10 +23,11 @@ from .verification import SHORTLIST, prove, unproven
 from .where import as_where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
     from .collection import Manifest
+    from .duplicates import DuplicateGroup
     from .encoder import Encoder
     from .feature_reader import Region, Seen
     from .images import ImageSource
@@ -244,6 +245,42 @@ class SearchClient:
             return unproven(shortlist[offset:wanted])
         confidence = DEFAULT_MIN_CONFIDENCE if min_confidence is None else min_confidence
         return prove(self._opened, reader, seen, shortlist, confidence, wanted)[offset:wanted]
+
+    def duplicates(
+        self,
+        *,
+        where: str | Where | None = None,
+        min_score: float = 0.95,
+        min_confidence: float | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> list[DuplicateGroup]:
+        """Groups of pictures that are one and the same but for size, direction, compression or small changes; largest first.
+
+        Embeddings bring up candidates, details prove them: precision comes before recall.
+
+        Args:
+            where: look among these pictures only.
+            min_score: least cosine of a candidate, -1 to 1. Less finds more, slower.
+            min_confidence: least probability that an agreement is no chance, as in `search_features`.
+            on_progress: called with the number of pictures looked at so far.
+
+        Raises:
+            StoreError: the collection was indexed without ORB.
+            MissingExtra: OpenCV is not installed (`semblant-search[orb]`).
+        """
+        from .duplicates import find_duplicates
+
+        _check_confidence(min_confidence)
+        if not -1 <= min_score <= 1:
+            raise InvalidInput(f"min_score {min_score!r}: expected a cosine, -1 to 1")
+        return find_duplicates(
+            self._opened,
+            self._features,
+            where=as_where(where),
+            min_score=min_score,
+            min_confidence=DEFAULT_MIN_CONFIDENCE if min_confidence is None else min_confidence,
+            on_progress=on_progress,
+        )
 
     def embed(self, pictures: Sequence[ImageSource]) -> np.ndarray:
         """Embeddings by the collection's encoder: float32 `[N, D]`, unit length. Raises `ImageError`, `EncoderError`."""

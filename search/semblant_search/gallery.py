@@ -17,10 +17,11 @@ from .typography import Typography
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from .duplicates import DuplicateGroup
     from .images import ImageSource
     from .results import Hit
 
-__all__ = ["caption_of", "draw_gallery", "name_of", "save_picture", "thumbnail"]
+__all__ = ["caption_of", "draw_gallery", "draw_groups", "name_of", "save_picture", "thumbnail"]
 
 BOX = 208
 """Side of the square that a picture is fitted into, in pixels: 7 × 28 fit, with a margin."""
@@ -73,6 +74,46 @@ def draw_gallery(
     asked = None if query is None else _Tile(_load(query), "Query", "", name_of(query), ACCENT)
     texts = [title, subtitle, *(tile.caption for tile in tiles), asked.caption if asked else ""]
     return _compose(tiles, asked, (title, subtitle), min(columns, max(1, len(tiles))), Typography.covering("".join(texts)))
+
+
+def draw_groups(groups: Sequence[DuplicateGroup], *, title: str = "", columns: int = 6) -> Image.Image:
+    """Duplicates, group by group in rows of `columns` pictures, each group's representative outlined: an RGB picture.
+
+    A group that is larger than a row shows how many pictures are left out.
+    """
+    texts = [title, *(name_of(picture.uri) for group in groups for picture in (group.representative, *group.others))]
+    fonts = Typography.covering("".join(texts))
+    top, step = _MARGIN + 40 * bool(title), BOX + _TEXT_HEIGHT
+    places: list[tuple[int, int]] = []  # column and row of each group's first picture
+    column = row = 0
+    for group in groups:
+        size = min(columns, 1 + len(group.others))
+        if column + size > columns:
+            column, row = 0, row + 1
+        places.append((column, row))
+        column += size
+    width = 2 * _MARGIN + columns * (BOX + _GAP) - _GAP
+    canvas = Image.new("RGB", (width, top + (row + 1) * step + _MARGIN - 8), "white")
+    draw = ImageDraw.Draw(canvas)
+    if title:
+        draw.text((_MARGIN, _MARGIN - 6), fonts.elide(title, 24, width - 2 * _MARGIN), fill=INK, font=fonts.font(24))
+    if not groups:
+        draw.text((_MARGIN, top), "No duplicates", fill=MUTED, font=fonts.font(20))
+    for group, (column, row) in zip(groups, places, strict=True):
+        x, y = _MARGIN + column * (BOX + _GAP), top + row * step
+        for number, tile in enumerate(_group_tiles(group, columns)):
+            _draw_tile(canvas, tile, (x + number * (BOX + _GAP), y), fonts)
+        draw.rectangle((x - 3, y - 3, x + BOX + 2, y + BOX + 2), outline=ACCENT, width=3)
+    return canvas
+
+
+def _group_tiles(group: DuplicateGroup, columns: int) -> list[_Tile]:
+    first, hidden = group.representative, len(group.others) + 1 - columns
+    tiles = [_Tile(_load(first.uri), "Keep", f"+{hidden} more" if hidden > 0 else "", name_of(first.uri), ACCENT)]
+    for other in group.others[: columns - 1]:
+        head = "same bytes" if other.exact else other.verdict if other.verdict != "none" else "by way of others"
+        tiles.append(_Tile(_load(other.uri), head, "", name_of(other.uri)))
+    return tiles
 
 
 def caption_of(hit: Hit) -> str:

@@ -7,6 +7,8 @@ import semblant_search
 NAMES = [
     "CollectionNotFound",
     "DataError",
+    "Duplicate",
+    "DuplicateGroup",
     "Encoder",
     "EncoderCard",
     "EncoderError",
@@ -36,6 +38,7 @@ NAMES = [
     "WhereError",
     "canonical_uri",
     "draw_gallery",
+    "draw_groups",
     "draw_matches",
     "parse_where",
     "point_id",
