@@ -7,18 +7,16 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from .collection import check_collection_name, uri_path
-from .errors import InvalidInput, NoFeaturesError, StoreError
-from .feature_reader import FeatureReader, inside
+from .asking import check_confidence, check_limit, check_vector, hits_of, request_of
+from .collection import check_collection_name
+from .errors import InvalidInput, StoreError
+from .feature_reader import FeatureReader
 from .fusion import fuse
 from .kept_encoder import KeptEncoder
 from .orb import DEFAULT_MIN_CONFIDENCE
 from .queried import id_of, locate, not_found
-from .results import Hit, Picture, split_payload
+from .results import Picture, split_payload
 from .store import open_database
-from .store.base import VectorQuery
 from .verification import SHORTLIST, prove, unproven
 from .where import as_where
 
@@ -26,14 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
+    import numpy as np
+
     from .collection import Manifest
     from .duplicates import DuplicateGroup
     from .encoder import Encoder
-    from .feature_reader import Region, Seen
+    from .feature_reader import Region
     from .images import ImageSource
-    from .queried import Queried
-    from .results import FeatureHit
-    from .store.base import Database, ScoredRecord, Store
+    from .results import FeatureHit, Hit
+    from .store.base import Database, Store, VectorQuery
     from .where import Where
 
 __all__ = ["SearchClient"]
@@ -142,7 +141,7 @@ class SearchClient:
             EncoderError: the picture must be encoded, and the collection's encoder is not at hand.
             StoreError: the database fails.
         """
-        request = self._request(limit, where, offset, exact=exact, min_score=min_score)
+        request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         query = locate(self._opened, picture, with_image=True)
         stored = query.record.image if query.record is not None else None
         vector = stored if stored is not None else self.embed([query.source])[0]
@@ -163,7 +162,7 @@ class SearchClient:
         include_self: bool = False,
     ) -> list[list[Hit]]:
         """`search` for several pictures in one request, encoded together: a list of hits for each, in their order."""
-        request = self._request(limit, where, 0, exact=exact)
+        request = request_of(limit, where, 0, exact=exact)
         queries = [locate(self._opened, picture, with_image=True) for picture in pictures]
         vectors = [query.record.image if query.record is not None else None for query in queries]
         todo = [i for i, vector in enumerate(vectors) if vector is None]
@@ -173,7 +172,7 @@ class SearchClient:
             [replace(request, vector=vector, limit=request.limit + 1) for vector in vectors if vector is not None]
         )
         return [
-            _hits([r for r in records if include_self or r.id != query.id][: request.limit])
+            hits_of([r for r in records if include_self or r.id != query.id][: request.limit])
             for query, records in zip(queries, found, strict=True)
         ]
 
@@ -198,10 +197,10 @@ class SearchClient:
         Raises:
             InvalidInput: a vector of another size, or with values that are not finite.
         """
-        request = self._request(limit, where, offset, exact=exact, min_score=min_score)
+        request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         if ef_search is not None and ef_search < 1:
             raise InvalidInput(f"ef_search {ef_search}: expected at least 1")
-        return self._run(replace(request, vector=self._check_vector(vector), ef_search=ef_search))
+        return self._run(replace(request, vector=check_vector(vector, self.manifest), ef_search=ef_search))
 
     def search_features(
         self,
@@ -233,13 +232,13 @@ class SearchClient:
             StoreError: the collection was indexed without ORB.
             InvalidInput: a region without area or outside the picture.
         """
-        request = self._request(limit, where, 0)
-        _check_offset(offset)
-        _check_confidence(min_confidence)
-        query, seen = self._see(picture, region)
+        request = request_of(limit, where, offset)
+        check_confidence(min_confidence)
+        query = locate(self._opened, picture, with_features=True)
         reader, wanted = self._features, offset + limit
+        seen = reader.require(reader.of_queried(query, region))
         width = max(SHORTLIST if verify else 1, wanted) + 1
-        found = self._opened.query(replace(request, vector=reader.vocabulary.sparse(seen.features), limit=width))
+        found = self._opened.query(replace(request, vector=reader.vocabulary.sparse(seen.features), limit=width, offset=0))
         shortlist = [record for record in found if include_self or record.id != query.id][: width - 1]
         if not verify:
             return unproven(shortlist[offset:wanted])
@@ -270,7 +269,7 @@ class SearchClient:
         """
         from .duplicates import find_duplicates
 
-        _check_confidence(min_confidence)
+        check_confidence(min_confidence)
         if not -1 <= min_score <= 1:
             raise InvalidInput(f"min_score {min_score!r}: expected a cosine, -1 to 1")
         return find_duplicates(
@@ -292,7 +291,7 @@ class SearchClient:
 
     def facet(self, field: str, *, where: str | Where | None = None, limit: int = 100) -> dict[Any, int]:
         """The values of a field with the number of pictures that have each, most frequent first, at most `limit` values."""
-        _check_limit(limit)
+        check_limit(limit)
         return self._opened.facet(field, where=as_where(where), limit=limit)
 
     def get(self, picture: str | os.PathLike[str]) -> Picture:
@@ -321,63 +320,24 @@ class SearchClient:
             raise StoreError("this SearchClient is closed; make a new one")
         return self._store
 
-    def _request(
-        self, limit: int, where: str | Where | None, offset: int, *, exact: bool = False, min_score: float | None = None
-    ) -> VectorQuery:
-        """A checked request that still lacks its vector."""
-        _check_limit(limit)
-        if not isinstance(offset, int) or offset < 0:
-            raise InvalidInput(f"offset {offset!r}: expected a whole number of hits to skip, 0 or more")
-        return VectorQuery(
-            vector=_NO_VECTOR, limit=limit, offset=offset, where=as_where(where), exact=exact, score_threshold=min_score
-        )
-
     def _run(self, query: VectorQuery, leave_out: str | None = None) -> list[Hit]:
         if leave_out is None:
-            return _hits(self._opened.query(query))
+            return hits_of(self._opened.query(query))
         # One more than asked for, and cut here: the picture itself need not come first among exact copies.
         wide = replace(query, limit=query.limit + query.offset + 1, offset=0)
         records = [record for record in self._opened.query(wide) if record.id != leave_out]
-        return _hits(records[query.offset : query.offset + query.limit])
+        return hits_of(records[query.offset : query.offset + query.limit])
 
     def _fused(self, picture: ImageSource, look: VectorQuery, leave_out: str | None) -> list[FeatureHit]:
         wanted = look.limit + look.offset
         wide = replace(look, limit=max(SHORTLIST, wanted) + 1, offset=0)
         queries, reader = [wide], self._features
-        try:
-            seen = self._see(picture, None)[1]
+        seen = reader.of_queried(locate(self._opened, picture, with_features=True))
+        if len(seen.features):  # flat pictures have a look only
             queries.append(replace(wide, vector=reader.vocabulary.sparse(seen.features), exact=False, score_threshold=None))
-        except NoFeaturesError:
-            pass  # flat pictures have a look, too
         found = [[r for r in records if r.id != leave_out] for records in self._opened.query_batch(queries)]
         proven = prove(self._opened, reader, seen, found[1], DEFAULT_MIN_CONFIDENCE, wanted) if len(found) > 1 else []
         return fuse(found, proven)[look.offset : wanted]
-
-    def _see(self, picture: ImageSource, region: Region | None) -> tuple[Queried, Seen]:
-        """The features of a queried picture: stored ones where it is one of the collection, and its file need not be cut."""
-        query = locate(self._opened, picture, with_features=True)
-        reader = self._features
-        if query.record is None:
-            return query, reader.require(reader.of_picture(query.source, region))
-        path = uri_path(str(query.record.payload["_uri"]))
-        if region is not None and path is not None and path.is_file():
-            return query, reader.require(reader.of_picture(path, region))
-        seen = reader.of_record(query.record)
-        return query, reader.require(seen if region is None else inside(seen, region))
-
-    def _check_vector(self, vector: np.ndarray | Sequence[float]) -> np.ndarray:
-        try:
-            array = np.asarray(vector, dtype=np.float32)
-        except (TypeError, ValueError) as error:
-            raise InvalidInput(f"vector: expected {self.manifest.dim} numbers ({error})") from error
-        if array.shape != (self.manifest.dim,):
-            raise InvalidInput(
-                f"vector of shape {list(array.shape)}: collection {self.manifest.collection!r} holds [{self.manifest.dim}]"
-            )
-        square = float(array @ array)
-        if not 0 < square < float("inf"):
-            raise InvalidInput("vector: expected finite numbers that are not all zero; cosine compares directions")
-        return array
 
     @property
     def _features(self) -> FeatureReader:
@@ -385,29 +345,3 @@ class SearchClient:
             if self._feature_reader is None:
                 self._feature_reader = FeatureReader(self._opened)
             return self._feature_reader
-
-
-_NO_VECTOR = np.empty(0, dtype=np.float32)
-
-
-def _hits(records: Iterable[ScoredRecord]) -> list[Hit]:
-    hits = []
-    for record in records:
-        uri, metadata, facts = split_payload(record.payload)
-        hits.append(Hit(record.id, uri, metadata, facts, record.score))
-    return hits
-
-
-def _check_limit(limit: int) -> None:
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise InvalidInput(f"limit {limit!r}: expected a whole number of hits, at least 1")
-
-
-def _check_offset(offset: int) -> None:
-    if not isinstance(offset, int) or isinstance(offset, bool) or offset < 0:
-        raise InvalidInput(f"offset {offset!r}: expected a whole number of hits to skip, 0 or more")
-
-
-def _check_confidence(confidence: float | None) -> None:
-    if confidence is not None and not 0 <= confidence <= 1:
-        raise InvalidInput(f"min_confidence {confidence!r}: expected a probability, 0 to 1")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .collection import uri_path
 from .errors import InvalidInput, NoFeaturesError, StoreError
 from .images import open_image, to_grey
 from .orb import CALIBRATION_ASSET, Calibration, Features, OrbSettings, Vocabulary, extract, unpack
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .images import ImageSource
+    from .queried import Queried
     from .store.base import Record, Store
 
     Region = Sequence[float] | np.ndarray
 
-__all__ = ["VOCABULARY_ASSET", "FeatureReader", "Seen", "inside"]
+__all__ = ["VOCABULARY_ASSET", "FeatureReader", "Seen"]
 
 VOCABULARY_ASSET = "vocabulary.npz"
 """The name under which a collection keeps the visual vocabulary that its `orb` vectors are made of."""
@@ -107,6 +109,16 @@ class FeatureReader:
         seen = Seen(features, (grey.shape[1], grey.shape[0]), box)
         return seen if mask is None else _inside(seen, mask)
 
+    def of_queried(self, query: Queried, region: Region | None = None) -> Seen:
+        """Of a queried picture: the stored ones where it is one of the collection, unless its file is there to be cut."""
+        if query.record is None:
+            return self.of_picture(query.source, region)
+        path = uri_path(str(query.record.payload["_uri"]))
+        if region is not None and path is not None and path.is_file():
+            return self.of_picture(path, region)
+        seen = self.of_record(query.record)
+        return seen if region is None else _inside_region(seen, region)
+
     def require(self, seen: Seen) -> Seen:
         """The same, or `NoFeaturesError` where there is nothing to ask with."""
         if len(seen.features) == 0:
@@ -122,8 +134,7 @@ class FeatureReader:
         return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def inside(seen: Seen, region: Region) -> Seen:
-    """Only the features that lie in a region of the whole picture."""
+def _inside_region(seen: Seen, region: Region) -> Seen:
     width, height = (int(value) for value in seen.box[2:])
     mask, (left, top, wide, high) = _region_of(region, width, height)
     if mask is None:

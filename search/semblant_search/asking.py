@@ -1,0 +1,71 @@
+"""From a caller's arguments to a checked request, and from the store's answer to hits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import InvalidInput
+from .results import Hit, split_payload
+from .store.base import VectorQuery
+from .where import as_where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .collection import Manifest
+    from .store.base import ScoredRecord
+    from .where import Where
+
+__all__ = ["check_confidence", "check_limit", "check_vector", "hits_of", "request_of"]
+
+_NO_VECTOR = np.empty(0, dtype=np.float32)
+
+
+def request_of(
+    limit: int, where: str | Where | None, offset: int = 0, *, exact: bool = False, min_score: float | None = None
+) -> VectorQuery:
+    """A checked request that still lacks its vector. Raises `InvalidInput`."""
+    check_limit(limit)
+    if not isinstance(offset, int) or isinstance(offset, bool) or offset < 0:
+        raise InvalidInput(f"offset {offset!r}: expected a whole number of hits to skip, 0 or more")
+    if min_score is not None and not -1 <= min_score <= 1:
+        raise InvalidInput(f"min_score {min_score!r}: expected a cosine, -1 to 1")
+    return VectorQuery(
+        vector=_NO_VECTOR, limit=limit, offset=offset, where=as_where(where), exact=exact, score_threshold=min_score
+    )
+
+
+def check_limit(limit: int) -> None:
+    """Raise `InvalidInput` unless it is a whole number from 1 up."""
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise InvalidInput(f"limit {limit!r}: expected a whole number of hits, at least 1")
+
+
+def check_confidence(confidence: float | None) -> None:
+    """Raise `InvalidInput` unless it is a probability, or None."""
+    if confidence is not None and not 0 <= confidence <= 1:
+        raise InvalidInput(f"min_confidence {confidence!r}: expected a probability, 0 to 1")
+
+
+def check_vector(vector: np.ndarray | Sequence[float], manifest: Manifest) -> np.ndarray:
+    """float32 `[D]`. Raises `InvalidInput` for another size, and for numbers without a direction."""
+    try:
+        array = np.asarray(vector, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"vector: expected {manifest.dim} numbers ({error})") from error
+    if array.shape != (manifest.dim,):
+        raise InvalidInput(f"vector of shape {list(array.shape)}: collection {manifest.collection!r} holds [{manifest.dim}]")
+    if not 0 < float(array @ array) < float("inf"):
+        raise InvalidInput("vector: expected finite numbers that are not all zero; cosine compares directions")
+    return array
+
+
+def hits_of(records: Iterable[ScoredRecord]) -> list[Hit]:
+    """The store's answer as hits."""
+    hits = []
+    for record in records:
+        uri, metadata, facts = split_payload(record.payload)
+        hits.append(Hit(record.id, uri, metadata, facts, record.score))
+    return hits
