@@ -122,6 +122,8 @@ HOLD = """
 import sys
 from semblant_search.store import open_database
 store = open_database(sys.argv[1]).open("images")
+store.delete([])
+store.delete(["00000000-0000-0000-0000-000000000000"])  # writing must not let go of the lock
 print(store.count(), flush=True)
 sys.stdin.read()
 """
@@ -186,6 +188,34 @@ def test_acknowledged_writes_survive_kill_9(tmp_path: Path) -> None:
         checked = store.query(VectorQuery(point(last + 9).image, 1, exact=True, where=F("number") > 0))
         assert checked[0].payload == {"number": last + 9}
         store.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks at open files by /proc")
+def test_a_change_is_on_disk_before_it_is_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No power cut can be tried here; what can be seen is that the log is synced once for each change, after it."""
+    make_database(tmp_path / "db")
+    store = open_database(tmp_path / "db").open("images")
+    log = tmp_path / "db" / "images" / "g0001" / "shard" / "wal"
+    synced: list[Path] = []
+    real = os.fsync
+
+    def watch(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    for change in (
+        lambda: store.upsert([point(100)]),
+        lambda: store.set_payload(point(100).id, {"number": 101}),
+        lambda: store.delete([point(100).id]),
+    ):
+        synced.clear()
+        change()
+        assert {path for path in log.iterdir() if path.is_file()} <= set(synced)
+    synced.clear()
+    store.count()
+    assert synced == []
+    store.close()
 
 
 def test_a_build_that_was_killed_half_way_does_not_count_and_makes_room(tmp_path: Path) -> None:

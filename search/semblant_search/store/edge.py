@@ -32,7 +32,7 @@ from .checks import (
     count_values,
     payload_paths,
 )
-from .files import make_directory, write_atomic
+from .files import make_directory, sync_contents, write_atomic
 from .quantization import OVERSAMPLING, QUANTILE
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ __all__ = ["EdgeStore", "create_generation", "read_manifest"]
 MANIFEST = "manifest.json"
 _SHARD = "shard"
 _ASSETS = "assets"
+_LOG = "wal"
 _LARGE_LIMIT = 10_000  # above it, a limit is cut to the points there are: the engine reserves memory for all of it
 
 
@@ -185,7 +186,7 @@ class EdgeStore:
         return by_count({hit.value: hit.count for hit in self._run("facet", request).hits}, limit)
 
     def upsert(self, points: Sequence[Point]) -> None:
-        """Write points; an existing id is replaced whole. In the write-ahead log on return."""
+        """Write points; an existing id is replaced whole. In the write-ahead log, and that on disk, on return."""
         if not points:
             return
         images = check_points(points, self._manifest).tolist()
@@ -200,7 +201,7 @@ class EdgeStore:
             if point.cells is not None:
                 vectors[CELLS_VECTOR] = point.cells.tolist()
             batch.append(edge.Point(point.id, vectors, dict(point.payload)))
-        self._run("update", edge.UpdateOperation.upsert_points(batch))
+        self._update(edge.UpdateOperation.upsert_points(batch))
 
     def set_payload(self, id: str, payload: Mapping[str, Any]) -> None:
         """Replace the whole payload of one point and keep its vectors."""
@@ -208,20 +209,20 @@ class EdgeStore:
         check_ids([id])
         if not self._run("retrieve", [id], False, False):
             raise PointNotFound(f"collection {self._manifest.collection!r} has no point {id}")
-        self._run("update", self._edge.UpdateOperation.overwrite_payload([id], dict(payload)))
+        self._update(self._edge.UpdateOperation.overwrite_payload([id], dict(payload)))
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove points; unknown ids are no error."""
         check_ids(ids)
         if ids:
-            self._run("update", self._edge.UpdateOperation.delete_points(list(ids)))
+            self._update(self._edge.UpdateOperation.delete_points(list(ids)))
 
     def add_fields(self, fields: Mapping[str, FieldType]) -> None:
         """Create payload indexes and remember them in the manifest; raises `MetadataError` where a type changes."""
         manifest = self._manifest.with_fields(fields)
         for name in manifest.fields.keys() - self._manifest.fields.keys():
             params = _index_params(self._edge, name, fields[name], manifest)
-            self._run("update", self._edge.UpdateOperation.create_field_index(json_path(name), params))
+            self._update(self._edge.UpdateOperation.create_field_index(json_path(name), params))
         if manifest != self._manifest:
             write_manifest(self._path, manifest)
             self._manifest = manifest
@@ -261,6 +262,19 @@ class EdgeStore:
         if self._shard is None:
             raise StoreError(f"{str(self._path)!r} is closed; open it again")
         return _call(self._path, getattr(self._shard, method), *arguments)
+
+    def _update(self, operation: Any) -> None:
+        """Apply a change, and see its entry in the write-ahead log on disk: the engine syncs only when it flushes segments.
+
+        Without this an update survives `kill -9`, but not a power cut.
+        """
+        self._run("update", operation)
+        try:
+            sync_contents(self._path / _SHARD / _LOG)
+        except OSError as error:
+            raise StoreError(
+                f"database {str(self._path)!r}: a change cannot be synced to disk: {error.strerror or error}"
+            ) from error
 
     def _filter(self, where: Where | None) -> Any:
         return None if where is None else compile_where(where, self._dialect, self._manifest.fields)

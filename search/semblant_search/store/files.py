@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["exclusive", "make_directory", "sync_directory", "write_atomic"]
+__all__ = ["exclusive", "make_directory", "sync_contents", "sync_directory", "write_atomic"]
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -49,6 +49,20 @@ def sync_directory(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def sync_contents(path: Path) -> None:
+    """Write what is still only in memory of the files in a directory, also through a memory map, to disk. Raises `OSError`."""
+    for entry in path.iterdir():
+        try:
+            descriptor = os.open(entry, os.O_RDWR)
+        except (FileNotFoundError, IsADirectoryError):  # a log that was just replaced needs no sync any more
+            continue
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    sync_directory(path)
 
 
 @contextlib.contextmanager
