@@ -1,0 +1,394 @@
+"""Does a search by details find a picture again after what people do to pictures? And what does the proof cost?
+
+    python bench/features.py [clipart] [photographs] [ceiling] [scale]
+
+clipart: the Open Clip Art Library, all pictures that decode within the default limits, indexed by `semblant index` itself.
+photographs: tiles of scikit-image's photographs and of the wallpapers in six Debian packages.
+ceiling: OpenCV's brute-force matcher against every picture, and the published projection of descriptors onto embeddings.
+scale: the shortlist's time with 100,000 synthetic pictures beside that with the real ones. Prints one JSON line.
+
+How hits are judged. Before anything is asked, pictures that are the same as a whole are grouped: exact copies, and pairs whose
+48 × 48 thumbnails, trimmed of white, correlate above 0.97 with aspect ratios within 10 %. A hit in the query's group is right.
+`shown` adds one more chance to a first hit outside of the group: its pixels, brought by its transform into the query, correlate
+above 0.95 with the whole query, so that it does show all that was asked for (a muffin with and without raisins, asked for by
+a quarter without any). Queries are pictures in which OpenCV's default ORB finds 150 key points, outside of the one computed
+series of 900 star polygons. Crops are drawn until they hold their share of the picture's edges.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import skimage
+from _transforms import TRANSFORMS, flat, seed_of
+from semblant_exporter import data
+from semblant_exporter.cache import cache_dir
+from semblant_exporter.data import debian
+from semblant_exporter.pixels import pixel_encoder
+from semblant_indexer import IndexJob, run
+from semblant_search import Encoder, Fit, SearchClient
+from semblant_search.collection import Manifest, point_id, uri_path
+from semblant_search.errors import ImageError, NoFeaturesError
+from semblant_search.images import open_image, to_grey
+from semblant_search.orb import DEFAULT_MIN_CONFIDENCE, FEATURE_BYTES, OrbSettings, Vocabulary, extract, pack
+from semblant_search.store import Point, SparseVector, VectorQuery, open_database
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SETTINGS = OrbSettings()
+QUERIES = 320
+WALLPAPERS = (
+    "gnome-backgrounds",
+    "lomiri-wallpapers-16.04",
+    "lomiri-wallpapers-20.04",
+    "mate-backgrounds",
+    "plasma-workspace-wallpapers",
+    "ukui-wallpapers",
+)
+NOT_PICTURES = {"chessboard_GRAY.png", "chessboard_RGB.png", "horse.png", "logo.png", "phantom.png", "color.png", "text.png"}
+
+
+@dataclass
+class Library:
+    """An indexed folder of pictures: its database, and what is the same as what in it."""
+
+    db: Path
+    greys: dict[str, np.ndarray]
+    same: dict[str, set[str]]
+    seconds: float
+
+
+def wallpapers(folder: Path) -> list[Path]:
+    """The photographs and paintings of six Debian packages, once each, at most 1,600 pixels wide."""
+    if not folder.exists():
+        making = folder.with_suffix(".part")
+        making.mkdir(parents=True, exist_ok=True)
+        for package in WALLPAPERS:
+            for name, content in debian.files(debian.fetch(package)):
+                if Path(name).suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"):
+                    try:
+                        picture = open_image(content, at_least=(1600, 1600))
+                    except ImageError:
+                        continue
+                    if picture.width >= 1000:
+                        picture = flat(picture)
+                        picture.thumbnail((1600, 1600))
+                        picture.save(making / (package + "-" + Path(name).as_posix().replace("/", "_") + ".png"))
+        making.rename(folder)
+    return sorted(folder.glob("*.png"))
+
+
+def tiles(folder: Path) -> Path:
+    """Quarters of wallpapers and of scikit-image's larger photographs, as PNG files; the same scene once."""
+    if folder.exists():
+        return folder
+    making = folder.with_suffix(".part")
+    making.mkdir(parents=True, exist_ok=True)
+    shipped = Path(skimage.__file__).parent / "data"
+    named = [path for path in sorted(shipped.iterdir()) if path.suffix in (".png", ".jpg") and path.name not in NOT_PICTURES]
+    seen: list[np.ndarray] = []
+    for path in [*wallpapers(folder.parent / "wallpapers"), *named]:
+        picture = flat(open_image(path))
+        look = thumbnail(np.asarray(picture.convert("L")))[0]
+        if any(float(look @ other) > 0.95 for other in seen):
+            continue
+        seen.append(look)
+        width, height = picture.width // 2, picture.height // 2
+        if width < 120 or height < 120:
+            continue
+        for number, (left, top) in enumerate(((0, 0), (width, 0), (0, height), (width, height))):
+            picture.crop((left, top, left + width, top + height)).save(making / f"{path.stem[:80]}-{number}.png")
+    making.rename(folder)
+    return folder
+
+
+def thumbnail(grey: np.ndarray) -> tuple[np.ndarray, float]:
+    """A unit vector that is alike for like pictures, and the logarithm of the aspect ratio, both without white borders."""
+    ink = grey < 250
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if len(rows) > 3 and len(columns) > 3:
+        grey = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    small = cv2.resize(grey, (48, 48), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+    small -= small.mean()
+    return small / (np.linalg.norm(small) + 1e-6), float(np.log(grey.shape[1] / grey.shape[0]))
+
+
+def grouped(greys: dict[str, np.ndarray]) -> dict[str, set[str]]:
+    """For each picture those that are the same as a whole, itself included."""
+    names = list(greys)
+    looks, aspects = zip(*map(thumbnail, greys.values()), strict=True)
+    look, aspect = np.array(looks), np.array(aspects)
+    same: dict[str, set[str]] = {}
+    for start in range(0, len(names), 500):
+        near = (look[start : start + 500] @ look.T > 0.97) & (np.abs(aspect[start : start + 500, None] - aspect[None]) < 0.1)
+        for row, picture in enumerate(names[start : start + 500]):
+            same[picture] = {picture} | {names[i] for i in np.flatnonzero(near[row])}
+    return same
+
+
+def index(source: Path, work: Path) -> Library:
+    encoder = work / "encoder.onnx"
+    encoder.write_bytes(pixel_encoder(Fit(64, 64, 1), grid=8))
+    db = work / f"{source.name}.db"
+    report = run(IndexJob(source=str(source), encoder=encoder, db=str(db)))
+    greys = {}
+    with open_database(str(db)) as database:
+        for record in database.open("images").scroll(fields=["_uri"]):
+            path = uri_path(record.payload["_uri"])
+            assert path is not None
+            greys[record.payload["_uri"]] = to_grey(open_image(path), longest_side=SETTINGS.longest_side)
+    return Library(db, greys, grouped(greys), report.seconds)
+
+
+def textured(greys: dict[str, np.ndarray], count: int) -> list[str]:
+    detector = cv2.ORB_create(nfeatures=500)
+    rich = [uri for uri, grey in sorted(greys.items()) if "/stars/" not in uri and len(detector.detect(grey, None)) >= 150]
+    return [rich[i] for i in np.random.default_rng(1).permutation(len(rich))[:count]]
+
+
+def encoded(picture: Image.Image) -> bytes:
+    """The query as a file: end to end begins with decoding."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def shows(query: bytes, hit: Any) -> bool:
+    """Whether a hit's own pixels, where the hit says that the query lies, are the query's."""
+    if hit.transform is None or hit.mirrored:
+        return False
+    asked = open_image(query)
+    grey = np.asarray(flat(asked).convert("L"))
+    there = np.asarray(flat(open_image(uri_path(hit.uri))).convert("L"))
+    moved = cv2.warpPerspective(
+        there,
+        np.asarray(hit.transform, np.float64),
+        (grey.shape[1], grey.shape[0]),
+        flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP,
+        borderValue=255,
+    )
+    one, other = (cv2.GaussianBlur(array, (0, 0), 2).astype(np.float32) for array in (grey, moved))
+    one, other = one - one.mean(), other - other.mean()
+    return float((one * other).sum()) > 0.95 * float(np.sqrt((one * one).sum() * (other * other).sum()) + 1e-6)
+
+
+def ask(client: SearchClient, query: bytes, **options: Any) -> tuple[list[Any], float]:
+    began = time.perf_counter()
+    try:
+        hits = client.search_features(query, limit=10, **options)
+    except NoFeaturesError:
+        hits = []
+    return hits, (time.perf_counter() - began) * 1000
+
+
+def table(library: Library, count: int) -> dict[str, Any]:
+    """The issue's table: for each transform visual words alone, verified R@1 and R@10, and the time of a query."""
+    others = [
+        flat(open_image(Path(skimage.__file__).parent / "data" / name))
+        for name in ("astronaut.png", "coffee.png", "rocket.jpg")
+    ]
+    uris, rows = textured(library.greys, count), {}
+    every: list[float] = []
+    with SearchClient(str(library.db)) as client:
+        for name, transform in TRANSFORMS.items():
+            words, first, shown, ten, times = 0, 0, 0, 0, []
+            for uri in uris:
+                picture = flat(open_image(uri_path(uri)))
+                picture.thumbnail((2000, 2000))
+                query, right = encoded(transform(picture, seed_of(name, Path(uri).name), others)), library.same[uri]
+                plain, _ = ask(client, query, verify=False)
+                hits, milliseconds = ask(client, query)
+                times.append(milliseconds)
+                words += bool(plain) and plain[0].uri in right
+                is_first = bool(hits) and hits[0].uri in right
+                first += is_first
+                shown += is_first or (bool(hits) and shows(query, hits[0]))
+                ten += any(hit.uri in right for hit in hits)
+            rows[name] = {
+                "words_r1": round(words / len(uris), 3),
+                "r1": round(first / len(uris), 3),
+                "r1_shown": round(shown / len(uris), 3),
+                "r10": round(ten / len(uris), 3),
+                "ms_p50": round(float(np.median(times)), 1),
+            }
+            every += times
+            print(f"{name}: {rows[name]}", file=sys.stderr, flush=True)
+    return {
+        "pictures": len(library.greys),
+        "queries": len(uris),
+        "index_seconds": round(library.seconds, 1),
+        "query_ms_p50": round(float(np.median(every)), 1),
+        "query_ms_p95": round(float(np.percentile(every, 95)), 1),
+        "transforms": rows,
+    }
+
+
+def false_hits(library: Library, strangers: Path, count: int) -> dict[str, Any]:
+    """How many pictures that are not in the collection get a hit at the default confidence."""
+    paths = sorted(strangers.rglob("*.png"))
+    drawn = [paths[i] for i in np.random.default_rng(2).permutation(len(paths))[:count]]
+    times, hit = [], 0
+    with SearchClient(str(library.db)) as client:
+        for path in drawn:
+            picture = flat(open_image(path))
+            picture.thumbnail((600, 600))
+            hits, milliseconds = ask(client, encoded(picture))
+            hit += bool(hits)
+            times.append(milliseconds)
+    return {"asked": len(drawn), "share_with_a_hit": round(hit / len(drawn), 4), "ms_p50": round(float(np.median(times)), 1)}
+
+
+def cost(library: Library) -> dict[str, Any]:
+    """Milliseconds a picture on one thread: key points, packing and words, without decoding; and bytes stored."""
+    vocabulary = Vocabulary.general()
+    drawn = list(library.greys.values())[::5]
+    medium = [grey for grey in drawn if 300 <= max(grey.shape) <= 480]
+    out = {}
+    for name, greys in (("all", drawn), ("300_to_480_pixels", medium)):
+        began = time.perf_counter()
+        features = [extract(grey, SETTINGS) for grey in greys]
+        middle = time.perf_counter()
+        packed = [(pack(one), vocabulary.sparse(one)) for one in features]
+        end = time.perf_counter()
+        out[name] = {
+            "extract_ms": round((middle - began) / len(greys) * 1000, 2),
+            "pack_and_words_ms": round((end - middle) / len(greys) * 1000, 2),
+            "bytes_mean": round(float(np.mean([rows.nbytes for rows, _ in packed]))),
+        }
+    return {**out, "bytes_most": SETTINGS.features * FEATURE_BYTES}
+
+
+def ceiling(library: Library, count: int) -> dict[str, Any]:
+    """OpenCV's brute force (ratio test, RANSAC homography, most inliers) over all pictures, and the published projection."""
+    others = [flat(open_image(Path(skimage.__file__).parent / "data" / "astronaut.png"))]
+    uris = textured(library.greys, count)
+    names = ("crop 25%", "pasted at 60%", "perspective")
+    stored = {uri: extract(grey, SETTINGS) for uri, grey in library.greys.items()}
+    matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
+    projected, encoder_uris = projection(library)
+    right = {"brute_force": 0, "semblant": 0, "projection_r1": 0, "projection_r10": 0}
+    seconds, asked = 0.0, 0
+    with SearchClient(str(library.db)) as client:
+        for name in names:
+            for uri in uris:
+                picture = flat(open_image(uri_path(uri)))
+                picture.thumbnail((2000, 2000))
+                query = encoded(TRANSFORMS[name](picture, seed_of(name, Path(uri).name), others))
+                grey = to_grey(open_image(query), longest_side=SETTINGS.longest_side)
+                mine = extract(grey, SETTINGS, limit=SETTINGS.query_features)
+                asked += 1
+                hits, _ = ask(client, query)
+                right["semblant"] += bool(hits) and hits[0].uri in library.same[uri]
+                began = time.perf_counter()
+                best = max(stored, key=lambda other: brute_force(matcher, mine, stored[other]))
+                seconds += time.perf_counter() - began
+                right["brute_force"] += best in library.same[uri]
+                near = (mine.descriptors.astype(np.float32) @ projected.T - (projected**2).sum(axis=1) / 2).argmax(axis=1)
+                votes = np.bincount(near, minlength=len(encoder_uris)).argsort()[::-1][:10]
+                found = [encoder_uris[i] in library.same[uri] for i in votes]
+                right["projection_r1"] += found[0]
+                right["projection_r10"] += any(found)
+    shares = {key: round(value / asked, 3) for key, value in right.items()}
+    return {"asked": asked, "transforms": names, **shares, "brute_force_seconds_a_query": round(seconds / asked, 2)}
+
+
+def brute_force(matcher: Any, mine: Any, theirs: Any) -> int:
+    if len(mine) < 4 or len(theirs) < 4:
+        return 0
+    pairs = [pair for pair in matcher.knnMatch(mine.descriptors, theirs.descriptors, k=2) if len(pair) == 2]
+    good = [one for one, two in pairs if one.distance < 0.8 * two.distance]
+    if len(good) < 4:
+        return 0
+    here = np.float32([mine.keypoints[match.queryIdx, :2] for match in good])
+    there = np.float32([theirs.keypoints[match.trainIdx, :2] for match in good])
+    cv2.setRNGSeed(0)
+    return int((mask := cv2.findHomography(here, there, cv2.RANSAC, 5.0)[1]) is not None and mask.sum())
+
+
+def projection(library: Library) -> tuple[np.ndarray, list[str]]:
+    """System 5 as published: embeddings reduced to the 32 numbers of a descriptor, whose nearest ones are looked up."""
+    with open_database(str(library.db)) as database:
+        records = list(database.open("images").scroll(fields=["_uri"], with_image=True))
+    vectors = np.array([record.image for record in records], np.float32)
+    centred = vectors - vectors.mean(axis=0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][:32]
+    reduced = centred @ axes.T
+    low, high = reduced.min(axis=0), reduced.max(axis=0)
+    return (reduced - low) / (high - low + 1e-9) * 255, [record.payload["_uri"] for record in records]
+
+
+def scale(library: Library, work: Path, count: int = 100_000) -> dict[str, Any]:
+    """The shortlist's time among synthetic pictures, as many as in the library and `count`, with the library's words."""
+    vocabulary = Vocabulary.general()
+    vectors = [vocabulary.sparse(extract(grey, SETTINGS)) for grey in list(library.greys.values())[::3]]
+    pool = np.concatenate([vector.indices for vector in vectors])
+    lengths = [len(vector.indices) for vector in vectors]
+    rng, encoder = np.random.default_rng(3), Encoder(pixel_encoder(Fit(28, 28, 1)), threads=1)
+    facts = {"settings": SETTINGS.to_json(), "vocabulary": vocabulary.fingerprint, "feature_bytes": FEATURE_BYTES}
+    out: dict[str, Any] = {}
+    queries = [vectors[i] for i in rng.integers(len(vectors), size=200)]
+    with open_database(str(work / "scale.db"), create=True) as database:
+        for size in (len(library.greys), count):
+            manifest = Manifest("images", f"g{size:04d}", encoder.fingerprint, encoder.card, orb=facts)
+            store = database.create(manifest)
+            image = np.full(encoder.card.dim, encoder.card.dim**-0.5, np.float32)
+            for start in range(0, size, 5000):
+                points = []
+                for number in range(start, min(size, start + 5000)):
+                    words = np.unique(rng.choice(pool, lengths[int(rng.integers(len(lengths)))])).astype(np.uint32)
+                    sparse = SparseVector(words, np.ones(len(words), np.float32))
+                    points.append(Point(point_id(f"mem://{number}"), image, {"_uri": f"mem://{number}"}, sparse))
+                store.upsert(points)
+            store.optimize()
+            times = []
+            for query in queries:
+                began = time.perf_counter()
+                store.query(VectorQuery(query, limit=48, fields=["_uri"]))
+                times.append((time.perf_counter() - began) * 1000)
+            out[f"shortlist_ms_p50_at_{size}"] = round(float(np.median(times)), 2)
+            store.close()
+    return out
+
+
+def main() -> None:
+    parts = sys.argv[1:] or ["clipart", "photographs", "ceiling", "scale"]
+    sets = cache_dir() / "sets"
+    line: dict[str, Any] = {"script": "features", "min_confidence": DEFAULT_MIN_CONFIDENCE}
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        photographs = tiles(sets / "photograph-tiles")
+        if {"clipart", "ceiling", "scale"} & set(parts):
+            library = index(data.clipart(sets / "clipart").directory, work)
+            if "clipart" in parts:
+                line["clipart"] = {
+                    **table(library, QUERIES),
+                    "cost": cost(library),
+                    "strangers": false_hits(library, photographs, 400),
+                }
+            if "ceiling" in parts:
+                line["ceiling"] = ceiling(library, 7)
+            if "scale" in parts:
+                line["scale"] = scale(library, work)
+        if "photographs" in parts:
+            library = index(photographs, work)
+            strangers = data.clipart(sets / "clipart").directory
+            line["photographs"] = {
+                **table(library, QUERIES),
+                "cost": cost(library),
+                "strangers": false_hits(library, strangers, 400),
+            }
+    print(json.dumps(line))
+
+
+if __name__ == "__main__":
+    main()
