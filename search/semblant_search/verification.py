@@ -20,7 +20,7 @@ __all__ = ["SHORTLIST", "prove", "unproven"]
 
 SHORTLIST = 48
 """Candidates by visual words that are compared with the query, at most, unless more hits are asked for."""
-_STAGE = 8
+_STAGE = 4
 
 
 def prove(
