@@ -190,6 +190,44 @@ def test_acknowledged_writes_survive_kill_9(tmp_path: Path) -> None:
         store.close()
 
 
+FILL = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from semblant_search.errors import StoreError
+from semblant_search.store import Point, open_database
+from test_store_directory import manifest, point
+database = open_database(sys.argv[1], create=True)
+store = database.create(manifest())
+written = 0
+try:
+    while True:
+        batch = map(point, range(written, written + 500))
+        store.upsert([Point(p.id, p.image, {**p.payload, "text": "x" * 20_000}) for p in batch])
+        written += 500
+except StoreError as error:
+    print(written, store.count(), "almost full" in str(error), flush=True)
+    store.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_is_an_error_before_the_engine_crashes_on_it(tmp_path: Path) -> None:
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=420m", "tmpfs", tmp_path], capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip("no small disk can be mounted here")
+    try:
+        filler = run(FILL, tmp_path / "db", Path(__file__).parent)
+        output, _ = filler.communicate(timeout=120)
+        assert filler.returncode == 0
+        written, counted, told = output.split()
+        assert int(written) == int(counted) > 0
+        assert told == "True"
+        with open_database(tmp_path / "db").open("images", "g0001") as store:  # type: ignore[attr-defined]
+            assert store.count() == int(written)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks at open files by /proc")
 def test_a_change_is_on_disk_before_it_is_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No power cut can be tried here; what can be seen is that the log is synced once for each change, after it."""

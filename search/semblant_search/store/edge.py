@@ -32,7 +32,7 @@ from .checks import (
     count_values,
     payload_paths,
 )
-from .files import make_directory, sync_contents, write_atomic
+from .files import bytes_on_disk, make_directory, require_space, sync_contents, write_atomic
 from .quantization import OVERSAMPLING, QUANTILE
 
 if TYPE_CHECKING:
@@ -50,6 +50,10 @@ MANIFEST = "manifest.json"
 _SHARD = "shard"
 _ASSETS = "assets"
 _LOG = "wal"
+# The engine writes through memory maps of files with holes: on a full disk the system ends the process (SIGBUS) where another
+# program would get an error. So room is asked for first: for the two logs and some chunks of 32 MB that files grow by.
+_OPENING_SPACE = 128_000_000
+_WRITING_SPACE = 256_000_000
 _LARGE_LIMIT = 10_000  # above it, a limit is cut to the points there are: the engine reserves memory for all of it
 
 
@@ -57,6 +61,7 @@ def create_generation(path: Path, manifest: Manifest) -> None:
     """Lay out an empty generation in the directory `path`; its manifest is written last and makes it count as one."""
     edge = _edge()
     make_directory(path / _ASSETS)
+    require_space(path, _WRITING_SPACE, "a new collection")
     shard = _call(path, edge.EdgeShard.create, str(path / _SHARD), _config(edge, manifest))
     try:
         for name, kind in manifest.fields.items():
@@ -107,6 +112,7 @@ class EdgeStore:
         self._path = path
         self._manifest = read_manifest(path)
         self._dialect = _dialect(self._edge)
+        require_space(path, _OPENING_SPACE, "opening a database")
         self._shard: Any = _call(path, self._edge.EdgeShard.load, str(path / _SHARD))
 
     def __enter__(self) -> EdgeStore:
@@ -229,6 +235,8 @@ class EdgeStore:
 
     def optimize(self) -> None:
         """Merge segments, build HNSW graphs and write everything to disk; blocks until done."""
+        # New segments are complete before old ones go.
+        require_space(self._path, bytes_on_disk(self._path / _SHARD) + _WRITING_SPACE, "building the search index")
         self._run("optimize")
         self._run("flush")
 
@@ -268,6 +276,7 @@ class EdgeStore:
 
         Without this an update survives `kill -9`, but not a power cut.
         """
+        require_space(self._path, _WRITING_SPACE, "writing")
         self._run("update", operation)
         try:
             sync_contents(self._path / _SHARD / _LOG)

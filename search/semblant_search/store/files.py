@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import uuid
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["exclusive", "make_directory", "sync_contents", "sync_directory", "write_atomic"]
+__all__ = ["bytes_on_disk", "exclusive", "make_directory", "require_space", "sync_contents", "sync_directory", "write_atomic"]
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -63,6 +64,29 @@ def sync_contents(path: Path) -> None:
         finally:
             os.close(descriptor)
     sync_directory(path)
+
+
+def require_space(path: Path, needed: int, purpose: str) -> None:
+    """Raise `StoreError` unless `needed` bytes are free where `path` is."""
+    try:
+        free = shutil.disk_usage(path).free
+    except OSError as error:
+        raise StoreError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
+    if free < needed:
+        raise StoreError(
+            f"{str(path)!r}: the disk is almost full: {free / 1e6:,.0f} MB are free, {purpose} needs {needed / 1e6:,.0f} MB; "
+            "make room and run it again (what was written before is kept)"
+        )
+
+
+def bytes_on_disk(path: Path) -> int:
+    """What the files below a directory really take; holes in them take nothing."""
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_blocks * 512  # noqa: PTH118 - hot on large shards
+    return total
 
 
 @contextlib.contextmanager
