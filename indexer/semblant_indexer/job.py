@@ -45,7 +45,7 @@ class IndexJob:
     """One run of the indexer. Validated on construction; whether files and servers are there is found out by `run`.
 
     Attributes:
-        source: a folder, or a `.csv`, `.tsv` or `.jsonl` list.
+        source: a folder, a list (`.csv`, `.tsv`, `.jsonl`, `.parquet`), a `.tar` or a pattern of several, or a folder's URL.
         encoder: path of `encoder.onnx`; None takes the one that the collection was built with.
         db: a directory (made if missing) or the URL of a Qdrant server.
         collection: its name.
@@ -55,6 +55,7 @@ class IndexJob:
         duplicates: what becomes of pictures that are byte for byte the same.
         rebuild: build a new generation beside the serving one, and switch to it when it is complete.
         keep_generations: older generations that are kept for a rollback after a new one serves.
+        exif: add what cameras wrote into pictures (`exif.EXIF_FIELDS`); it reaches pictures that are indexed from now on.
         prune: delete the points of pictures that the source no longer holds.
         retry: look again at pictures that failed before, although their files did not change.
         max_pixels: larger pictures are rejected before they are decoded.
@@ -77,6 +78,7 @@ class IndexJob:
     duplicates: Duplicates = Duplicates.KEEP
     rebuild: bool = False
     keep_generations: int = 1
+    exif: bool = False
     prune: bool = False
     retry: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from semblant_search.collection import uri_path
 from semblant_search.errors import StoreError
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ CREATE TABLE scan (
     metadata TEXT NOT NULL,
     outcome TEXT,
     reason TEXT,
-    message TEXT
+    message TEXT,
+    place TEXT
 );
 CREATE TABLE vanished (uri TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL);
 """
@@ -95,6 +97,7 @@ class Todo(NamedTuple):
         sha256: of the content that its point was made from, or None if it has no point.
         same_file: it has a point, and size and time are what they were.
         same_metadata: the metadata is what it was.
+        place: where to read it, if its URI does not say it.
         elsewhere: contents of its size whose files are gone: this may be one of them under a new name.
     """
 
@@ -107,6 +110,15 @@ class Todo(NamedTuple):
     same_file: bool = False
     same_metadata: bool = False
     elsewhere: frozenset[str] = frozenset()
+    place: str | None = None
+
+    @property
+    def where(self) -> str:
+        """Where a worker reads it: a path, a URL or a place in a tar."""
+        if self.place is not None:
+            return self.place
+        path = uri_path(self.uri)
+        return str(path) if path is not None else self.uri
 
     @property
     def known(self) -> frozenset[str]:
@@ -166,11 +178,11 @@ class Ledger:
                     previous = item.metadata
                     text = json.dumps(previous, sort_keys=True, ensure_ascii=False)
                     digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-                yield (item.uri, item.size, item.mtime_ns, text, digest, *(item.problem or (None, None, None)))
+                yield (item.uri, item.size, item.mtime_ns, text, digest, *(item.problem or (None, None, None)), item.place)
 
         statement = (
-            "INSERT OR IGNORE INTO scan (uri, size, mtime_ns, payload, metadata, outcome, reason, message) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT OR IGNORE INTO scan (uri, size, mtime_ns, payload, metadata, outcome, reason, message, place) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         )
         connection.executemany(statement, rows())
         connection.execute("COMMIT")
@@ -227,14 +239,15 @@ class Ledger:
             self._execute(f"DELETE FROM ledger.{table} WHERE {column} NOT IN ({marks})")
 
     def sample(self, count: int, seed: int) -> list[str]:
-        """URIs of up to `count` pictures of the scan, the same ones for the same scan and seed."""
+        """Where to read up to `count` pictures of the scan, the same ones for the same scan and seed."""
         # A multiplicative hash of the position: cheap, seeded, and spread over the whole scan.
         rows = self._execute(
-            "SELECT uri FROM scan WHERE outcome IS NULL ORDER BY (seq * 2654435761 + :seed * 40503) % 4294967296 LIMIT :count",
+            "SELECT uri, place FROM scan WHERE outcome IS NULL "
+            "ORDER BY (seq * 2654435761 + :seed * 40503) % 4294967296 LIMIT :count",
             seed=seed,
             count=count,
         )
-        return [row[0] for row in rows]
+        return [Todo(uri, -1, -1, "{}", "", place=place).where for uri, place in rows]
 
     def settle_problems(self) -> None:
         """Enter the problems that the source itself found. A picture that is out of reach keeps its point."""
@@ -266,16 +279,16 @@ class Ledger:
         """Pictures to look at, in the order of the source."""
         query = (
             "SELECT s.seq, s.uri, s.size, s.mtime_ns, s.payload, s.metadata, CASE WHEN i.point THEN i.sha256 END, "
-            f"coalesce(i.point AND {_SAME}, 0), coalesce(i.metadata = s.metadata, 0) {_JOIN} "
+            f"coalesce(i.point AND {_SAME}, 0), coalesce(i.metadata = s.metadata, 0), s.place {_JOIN} "
             f"WHERE s.seq > :last AND {_TODO} ORDER BY s.seq LIMIT :chunk"
         )
         last, any_vanished = -1, bool(self._execute("SELECT 1 FROM vanished LIMIT 1"))
         while rows := self._execute(query, last=last, chunk=chunk):
             elsewhere = self._vanished_of_size({row[2] for row in rows}) if any_vanished else {}
             for row in rows:
-                _, uri, size, mtime_ns, payload, metadata, sha256, same_file, same_metadata = row
+                _, uri, size, mtime_ns, payload, metadata, sha256, same_file, same_metadata, place = row
                 same = bool(same_file), bool(same_metadata)
-                yield Todo(uri, size, mtime_ns, payload, metadata, sha256, *same, elsewhere.get(size, frozenset()))
+                yield Todo(uri, size, mtime_ns, payload, metadata, sha256, *same, elsewhere.get(size, frozenset()), place)
             last = rows[-1][0]
 
     def _vanished_of_size(self, sizes: set[int]) -> dict[int, frozenset[str]]:

@@ -19,10 +19,10 @@ from semblant_search.errors import MetadataError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["TypeInference", "clean_text", "convert_record", "parse_declaration"]
+__all__ = ["TypeInference", "clean_text", "convert_record", "parse_date", "parse_declaration"]
 
 _INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,17})")  # no leading zeros: 00123 is an article number, not a quantity
-_FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
+_FLOAT = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|[+-]\d\d:?\d\d))?)?")
 _BOOLS = {"true": True, "false": False, "yes": True, "no": False}
 
@@ -35,7 +35,7 @@ def _kind_of_text(text: str) -> FieldType:
         return FieldType.FLOAT
     if text.lower() in ("true", "false"):
         return FieldType.BOOL
-    if _DATE.fullmatch(text) and _parse_date(text) is not None:
+    if _DATE.fullmatch(text) and parse_date(text) is not None:
         return FieldType.DATETIME
     return FieldType.KEYWORD
 
@@ -47,7 +47,7 @@ def _kind_of_json(value: Any) -> FieldType:
         return FieldType.INTEGER if -(2**63) <= value < 2**63 else FieldType.KEYWORD
     if isinstance(value, float):
         return FieldType.FLOAT
-    if isinstance(value, str) and _DATE.fullmatch(value) and _parse_date(value) is not None:
+    if isinstance(value, str) and _DATE.fullmatch(value) and parse_date(value) is not None:
         return FieldType.DATETIME
     return FieldType.KEYWORD
 
@@ -210,7 +210,7 @@ def _from_text(text: str, kind: FieldType) -> Any:
     if kind is FieldType.BOOL:
         return _BOOLS.get(text.lower(), {"1": True, "0": False}.get(text))
     if kind is FieldType.DATETIME:
-        return _parse_date(text)
+        return parse_date(text)
     latitude, _, longitude = text.partition(",")
     try:
         place = {"lat": float(latitude), "lon": float(longitude)}
@@ -219,7 +219,7 @@ def _from_text(text: str, kind: FieldType) -> Any:
     return place if abs(place["lat"]) <= 90 and abs(place["lon"]) <= 180 else None
 
 
-def _parse_date(text: str) -> str | None:
+def parse_date(text: str) -> str | None:
     """RFC 3339 in UTC; a time without a zone is taken as UTC, as Qdrant does."""
     text = text.strip()
     if not _DATE.fullmatch(text):

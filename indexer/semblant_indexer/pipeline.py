@@ -14,8 +14,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from semblant_search.collection import uri_path
-
 from .worker import Decoded, Task, Unchanged
 
 if TYPE_CHECKING:
@@ -115,7 +113,7 @@ class Pipeline:
                     metadata_only = []
             slot = self._free_slot(wait=not pool.busy) if pending and pool.idle and slot is None else slot
             if pending and pool.idle and slot is not None:
-                files = [(str(uri_path(item.uri)), item.known) for item in pending]
+                files = [(item.where, item.known) for item in pending]
                 pool.submit(Task(slot, files))
                 handed += len(pending)
                 on_way[slot], pending, slot = pending, [], None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from semblant_search.errors import SemblantError
 
+from .reading import name_of
 from .worker import Decoded, Rejected, SharedFrames, Task, Unchanged, WorkerConfig
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class WorkerPool:
         if at >= 0:
             culprit = work.positions[at]
             if work.suspect == culprit or reason == "timeout":
-                path = work.task.files[culprit][0]
+                path = name_of(work.task.files[culprit][0])
                 text = (
                     f"decoding took longer than {self._patience:g} s"
                     if reason == "timeout"

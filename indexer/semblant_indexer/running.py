@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from semblant_search.collection import RESERVED_FIELDS, FieldType, point_id, uri_path
+from semblant_search.collection import RESERVED_FIELDS, FieldType, point_id
 from semblant_search.encoder import Encoder
 from semblant_search.errors import EncoderError, InvalidInput, SemblantError
 from semblant_search.kept_encoder import KeptEncoder
@@ -19,6 +19,7 @@ from semblant_search.store import open_database
 
 from . import generations
 from .duplicates import settle_duplicates
+from .exif import EXIF_FIELDS
 from .job import Duplicates, IndexJob, cores
 from .ledger import Entry, Ledger
 from .pipeline import Pipeline
@@ -91,7 +92,7 @@ class _Run:
             ledger.attach(ledger_path(job), store.manifest, job=json.dumps(job.to_json()), retry=job.retry, merge=merge)
             ledger.forget_other_generations(db.generations(job.collection))
             self._reconcile(store)
-            self._wait(store.add_fields, {**RESERVED_FIELDS, **source.fields})
+            self._wait(store.add_fields, {**RESERVED_FIELDS, **(EXIF_FIELDS if job.exif else {}), **source.fields})
             return self._index(db, store, encoder, source, found, began)
 
     def _index(self, db: Database, store: Store, encoder: Encoder, source: Source, found: int, began: float) -> IndexReport:
@@ -154,7 +155,7 @@ class _Run:
         job, fit = self.job, encoder.card.fit
         workers = job.workers or cores()
         batch = job.batch_size(int(np.prod(fit.shape)))
-        config = WorkerConfig(fit, job.max_pixels, *generations.orb_of(store))
+        config = WorkerConfig(fit, job.max_pixels, *generations.orb_of(store), exif=job.exif)
         began = last = time.perf_counter()
         before = writer.counts.done
         with (
@@ -191,7 +192,7 @@ class _Run:
         job = self.job
         if job.orb is None:
             return None
-        paths = [str(path) for uri in self.ledger.sample(SAMPLE, job.seed) if (path := uri_path(uri)) is not None]
+        paths = self.ledger.sample(SAMPLE, job.seed)
         config = WorkerConfig(encoder.card.fit, job.max_pixels, job.orb)
         with self._stage("vocabulary"):
             return train_vocabulary(

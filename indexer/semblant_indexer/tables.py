@@ -1,14 +1,16 @@
-"""Tables of pictures: CSV and JSON Lines with a column that names the picture, everything else metadata."""
+"""Tables of pictures: CSV, JSON Lines and Parquet with a column that names the picture, everything else metadata."""
 
 from __future__ import annotations
 
 import csv
 import json
 from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import FieldType, canonical_uri, check_field_name
-from semblant_search.errors import MetadataError
+from semblant_search.errors import MetadataError, MissingExtra
 
 from .metadata import TypeInference, convert_record
 from .uris import UriBase
@@ -32,13 +34,15 @@ class Row(NamedTuple):
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a `.csv`, `.tsv` or `.jsonl` file. Raises `MetadataError`, with the line, on what is no such table."""
+    """The rows of a `.csv`, `.tsv`, `.jsonl` or `.parquet` file. Raises `MetadataError`, with the line, on what is none."""
     suffix = path.suffix.lower()
     if suffix in (".jsonl", ".ndjson"):
         return _read_jsonl(path)
     if suffix in (".csv", ".tsv"):
         return _read_csv(path)
-    raise MetadataError(f"{str(path)!r}: expected a .csv, .tsv or .jsonl file with a column {FILE_COLUMNS[0]!r}")
+    if suffix == ".parquet":
+        return _read_parquet(path)
+    raise MetadataError(f"{str(path)!r}: expected a .csv, .tsv, .jsonl or .parquet file with a column {FILE_COLUMNS[0]!r}")
 
 
 def infer_types(path: Path, declared: Mapping[str, FieldType]) -> TypeInference:
@@ -187,6 +191,47 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
         if isinstance(error, MetadataError):
             raise
         raise MetadataError(f"{str(path)!r}, line {number}: not JSON: {error}") from error
+
+
+def _read_parquet(path: Path) -> Iterator[Row]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtra("reading Parquet files", "semblant-indexer[parquet]") from error
+    number = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            columns = list(file.schema_arrow.names)
+            position = _file_column(columns, path)
+            for name in columns:
+                check_field_name(name)
+            for batch in file.iter_batches(batch_size=4096):
+                for record in batch.to_pylist():
+                    number += 1
+                    value = record.pop(columns[position])
+                    if not isinstance(value, str) or not value:
+                        raise MetadataError(
+                            f"{str(path)!r}, row {number}: {columns[position]!r} must name a picture, found {value!r}"
+                        )
+                    yield Row(number, value, {name: _plain(cell) for name, cell in record.items()})
+    except (pyarrow.ArrowException, OSError) as error:
+        raise MetadataError(f"{str(path)!r}: cannot be read as Parquet: {error}") from error
+
+
+def _plain(cell: Any) -> Any:
+    """What JSON has: times as text, numbers of other kinds as floats, bytes as text."""
+    if isinstance(cell, (date, datetime)):
+        return cell.isoformat()
+    if isinstance(cell, Decimal):
+        return float(cell)
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8", "replace")
+    if isinstance(cell, list):
+        return [_plain(each) for each in cell]
+    if isinstance(cell, dict):
+        return {name: _plain(each) for name, each in cell.items()}
+    return cell
 
 
 def _file_column(columns: list[str], path: Path, line: int = 1) -> int:

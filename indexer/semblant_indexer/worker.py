@@ -20,12 +20,15 @@ import sys
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from semblant_search.errors import ImageError
-from semblant_search.images import Fit, fit_image, open_image, open_picture, read_file, to_grey
+from semblant_search.images import Fit, fit_image, open_image, open_picture, to_grey
 from semblant_search.orb import OrbSettings, Vocabulary, extract, pack
+
+from .exif import exif_facts
+from .reading import name_of, read_content
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +44,7 @@ class WorkerConfig:
     max_pixels: int
     orb: OrbSettings | None = None
     vocabulary: bytes | None = None
+    exif: bool = False
 
 
 class Task(NamedTuple):
@@ -62,6 +66,7 @@ class Decoded(NamedTuple):
     format: str | None
     features: np.ndarray | None
     words: tuple[np.ndarray, np.ndarray] | None
+    exif: dict[str, Any] | None = None
 
 
 class Unchanged(NamedTuple):
@@ -122,10 +127,10 @@ def work(connection: Connection, frames: SharedFrames, number: int, config: Work
 def _one(
     path: str, known: frozenset[str], pixels: np.ndarray, config: WorkerConfig, vocabulary: Vocabulary | None
 ) -> Decoded | Unchanged:
-    data, facts = read_file(path)
+    data, mtime_ns = read_content(path)
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 in known:
-        return Unchanged(sha256, len(data), facts.st_mtime_ns)
+        return Unchanged(sha256, len(data), mtime_ns)
     fit, orb = config.fit, config.orb
     try:
         # As `Encoder.prepare` does it, so that a query with this very file finds it at a distance of nothing.
@@ -137,7 +142,7 @@ def _one(
     except ImageError as error:
         # The picture was given as bytes; a user wants to hear its name.
         _, _, text = str(error).partition(": ")
-        raise ImageError(f"{path!r}: {text}", reason=error.reason) from error
+        raise ImageError(f"{name_of(path)!r}: {text}", reason=error.reason) from error
     pixels[...] = fit_image(picture.image, fit)
     features = words = None
     if orb is not None:
@@ -147,7 +152,8 @@ def _one(
             if vocabulary is not None:
                 sparse = vocabulary.sparse(found)
                 words = (sparse.indices, sparse.values)
-    return Decoded(sha256, len(data), facts.st_mtime_ns, picture.width, picture.height, picture.format, features, words)
+    exif = exif_facts(picture.image) if config.exif else None
+    return Decoded(sha256, len(data), mtime_ns, picture.width, picture.height, picture.format, features, words, exif)
 
 
 def main() -> None:

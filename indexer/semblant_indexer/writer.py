@@ -138,7 +138,8 @@ def _settled(todo: Todo) -> bool:
 
 
 def _indexed(todo: Todo, file: Decoded | Unchanged, *, written: bool = True) -> Entry:
-    return Entry(todo.uri, file.size, file.mtime_ns, file.sha256, todo.metadata, "indexed", written=written)
+    mtime_ns = file.mtime_ns if file.mtime_ns >= 0 else todo.mtime_ns  # of what is no local file only its listing tells
+    return Entry(todo.uri, file.size, mtime_ns, file.sha256, todo.metadata, "indexed", written=written)
 
 
 def _failed(todo: Todo, why: Rejected, sha256: str | None) -> Entry:
@@ -157,5 +158,6 @@ def _point(todo: Todo, result: Decoded, vector: np.ndarray, moment: str) -> Poin
     payload["_format"] = result.format
     payload["_bytes"] = result.size
     payload["_indexed_at"] = moment
+    payload.update(result.exif or {})
     words = SparseVector(*result.words) if result.words is not None else None
     return Point(point_id(todo.uri), vector, payload, words, result.features)

@@ -30,6 +30,7 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--field", "fields", multiple=True, metavar="NAME:TYPE", help="Type of a metadata field, such as price:float.")
 @click.option("--orb/--no-orb", default=True, help="Extract ORB features, for searches by details.  [default: --orb]")
+@click.option("--exif", is_flag=True, help="Add when, where and with what camera a picture was taken.")
 @click.option(
     "--duplicates",
     type=click.Choice(["keep", "flag", "merge"]),
@@ -59,7 +60,10 @@ def index(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Index a folder of pictures, or a list of them (CSV, JSON Lines), and their metadata.
+    """Index a folder of pictures, or a list of them, and their metadata.
+
+    SOURCE is a folder, a list with a `file` column (CSV, JSON Lines, Parquet), a WebDataset tar or a quoted pattern of several,
+    or the URL of a folder (s3://, gs://, …).
 
     Run it again at any time: only what is new or changed is encoded. Exit code 3: done, but some pictures could not be used.
     """

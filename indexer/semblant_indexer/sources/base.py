@@ -29,6 +29,7 @@ class Item(NamedTuple):
         mtime_ns: time of the last change, or -1 where only reading tells.
         metadata: payload under the user's own names.
         problem: None for a picture that can be tried.
+        place: where workers read it (see `reading`), or None where the URI says it.
     """
 
     uri: str
@@ -36,6 +37,7 @@ class Item(NamedTuple):
     mtime_ns: int = -1
     metadata: Mapping[str, Any] = {}
     problem: Problem | None = None
+    place: str | None = None
 
 
 class Source(Protocol):

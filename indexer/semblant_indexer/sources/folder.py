@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import FieldType
+from semblant_search.collection import FieldType, check_field_name
 from semblant_search.errors import MetadataError
 
-from semblant_indexer.metadata import clean_text
+from semblant_indexer.metadata import TypeInference, clean_text, convert_record
 from semblant_indexer.tables import Metadata
 from semblant_indexer.uris import UriBase
 
@@ -54,6 +55,7 @@ PICTURE_SUFFIXES = frozenset(
 class FolderSource:
     """Walks a folder in the order of names. Links to folders are followed after all real folders, each folder once.
 
+    A JSON object in a file beside a picture (`picture.png.json` or `picture.json`) is metadata, too, and has the last word.
     Hidden files and folders (a leading dot) are left alone. Where no metadata names a `label`, a picture in a subfolder
     gets that subfolder's name as `label`, the usual way of keeping classes apart.
 
@@ -65,7 +67,12 @@ class FolderSource:
     def __init__(self, root: Path, metadata: Metadata | None = None) -> None:
         self._root = root.absolute()
         self._metadata = metadata if metadata is not None else Metadata()
-        self._label_from_folder = "label" not in self._metadata.fields
+        self._with_sidecars: set[str] = set()
+        self._sidecars = TypeInference(text=False, declared=self._metadata.fields)
+        for record in self._sidecar_records():
+            if isinstance(record, dict):
+                self._sidecars.add(record, 1)
+        self._label_from_folder = "label" not in self._sidecars.fields
         self._others = 0
         self._unseen: int | None = None
 
@@ -77,12 +84,12 @@ class FolderSource:
     @property
     def fields(self) -> dict[str, FieldType]:
         """The metadata's fields, and `label`."""
-        return {"label": FieldType.KEYWORD, **self._metadata.fields}
+        return {"label": FieldType.KEYWORD, **self._sidecars.fields}
 
     @property
     def notes(self) -> list[str]:
         """About the metadata table and about files that are no pictures by name."""
-        notes = list(self._metadata.notes)
+        notes = [*self._metadata.notes, *self._sidecars.notes]
         if self._unseen:
             notes.append(
                 f"{self._unseen} metadata row{'s name' if self._unseen > 1 else ' names'} no picture in {str(self._root)!r}"
@@ -131,6 +138,26 @@ class FolderSource:
                         self._others += 1
                 stack.extend(reversed(subfolders))
 
+    def _sidecar_records(self) -> Iterator[dict[str, Any] | str]:
+        """Every sidecar: `picture.png.json` or `picture.json` beside `picture.png`."""
+        for folder, _, names in os.walk(self._root, followlinks=False):
+            stems = {name.rpartition(".")[0] for name in names if name.rpartition(".")[2].lower() in PICTURE_SUFFIXES}
+            for name in names:
+                stem = name.removesuffix(".json")
+                if stem != name and not name.startswith(".") and (stem in stems or stem in names):
+                    self._with_sidecars.add(folder)
+                    yield _read_sidecar(Path(folder, name))
+
+    def _sidecar(self, picture: str) -> dict[str, Any]:
+        """The payload in a picture's sidecar. Raises `MetadataError` where it cannot be used."""
+        for path in (Path(f"{picture}.json"), Path(picture).with_suffix(".json")):
+            if path.is_file():
+                record = _read_sidecar(path)
+                if isinstance(record, str):
+                    raise MetadataError(record)
+                return convert_record(record, self._sidecars.fields)
+        return {}
+
     def _item(self, entry: os.DirEntry[str], base: UriBase, folder: str) -> Item:
         uri = base.join(entry.name)
         try:
@@ -138,6 +165,8 @@ class FolderSource:
             if not entry.is_file():
                 return Item(uri, problem=Problem("skipped", "special-file", f"{entry.path!r}: is not a regular file"))
             metadata = self._metadata.payload(uri)
+            if folder in self._with_sidecars:
+                metadata |= self._sidecar(entry.path)
         except FileNotFoundError:
             what = "a link to nothing" if entry.is_symlink() else "gone since the folder was listed"
             return Item(uri, problem=Problem("failed", "missing", f"{entry.path!r}: {what}"))
@@ -148,6 +177,19 @@ class FolderSource:
         if self._label_from_folder and folder != str(self._root):
             metadata = {"label": clean_text(folder.rpartition(os.sep)[2]), **metadata}
         return Item(uri, facts.st_size, facts.st_mtime_ns, metadata)
+
+
+def _read_sidecar(path: Path) -> dict[str, Any] | str:
+    """The record in a sidecar, or what is wrong with it."""
+    try:
+        record = json.loads(path.read_bytes())
+        if not isinstance(record, dict):
+            return f"{path.name!r}: expected a JSON object"
+        for name in record:
+            check_field_name(name)
+    except (OSError, ValueError) as error:
+        return f"{path.name!r} cannot be used: {error}"
+    return record
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Pictures named by a table: CSV or JSON Lines."""
+"""Pictures named by a table: CSV, JSON Lines or Parquet. A URL in it is read through fsspec."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ListSource:
     """One picture a row; all columns but the one that names it are metadata.
 
     Args:
-        path: a `.csv`, `.tsv` or `.jsonl` file. Relative names in it are relative to its folder.
+        path: a `.csv`, `.tsv`, `.jsonl` or `.parquet` file. Relative names in it are relative to its folder.
         declared: types of columns that are not to be inferred.
 
     Raises:
@@ -60,8 +60,10 @@ class ListSource:
             uri = row_uri(row.file, base)
             path = uri_path(uri)
             if path is None:
-                message = f"{uri!r} (line {row.line}): only local files can be read"
-                yield Item(uri, problem=Problem("failed", "unsupported", message))
+                try:
+                    yield Item(uri, metadata=convert_record(row.record, fields))
+                except MetadataError as error:
+                    yield Item(uri, problem=Problem("failed", "metadata", f"{uri} (line {row.line}): {error}"))
                 continue
             where = f"{str(path)!r} (line {row.line})"
             try:

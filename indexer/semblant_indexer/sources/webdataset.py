@@ -1,0 +1,134 @@
+"""WebDataset: tar files whose members come in samples, `key.jpg` beside `key.json`, `key.cls` and `key.txt`."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from semblant_search.collection import FieldType, canonical_uri, check_field_name
+from semblant_search.errors import MetadataError
+
+from semblant_indexer.metadata import TypeInference, clean_text, convert_record
+from semblant_indexer.reading import tar_member
+
+from .base import Item, Problem
+from .folder import PICTURE_SUFFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["WebDatasetSource"]
+
+
+class _Sample(NamedTuple):
+    picture: tarfile.TarInfo
+    record: dict[str, Any]
+    problem: str | None
+
+
+class WebDatasetSource:
+    """The pictures in uncompressed tar files; workers read them in place. A sample's JSON is its metadata.
+
+    `key.cls` becomes the field `class`, `key.txt` the field `text`. A sample with several pictures is several items.
+
+    Args:
+        paths: the tar files.
+        scope: what stands for all of them.
+        declared: types of metadata fields that are not to be inferred.
+    """
+
+    def __init__(self, paths: Sequence[Path], scope: str, declared: Mapping[str, FieldType] | None = None) -> None:
+        self._paths = [path.absolute() for path in paths]
+        self._scope = scope
+        self._inference = TypeInference(text=False, declared=declared)
+        for path in self._paths:
+            for number, sample in enumerate(_samples(path), start=1):
+                if isinstance(sample, _Sample) and sample.problem is None:
+                    self._inference.add(sample.record, number)
+
+    @property
+    def scope(self) -> str:
+        """The tar's URI, or the pattern that names several."""
+        return self._scope
+
+    @property
+    def fields(self) -> dict[str, FieldType]:
+        """The types of all that the samples say."""
+        return self._inference.fields
+
+    @property
+    def notes(self) -> list[str]:
+        """Fields that mix types."""
+        return self._inference.notes
+
+    def items(self) -> Iterator[Item]:
+        """One item a picture, `file:///…/shard.tar#member`."""
+        for path in self._paths:
+            base = canonical_uri(path)
+            for sample in _samples(path):
+                if isinstance(sample, Problem):
+                    yield Item(base, problem=sample)
+                    continue
+                picture = sample.picture
+                uri = f"{base}#{canonical_uri('/' + picture.name).removeprefix('file:///')}"
+                name = f"{str(path)!r}, {picture.name!r}"
+                try:
+                    if sample.problem is not None:
+                        raise MetadataError(sample.problem)
+                    metadata = convert_record(sample.record, self._inference.fields)
+                except MetadataError as error:
+                    yield Item(uri, problem=Problem("failed", "metadata", f"{name}: {error}"))
+                    continue
+                place = tar_member(str(path), picture.offset_data, picture.size)
+                yield Item(uri, picture.size, path.stat().st_mtime_ns, metadata, place=place)
+
+
+def _samples(path: Path) -> Iterator[_Sample | Problem]:
+    key: str | None = None
+    pictures: list[tarfile.TarInfo] = []
+    record: dict[str, Any] = {}
+    problem: str | None = None
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for member in tar:
+                if not member.isfile():
+                    continue
+                folder, slash, name = member.name.rpartition("/")
+                stem, _, suffix = name.partition(".")
+                if not stem or folder + slash + stem != key:
+                    yield from (_Sample(picture, record, problem) for picture in pictures)
+                    key, pictures, record, problem = folder + slash + stem, [], {}, None
+                kind = suffix.rpartition(".")[2].lower()
+                if kind in PICTURE_SUFFIXES:
+                    pictures.append(member)
+                elif kind in ("json", "cls", "txt"):
+                    opened = tar.extractfile(member)
+                    try:
+                        record.update(_facts(kind, opened.read() if opened is not None else b""))
+                    except (ValueError, MetadataError) as error:
+                        problem = f"{member.name!r}: {error}"
+            # A tar ends with blocks of zeros; tarfile takes one that was cut off between two members for a whole one.
+            if path.stat().st_size < tar.offset + tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("unexpected end of data")
+            yield from (_Sample(picture, record, problem) for picture in pictures)
+            pictures = []
+    except (tarfile.TarError, OSError, EOFError) as error:
+        yield from (_Sample(picture, record, problem) for picture in pictures)
+        message = f"{str(path)!r}: cannot be read to its end as an uncompressed tar: {error}"
+        yield Problem("failed", "unreadable", message)
+
+
+def _facts(kind: str, data: bytes) -> dict[str, Any]:
+    text = data.decode("utf-8").strip()
+    if kind == "cls":
+        return {"class": int(text) if text.lstrip("-").isdigit() else text}
+    if kind == "txt":
+        return {"text": clean_text(text)}
+    record = json.loads(text)
+    if not isinstance(record, dict):
+        raise MetadataError("expected a JSON object")
+    for name in record:
+        check_field_name(name)
+    return record

@@ -1,0 +1,165 @@
+"""Where pictures come from: Parquet lists, WebDataset tars, URLs, sidecars, and what cameras wrote into them."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+import tarfile
+from typing import TYPE_CHECKING
+
+import pyarrow
+import pytest
+from PIL import Image
+from pyarrow import parquet
+from semblant_indexer.metadata import TypeInference, convert_record
+from semblant_indexer.uris import UriBase
+from semblant_search import FieldType, SearchClient, canonical_uri
+from semblant_search.errors import InvalidInput, MetadataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from semblant_indexer import IndexReport
+    from semblant_search.store.base import Record
+
+    Index = Callable[..., IndexReport]
+    Records = Callable[..., dict[str, Record]]
+
+
+def test_a_parquet_list_keeps_its_types(pictures: Path, index: Index, records: Records, tmp_path: Path) -> None:
+    paths = sorted(pictures.rglob("*.png"))[:6]
+    day = datetime.datetime(2024, 5, 1, 12, 0)
+    columns = {
+        "path": [str(path) for path in paths],
+        "price": [1.5 * number for number in range(6)],
+        "stock": list(range(6)),
+        "sold": [number % 2 == 0 for number in range(6)],
+        "taken": [day] * 6,
+        "tags": [["a", "b"], [], None, ["a"], ["b"], ["c"]],
+    }
+    parquet.write_table(pyarrow.table(columns), tmp_path / "list.parquet")
+    report = index(tmp_path / "list.parquet")
+    assert (report.found, report.indexed) == (6, 6)
+    payload = records()[canonical_uri(paths[1])].payload
+    assert (payload["price"], payload["stock"], payload["sold"], payload["taken"]) == (1.5, 1, False, "2024-05-01T12:00:00Z")
+    with SearchClient(tmp_path / "db") as client:
+        assert client.manifest.fields["taken"] is FieldType.DATETIME
+        assert client.count(where='tags == "a" and stock < 3') == 1
+    assert index(tmp_path / "list.parquet").unchanged == 6
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(MetadataError, match="cannot be read as Parquet"):
+        index(tmp_path / "broken.parquet")
+
+
+def add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, io.BytesIO(data))
+
+
+def test_webdataset_shards_are_read_in_place(pictures: Path, index: Index, records: Records, tmp_path: Path) -> None:
+    paths = sorted(pictures.rglob("*.png"))[:9]
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    for number in range(3):
+        with tarfile.open(shards / f"{number:03d}.tar", "w") as tar:
+            for path in paths[number * 3 : number * 3 + 3]:
+                add(tar, f"{path.stem}.png", path.read_bytes())
+                add(tar, f"{path.stem}.json", json.dumps({"price": number + 0.5, "label": path.parent.name}).encode())
+                add(tar, f"{path.stem}.cls", b"7")
+    with tarfile.open(shards / "000.tar", "a") as tar:
+        add(tar, "bad.png", b"no picture")
+        add(tar, "worse.png", paths[0].read_bytes())
+        add(tar, "worse.json", b"{")
+    report = index(shards / "*.tar")
+    assert (report.found, report.indexed, report.failed) == (11, 9, 2)
+    assert report.reasons == {"metadata": 1, "not-an-image": 1}
+    record = records()[f"{canonical_uri(shards / '001.tar')}#{paths[3].name}"]
+    assert (record.payload["price"], record.payload["class"], record.payload["_width"]) == (1.5, 7, 28)
+    again = index(shards / "*.tar")
+    assert (again.encoded, again.unchanged) == (0, 9)
+    whole = (shards / "002.tar").read_bytes()
+    (shards / "cut.tar").write_bytes(whole[: len(whole) // 3])
+    assert index(shards / "cut.tar", collection="cut").failed == 1
+
+
+def test_a_folder_behind_a_url_is_indexed_like_one_on_disk(
+    pictures: Path, index: Index, records: Records, tmp_path: Path
+) -> None:
+    url = f"local://{pictures}"  # fsspec's name for this machine: every byte goes through it
+    report = index(url)
+    assert (report.found, report.indexed) == (30, 30)
+    uri = url + "/" + str(sorted(pictures.rglob("*.png"))[0].relative_to(pictures))
+    assert records()[uri].payload["label"] == "bag"
+    assert index(url).unchanged == 30
+    listed = tmp_path / "list.csv"
+    listed.write_text(f"url,price\n{uri},3\n{url}/nowhere.png,4\n")
+    report = index(listed, collection="listed")
+    assert (report.indexed, report.failed, report.reasons) == (1, 1, {"missing": 1})
+    assert index(listed, collection="listed").encoded == 0
+    for wrong in (f"local://{tmp_path}/nowhere", "nosuch://bucket/x"):
+        with pytest.raises(InvalidInput):
+            index(wrong)
+
+
+def test_sidecars_are_metadata(pictures: Path, index: Index, records: Records) -> None:
+    first, second, third = sorted(pictures.rglob("*.png"))[:3]
+    first.with_name(f"{first.name}.json").write_text('{"price": 3, "camera": {"iso": 100}}')
+    second.with_suffix(".json").write_text('{"price": 4.5, "label": "mine"}')
+    third.with_suffix(".json").write_text("{")
+    report = index(pictures)
+    assert (report.indexed, report.failed, report.reasons) == (29, 1, {"metadata": 1})
+    stored = records()
+    assert stored[canonical_uri(first)].payload["camera"] == {"iso": 100}
+    assert stored[canonical_uri(first)].payload["price"] == 3.0
+    assert stored[canonical_uri(second)].payload["label"] == "mine"
+
+
+def test_exif_tells_when_where_and_with_what(photos: Path, index: Index, records: Records, tmp_path: Path) -> None:
+    root = tmp_path / "album"
+    root.mkdir()
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "Canon", "Canon EOS R5"
+    exif.get_ifd(0x8769)[0x9003], exif.get_ifd(0x8769)[0x9011] = "2023:07:14 09:30:00", "+02:00"
+    exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 51.0, 30.0), 3: "W", 4: (2.0, 21.0, 0.0)})
+    with Image.open(photos / "coffee.png") as image:
+        image.convert("RGB").save(root / "photo.jpg", exif=exif)
+        image.convert("RGB").save(root / "plain.jpg")
+        image.convert("RGB").save(root / "damaged.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    assert index(root, exif=True).indexed == 3
+    stored = records()
+    payload = stored[canonical_uri(root / "photo.jpg")].payload
+    assert (payload["_taken_at"], payload["_camera"]) == ("2023-07-14T07:30:00Z", "Canon EOS R5")
+    assert payload["_place"] == {"lat": 48.8583333, "lon": -2.35}
+    assert not {"_taken_at", "_camera", "_place"} & stored[canonical_uri(root / "plain.jpg")].payload.keys()
+
+
+def test_types_come_from_the_whole_column() -> None:
+    inference = TypeInference(text=True)
+    rows = [
+        {"a": "1", "b": "1", "c": "00123", "d": "2024-05-01", "e": "true", "f": "1"},
+        {"a": "2", "b": "2.5", "c": "7", "d": "2024-05-01 10:30:00+02:00", "e": "False", "f": "x"},
+        {"a": "", "b": "", "c": "", "d": "", "e": "", "f": ""},
+    ]
+    for line, row in enumerate(rows, start=2):
+        inference.add(row, line)
+    kinds = {name: kind.value for name, kind in inference.fields.items()}
+    assert kinds == {"a": "integer", "b": "float", "c": "keyword", "d": "datetime", "e": "bool", "f": "keyword"}
+    assert convert_record(rows[1], inference.fields) == {
+        "a": 2,
+        "b": 2.5,
+        "c": "7",
+        "d": "2024-05-01T08:30:00Z",
+        "e": False,
+        "f": "x",
+    }
+    assert convert_record(rows[2], inference.fields) == {}
+    assert any("'f' mixes types: '1' (line 2) and 'x' (line 3)" in note for note in inference.notes)
+
+
+def test_joined_uris_are_the_canonical_ones(tmp_path: Path) -> None:
+    base = UriBase(tmp_path)
+    for name in ("a.png", "b c/ü #?.png", "../x.png", "./y.png", "/abs/z.png", "a//b.png", "a/../b.png", "..png", "\udcff.png"):
+        assert base.join(name) == canonical_uri(tmp_path / name)
