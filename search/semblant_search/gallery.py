@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from .collection import uri_path
 from .errors import ImageError, InvalidInput
 from .images import open_image
+from .results import FeatureHit
 from .typography import Typography
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from .images import ImageSource
     from .results import Hit
 
-__all__ = ["caption_of", "draw_gallery", "draw_groups", "name_of", "save_picture", "thumbnail"]
+__all__ = ["caption_of", "draw_gallery", "draw_groups", "name_of", "percent", "save_picture", "thumbnail"]
 
 BOX = 208
 """Side of the square that a picture is fitted into, in pixels: 7 × 28 fit, with a margin."""
@@ -68,9 +69,7 @@ def draw_gallery(
         raise InvalidInput(f"columns {columns}: expected 1 to 20")
     caption = caption or caption_of
     places = 3 if all(abs(hit.score) < 1.01 for hit in hits) else 1
-    tiles = [
-        _Tile(_load(hit.uri), f"{hit.score:.{places}f}", f"{rank}", caption(hit)) for rank, hit in enumerate(hits, start=1)
-    ]
+    tiles = [_Tile(_load(hit.uri), _head(hit, places), f"{rank}", caption(hit)) for rank, hit in enumerate(hits, start=1)]
     asked = None if query is None else _Tile(_load(query), "Query", "", name_of(query), ACCENT)
     texts = [title, subtitle, *(tile.caption for tile in tiles), asked.caption if asked else ""]
     return _compose(tiles, asked, (title, subtitle), min(columns, max(1, len(tiles))), Typography.covering("".join(texts)))
@@ -199,6 +198,13 @@ def _draw_tile(canvas: Image.Image, tile: _Tile, at: tuple[int, int], fonts: Typ
     draw.text((x, y + BOX + 28), fonts.elide(tile.caption, 15, BOX), fill=MUTED, font=fonts.font(15))
 
 
+def _head(hit: Hit, places: int) -> str:
+    """The score, or for a hit with a verdict that and how sure it is."""
+    if isinstance(hit, FeatureHit) and hit.verdict != "none":
+        return f"{hit.verdict} {percent(hit.probability)}"
+    return f"{hit.score:.{places}f}"
+
+
 def _load(source: ImageSource) -> Image.Image | str:
     """A thumbnail, or why there is none."""
     try:
@@ -210,6 +216,11 @@ def _load(source: ImageSource) -> Image.Image | str:
         return thumbnail(open_image(source, at_least=(BOX, BOX)))
     except ImageError as error:
         return {"missing": "file is missing", "too-large": "too large to draw"}.get(error.reason, "cannot be read")
+
+
+def percent(probability: float) -> str:
+    """A probability for people; one that is all but certain is not called certain."""
+    return ">99.9 %" if probability > 0.999 else f"{100 * probability:.1f} %"
 
 
 def name_of(source: ImageSource) -> str:

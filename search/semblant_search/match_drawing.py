@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from .errors import ImageError
-from .gallery import ACCENT, INK, LINE, MUTED, PANEL, name_of
+from .gallery import ACCENT, INK, LINE, MUTED, PANEL, name_of, percent
 from .images import open_image
 from .typography import Typography
 
@@ -79,7 +79,7 @@ def _row(left: Image.Image, scale: float, hit: FeatureHit, region: tuple[float, 
     x_right = _MARGIN + _SIDE + _GAP
     canvas = Image.new("RGB", (x_right + _SIDE + _MARGIN, _MARGIN + _HEAD + max(left.height, right.height)), "white")
     draw = ImageDraw.Draw(canvas)
-    words = f"{hit.verdict} · {_percent(hit.probability)} sure · {hit.inliers} details agree{' · mirrored' * hit.mirrored}"
+    words = f"{hit.verdict} · {percent(hit.probability)} sure · {hit.inliers} details agree{' · mirrored' * hit.mirrored}"
     draw.text((_MARGIN, _MARGIN), "Query", fill=ACCENT, font=fonts.font(17))
     draw.text((x_right, _MARGIN), fonts.elide(name_of(hit.uri), 17, _SIDE), fill=INK, font=fonts.font(17))
     draw.text((x_right, _MARGIN + 24), fonts.elide(words, 15, _SIDE), fill=MUTED, font=fonts.font(15))
@@ -178,10 +178,6 @@ def _empty(left: Image.Image, fonts: Typography) -> Image.Image:
     draw.text((_MARGIN, _MARGIN), "Query", fill=ACCENT, font=fonts.font(17))
     draw.text((_MARGIN + _SIDE + _GAP, _MARGIN), "No picture is proven to contain it", fill=MUTED, font=fonts.font(17))
     return canvas
-
-
-def _percent(probability: float) -> str:
-    return ">99.9 %" if probability > 0.999 else f"{100 * probability:.1f} %"
 
 
 def _points(polygon: tuple[tuple[float, ...], ...] | None) -> list[_Point]:
