@@ -71,7 +71,11 @@ def run(out: Path, data: Path | None, train_options: list[str], query_category: 
         "--gallery", galleries / "filtered.png",
     )  # fmt: skip
     detailed = sorted((data / "test" / "bag").glob("*.png"))[0]
-    semblant("search", detailed, "--db", db, "-k", "10", "--features", "--gallery", galleries / "features.png")
+    # Clothes of 28 × 28 pixels are lookalikes, not copies: none is proven to show the same bag, so all candidates are drawn.
+    semblant(
+        "search", detailed, "--db", db, "-k", "10", "--features", "--min-confidence", "0",
+        "--gallery", galleries / "features.png",
+    )  # fmt: skip
     return summarise(out, took, json.loads(evaluation.read_text()), json.loads((out / "index.json").read_text()))
 
 
