@@ -31,7 +31,7 @@ _FORMAT = 1
 _CEILING = 5.0
 """Random pairs that agree better than this do have something in common (a series of pictures): they are left out."""
 _PRIOR_PAIRS = 1000
-_PRIOR_FOUND = 50
+_PRIOR_FOUND = 100
 """The general calibration counts as much as this many pairs, or found agreements: false matches are few and far between."""
 _COMPARED = 60
 """How many random pairs a shortlist is worth: 30 candidates, each about twice as likely to agree, being picked for that."""

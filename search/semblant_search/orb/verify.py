@@ -104,8 +104,17 @@ class Verifier:
     def verify_many(self, candidates: Sequence[Features], sizes: Sequence[tuple[int, int]]) -> list[Match | None]:
         """`verify` for each candidate, in parallel, in their order."""
         if len(candidates) < 4:
-            return [self.verify(candidate, size) for candidate, size in zip(candidates, sizes, strict=True)]
-        return list(_pool().map(self.verify, candidates, sizes))
+            return self._verify_all((candidates, sizes))
+        pool, threads = _pool()
+        # One task for each thread: handing over a candidate costs a good part of what comparing it does.
+        parts = [(candidates[start::threads], sizes[start::threads]) for start in range(threads)]
+        found: list[Match | None] = [None] * len(candidates)
+        for start, part in enumerate(pool.map(self._verify_all, parts)):
+            found[start::threads] = part
+        return found
+
+    def _verify_all(self, part: tuple[Sequence[Features], Sequence[tuple[int, int]]]) -> list[Match | None]:
+        return [self.verify(candidate, size) for candidate, size in zip(*part, strict=True)]
 
 
 def verify(
@@ -131,9 +140,10 @@ def verify_many(
 
 
 @lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    """NumPy lets go of the interpreter lock while it counts bits; more than four threads wait for each other."""
-    return ThreadPoolExecutor(min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+def _pool() -> tuple[ThreadPoolExecutor, int]:
+    """Threads, and how many: NumPy lets go of the interpreter lock while it counts bits, but more than four only wait."""
+    threads = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return ThreadPoolExecutor(threads), threads
 
 
 def _spots(keypoints: np.ndarray) -> int:

@@ -20,13 +20,13 @@ from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.store.base import SparseVector
 
 from .features import DESCRIPTOR_BYTES, Features
-from .hamming import as_longs, hamming
+from .hamming import as_longs, hamming, popcount
 
 __all__ = ["Vocabulary"]
 
 _FORMAT = 1
 _PROBES = 2
-_CHUNK = 512
+_CHUNK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +119,10 @@ class Vocabulary:
         probes = min(_PROBES, len(branches))
         far = hamming(rows[:, None], branches[None])  # [n, B]
         chosen = np.argpartition(far, probes - 1, axis=1)[:, :probes]  # [n, P]
-        near = hamming(rows[:, None, None], words[chosen])  # [n, P, C]
-        children = words.shape[1]
+        near = np.zeros((*chosen.shape, words.shape[2]), np.uint16)  # [n, P, C]
+        for part, plane in enumerate(words):
+            near += popcount(plane[chosen] ^ rows[:, None, None, part])
+        children = words.shape[2]
         flat = near.reshape(len(rows), -1)
         count = min(count, flat.shape[1])
         best = np.argpartition(flat, count - 1, axis=1)[:, :count] if count > 1 else flat.argmin(axis=1)[:, None]
@@ -131,8 +133,9 @@ class Vocabulary:
 
     @cached_property
     def _longs(self) -> tuple[np.ndarray, np.ndarray]:
-        """The centres as uint64 `[B, 4]` and `[B, C, 4]`, for fast popcounts."""
-        return as_longs(self.branches), as_longs(self.words).reshape(len(self.branches), -1, 4)
+        """The centres as uint64 `[B, 4]` and, each quarter of a descriptor in one piece of memory, `[4, B, C]`."""
+        words = as_longs(self.words).T.reshape(4, len(self.branches), -1)
+        return as_longs(self.branches), np.ascontiguousarray(words)
 
     def sparse(self, features: Features) -> SparseVector:
         """The visual words of a picture, indexed or asked for: 1 for each word that it has, however often.
