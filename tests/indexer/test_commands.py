@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sysconfig
+import threading
 import time
+import urllib.request
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
 from semblant_exporter.pixels import pixel_encoder
+from semblant_indexer import IndexJob, IndexReport, Progress
+from semblant_indexer.observers import Metrics
+from semblant_indexer.watching import watch
 from semblant_search import Fit
 from semblant_search.cli import semblant
+from semblant_search.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SEMBLANT = Path(sysconfig.get_path("scripts")) / "semblant"
 
@@ -111,14 +122,14 @@ def test_without_an_encoder_the_collections_own_is_taken(pictures: Path, small: 
 def test_stopping_takes_less_than_two_seconds_and_loses_nothing(
     fashion_mnist: Path, encoder_file: Path, tmp_path: Path, kill: signal.Signals
 ) -> None:
-    source = fashion_mnist / "test"
-    command = [SEMBLANT, "index", source, "--encoder", encoder_file, "--db", tmp_path / "db", "--workers", "1", "--batch", "64"]
+    source = fashion_mnist / "train"
+    command = [SEMBLANT, "index", source, "--encoder", encoder_file, "--db", tmp_path / "db", "--workers", "1", "--no-orb"]
     process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True)
     ledger = tmp_path / "db" / "images" / "ledger.sqlite"
     deadline = time.monotonic() + 60
     while not ledger.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(1)
+    time.sleep(0.5)
     begin = time.monotonic()
     process.send_signal(kill)
     _, errors = process.communicate(timeout=30)
@@ -154,3 +165,69 @@ def test_a_server_that_is_down_is_said(pictures: Path, small: list[object]) -> N
     result = run("index", pictures, *small, "--db", "http://localhost:1")
     assert result.exit_code == 1
     assert "cannot be reached" in result.stderr
+
+
+def test_a_json_log_has_progress_failures_and_the_report(pictures: Path, small: list[object]) -> None:
+    (pictures / "bad.png").write_text("x")
+    result = run("index", pictures, *small, "--json-log")
+    lines = [json.loads(line) for line in result.stderr.splitlines()]
+    assert next(line["phase"] for line in lines if line["event"] == "progress") == "scan"
+    assert [line["reason"] for line in lines if line["event"] == "failure"] == ["not-an-image"]
+    assert (lines[-1]["event"], lines[-1]["indexed"], lines[-1]["failed"]) == ("report", 30, 1)
+
+
+def test_metrics_tell_where_a_run_is(pictures: Path, index: Callable[..., IndexReport]) -> None:
+    metrics = Metrics(0)
+    try:
+        metrics(Progress("index", total=30, done=12, failed=1, seconds=2.0, busy={"decode": 0.5}))
+        metrics.finish(index(pictures))
+        with urllib.request.urlopen(f"http://127.0.0.1:{metrics.port}/metrics") as answer:
+            text = answer.read().decode()
+    finally:
+        metrics.close()
+    assert 'semblant_index_phase{phase="index"} 1.0' in text
+    assert "semblant_index_pictures_done 12.0" in text
+    assert 'semblant_index_stage_busy{stage="decode"} 0.5' in text
+    assert 'semblant_index_outcome{outcome="indexed"} 30.0' in text
+    with pytest.raises(InvalidInput, match="metrics port"):
+        Metrics(99_999)
+
+
+def test_a_watched_folder_stays_indexed(pictures: Path, encoder_file: Path, tmp_path: Path) -> None:
+    stop, reports = threading.Event(), []
+    job = IndexJob(str(pictures), encoder_file, str(tmp_path / "db"), orb=None, workers=1, threads=1, prune=True)
+    errors: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            watch(job, reports.append, stop=stop)
+        except BaseException as error:
+            errors.append(error)
+
+    def until(count: int) -> None:
+        deadline = time.monotonic() + 60
+        while len(reports) < count and time.monotonic() < deadline:
+            assert not errors
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    try:
+        until(1)
+        old = sorted(pictures.rglob("*.png"))[0]
+        data = old.read_bytes()
+        old.unlink()
+        for number in range(3):
+            (pictures / f"new-{number}.png").write_bytes(data)
+        until(2)
+        (pictures / "new-0.png").write_text("no picture any more")
+        until(len(reports) + 1)
+    finally:
+        stop.set()
+        thread.join(30)
+    assert not thread.is_alive()
+    assert reports[0].points == 30
+    assert reports[-1].points == 31
+    assert reports[-1].failed == 1
+    with pytest.raises(InvalidInput, match="only a folder"):
+        watch(dataclasses.replace(job, source=str(encoder_file)), reports.append)

@@ -9,7 +9,7 @@ import click
 from semblant_search.cli import command_errors
 from semblant_search.cli.options import database_options
 
-from .running import job_options, run_and_print
+from .running import Output, job_options
 
 if TYPE_CHECKING:
     from semblant_search.cli.options import Target
@@ -42,6 +42,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--keep-generations", type=int, metavar="N", help="Older generations to keep for a rollback.  [default: 1]")
 @click.option("--prune", is_flag=True, help="Remove pictures from the collection that SOURCE no longer holds.")
 @click.option("--retry", is_flag=True, help="Try pictures again that failed before, although they did not change.")
+@click.option("--watch", is_flag=True, help="Stay, and index again whenever something changes in the folder.")
 @click.option("--workers", type=int, metavar="N", help="Decode processes.  [default: one for each core]")
 @click.option("--threads", type=int, metavar="N", help="Threads of the encoder.  [default: one for each core]")
 @click.option("--batch", type=int, metavar="N", help="Pictures in a batch.  [default: by picture size]")
@@ -55,9 +56,8 @@ def index(
     fields: tuple[str, ...],
     orb: bool,
     duplicates: str,
-    report: str | None,
-    as_json: bool,
-    quiet: bool,
+    watch: bool,
+    output: Output,
     **options: Any,
 ) -> None:
     """Index a folder of pictures, or a list of them, and their metadata.
@@ -82,7 +82,7 @@ def index(
         duplicates=Duplicates(duplicates),
         **given,
     )
-    run_and_print(job, report=report, as_json=as_json, quiet=quiet)
+    output.run(job, watch=watch)
 
 
 @click.command()
@@ -90,7 +90,7 @@ def index(
 @click.option("--state", type=_PATH, metavar="DIR", help="Folder of the ledger.  [default: in the database]")
 @job_options
 @command_errors()
-def retry(target: Target, state: Path | None, report: str | None, as_json: bool, quiet: bool) -> None:
+def retry(target: Target, state: Path | None, output: Output) -> None:
     """Try the pictures again that failed.
 
     Runs the collection's last job again; pictures that are indexed as they are cost next to nothing.
@@ -100,4 +100,4 @@ def retry(target: Target, state: Path | None, report: str | None, as_json: bool,
     job = last_job(
         target.db, target.collection, state=state, api_key=target.api_key, encoder=None, retry=True, rebuild=False, prune=False
     )
-    run_and_print(job, report=report, as_json=as_json, quiet=quiet)
+    output.run(job)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -13,51 +16,82 @@ from semblant_search.cli.output import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from semblant_indexer.job import IndexJob
     from semblant_indexer.report import IndexReport
 
-__all__ = ["job_options", "run_and_print"]
+__all__ = ["Output", "job_options"]
 
 
 def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --report, --json and --quiet."""
-    for option in (
-        click.option("--quiet", is_flag=True, help="No progress."),
-        click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document."),
-        click.option("--report", metavar="FILE", help="Write the report as JSON here as well."),
-    ):
-        command = option(command)
-    return command
+    """Add what says how a job is watched and reported; the command gets it as one `output: Output`."""
+
+    @click.option("--report", metavar="FILE", help="Write the report as JSON here as well.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
+    @click.option("--quiet", is_flag=True, help="No progress.")
+    @click.option("--json-log", is_flag=True, help="Progress, failures and report as JSON lines on stderr.")
+    @click.option("--metrics-port", type=int, metavar="N", help="Serve Prometheus metrics at this port of localhost.")
+    @functools.wraps(command)
+    def wrapper(
+        *, report: str | None, as_json: bool, quiet: bool, json_log: bool, metrics_port: int | None, **others: Any
+    ) -> Any:
+        return command(output=Output(report, as_json, quiet, json_log, metrics_port), **others)
+
+    return wrapper
 
 
-def run_and_print(job: IndexJob, *, report: Path | str | None, as_json: bool, quiet: bool) -> None:
-    """Run, print, and end the command with the report's exit code. SIGTERM stops the job as Ctrl-C does."""
-    from pathlib import Path
+@dataclass(frozen=True)
+class Output:
+    """How a job is watched and reported."""
 
-    from semblant_indexer.display import ProgressDisplay
-    from semblant_indexer.running import run
+    report: str | None
+    as_json: bool
+    quiet: bool
+    json_log: bool
+    metrics_port: int | None
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with ProgressDisplay(quiet=quiet) as display:
-            result = run(job, display)
-    except KeyboardInterrupt:
-        _stop(job)
-    if report is not None:
-        Path(report).write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
-    _print(result, as_json)
-    click.get_current_context().exit(result.exit_code)
+    def run(self, job: IndexJob, *, watch: bool = False) -> NoReturn:
+        """Run, print, and end the command with the report's exit code. SIGTERM stops the job as Ctrl-C does."""
+        from semblant_indexer.display import ProgressDisplay
+        from semblant_indexer.observers import JsonLog, Metrics, tee
+        from semblant_indexer.running import run
+        from semblant_indexer.watching import watch as keep_watching
 
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        listeners: list[JsonLog | Metrics] = []
+        if self.json_log:
+            listeners.append(JsonLog())
+        if self.metrics_port is not None:
+            listeners.append(Metrics(self.metrics_port))
+        codes: list[int] = []
 
-def _print(result: IndexReport, as_json: bool) -> None:
-    from semblant_indexer.display import print_report
+        def finish(result: IndexReport) -> None:
+            for listener in listeners:
+                listener.finish(result)
+            self._print(result)
+            codes.append(result.exit_code)
 
-    if as_json:
-        print_json(result.to_json())
-    else:
-        print_report(result)
+        try:
+            with ProgressDisplay(quiet=self.quiet or self.json_log) as display:
+                progress = tee(display, *listeners)
+                if watch:
+                    keep_watching(job, finish, progress)
+                else:
+                    finish(run(job, progress))
+        except KeyboardInterrupt:
+            _stop(job)
+        click.get_current_context().exit(codes[-1])
+
+    def _print(self, result: IndexReport) -> None:
+        from semblant_indexer.display import print_report
+
+        if self.report is not None:
+            Path(self.report).write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
+        if self.as_json:
+            print_json(result.to_json())
+            return
+        if not self.json_log:
+            print_report(result)
         click.echo(result.account)
 
 
