@@ -111,6 +111,12 @@ def db(indexed: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def write(encoder: Encoder) -> Callable[[Database, list[Path]], None]:
+    """Writes pictures into collection `images` of an open database."""
+    return lambda database, pictures: write_collection(database, encoder, pictures)
+
+
+@pytest.fixture(scope="session")
 def index(encoder: Encoder) -> Callable[[Path, list[Path]], None]:
     """Writes pictures into a new database directory."""
 

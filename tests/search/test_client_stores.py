@@ -1,0 +1,108 @@
+"""The client answers alike over a directory and a Qdrant server: its local mode, or a real one where QDRANT_URL is set."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+from qdrant_client import QdrantClient
+from semblant_search import F, PointNotFound, SearchClient, canonical_uri
+from semblant_search.store.qdrant import QdrantDatabase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from semblant_search import Hit
+    from semblant_search.store.base import Database
+
+
+@pytest.fixture(scope="module")
+def chosen(photos: Path) -> list[Path]:
+    names = ["astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "moon.png", "rocket.jpg", "text.png"]
+    return [photos / name for name in names]
+
+
+@pytest.fixture(scope="module")
+def clients(
+    chosen: list[Path], index: Callable[..., None], write: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[SearchClient, SearchClient]]:
+    directory = tmp_path_factory.mktemp("both") / "db"
+    index(directory, chosen)
+    url = os.environ.get("QDRANT_URL")
+    database: Database = QdrantDatabase(url) if url else QdrantDatabase(client=QdrantClient(":memory:"))
+    write(database, chosen)
+    try:
+        with SearchClient(directory) as embedded, SearchClient(database) as served:
+            yield embedded, served
+    finally:
+        database.close()
+
+
+def comparable(hits: list[Hit]) -> list[tuple[str, float, object]]:
+    return [(hit.uri, pytest.approx(hit.score, abs=1e-3), hit.metadata) for hit in hits]
+
+
+@pytest.mark.filterwarnings("ignore:Local mode performs exact")
+def test_searches_by_look_agree(clients: tuple[SearchClient, SearchClient], chosen: list[Path], fashion_small: Path) -> None:
+    one, other = clients
+    stranger = next((fashion_small / "test").rglob("*.png"))
+    for ask in (
+        lambda client: client.search(stranger),
+        lambda client: client.search(chosen[0]),
+        lambda client: client.search(canonical_uri(chosen[1]), limit=3, include_self=True),
+        lambda client: client.search(stranger, where="price < 4", limit=3, offset=1),
+        lambda client: client.search(stranger, where=~(F("price") == 2), exact=True),
+        lambda client: client.search_batch(chosen[:3], limit=4)[2],
+        lambda client: client.search_vector(client.embed([stranger])[0], limit=100),
+    ):
+        hits = ask(one)
+        assert hits
+        assert [(hit.uri, hit.score, hit.metadata) for hit in ask(other)] == comparable(hits)
+
+
+def test_searches_by_details_agree(clients: tuple[SearchClient, SearchClient], chosen: list[Path]) -> None:
+    with Image.open(chosen[2]) as picture:
+        crop = picture.crop((120, 60, 330, 250))
+    one, other = clients
+    (hit,), (twin,) = (client.search_features(crop, limit=1) for client in (one, other))
+    assert (hit.uri, hit.verdict, hit.inliers, hit.polygon) == (twin.uri, twin.verdict, twin.inliers, twin.polygon)
+    assert hit.verdict == "crop"
+    fused = [[hit.uri for hit in client.search(crop, limit=4, mode="fused")] for client in (one, other)]
+    # Among pictures that share hardly a word the order of ties is the engine's own.
+    assert {len(uris) for uris in fused} == {4}
+    assert {uris[0] for uris in fused} == {canonical_uri(chosen[2])}
+
+
+def test_counts_facets_and_records_agree(clients: tuple[SearchClient, SearchClient], chosen: list[Path]) -> None:
+    one, other = clients
+    assert one.count("price >= 3") == other.count("price >= 3") == len(chosen) - 3
+    assert one.facet("label") == other.facet("label")
+    assert one.get(chosen[3]).metadata == other.get(chosen[3]).metadata
+    assert one.manifest.encoder_fingerprint == other.manifest.encoder_fingerprint
+
+
+def test_duplicates_and_deletion_agree(
+    chosen: list[Path], index: Callable[..., None], write: Callable[..., None], tmp_path: Path
+) -> None:
+    pictures = [tmp_path / shutil.copy(path, tmp_path) for path in chosen]
+    with Image.open(chosen[0]) as picture:
+        picture.convert("RGB").save(tmp_path / "copy.jpg", quality=80)
+    pictures.append(tmp_path / "copy.jpg")
+    index(tmp_path / "db", pictures)
+    database = QdrantDatabase(client=QdrantClient(":memory:"))
+    write(database, pictures)
+    with SearchClient(tmp_path / "db") as one, SearchClient(database) as other:
+        groups = [client.duplicates() for client in (one, other)]
+        assert [group.representative.uri for group in groups[0]] == [canonical_uri(tmp_path / "astronaut.png")]
+        assert [group.representative.uri for group in groups[1]] == [group.representative.uri for group in groups[0]]
+        for client in (one, other):
+            assert client.delete([tmp_path / "copy.jpg"]) == 1
+            assert client.count() == len(chosen)
+            with pytest.raises(PointNotFound):
+                client.get(tmp_path / "copy.jpg")
+    assert database.collections() == {"images": "g0001"}  # a client closes only what it opened
+    database.close()
