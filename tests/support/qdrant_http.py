@@ -1,6 +1,6 @@
 """A small Qdrant server over HTTP, on qdrant-client's local mode, that can be told to misbehave.
 
-    python qdrant_http.py [--api-key KEY] [--faults 0.3] [--seed 1] [--stall 1.5]
+    python qdrant_http.py [--api-key KEY] [--version 1.20.0] [--faults 0.3] [--seed 1] [--stall 1.5]
 
 prints `http://127.0.0.1:PORT` and serves the REST calls that Semblant makes until it is killed. With `--faults`, that share
 of the requests fails in a way drawn at random: refused, 429, 503, a reset before or after the work is done, an answer cut
@@ -29,7 +29,8 @@ FAULTS = ("refuse", "429", "503", "reset before", "reset after", "cut", "stall")
 class Collections:
     """Routes of the REST interface onto a local client; one request at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: str) -> None:
+        self.version = version
         self.client = QdrantClient(":memory:")
         self.lock = threading.Lock()
 
@@ -38,6 +39,8 @@ class Collections:
         parts = [unquote(part) for part in path.strip("/").split("/")]
         with self.lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if parts == [""]:
+                return {"title": "qdrant", "version": self.version}
             if parts == ["collections"]:
                 return self.client.get_collections()
             if parts == ["aliases"]:
@@ -137,7 +140,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         try:
             result = self.collections.answer(self.command, urlsplit(self.path).path, json.loads(body) if body else None)
-            status, document = 200, {"result": plain(result), "status": "ok", "time": 0.0}
+            # The root answers without the envelope.
+            root = urlsplit(self.path).path == "/"
+            status, document = 200, result if root else {"result": plain(result), "status": "ok", "time": 0.0}
         except KeyError as error:
             status, document = 404, {"status": {"error": f"no such route: {error}"}}
         except ValueError as error:
@@ -194,11 +199,12 @@ def plain_dict(value: Any) -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--api-key", default="")
+    parser.add_argument("--version", default="1.20.0")
     parser.add_argument("--faults", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stall", type=float, default=1.5)
     Handler.options = parser.parse_args()
-    Handler.collections = Collections()
+    Handler.collections = Collections(Handler.options.version)
     Handler.dice = random.Random(Handler.options.seed)
     server = Server(("127.0.0.1", 0), Handler)
     print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 __all__ = ["QdrantDatabase", "QdrantStore"]
 
 _METADATA = "semblant"
+_OLDEST_SERVER = (1, 20)  # the first that matches substrings; prefixes came with 1.19, TurboQuant with 1.18
 _ASSETS = "__assets"
 _PART = 4_000_000  # bytes of an asset in one point: servers accept requests of 32 MB, base64 adds a third
 _REQUEST = 8_000_000  # estimated bytes of points in one request
@@ -92,6 +93,7 @@ class QdrantDatabase:
         if client is None:
             client = connect(str(url), api_key=api_key, timeout=timeout)
         self._connection = Connection(client, url or "client", retry or RetryPolicy())
+        self._version_checked = False
 
     def __enter__(self) -> QdrantDatabase:
         return self
@@ -129,6 +131,7 @@ class QdrantDatabase:
     def open(self, collection: str, generation: str | None = None) -> QdrantStore:
         """Open the serving generation, or a named one. Raises `CollectionNotFound`, `StoreUnavailable`, `StoreDenied`."""
         check_collection_name(collection)
+        self._check_version()
         if generation is None:
             serving = self.collections()
             if collection not in serving:
@@ -145,6 +148,7 @@ class QdrantDatabase:
     def create(self, manifest: Manifest) -> QdrantStore:
         """Make a new, empty, unpublished generation; `manifest.generation` must be new."""
         name = _physical(check_collection_name(manifest.collection), check_generation(manifest.generation))
+        self._check_version()
         if self._manifest(manifest.collection, manifest.generation) is not None:
             raise StoreError(f"collection {manifest.collection!r} already has a generation {manifest.generation!r}")
         for rest in (name, name + _ASSETS):  # left by a process that was killed before it wrote the manifest
@@ -183,6 +187,19 @@ class QdrantDatabase:
         """Release connections; stores that were opened here end with it."""
         if self._owned:
             self._connection.close()
+
+    def _check_version(self) -> None:
+        """Older servers would fail later, at the first filter that they do not know."""
+        if self._version_checked:
+            return
+        version = str(self._connection.call("info").version)
+        numbers = [int(part) for part in version.split("-")[0].split(".")[:2] if part.isdigit()]
+        if tuple(numbers) < _OLDEST_SERVER:
+            raise StoreError(
+                f"server {self.location!r} is Qdrant {version}; Semblant needs {'.'.join(map(str, _OLDEST_SERVER))} or later: "
+                "update the server"
+            )
+        self._version_checked = True
 
     def _manifest(self, collection: str, generation: str) -> Manifest | None:
         name = _physical(collection, generation)
