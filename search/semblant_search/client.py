@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from .collection import Manifest
     from .duplicates import DuplicateGroup
     from .encoder import Encoder
-    from .feature_reader import Region
+    from .feature_reader import Region, Seen
     from .images import ImageSource
     from .results import FeatureHit, Hit
-    from .store.base import Database, Store, VectorQuery
+    from .store.base import Database, ScoredRecord, Store, VectorQuery
     from .where import Where
 
 __all__ = ["SearchClient"]
@@ -238,12 +238,20 @@ class SearchClient:
         reader, wanted = self._features, offset + limit
         seen = reader.require(reader.of_queried(query, region))
         width = max(SHORTLIST if verify else 1, wanted) + 1
-        found = self._opened.query(replace(request, vector=reader.vocabulary.sparse(seen.features), limit=width, offset=0))
-        shortlist = [record for record in found if include_self or record.id != query.id][: width - 1]
+
+        def shortlist(seen: Seen) -> list[ScoredRecord]:
+            words = reader.vocabulary.sparse(seen.features)
+            found = self._opened.query(replace(request, vector=words, limit=width, offset=0))
+            return [record for record in found if include_self or record.id != query.id][: width - 1]
+
         if not verify:
-            return unproven(shortlist[offset:wanted])
+            return unproven(shortlist(seen)[offset:wanted])
         confidence = DEFAULT_MIN_CONFIDENCE if min_confidence is None else min_confidence
-        return prove(self._opened, reader, seen, shortlist, confidence, wanted)[offset:wanted]
+        hits = prove(self._opened, reader, seen, shortlist(seen), confidence, wanted)
+        # A second look costs as much as the first, so it is for those that would go away with nothing.
+        if not hits and (mirrored := reader.mirror(seen)) is not None and len(mirrored.features):
+            hits = prove(self._opened, reader, mirrored, shortlist(mirrored), confidence, wanted)
+        return hits[offset:wanted]
 
     def duplicates(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,11 +35,15 @@ class Seen:
         features: in pixels of the grey picture that they were extracted from.
         grey: `(width, height)` of that picture.
         box: `(x, y, width, height)` of the part that was looked at, in pixels of the whole picture.
+        pixels: uint8 `[h, w]`, the grey picture itself, where it was decoded and wholly looked at.
+        mirrored: the features are those of the picture's mirror image.
     """
 
     features: Features
     grey: tuple[int, int]
     box: tuple[float, float, float, float]
+    pixels: np.ndarray | None = field(default=None, repr=False)
+    mirrored: bool = False
 
     @property
     def to_picture(self) -> np.ndarray:
@@ -49,7 +53,9 @@ class Seen:
         """
         x, y, width, height = self.box
         across, down = width / self.grey[0], height / self.grey[1]
-        return np.array([[across, 0, x + across / 2], [0, down, y + down / 2], [0, 0, 1]], np.float64)
+        there = np.array([[across, 0, x + across / 2], [0, down, y + down / 2], [0, 0, 1]], np.float64)
+        back = np.array([[-1, 0, self.grey[0] - 1], [0, 1, 0], [0, 0, 1]], np.float64)
+        return there @ back if self.mirrored else there
 
 
 class FeatureReader:
@@ -106,8 +112,15 @@ class FeatureReader:
             picture = picture.crop((left, top, left + width, top + height))
         grey = to_grey(picture, longest_side=side)
         features = extract(grey, self.settings, limit=self.settings.query_features)
-        seen = Seen(features, (grey.shape[1], grey.shape[0]), box)
+        seen = Seen(features, (grey.shape[1], grey.shape[0]), box, grey if mask is None else None)
         return seen if mask is None else _inside(seen, mask)
+
+    def mirror(self, seen: Seen) -> Seen | None:
+        """The features of the mirror image, which are not the mirrored features; None where the pixels are not at hand."""
+        if seen.pixels is None:
+            return None
+        flipped = np.ascontiguousarray(seen.pixels[:, ::-1])
+        return replace(seen, features=extract(flipped, self.settings, limit=self.settings.query_features), mirrored=True)
 
     def of_queried(self, query: Queried, region: Region | None = None) -> Seen:
         """Of a queried picture: the stored ones where it is one of the collection, unless its file is there to be cut."""

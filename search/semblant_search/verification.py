@@ -84,7 +84,7 @@ def _hit(record: ScoredRecord, seen: Seen, match: Match | None, query: Seen) -> 
         probability=match.probability,
         inliers=match.inliers,
         evidence=match.evidence,
-        mirrored=match.mirrored,
+        mirrored=match.mirrored or query.mirrored,
         transform=tuple(map(tuple, (transform / transform[2, 2]).tolist())),
         polygon=tuple(map(tuple, _through(transform, np.array(corners, np.float64)).tolist())),
         pairs=tuple((*a, *b) for a, b in zip(here.tolist(), there.tolist(), strict=True)),

@@ -85,6 +85,16 @@ def test_turned_scaled_and_compressed_copies_are_found(client: SearchClient, lib
     assert found >= 0.75 * len(library)  # some are blurred, or one repeating texture
 
 
+def test_a_mirror_image_is_found_and_said_to_be_one(client: SearchClient, cat: Path) -> None:
+    picture = opened(cat)
+    hit = client.search_features(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))[0]
+    assert (hit.path, hit.mirrored) == (cat, True)
+    corners = [(picture.width, 0), (0, 0), (0, picture.height), (picture.width, picture.height)]
+    np.testing.assert_allclose(hit.polygon, corners, atol=4)  # type: ignore[arg-type]
+    points = np.array(hit.pairs)
+    assert np.median(np.abs(picture.width - points[:, 0] - points[:, 2])) < 3
+
+
 def test_the_agreeing_details_lie_in_both_pictures(client: SearchClient, cat: Path) -> None:
     query = opened(cat).rotate(90, expand=True)
     hit = client.search_features(query)[0]
