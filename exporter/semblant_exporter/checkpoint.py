@@ -9,6 +9,7 @@ A model directory holds
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import struct
@@ -116,7 +117,6 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink()
-        kept = "; the one that was there before is untouched" if path.exists() else ""
-        raise TrainingError(
-            f"{str(path)!r}: cannot be written ({error.strerror or error}){kept}; make room and try again"
-        ) from error
+        kept = "; the one that was there before is untouched" if path.is_file() else ""
+        advice = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "name another place"
+        raise TrainingError(f"{str(path)!r}: cannot be written ({error.strerror or error}){kept}; {advice}") from error

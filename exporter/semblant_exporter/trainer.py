@@ -68,8 +68,10 @@ class Settings:
             ("batch", self.batch),
             ("patience", self.patience),
         ):
-            if value is not None and value <= 0:
-                raise InvalidInput(f"{name} {value}: expected more than 0")
+            if value is not None and not 0 < value < math.inf:
+                raise InvalidInput(f"{name} {value}: expected a number above 0")
+        if not 0 <= self.seed < 2**32:
+            raise InvalidInput(f"seed {self.seed}: expected 0 to {2**32 - 1}")
         if self.batch < 2:
             raise InvalidInput(f"batch {self.batch}: batch normalisation needs at least 2 pictures in a step")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):

@@ -198,6 +198,8 @@ def test_fewer_pictures_than_a_batch(count: int, fashion: Fashion, tmp_path: Pat
         ({"batch": 1}, "at least 2"),
         ({"epochs": 0}, "epochs 0"),
         ({"minutes": -1.0}, "minutes -1"),
+        ({"minutes": float("nan")}, "minutes nan"),
+        ({"seed": -5}, "seed -5"),
         ({"dim": 0}, "dim 0"),
     ],
 )
