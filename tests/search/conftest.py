@@ -68,7 +68,8 @@ def write_collection(
         }
         words = vocabulary.sparse(features) if features is not None else None
         points.append(Point(point_id(uri), vector, payload, words, pack(features) if features is not None else None))
-    store.upsert(points)
+    for start in range(0, len(points), 50):  # as the indexer does; the last batch is replayed whenever the database is opened
+        store.upsert(points[start : start + 50])
     store.optimize()
     store.close()
     database.publish(collection, "g0001")
