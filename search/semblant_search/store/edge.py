@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from semblant_search.collection import (
     CELLS_VECTOR,
     FEATURES_VECTOR,
     IMAGE_VECTOR,
     ORB_VECTOR,
-    RESERVED_FIELDS,
     FieldType,
     Manifest,
 )
-from semblant_search.errors import InvalidInput, MissingExtra, NotADatabase, PointNotFound, StoreError, StoreLocked
-from semblant_search.where.compiler import Dialect, compile_where, json_path
+from semblant_search.errors import InvalidInput, NotADatabase, PointNotFound, StoreError
+from semblant_search.where.compiler import compile_where, json_path
 
 from .base import Record, ScoredRecord, SparseVector
 from .checks import (
@@ -32,13 +28,13 @@ from .checks import (
     count_values,
     payload_paths,
 )
+from .edge_engine import call, config, dialect, index_params, load_engine, record_of
 from .files import bytes_on_disk, make_directory, require_space, sync_contents, write_atomic
-from .quantization import OVERSAMPLING, QUANTILE
+from .quantization import OVERSAMPLING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-    from types import ModuleType
 
     from semblant_search.where import Where
 
@@ -59,18 +55,18 @@ _LARGE_LIMIT = 10_000  # above it, a limit is cut to the points there are: the e
 
 def create_generation(path: Path, manifest: Manifest) -> None:
     """Lay out an empty generation in the directory `path`; its manifest is written last and makes it count as one."""
-    edge = _edge()
+    edge = load_engine()
     make_directory(path / _ASSETS)
     require_space(path, _WRITING_SPACE, "a new collection")
-    shard = _call(path, edge.EdgeShard.create, str(path / _SHARD), _config(edge, manifest))
+    shard = call(path, edge.EdgeShard.create, str(path / _SHARD), config(edge, manifest))
     try:
         for name, kind in manifest.fields.items():
-            _call(
+            call(
                 path,
                 shard.update,
-                edge.UpdateOperation.create_field_index(json_path(name), _index_params(edge, name, kind, manifest)),
+                edge.UpdateOperation.create_field_index(json_path(name), index_params(edge, name, kind, manifest)),
             )
-        _call(path, shard.flush)
+        call(path, shard.flush)
     finally:
         shard.close()
     write_manifest(path, manifest)
@@ -108,12 +104,12 @@ class EdgeStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._edge = _edge()
+        self._edge = load_engine()
         self._path = path
         self._manifest = read_manifest(path)
-        self._dialect = _dialect(self._edge)
+        self._dialect = dialect(self._edge)
         require_space(path, _OPENING_SPACE, "opening a database")
-        self._shard: Any = _call(path, self._edge.EdgeShard.load, str(path / _SHARD))
+        self._shard: Any = call(path, self._edge.EdgeShard.load, str(path / _SHARD))
 
     def __enter__(self) -> EdgeStore:
         return self
@@ -151,7 +147,7 @@ class EdgeStore:
         if with_features and self._manifest.orb is not None:
             vectors.append(FEATURES_VECTOR)
         found = self._run("retrieve", list(ids), True, vectors or False)
-        return [_record(point) for point in found]
+        return [record_of(point) for point in found]
 
     def scroll(
         self,
@@ -176,7 +172,7 @@ class EdgeStore:
         offset = None
         while True:
             points, offset = self._run("scroll", self._edge.ScrollRequest(offset=offset, **request))
-            yield from map(_record, points)
+            yield from map(record_of, points)
             if offset is None:
                 return
 
@@ -227,7 +223,7 @@ class EdgeStore:
         """Create payload indexes and remember them in the manifest; raises `MetadataError` where a type changes."""
         manifest = self._manifest.with_fields(fields)
         for name in manifest.fields.keys() - self._manifest.fields.keys():
-            params = _index_params(self._edge, name, fields[name], manifest)
+            params = index_params(self._edge, name, fields[name], manifest)
             self._update(self._edge.UpdateOperation.create_field_index(json_path(name), params))
         if manifest != self._manifest:
             write_manifest(self._path, manifest)
@@ -258,7 +254,7 @@ class EdgeStore:
         """Flush and release the directory; further calls raise `StoreError`."""
         shard, self._shard = self._shard, None
         if shard is not None:
-            _call(self._path, shard.close)
+            call(self._path, shard.close)
 
     def _asset_path(self, name: str) -> Path:
         check_asset_name(name)
@@ -269,7 +265,7 @@ class EdgeStore:
     def _run(self, method: str, *arguments: Any) -> Any:
         if self._shard is None:
             raise StoreError(f"{str(self._path)!r} is closed; open it again")
-        return _call(self._path, getattr(self._shard, method), *arguments)
+        return call(self._path, getattr(self._shard, method), *arguments)
 
     def _update(self, operation: Any) -> None:
         """Apply a change, and see its entry in the write-ahead log on disk: the engine syncs only when it flushes segments.
@@ -314,111 +310,3 @@ class EdgeStore:
             score_threshold=query.score_threshold,
             params=params,
         )
-
-
-def _edge() -> ModuleType:
-    try:
-        import qdrant_edge
-    except ImportError as error:
-        raise MissingExtra("a database in a directory", "semblant-search[edge]") from error
-    return qdrant_edge
-
-
-def _call(path: Path, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call the engine; it raises plain `Exception` for everything, and a `BaseException` for a Rust panic."""
-    try:
-        return function(*arguments)
-    except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        text = str(error)
-        if "WouldBlock" in text:
-            raise StoreLocked(
-                f"database {str(path)!r} is open in another process, or twice in this one; an embedded database belongs to one "
-                "process at a time: close the other one, or use a Qdrant server (give its URL in place of the directory)"
-            ) from error
-        if "No space left" in text:
-            raise StoreError(f"database {str(path)!r}: the disk is full; make room and run it again ({text})") from error
-        raise StoreError(f"database {str(path)!r}: {text}") from error
-
-
-def _dialect(edge: ModuleType) -> Dialect:
-    return Dialect(
-        models=edge,
-        number_range=edge.RangeFloat,
-        time_range=edge.RangeDateTime,
-        is_empty=edge.IsEmptyCondition,
-        # Edge reads a Python bool as the integer that it also is; NumPy's bool is only a bool.
-        boolean=np.bool_,
-    )
-
-
-def _config(edge: ModuleType, manifest: Manifest) -> Any:
-    multivector = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim)
-    cold = edge.Memory.Cold if manifest.storage.on_disk else None
-    vectors = {
-        IMAGE_VECTOR: edge.EdgeVectorParams(
-            size=manifest.dim,
-            distance=edge.Distance.Cosine,
-            memory=cold,
-            quantization_config=_quantization(edge, manifest.storage.quantize),
-            # The engine's own numbers, which it takes only together.
-            hnsw_config=edge.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=10_000, memory=cold) if cold else None,
-        )
-    }
-    sparse = {}
-    if manifest.orb is not None:
-        sparse[ORB_VECTOR] = edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)
-        vectors[FEATURES_VECTOR] = edge.EdgeVectorParams(
-            size=int(manifest.orb["feature_bytes"]),
-            distance=edge.Distance.Dot,
-            datatype=edge.VectorStorageDatatype.Uint8,
-            multivector_config=multivector,
-            hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=10),  # stored, never searched
-        )
-    if manifest.encoder.cells is not None:
-        vectors[CELLS_VECTOR] = edge.EdgeVectorParams(
-            size=manifest.encoder.cells[1],
-            distance=edge.Distance.Cosine,
-            multivector_config=multivector,
-            hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=10),  # re-ranks, never walks a graph
-        )
-    return edge.EdgeConfig(vectors=vectors, sparse_vectors=sparse)
-
-
-def _quantization(edge: ModuleType, quantize: str | None) -> Any:
-    memory = edge.Memory.Pinned
-    if quantize == "scalar":
-        return edge.ScalarQuantizationConfig(type=edge.ScalarType.Int8, quantile=QUANTILE, memory=memory)
-    if quantize == "turbo":
-        return edge.TurboQuantQuantizationConfig(bits=edge.TurboQuantBitSize.Bits4, memory=memory)
-    if quantize == "binary":
-        return edge.BinaryQuantizationConfig(memory=memory)
-    return None
-
-
-def _index_params(edge: ModuleType, name: str, kind: FieldType, manifest: Manifest) -> Any:
-    memory = edge.Memory.Cold if manifest.storage.on_disk else None
-    # Qdrant links pictures that share a value in the HNSW graph. For the seven facts of every picture that more than doubles
-    # the time of building it, and they hardly narrow a search: nearly all have one format, and each its own URI.
-    graph = None if name not in RESERVED_FIELDS else False
-    if kind is FieldType.KEYWORD:
-        return edge.KeywordIndexParams(prefix=True, memory=memory, enable_hnsw=graph)
-    return {
-        FieldType.INTEGER: edge.IntegerIndexParams,
-        FieldType.FLOAT: edge.FloatIndexParams,
-        FieldType.BOOL: edge.BoolIndexParams,
-        FieldType.DATETIME: edge.DatetimeIndexParams,
-        FieldType.GEO: edge.GeoIndexParams,
-    }[kind](memory=memory, enable_hnsw=graph)
-
-
-def _record(point: Any) -> Record:
-    vectors = point.vector or {}
-    image, features = vectors.get(IMAGE_VECTOR), vectors.get(FEATURES_VECTOR)
-    return Record(
-        id=str(point.id) if isinstance(point.id, uuid.UUID) else point.id,
-        payload=point.payload or {},
-        image=None if image is None else np.asarray(image, dtype=np.float32),
-        features=None if features is None else np.asarray(features, dtype=np.uint8),
-    )
