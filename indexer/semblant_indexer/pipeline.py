@@ -12,7 +12,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .worker import Decoded, Task, Unchanged
 
@@ -68,8 +68,8 @@ class Pipeline:
 
     def run(self, todo: Iterator[Todo], total: int, on_progress: Callable[[], None]) -> None:
         """Take every picture through all stages. Whatever a stage raises is raised here, after the others have stopped."""
-        encode = threading.Thread(target=self._guard, args=(self._encode,), name="semblant-encode", daemon=True)
-        write = threading.Thread(target=self._guard, args=(self._write,), name="semblant-write", daemon=True)
+        encode = threading.Thread(target=self._encode, name="semblant-encode", daemon=True)
+        write = threading.Thread(target=self._write, name="semblant-write", daemon=True)
         encode.start()
         write.start()
         try:
@@ -109,7 +109,7 @@ class Pipeline:
                 else:
                     pending.append(item)
                 if len(metadata_only) >= 256 or (exhausted and metadata_only):
-                    self._put(metadata_only)
+                    self._encoded.put(metadata_only)
                     metadata_only = []
             slot = self._free_slot(wait=not pool.busy) if pending and pool.idle and slot is None else slot
             if pending and pool.idle and slot is not None:
@@ -136,37 +136,43 @@ class Pipeline:
             return None
 
     def _encode(self) -> None:
+        """Ends with a `None` for the writer, whatever happens."""
         pixels = self._pool.pixels
-        while (item := self._decoded.get()) is not None:
-            start = time.perf_counter()
-            count = sum(isinstance(result, Decoded) for result in item.batch.results)
-            vectors = self._encoder.encode(pixels[item.batch.task.slot, :count]) if count else None
-            self._free.put(item.batch.task.slot)
-            self.busy["encode"] += time.perf_counter() - start
-            self._put(_Encoded(item.todos, item.batch, vectors))
-        self._put(None)
-
-    def _write(self) -> None:
-        while (item := self._encoded.get()) is not None:
-            if self._failure is not None:
-                continue
-            start = time.perf_counter()
-            if isinstance(item, list):
-                self._writer.keep([(todo, Unchanged(todo.sha256 or "", todo.size, todo.mtime_ns)) for todo in item])
-            else:
-                self._writer.write(item.todos, item.batch.results, item.vectors)
-            self.busy["write"] += time.perf_counter() - start
-
-    def _put(self, item: _Encoded | list[Todo] | None) -> None:
-        while True:
-            try:
-                return self._encoded.put(item, timeout=_POLL)
-            except queue.Full:
-                if self._failure is not None:
-                    return None
-
-    def _guard(self, stage: Callable[[], None]) -> None:
         try:
-            stage()
+            while (item := self._decoded.get()) is not None and self._failure is None:
+                start = time.perf_counter()
+                count = sum(isinstance(result, Decoded) for result in item.batch.results)
+                vectors = self._encoder.encode(pixels[item.batch.task.slot, :count]) if count else None
+                self._free.put(item.batch.task.slot)
+                self.busy["encode"] += time.perf_counter() - start
+                self._encoded.put(_Encoded(item.todos, item.batch, vectors))
         except BaseException as error:
             self._failure = self._failure or error
+        finally:
+            self._encoded.put(None)
+
+    def _write(self) -> None:
+        """Empties its queue to the end, also after a failure: whoever waits to put something in must not wait for ever."""
+        broken = False
+        while (item := self._encoded.get()) is not None:
+            if self._failure is None:
+                broken = not self._try(self._write_one, item)
+        # An interrupted run keeps what is encoded; only a store that just failed is not asked again.
+        if not broken:
+            self._try(self._writer.flush)
+
+    def _write_one(self, item: _Encoded | list[Todo]) -> None:
+        start = time.perf_counter()
+        if isinstance(item, list):
+            self._writer.keep([(todo, Unchanged(todo.sha256 or "", todo.size, todo.mtime_ns)) for todo in item])
+        else:
+            self._writer.write(item.todos, item.batch.results, item.vectors)
+        self.busy["write"] += time.perf_counter() - start
+
+    def _try(self, call: Callable[..., None], *arguments: Any) -> bool:
+        try:
+            call(*arguments)
+        except BaseException as error:
+            self._failure = self._failure or error
+            return False
+        return True

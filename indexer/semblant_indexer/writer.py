@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from .ledger import Ledger
 
 __all__ = ["Counts", "Writer"]
+
+
+_MOST = 2048
+_LONGEST = 1.0
+"""Pictures, and seconds, between two writes at most."""
 
 
 @dataclass
@@ -53,39 +59,48 @@ class Writer:
         self._store = store
         self._ledger = ledger
         self._vocabulary = vocabulary
+        self._points: list[Point] = []
+        self._stale: list[str] = []
+        self._entries: list[Entry] = []
+        self._flushed = time.monotonic()
         self.counts = Counts()
 
     def write(
         self, todos: Sequence[Todo], results: Sequence[Decoded | Unchanged | Rejected], vectors: np.ndarray | None
     ) -> None:
-        """Enter a batch; `vectors`, float32 `[n, D]`, belong to the `Decoded` results in their order."""
-        points: list[Point] = []
-        entries: list[Entry] = []
+        """Take in a batch; `vectors`, float32 `[n, D]`, belong to the `Decoded` results in their order."""
         kept: list[tuple[Todo, Unchanged]] = []
-        stale: list[str] = []
-        moment = now()
+        decoded, moment = 0, now()
         for todo, result in zip(todos, results, strict=True):
             if isinstance(result, Decoded):
                 assert vectors is not None
-                entries.append(_indexed(todo, result))
-                points.append(_point(todo, result, vectors[len(points)], moment))
+                self._entries.append(_indexed(todo, result))
+                self._points.append(_point(todo, result, vectors[decoded], moment))
+                decoded += 1
             elif isinstance(result, Rejected):
                 # A file whose content turned bad has no picture any more; one that is out of reach may come back.
                 keep = todo.sha256 if result.reason in TRANSIENT else None
                 if todo.sha256 is not None and keep is None:
-                    stale.append(point_id(todo.uri))
-                entries.append(_failed(todo, result, keep))
+                    self._stale.append(point_id(todo.uri))
+                self._entries.append(_failed(todo, result, keep))
+                self.counts.failed += 1
             else:
                 kept.append((todo, result))
-        if points:
-            self._store.upsert(points)
-        if stale:
-            self._store.delete(stale)
-        self._ledger.record(entries)
-        self.counts.encoded += len(points)
-        self.counts.failed += len(entries) - len(points)
+        self.counts.encoded += decoded
         if kept:
             self.keep(kept)
+        if len(self._entries) >= _MOST or time.monotonic() - self._flushed > _LONGEST:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was taken in. A write costs the disk a few milliseconds whatever its size, so batches are collected."""
+        if self._points:
+            self._store.upsert(self._points)
+        if self._stale:
+            self._store.delete(self._stale)
+        self._ledger.record(self._entries)
+        self._points, self._stale, self._entries = [], [], []
+        self._flushed = time.monotonic()
 
     def keep(self, kept: Sequence[tuple[Todo, Unchanged]]) -> None:
         """Enter pictures whose vectors are there already: under their own name, or under that of a file that is gone."""
