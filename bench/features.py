@@ -22,6 +22,7 @@ import json
 import sys
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,8 +143,8 @@ def index(source: Path, work: Path) -> Library:
     db = work / f"{source.name}.db"
     report = run(IndexJob(source=str(source), encoder=encoder, db=str(db)))
     greys = {}
-    with open_database(str(db)) as database:
-        for record in database.open("images").scroll(fields=["_uri"]):
+    with open_database(str(db)) as database, closing(database.open("images")) as store:
+        for record in store.scroll(fields=["_uri"]):
             path = uri_path(record.payload["_uri"])
             assert path is not None
             greys[record.payload["_uri"]] = to_grey(open_image(path), longest_side=SETTINGS.longest_side)
@@ -317,8 +318,8 @@ def brute_force(matcher: Any, mine: Any, theirs: Any) -> int:
 
 def projection(library: Library) -> tuple[np.ndarray, list[str]]:
     """System 5 as published: embeddings reduced to the 32 numbers of a descriptor, whose nearest ones are looked up."""
-    with open_database(str(library.db)) as database:
-        records = list(database.open("images").scroll(fields=["_uri"], with_image=True))
+    with open_database(str(library.db)) as database, closing(database.open("images")) as store:
+        records = list(store.scroll(fields=["_uri"], with_image=True))
     vectors = np.array([record.image for record in records], np.float32)
     centred = vectors - vectors.mean(axis=0)
     axes = np.linalg.svd(centred, full_matrices=False)[2][:32]
