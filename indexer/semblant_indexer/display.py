@@ -105,6 +105,8 @@ def print_report(report: IndexReport) -> None:
     table.add_section()
     table.add_row("in the collection", f"{report.points:,}")
     rate = report.encoded / report.stages["index"] if report.encoded and report.stages.get("index") else 0.0
+    if report.recall_at_10 is not None:
+        table.add_row("recall@10 of searches", f"{report.recall_at_10:.3f}")
     table.add_row("seconds", f"{report.seconds:,.1f}" + (f"  ({rate:,.0f} pictures/s)" if rate else ""))
     console.print(table)
     for failure in report.failures[:_SHOWN_FAILURES]:

@@ -6,8 +6,8 @@ import itertools
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import RESERVED_FIELDS, Manifest
-from semblant_search.errors import CollectionNotFound, EncoderMismatch, StoreError
+from semblant_search.collection import RESERVED_FIELDS, Manifest, StorageOptions
+from semblant_search.errors import CollectionNotFound, EncoderMismatch, InvalidInput, StoreError
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.kept_encoder import ENCODER_ASSET
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from .job import IndexJob
 
-__all__ = ["begin", "describe", "drop_old", "generations", "open_current", "orb_of", "publish", "roll_back"]
+__all__ = ["begin", "describe", "drop_old", "generations", "open_current", "orb_of", "publish", "recall", "roll_back"]
 
 _SAMPLES = 16
+_RECALL_SAMPLES = 64
 _COMPLETE = "complete"
 """Asset of a generation that has served: after a rollback, a rebuild must not take it for an interrupted build."""
 
@@ -81,6 +82,12 @@ def open_current(db: Database, job: IndexJob, encoder: Encoder) -> Store | None:
             "vectors do not compare. Use --rebuild to build a new generation beside the old one, or --collection NAME "
             "for a second collection"
         )
+    if job.storage is not None and job.storage != manifest.storage:
+        store.close()
+        raise InvalidInput(
+            f"collection {job.collection!r} keeps its vectors as {manifest.storage.to_json()}, not as {job.storage.to_json()}; "
+            "use --rebuild to build a new generation that does"
+        )
     return store
 
 
@@ -99,6 +106,7 @@ def begin(db: Database, job: IndexJob, encoder: Encoder, vocabulary: Vocabulary 
             fields=RESERVED_FIELDS,
             orb=orb,
             created_at=now(),
+            storage=job.storage or StorageOptions(),
         )
     )
     store.put_asset(ENCODER_ASSET, encoder.to_bytes())
@@ -121,8 +129,9 @@ def orb_of(store: Store) -> tuple[OrbSettings | None, bytes | None]:
 def publish(db: Database, store: Store) -> None:
     """Let searches see this generation, once samples of it find themselves. Raises `StoreError` if they do not."""
     manifest = store.manifest
+    coarse = manifest.storage.quantize is not None  # few bits a number may miss a picture; `recall` tells how many
     for record in itertools.islice(store.scroll(fields=["_uri"], with_image=True, batch=_SAMPLES), _SAMPLES):
-        hits = store.query(VectorQuery(record.image, limit=1)) if record.image is not None else []
+        hits = store.query(VectorQuery(record.image, limit=1, exact=coarse)) if record.image is not None else []
         if not hits or hits[0].score < 0.999:
             raise StoreError(
                 f"generation {manifest.generation} of {manifest.collection!r} is not sound: {record.payload.get('_uri')!r} "
@@ -130,6 +139,22 @@ def publish(db: Database, store: Store) -> None:
             )
     db.publish(manifest.collection, manifest.generation)
     store.put_asset(_COMPLETE, manifest.created_at.encode())
+
+
+def recall(store: Store) -> float | None:
+    """Share of the 10 exact neighbours that a plain search finds, over a sample of the collection; None for an empty one."""
+    # Ids are hashes, so that the first ones are a sample of all.
+    sample = list(itertools.islice(store.scroll(fields=["_uri"], with_image=True, batch=_RECALL_SAMPLES), _RECALL_SAMPLES))
+    vectors = [record.image for record in sample if record.image is not None]
+    if not vectors:
+        return None
+    truth = store.query_batch([VectorQuery(vector, limit=10, fields=["_uri"], exact=True) for vector in vectors])
+    found = store.query_batch([VectorQuery(vector, limit=10, fields=["_uri"]) for vector in vectors])
+    shares = []
+    for exact, plain in zip(truth, found, strict=True):
+        # Equal scores may come in any order: a hit that scores as high as the last exact one is as good.
+        shares.append(sum(hit.score >= exact[-1].score - 1e-6 for hit in plain) / len(exact))
+    return round(sum(shares) / len(shares), 4)
 
 
 def drop_old(db: Database, collection: str, keep: int) -> list[str]:
@@ -176,7 +201,8 @@ def _unfinished(db: Database, job: IndexJob, encoder: Encoder, serving: str | No
             continue
         manifest = store.manifest
         settings = manifest.orb["settings"] if manifest.orb is not None else None
-        if manifest.encoder_fingerprint == encoder.fingerprint and settings == (job.orb.to_json() if job.orb else None):
+        kind = manifest.encoder_fingerprint, settings, manifest.storage
+        if kind == (encoder.fingerprint, job.orb.to_json() if job.orb else None, job.storage or StorageOptions()):
             complete = manifest.orb is None or store.asset(VOCABULARY_ASSET) is not None
             if complete and store.asset(ENCODER_ASSET) is not None:
                 return store

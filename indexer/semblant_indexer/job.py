@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import FieldType, check_collection_name
+from semblant_search.collection import FieldType, StorageOptions, check_collection_name
 from semblant_search.errors import InvalidInput
 from semblant_search.images import DEFAULT_MAX_PIXELS
 from semblant_search.orb import OrbSettings
@@ -64,6 +64,8 @@ class IndexJob:
         threads: ONNX Runtime's threads; None takes one for each core.
         batch: most pictures that are decoded and encoded together; None chooses by the encoder's picture size.
         api_key: of the server.
+        storage: how a new generation keeps its vectors (quantized, on disk); None takes plain vectors in memory for a new
+            collection, and leaves an existing one as it is.
         state: folder of the ledger; None keeps it in the database directory, or for a server in the user's state folder.
         seed: of the sample that the visual vocabulary is trained on.
     """
@@ -87,6 +89,7 @@ class IndexJob:
     threads: int | None = None
     batch: int | None = None
     api_key: str | None = field(default=None, repr=False)
+    storage: StorageOptions | None = None
     state: Path | None = None
     seed: int = 0
 
@@ -110,6 +113,7 @@ class IndexJob:
         data = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "api_key"}
         for name in ("encoder", "metadata", "state"):
             data[name] = str(data[name].absolute()) if data[name] is not None else None
+        data["storage"] = self.storage.to_json() if self.storage is not None else None
         data["fields"] = {name: kind.value for name, kind in self.fields.items()}
         data["orb"] = self.orb.to_json() if self.orb is not None else None
         data["source"] = self.source if "://" in self.source else str(Path(self.source).absolute())
@@ -124,6 +128,7 @@ class IndexJob:
                 values[name] = Path(values[name]) if values[name] is not None else None
             values["fields"] = {name: FieldType(kind) for name, kind in values["fields"].items()}
             values["orb"] = OrbSettings.from_json(values["orb"]) if values["orb"] is not None else None
+            values["storage"] = StorageOptions.from_json(values["storage"]) if values["storage"] is not None else None
             values["duplicates"] = Duplicates(values["duplicates"])
             return cls(**{**values, **changes})
         except (KeyError, TypeError, ValueError) as error:

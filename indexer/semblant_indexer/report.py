@@ -63,6 +63,7 @@ class IndexReport:
         moved: pictures whose point went from a file that is gone to one of the same content.
         removed: pictures that the source held once and holds no longer; `pruned` of them had their points deleted.
         points: points in the collection at the end.
+        recall_at_10: share of the 10 exact neighbours that a plain search finds, over a sample; None where nothing changed.
         reasons: number of failures by reason.
         failures: the failures, at most 1,000; the ledger knows all.
         notes: what else a user should know.
@@ -85,6 +86,7 @@ class IndexReport:
     removed: int
     pruned: int
     points: int
+    recall_at_10: float | None
     reasons: Mapping[str, int]
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]

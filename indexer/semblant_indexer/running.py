@@ -112,10 +112,12 @@ class _Run:
         removed = ledger.removed()
         pruned = self._delete(store, [uri for uri, _ in removed]) if job.prune else 0
         account = ledger.account()
+        recall: float | None = None
         serving = db.collections().get(job.collection)
         if account["indexed"] or moved or pruned or serving != store.manifest.generation:
             with self._stage("optimize"):
                 self._wait(store.optimize)
+            recall = generations.recall(store)
             if store.manifest.orb is not None:
                 with self._stage("calibrate"):
                     store.put_asset(CALIBRATION_ASSET, Calibration.of_store(store).to_bytes())
@@ -135,6 +137,7 @@ class _Run:
             removed=sum(has_point for _, has_point in removed),
             pruned=sum(has_point for _, has_point in removed) if pruned else 0,
             points=store.count(),
+            recall_at_10=recall,
             reasons=ledger.reasons(),
             failures=tuple(itertools.starmap(Failure, itertools.islice(ledger.failures(), _REPORTED_FAILURES))),
             notes=tuple(source.notes),

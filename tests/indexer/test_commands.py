@@ -231,3 +231,13 @@ def test_a_watched_folder_stays_indexed(pictures: Path, encoder_file: Path, tmp_
     assert reports[-1].failed == 1
     with pytest.raises(InvalidInput, match="only a folder"):
         watch(dataclasses.replace(job, source=str(encoder_file)), reports.append)
+
+
+def test_a_collection_can_be_quantized_and_its_recall_is_told(pictures: Path, small: list[object], tmp_path: Path) -> None:
+    report = json.loads(run("index", pictures, *small, "--quantize", "scalar", "--on-disk", "--json").stdout)
+    assert report["recall_at_10"] >= 0.95
+    assert json.loads(run("index", pictures, *small, "--json").stdout)["unchanged"] == 30
+    refused = run("index", pictures, *small, "--quantize", "binary")
+    assert refused.exit_code == 2
+    assert "--rebuild" in refused.stderr
+    assert run("index", pictures, *small, "--quantize", "binary", "--rebuild").exit_code == 0

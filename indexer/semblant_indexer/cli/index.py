@@ -49,6 +49,10 @@ _PATH = click.Path(path_type=Path)
 @click.option("--max-pixels", type=int, metavar="N", help="Reject larger pictures before decoding.  [default: 100000000]")
 @click.option("--patience", type=float, metavar="SECONDS", help="Time that decoding one picture may take.  [default: 60]")
 @click.option("--state", type=_PATH, metavar="DIR", help="Folder of the ledger.  [default: in the database]")
+@click.option(
+    "--quantize", type=click.Choice(["scalar", "turbo", "binary"]), help="Search by small copies of the vectors; saves memory."
+)
+@click.option("--on-disk", is_flag=True, help="Read vectors and graph from disk when they are needed; saves memory.")
 @job_options
 @command_errors()
 def index(
@@ -56,6 +60,8 @@ def index(
     fields: tuple[str, ...],
     orb: bool,
     duplicates: str,
+    quantize: str | None,
+    on_disk: bool,
     watch: bool,
     output: Output,
     **options: Any,
@@ -67,11 +73,15 @@ def index(
 
     Run it again at any time: only what is new or changed is encoded. Exit code 3: done, but some pictures could not be used.
     """
+    from semblant_search.collection import StorageOptions
+
     from semblant_indexer.job import Duplicates, IndexJob
     from semblant_indexer.metadata import parse_declaration
 
     given = {name: value for name, value in options.items() if value is not None}
     given.setdefault("encoder", None)
+    if quantize is not None or on_disk:
+        given["storage"] = StorageOptions(quantize, on_disk)
     if not orb:
         given["orb"] = None
     job = IndexJob(
