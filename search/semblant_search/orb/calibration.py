@@ -33,8 +33,8 @@ _CEILING = 5.0
 _PRIOR_PAIRS = 1000
 _PRIOR_FOUND = 100
 """The general calibration counts as much as this many pairs, or found agreements: false matches are few and far between."""
-_COMPARED = 60
-"""How many random pairs a shortlist is worth: 30 candidates, each about twice as likely to agree, being picked for that."""
+_COMPARED = 96
+"""How many random pairs a query is worth: 48 candidates, and as many again for its mirror image."""
 
 
 @dataclass(frozen=True)
