@@ -150,7 +150,7 @@ def test_scattered_features_prove_nothing(greys: dict[str, np.ndarray]) -> None:
     assert match is None or match.inliers < 0.15 * match.matches
 
 
-def test_in_parallel_as_one_by_one_and_in_the_given_order(greys: dict[str, np.ndarray]) -> None:
+def test_many_as_one_by_one_and_in_the_given_order(greys: dict[str, np.ndarray]) -> None:
     query, _ = crop_of(greys["rocket.jpg"])
     verifier = Verifier(extract(query, limit=400), size_of(query))
     candidates, sizes = [stored(grey) for grey in greys.values()], [size_of(grey) for grey in greys.values()]

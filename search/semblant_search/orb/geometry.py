@@ -8,6 +8,7 @@ squares over its inliers, with as many degrees of freedom as these can carry.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Fit", "apply", "find_transform", "is_sane"]
 
 _PROPOSALS = 96
+_PAIRED = 80
+"""How many matches, the nearest by descriptor, may propose."""
 _SIZE_RATIO = np.log(1.8)
 _ANGLE = np.deg2rad(35)
 
@@ -99,10 +102,7 @@ def _plausible_pairs(
     here: np.ndarray, there: np.ndarray, growth: np.ndarray, turn: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """At most `_PROPOSALS` pairs of matches whose distance and direction agree with the features' own sizes and angles."""
-    first, second = np.triu_indices(len(here), 1)
-    if len(here) > 120:  # matches come best first
-        keep = second < 120
-        first, second = first[keep], second[keep]
+    first, second = _pairs(min(len(here), _PAIRED))
     gap, gap_there = here[second] - here[first], there[second] - there[first]
     far = (np.abs(gap) > 8) & (np.abs(gap_there) > 4)
     first, second, slope = first[far], second[far], gap_there[far] / gap[far]
@@ -117,6 +117,12 @@ def _plausible_pairs(
     return first, second
 
 
+@lru_cache(maxsize=_PAIRED + 1)
+def _pairs(count: int) -> tuple[np.ndarray, np.ndarray]:
+    first, second = np.triu_indices(count, 1)
+    return first, second
+
+
 def _refine(
     here: np.ndarray,
     there: np.ndarray,
@@ -128,7 +134,7 @@ def _refine(
 ) -> Fit | None:
     """Least squares over the inliers, again with those that the better transform gains; affine from 5, homography from 12."""
     best = Fit(transform, inliers)
-    for round_ in range(4):
+    for round_ in range(3):
         count = int(best.inliers.sum())
         solved = _solve(here[best.inliers], there[best.inliers], 8 if count >= 12 and round_ > 0 else 6 if count >= 5 else 4)
         if solved is None:

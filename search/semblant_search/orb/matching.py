@@ -13,6 +13,8 @@ _FARTHEST = 60
 _FARTHEST_FIRST = 14
 """Most differing bits among the first 64: a quarter of the work rules out nearly all pairs."""
 
+_NEVER = np.iinfo(np.int64).max
+
 
 class Matchable:
     """A query's descriptors, laid out once for being compared with many candidates.
@@ -31,14 +33,13 @@ class Matchable:
         near = popcount(self._first[:, None] ^ rows[None, :, 0]) <= _FARTHEST_FIRST
         mine, theirs = np.divmod(np.flatnonzero(near), len(rows)) if len(rows) else (np.empty(0, np.int64),) * 2
         distance = hamming(self._rows[mine], rows[theirs]).astype(np.int64)
-        close = distance <= _FARTHEST
-        mine, theirs, distance = mine[close], theirs[close], distance[close]
-        order = np.argsort(distance, kind="stable")
-        mine, theirs, distance = mine[order], theirs[order], distance[order]
-        # In order of distance, the first pair that names a feature is its nearest; mutual: first for both.
-        first_mine = np.zeros(len(mine), bool)
-        first_mine[np.unique(mine, return_index=True)[1]] = True
-        first_theirs = np.zeros(len(mine), bool)
-        first_theirs[np.unique(theirs, return_index=True)[1]] = True
-        both = first_mine & first_theirs
-        return mine[both], theirs[both], distance[both]
+        close = np.flatnonzero(distance <= _FARTHEST)
+        mine, theirs = mine[close], theirs[close]
+        # Distance first, then place: distinct keys, whose least is a feature's nearest. Mutual: least for both.
+        key = distance[close] * len(distance) + np.arange(len(close))
+        nearest_mine, nearest_theirs = np.full(len(self._rows), _NEVER), np.full(len(rows), _NEVER)
+        np.minimum.at(nearest_mine, mine, key)
+        np.minimum.at(nearest_theirs, theirs, key)
+        both = np.flatnonzero((nearest_mine[mine] == key) & (nearest_theirs[theirs] == key))
+        both = both[np.argsort(key[both])]
+        return mine[both], theirs[both], distance[close[both]]
