@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from semblant_search.errors import InvalidInput
 
-from . import cae, cae_512, cae_spatial, fashion_mnist_2018, simple_ae
+from . import cae, cae_512, cae_spatial, fashion_mnist_2018, pretrained, simple_ae
 from .base import Architecture, Autoencoder, Model, Recipe
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         cae_512.ARCHITECTURE,
         cae_spatial.ARCHITECTURE,
         fashion_mnist_2018.ARCHITECTURE,
+        pretrained.ARCHITECTURE,
         simple_ae.ARCHITECTURE,
     )
 }
