@@ -126,16 +126,19 @@ def test_a_killed_job_goes_on_to_the_collection_of_an_unbroken_one(
     records: Callable[..., dict[str, Record]],
 ) -> None:
     source, killed = fashion_small / "train", tmp_path / "killed"
-    whole = index(source, db=str(tmp_path / "whole"))
     code = (
         "import sys; from semblant_indexer import IndexJob, run; "
         "run(IndexJob(*sys.argv[1:4], orb=None, workers=1, threads=1, batch=16))"
     )
-    command = [sys.executable, "-c", code, str(source), str(encoder_file), str(killed)]
+    command = [sys.executable, "-c", code, str(source), str(encoder_file)]
+    begin = time.monotonic()
+    subprocess.run([*command, str(tmp_path / "whole")], check=True)
+    seconds = time.monotonic() - begin
+    whole = index(source, db=str(tmp_path / "whole"))
     kills, dice = 0, random.Random(0)
     for _ in range(6):
-        process = subprocess.Popen(command)
-        time.sleep(dice.uniform(0.4, 1.6))
+        process = subprocess.Popen([*command, str(killed)])
+        time.sleep(dice.uniform(0.2, 0.8) * seconds)
         kills += process.poll() is None
         process.kill()
         process.wait()
