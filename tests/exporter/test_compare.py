@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -79,6 +80,14 @@ def test_the_same_seed_gives_the_same_scores_and_another_one_does_not(birds: Pat
 
     assert scores(1) == scores(1)
     assert scores(1) != scores(2)
+
+
+def test_scores_do_not_depend_on_where_the_pictures_lie(birds: Path, encoders: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(birds, tmp_path / "moved")
+    before, after = (
+        measure(folder, [Encoder(encoders["fine"])], CompareSettings(queries=10)) for folder in (birds, tmp_path / "moved")
+    )
+    assert before.scores[0].alterations == after.scores[0].alterations
 
 
 def test_alterations_are_what_their_names_say(photos: Path) -> None:
@@ -163,15 +172,17 @@ def test_quality_that_was_there_stays(encoders: dict[str, Path]) -> None:
 
 
 def test_the_command_prints_one_table_and_a_recommendation(birds: Path, encoders: dict[str, Path], tmp_path: Path) -> None:
-    command = [SEMBLANT, "compare", birds, "--encoders", encoders["pca"], encoders["coarse"], "--queries", "20"]
+    command = [SEMBLANT, "compare", birds, "--encoders", encoders["fine"], encoders["coarse"], "--queries", "20"]
     done = subprocess.run([*command, "--out", tmp_path / "out"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert any("recall@1" in line and "MRR" in line and "ms a picture" in line for line in lines)
-    assert any(line.startswith("│ coarse") for line in lines)
-    assert "Take pca: it finds the original of" in done.stdout
+    assert [line.split()[1] for line in lines if line.startswith("│")] == ["fine", "coarse"]  # the better one first
+    assert re.search(r"^Take (fine|coarse): it finds the original of \d+% of altered copies first", done.stdout, re.MULTILINE)
     as_json = subprocess.run([*command, "--out", tmp_path / "out", "--json"], capture_output=True, text=True, check=False)
-    assert json.loads(as_json.stdout)["choice"]["name"] == "pca"
+    result = json.loads(as_json.stdout)
+    assert result["choice"]["name"] in {score["name"] for score in result["scores"]}
+    assert result["choice"]["reason"].startswith("finds the original of")
 
 
 def test_encoders_of_the_same_name_can_be_told_apart(birds: Path, encoders: dict[str, Path]) -> None:

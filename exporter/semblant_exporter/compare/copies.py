@@ -43,7 +43,7 @@ class Copies:
 def make_copies(
     paths: Sequence[Path], rows: np.ndarray, fits: Sequence[Fit], seed: int, on_progress: Progress | None = None
 ) -> list[Copies]:
-    """Every alteration of the pictures in `rows`, once for each fit. What is random depends on `seed` and the picture alone.
+    """Every alteration of the pictures in `rows`, once for each fit. What is random depends on `seed` and the file's content.
 
     Pictures that cannot be decoded are left out.
     """
@@ -51,11 +51,12 @@ def make_copies(
 
     def one(row: int) -> list[np.ndarray] | None:
         nonlocal done
-        random = np.random.default_rng([seed, int.from_bytes(hashlib.sha256(bytes(paths[row])).digest()[:8], "big")])
         try:
+            content = hashlib.sha256(paths[row].read_bytes()).digest()
+            random = np.random.default_rng([seed, int.from_bytes(content[:8], "big")])
             picture = _open(paths[row])
             other = _other(paths, row, random)
-        except ImageError:
+        except (ImageError, OSError):
             return None
         altered = [alter(picture, other, random) for alter in ALTERATIONS.values()]
         fitted = [np.stack([fit_image(copy, fit) for copy in altered]) for fit in fits]
