@@ -33,7 +33,12 @@ class _Size(click.ParamType[tuple[int, int]]):
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The model directory to write.")
-@click.option("--arch", default="cae", show_default=True, help="cae, cae-512, cae-spatial, fashion-mnist-2018 or simple-ae.")
+@click.option(
+    "--arch",
+    default="cae",
+    show_default=True,
+    help="cae, cae-512, cae-spatial, efficientnet-lite0, fashion-mnist-2018 or simple-ae.",
+)
 @click.option("--dim", type=click.IntRange(1, 65536), help="Numbers in an embedding.  [default: 128]")
 @click.option(
     "--objective",

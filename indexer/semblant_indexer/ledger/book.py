@@ -1,10 +1,4 @@
-"""The ledger: for every picture what the job knows of it, so that nothing is lost, done twice or forgotten.
-
-One SQLite file for a collection, with a row for each URI in each generation. A run first notes what its source holds now (the
-scan: a temporary table, on disk when it is large), then compares the two in SQL: that takes a second or two for a million
-pictures and little memory. Rows are committed after the points they speak of are in the store, so the ledger may know too
-little after a crash, and then work is done again to the same result, but never too much.
-"""
+"""The ledger as an object: every statement that reads or changes it."""
 
 from __future__ import annotations
 
@@ -14,11 +8,12 @@ import json
 import sqlite3
 import threading
 from contextlib import contextmanager
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import uri_path
 from semblant_search.errors import StoreError
+
+from .rows import Todo, now
+from .schema import HELD, IN_SCOPE, JOIN, SAME, SCAN, SCHEMA, TODO, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -26,124 +21,9 @@ if TYPE_CHECKING:
 
     from semblant_search.collection import Manifest
 
-    from .sources import Item
+    from semblant_indexer.sources import Item
 
-__all__ = ["TRANSIENT", "Entry", "Ledger", "Todo", "now"]
-
-TRANSIENT = ("missing", "unreadable", "timeout", "crashed", "too-large", "metadata", "unsupported")
-"""Reasons that may be gone next time without the file having changed. Others are a matter of the file's content."""
-
-_VERSION = 2
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS ledger.items (
-    generation TEXT NOT NULL,
-    uri TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    sha256 TEXT,
-    metadata TEXT,
-    outcome TEXT NOT NULL,
-    reason TEXT,
-    message TEXT,
-    point INTEGER NOT NULL,
-    seen INTEGER NOT NULL,
-    written INTEGER NOT NULL,
-    source TEXT NOT NULL,
-    PRIMARY KEY (generation, uri)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS ledger.generations (name TEXT PRIMARY KEY, created_at TEXT NOT NULL, encoder TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS ledger.runs (
-    number INTEGER PRIMARY KEY, generation TEXT NOT NULL, started_at TEXT NOT NULL, job TEXT NOT NULL, report TEXT
-);
-"""
-_SCAN = """
-CREATE TABLE scan (
-    seq INTEGER PRIMARY KEY,
-    uri TEXT NOT NULL UNIQUE,
-    size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    payload TEXT NOT NULL,
-    metadata TEXT NOT NULL,
-    outcome TEXT,
-    reason TEXT,
-    message TEXT,
-    place TEXT
-);
-CREATE TABLE vanished (uri TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL);
-"""
-_JOIN = "FROM scan s LEFT JOIN ledger.items i ON i.generation = :generation AND i.uri = s.uri"
-_SAME = "i.size = s.size AND i.mtime_ns = s.mtime_ns AND s.size >= 0"
-_IN_SCOPE = "(source = :scope OR (substr(:scope, -1) = '/' AND substr(uri, 1, length(:scope)) = :scope))"
-# Contents that have a point under a URI that the source still holds.
-_HELD = (
-    "(SELECT j.sha256 FROM ledger.items j JOIN scan t ON t.uri = j.uri "
-    "WHERE j.generation = :generation AND j.outcome = 'indexed' AND t.outcome IS NULL)"
-)
-_SETTLED = f"""coalesce(
-    (i.outcome = 'indexed' AND {_SAME} AND i.metadata = s.metadata)
-    OR (i.outcome = 'duplicate' AND :merge AND {_SAME} AND i.sha256 IN {_HELD})
-    OR (i.outcome = 'failed' AND NOT :retry AND {_SAME} AND i.reason NOT IN ({",".join(map(repr, TRANSIENT))})),
-0)"""
-# What a run has looked at once it does not take again, or a failure that may pass would keep it busy for ever.
-_TODO = f"s.outcome IS NULL AND coalesce(i.seen, 0) <> :run AND NOT {_SETTLED}"
-
-
-class Todo(NamedTuple):
-    """A picture that the run has to look at.
-
-    Attributes:
-        payload: its metadata, as JSON.
-        metadata: a hash of that.
-        sha256: of the content that its point was made from, or None if it has no point.
-        same_file: it has a point, and size and time are what they were.
-        same_metadata: the metadata is what it was.
-        place: where to read it, if its URI does not say it.
-        elsewhere: contents of its size whose files are gone: this may be one of them under a new name.
-    """
-
-    uri: str
-    size: int
-    mtime_ns: int
-    payload: str
-    metadata: str
-    sha256: str | None = None
-    same_file: bool = False
-    same_metadata: bool = False
-    elsewhere: frozenset[str] = frozenset()
-    place: str | None = None
-
-    @property
-    def where(self) -> str:
-        """Where a worker reads it: a path, a URL or a place in a tar."""
-        if self.place is not None:
-            return self.place
-        path = uri_path(self.uri)
-        return str(path) if path is not None else self.uri
-
-    @property
-    def known(self) -> frozenset[str]:
-        """Contents that need no decoding, for they have a point already."""
-        return self.elsewhere if self.sha256 is None else frozenset((self.sha256,))
-
-
-class Entry(NamedTuple):
-    """What became of a picture.
-
-    Attributes:
-        point: whether it has a point.
-        written: whether this run wrote the point.
-    """
-
-    uri: str
-    size: int
-    mtime_ns: int
-    sha256: str | None
-    metadata: str | None
-    outcome: str
-    reason: str | None = None
-    message: str | None = None
-    point: bool = True
-    written: bool = False
+    from .rows import Entry
 
 
 class Ledger:
@@ -153,7 +33,7 @@ class Ledger:
         # An unnamed SQLite database lives in memory and moves to a temporary file when it grows.
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._lock = threading.Lock()
-        self._connection.executescript(_SCAN)
+        self._connection.executescript(SCAN)
         self._values: dict[str, Any] = {"generation": "", "scope": "", "run": 0, "retry": False, "merge": False}
         self.repeated = 0
 
@@ -209,11 +89,11 @@ class Ledger:
             self._connection.execute("PRAGMA ledger.journal_mode = WAL")
             self._connection.execute("PRAGMA ledger.synchronous = NORMAL")
             version = self._connection.execute("PRAGMA ledger.user_version").fetchone()[0]
-            if version not in (0, _VERSION):  # written by another Semblant; what matters is found again in the store
+            if version not in (0, VERSION):  # written by another Semblant; what matters is found again in the store
                 for table in ("items", "generations", "runs"):
                     self._connection.execute(f"DROP TABLE IF EXISTS ledger.{table}")
-            self._connection.execute(f"PRAGMA ledger.user_version = {_VERSION}")
-            self._connection.executescript(_SCHEMA)
+            self._connection.execute(f"PRAGMA ledger.user_version = {VERSION}")
+            self._connection.executescript(SCHEMA)
             known = self._connection.execute(
                 "SELECT created_at FROM ledger.generations WHERE name = ?", (generation,)
             ).fetchone()
@@ -253,13 +133,13 @@ class Ledger:
         """Enter the problems that the source itself found. A picture that is out of reach keeps its point."""
         self._execute(
             "REPLACE INTO ledger.items SELECT :generation, s.uri, s.size, s.mtime_ns, i.sha256, i.metadata, s.outcome, "
-            f"s.reason, s.message, coalesce(i.point, 0), :run, coalesce(i.written, 0), :scope {_JOIN} "
+            f"s.reason, s.message, coalesce(i.point, 0), :run, coalesce(i.written, 0), :scope {JOIN} "
             "WHERE s.outcome IS NOT NULL"
         )
 
     def note_vanished(self) -> None:
         """Find the points whose files the source no longer holds, if there are new files that may be them."""
-        new = self._execute(f"SELECT 1 {_JOIN} WHERE s.outcome IS NULL AND i.uri IS NULL LIMIT 1")
+        new = self._execute(f"SELECT 1 {JOIN} WHERE s.outcome IS NULL AND i.uri IS NULL LIMIT 1")
         if new:
             self._execute(
                 "INSERT INTO vanished SELECT uri, size, sha256 FROM ledger.items "
@@ -273,14 +153,14 @@ class Ledger:
 
     def count_todo(self) -> int:
         """How many pictures `todo` yields."""
-        return int(self._execute(f"SELECT count(*) {_JOIN} WHERE {_TODO}")[0][0])
+        return int(self._execute(f"SELECT count(*) {JOIN} WHERE {TODO}")[0][0])
 
     def todo(self, chunk: int = 2000) -> Iterator[Todo]:
         """Pictures to look at, in the order of the source."""
         query = (
             "SELECT s.seq, s.uri, s.size, s.mtime_ns, s.payload, s.metadata, CASE WHEN i.point THEN i.sha256 END, "
-            f"coalesce(i.point AND {_SAME}, 0), coalesce(i.metadata = s.metadata, 0), s.place {_JOIN} "
-            f"WHERE s.seq > :last AND {_TODO} ORDER BY s.seq LIMIT :chunk"
+            f"coalesce(i.point AND {SAME}, 0), coalesce(i.metadata = s.metadata, 0), s.place {JOIN} "
+            f"WHERE s.seq > :last AND {TODO} ORDER BY s.seq LIMIT :chunk"
         )
         last, any_vanished = -1, bool(self._execute("SELECT 1 FROM vanished LIMIT 1"))
         while rows := self._execute(query, last=last, chunk=chunk):
@@ -318,7 +198,7 @@ class Ledger:
         """URIs that this source held once and holds no longer, and whether each has a point."""
         rows = self._execute(
             "SELECT uri, point FROM ledger.items WHERE generation = :generation AND uri NOT IN (SELECT uri FROM scan) "
-            f"AND {_IN_SCOPE}"
+            f"AND {IN_SCOPE}"
         )
         return [(str(uri), bool(point)) for uri, point in rows]
 
@@ -326,7 +206,7 @@ class Ledger:
         """Of `removed`, those whose content has a point under another URI of the source."""
         rows = self._execute(
             "SELECT uri FROM ledger.items WHERE generation = :generation AND uri NOT IN (SELECT uri FROM scan) "
-            f"AND {_IN_SCOPE} AND sha256 IN {_HELD}"
+            f"AND {IN_SCOPE} AND sha256 IN {HELD}"
         )
         return [str(row[0]) for row in rows]
 
@@ -356,7 +236,7 @@ class Ledger:
 
     def account(self) -> dict[str, int]:
         """Pictures of the source: `indexed` (written by this run), `unchanged`, `duplicate`, `failed`, `skipped`."""
-        rows = self._execute(f"SELECT i.outcome, coalesce(i.written = :run, 0), count(*) {_JOIN} GROUP BY 1, 2")
+        rows = self._execute(f"SELECT i.outcome, coalesce(i.written = :run, 0), count(*) {JOIN} GROUP BY 1, 2")
         counts = dict.fromkeys(("indexed", "unchanged", "duplicate", "failed", "skipped"), 0)
         counts["skipped"] = self.repeated
         for outcome, written, count in rows:
@@ -434,8 +314,3 @@ def _unusable(error: sqlite3.Error) -> StoreError:
         f"the ledger cannot be read or written: {error}; what was indexed is kept, and the same command goes on once the "
         "disk has room and no other job uses this collection"
     )
-
-
-def now() -> str:
-    """This moment as RFC 3339 in UTC, to the second."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")

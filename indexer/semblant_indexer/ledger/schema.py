@@ -1,0 +1,59 @@
+"""The ledger's tables, and the conditions that compare a run's scan with them, in SQL."""
+
+from __future__ import annotations
+
+from .rows import TRANSIENT
+
+VERSION = 2
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS ledger.items (
+    generation TEXT NOT NULL,
+    uri TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    sha256 TEXT,
+    metadata TEXT,
+    outcome TEXT NOT NULL,
+    reason TEXT,
+    message TEXT,
+    point INTEGER NOT NULL,
+    seen INTEGER NOT NULL,
+    written INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    PRIMARY KEY (generation, uri)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger.generations (name TEXT PRIMARY KEY, created_at TEXT NOT NULL, encoder TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS ledger.runs (
+    number INTEGER PRIMARY KEY, generation TEXT NOT NULL, started_at TEXT NOT NULL, job TEXT NOT NULL, report TEXT
+);
+"""
+SCAN = """
+CREATE TABLE scan (
+    seq INTEGER PRIMARY KEY,
+    uri TEXT NOT NULL UNIQUE,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    payload TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    outcome TEXT,
+    reason TEXT,
+    message TEXT,
+    place TEXT
+);
+CREATE TABLE vanished (uri TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL);
+"""
+JOIN = "FROM scan s LEFT JOIN ledger.items i ON i.generation = :generation AND i.uri = s.uri"
+SAME = "i.size = s.size AND i.mtime_ns = s.mtime_ns AND s.size >= 0"
+IN_SCOPE = "(source = :scope OR (substr(:scope, -1) = '/' AND substr(uri, 1, length(:scope)) = :scope))"
+# Contents that have a point under a URI that the source still holds.
+HELD = (
+    "(SELECT j.sha256 FROM ledger.items j JOIN scan t ON t.uri = j.uri "
+    "WHERE j.generation = :generation AND j.outcome = 'indexed' AND t.outcome IS NULL)"
+)
+SETTLED = f"""coalesce(
+    (i.outcome = 'indexed' AND {SAME} AND i.metadata = s.metadata)
+    OR (i.outcome = 'duplicate' AND :merge AND {SAME} AND i.sha256 IN {HELD})
+    OR (i.outcome = 'failed' AND NOT :retry AND {SAME} AND i.reason NOT IN ({",".join(map(repr, TRANSIENT))})),
+0)"""
+# What a run has looked at once it does not take again, or a failure that may pass would keep it busy for ever.
+TODO = f"s.outcome IS NULL AND coalesce(i.seen, 0) <> :run AND NOT {SETTLED}"
