@@ -9,6 +9,7 @@ from semblant_search.collection import (
     FEATURES_VECTOR,
     IMAGE_VECTOR,
     ORB_VECTOR,
+    RESERVED_FIELDS,
     FieldType,
     Manifest,
 )
@@ -29,6 +30,7 @@ from .checks import (
     payload_paths,
 )
 from .edge_engine import call, config, dialect, index_params, load_engine, record_of
+from .feature_numbers import to_numbers
 from .files import bytes_on_disk, make_directory, require_space, sync_contents, write_atomic
 from .quantization import OVERSAMPLING
 
@@ -61,11 +63,9 @@ def create_generation(path: Path, manifest: Manifest) -> None:
     shard = call(path, edge.EdgeShard.create, str(path / _SHARD), config(edge, manifest))
     try:
         for name, kind in manifest.fields.items():
-            call(
-                path,
-                shard.update,
-                edge.UpdateOperation.create_field_index(json_path(name), index_params(edge, name, kind, manifest)),
-            )
+            if name not in RESERVED_FIELDS:  # those come last, see `optimize`
+                params = index_params(edge, name, kind, manifest)
+                call(path, shard.update, edge.UpdateOperation.create_field_index(json_path(name), params))
         call(path, shard.flush)
     finally:
         shard.close()
@@ -182,7 +182,7 @@ class EdgeStore:
 
     def facet(self, field: str, *, where: Where | None = None, limit: int = 100) -> dict[Any, int]:
         """Distinct values of a field with their exact counts, most frequent first, ties by value."""
-        if check_facet(field, limit, self._manifest) not in FACET_TYPES:
+        if check_facet(field, limit, self._manifest) not in FACET_TYPES or not self._has_index(field):
             return by_count(count_values(self, field, where), limit)
         request = self._edge.FacetRequest(json_path(field), limit=limit, exact=True, filter=self._filter(where))
         return by_count({hit.value: hit.count for hit in self._run("facet", request).hits}, limit)
@@ -199,7 +199,7 @@ class EdgeStore:
             if point.orb is not None and len(point.orb.indices):
                 vectors[ORB_VECTOR] = edge.SparseVector(point.orb.indices.tolist(), point.orb.values.tolist())
             if point.features is not None and len(point.features):
-                vectors[FEATURES_VECTOR] = point.features.tolist()
+                vectors[FEATURES_VECTOR] = to_numbers(point.features).tolist()
             if point.cells is not None:
                 vectors[CELLS_VECTOR] = point.cells.tolist()
             batch.append(edge.Point(point.id, vectors, dict(point.payload)))
@@ -223,8 +223,8 @@ class EdgeStore:
         """Create payload indexes and remember them in the manifest; raises `MetadataError` where a type changes."""
         manifest = self._manifest.with_fields(fields)
         for name in manifest.fields.keys() - self._manifest.fields.keys():
-            params = index_params(self._edge, name, fields[name], manifest)
-            self._update(self._edge.UpdateOperation.create_field_index(json_path(name), params))
+            if name not in RESERVED_FIELDS:
+                self._create_index(name, manifest)
         if manifest != self._manifest:
             write_manifest(self._path, manifest)
             self._manifest = manifest
@@ -234,6 +234,11 @@ class EdgeStore:
         # New segments are complete before old ones go.
         require_space(self._path, bytes_on_disk(self._path / _SHARD) + _WRITING_SPACE, "building the search index")
         self._run("optimize")
+        # The graph links pictures that share a value of the user's fields, so their indexes come before it. The graph does not
+        # use those of Semblant's own facts, and to build them once at the end takes half the time of keeping them all along.
+        for name in RESERVED_FIELDS.keys() & self._manifest.fields.keys():
+            if not self._has_index(name):
+                self._create_index(name, self._manifest)
         self._run("flush")
 
     def asset(self, name: str) -> bytes | None:
@@ -280,6 +285,13 @@ class EdgeStore:
             raise StoreError(
                 f"database {str(self._path)!r}: a change cannot be synced to disk: {error.strerror or error}"
             ) from error
+
+    def _create_index(self, name: str, manifest: Manifest) -> None:
+        params = index_params(self._edge, name, manifest.fields[name], manifest)
+        self._update(self._edge.UpdateOperation.create_field_index(json_path(name), params))
+
+    def _has_index(self, name: str) -> bool:
+        return json_path(name) in self._run("info").payload_schema
 
     def _filter(self, where: Where | None) -> Any:
         return None if where is None else compile_where(where, self._dialect, self._manifest.fields)
