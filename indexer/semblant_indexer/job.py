@@ -13,6 +13,9 @@ from semblant_search.collection import FieldType, StorageOptions, check_collecti
 from semblant_search.errors import InvalidInput
 from semblant_search.images import DEFAULT_MAX_PIXELS
 from semblant_search.orb import OrbSettings
+from semblant_search.store.open import DEFAULT_TIMEOUT
+
+from .sources.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,10 +48,11 @@ class IndexJob:
     """One run of the indexer. Validated on construction; whether files and servers are there is found out by `run`.
 
     Attributes:
-        source: a folder, a list (`.csv`, `.tsv`, `.jsonl`, `.parquet`), a `.tar` or a pattern of several, or a folder's URL.
+        source: a folder, a list (`.csv`, `.tsv`, `.jsonl`, `.parquet`), a `.tar` or a pattern of several, or the URL of one.
         encoder: path of `encoder.onnx`; None takes the one that the collection was built with.
         db: a directory (made if missing) or the URL of a Qdrant server.
         collection: its name.
+        include, exclude, hidden: which files of a folder are taken; see `sources.Selection`.
         metadata: table about the pictures of a folder; None takes `metadata.csv` in the folder or beside it.
         fields: declared types of metadata fields; all others are inferred.
         orb: settings of ORB extraction, or None for a collection without ORB vectors.
@@ -58,12 +62,14 @@ class IndexJob:
         exif: add what cameras wrote into pictures (`exif.EXIF_FIELDS`); it reaches pictures that are indexed from now on.
         prune: delete the points of pictures that the source no longer holds.
         retry: look again at pictures that failed before, although their files did not change.
+        verify: tell whether pictures are unchanged by their contents, not by size and time of their files.
         max_pixels: larger pictures are rejected before they are decoded.
         patience: seconds that decoding one picture may take.
         workers: decode processes; None takes one for each core.
         threads: ONNX Runtime's threads; None takes one for each core.
         batch: most pictures that are decoded and encoded together; None chooses by the encoder's picture size.
         api_key: of the server.
+        timeout: seconds that one request to the server may take.
         storage: how a new generation keeps its vectors (quantized, on disk); None takes plain vectors in memory for a new
             collection, and leaves an existing one as it is.
         state: folder of the ledger; None keeps it in the database directory, or for a server in the user's state folder.
@@ -74,6 +80,9 @@ class IndexJob:
     encoder: Path | None
     db: str
     collection: str = "images"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    hidden: bool = False
     metadata: Path | None = None
     fields: Mapping[str, FieldType] = field(default_factory=dict)
     orb: OrbSettings | None = field(default_factory=OrbSettings)
@@ -83,12 +92,14 @@ class IndexJob:
     exif: bool = False
     prune: bool = False
     retry: bool = False
+    verify: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
     patience: float = 60.0
     workers: int | None = None
     threads: int | None = None
     batch: int | None = None
     api_key: str | None = field(default=None, repr=False)
+    timeout: float = DEFAULT_TIMEOUT
     storage: StorageOptions | None = None
     state: Path | None = None
     seed: int = 0
@@ -97,7 +108,10 @@ class IndexJob:
         for name in ("encoder", "metadata", "state"):
             value = getattr(self, name)
             object.__setattr__(self, name, Path(value) if value is not None else None)  # text is welcome, too
+        for name in ("include", "exclude"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         check_collection_name(self.collection)
+        self.selection  # noqa: B018 - raises where a pattern cannot be used
         for name in ("source", "db"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise InvalidInput(f"{name} {getattr(self, name)!r}: expected a path or URL as text")
@@ -105,8 +119,14 @@ class IndexJob:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise InvalidInput(f"{name} {value}: expected a number from {low} to {high}")
-        if not self.patience > 0:
-            raise InvalidInput(f"patience {self.patience}: expected seconds, more than 0")
+        for name in ("patience", "timeout"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InvalidInput(f"{name} {getattr(self, name)}: expected seconds, more than 0")
+
+    @property
+    def selection(self) -> Selection:
+        """Which files of a folder are taken."""
+        return Selection(self.include, self.exclude, self.hidden)
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values, without the API key; `from_json` makes the job again."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 from semblant_search.errors import ImageError
 from semblant_search.images import read_file
 
-__all__ = ["Content", "name_of", "read_content", "tar_member"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Content", "most_bytes", "name_of", "read_content", "tar_member"]
 
 _TAR = "tar:"
 
@@ -24,40 +28,79 @@ def tar_member(path: str, offset: int, size: int) -> str:
     return f"{_TAR}{offset}:{size}:{path}"
 
 
+def most_bytes(max_pixels: int) -> int:
+    """Bytes of a file of so many pixels at most: 16 bits for each of four channels, not compressed; never less than 64 MB."""
+    return max(8 * max_pixels, 64_000_000)
+
+
 def name_of(place: str) -> str:
     """A place as a user knows it."""
     return place.split(":", 3)[3] if place.startswith(_TAR) else place
 
 
-def read_content(place: str) -> Content:
-    """Read a picture from a local path, a URL or a place that `tar_member` made. Raises `ImageError`."""
+def read_content(place: str, limit: int) -> Content:
+    """Read a picture from a local path, a URL or a place that `tar_member` made.
+
+    Raises:
+        ImageError: not there, not readable, empty, or of more than `limit` bytes.
+    """
     if place.startswith(_TAR):
         _, offset, size, path = place.split(":", 3)
+        _check_size(path, int(size), limit)
         return Content(_read_part(path, int(offset), int(size)), -1)
     if "://" in place:
-        return Content(_read_part(place, 0, -1), -1)
-    data, facts = read_file(place)
+        return Content(_read_url(place, limit), -1)
+    data, facts = read_file(place, limit=limit)
     return Content(data, facts.st_mtime_ns)
 
 
 def _read_part(path: str, offset: int, size: int) -> bytes:
-    try:
-        if "://" in path:
-            import fsspec
-
-            opened = fsspec.open(path, "rb").open()
-        else:
-            opened = open(path, "rb")  # noqa: PTH123, SIM115 - one name for both kinds of files
-        with opened as file:
-            if offset:
+    """A part of a local file or a URL."""
+    with _reading(path):
+        if "://" not in path:
+            with open(path, "rb") as file:  # noqa: PTH123 - the same name for both kinds of files
                 file.seek(offset)
-            data: bytes = file.read(size) if size >= 0 else file.read()
+                return _complete(path, file.read(size), size)
+        import fsspec
+
+        files, inner = fsspec.core.url_to_fs(path)
+        data = bytes(files.cat_file(inner, start=offset, end=offset + size))
+        # A web server that knows no ranges sends everything.
+        return _complete(path, data if len(data) <= size else data[offset : offset + size], size)
+
+
+def _read_url(url: str, limit: int) -> bytes:
+    with _reading(url):
+        import fsspec
+
+        with fsspec.open(url, "rb").open() as file:
+            data: bytes = file.read(limit + 1)
+    _check_size(url, len(data), limit)
+    return _complete(url, data, 1)
+
+
+def _complete(path: str, data: bytes, size: int) -> bytes:
+    if not data:
+        raise ImageError(f"{path!r}: is empty (0 bytes)", reason="empty")
+    if len(data) < size:
+        raise ImageError(f"{path!r}: ends {size - len(data)} bytes early", reason="truncated")
+    return data
+
+
+def _check_size(path: str, size: int, limit: int) -> None:
+    if size > limit:
+        raise ImageError(f"{path!r}: has more than {limit:,} bytes, the limit", reason="too-large")
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    try:
+        yield
+    except ImageError:
+        raise
     except FileNotFoundError as error:
         raise ImageError(f"{path!r}: no such file", reason="missing") from error
     except ImportError as error:
         raise ImageError(f"{path!r}: needs another package: {error}", reason="unsupported") from error
     except Exception as error:  # each of fsspec's file systems has errors of its own
         raise ImageError(f"{path!r}: cannot be read: {error or type(error).__name__}", reason="unreadable") from error
-    if not data:
-        raise ImageError(f"{path!r}: is empty (0 bytes)", reason="empty")
-    return data

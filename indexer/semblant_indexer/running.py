@@ -75,8 +75,8 @@ class _Run:
         job, ledger = self.job, self.ledger
         with ExitStack() as stack:
             stack.callback(ledger.close)
-            source = open_source(job.source, metadata=job.metadata, declared=job.fields)
-            db = stack.enter_context(closing(open_database(job.db, api_key=job.api_key, create=job.encoder is not None)))
+            source = open_source(job.source, metadata=job.metadata, declared=job.fields, selection=job.selection)
+            db = stack.enter_context(closing(self._open_database()))
             encoder = self._encoder(db)
             store = generations.open_current(db, job, encoder)
             if store is not None:
@@ -89,7 +89,8 @@ class _Run:
                 store = generations.begin(db, job, encoder, self._vocabulary(encoder))
                 stack.callback(self._close, store)
             merge = job.duplicates is Duplicates.MERGE
-            ledger.attach(ledger_path(job), store.manifest, job=json.dumps(job.to_json()), retry=job.retry, merge=merge)
+            settings = json.dumps(job.to_json())
+            ledger.attach(ledger_path(job), store.manifest, job=settings, retry=job.retry, merge=merge, verify=job.verify)
             ledger.forget_other_generations(db.generations(job.collection))
             self._reconcile(store)
             self._wait(store.add_fields, {**RESERVED_FIELDS, **(EXIF_FIELDS if job.exif else {}), **source.fields})
@@ -178,6 +179,10 @@ class _Run:
             pipeline.run(self.ledger.todo(), total, tell)
         for name, seconds in pipeline.busy.items():
             self.stages[f"{name}_busy"] = self.stages.get(f"{name}_busy", 0.0) + seconds
+
+    def _open_database(self) -> Database:
+        job = self.job
+        return open_database(job.db, api_key=job.api_key, timeout=job.timeout, create=job.encoder is not None)
 
     def _encoder(self, db: Database) -> Encoder:
         job = self.job

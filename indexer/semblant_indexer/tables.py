@@ -13,16 +13,18 @@ from semblant_search.collection import FieldType, canonical_uri, check_field_nam
 from semblant_search.errors import MetadataError, MissingExtra
 
 from .metadata import TypeInference, convert_record
-from .uris import UriBase
+from .uris import UriBase, UrlBase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["FILE_COLUMNS", "Metadata", "Row", "infer_types", "load_metadata", "read_rows", "row_uri"]
+__all__ = ["FILE_COLUMNS", "LIST_SUFFIXES", "Metadata", "Row", "infer_types", "load_metadata", "read_rows", "row_uri"]
 
 FILE_COLUMNS = ("file", "path", "filename", "uri", "url")
 """Names of the column that says which picture a row is about; the first that is there counts."""
+
+LIST_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
 class Row(NamedTuple):
@@ -53,7 +55,7 @@ def infer_types(path: Path, declared: Mapping[str, FieldType]) -> TypeInference:
     return inference
 
 
-def row_uri(file: str, base: UriBase) -> str:
+def row_uri(file: str, base: UriBase | UrlBase) -> str:
     """The canonical URI of what a row names: a URL as it is, a path relative to the table."""
     return canonical_uri(file) if "://" in file else base.join(file)
 
@@ -89,14 +91,21 @@ class Metadata:
         return {} if record is None else convert_record(record, self.fields)
 
 
-def load_metadata(path: Path, declared: Mapping[str, FieldType] | None = None) -> Metadata:
+def load_metadata(
+    path: Path, declared: Mapping[str, FieldType] | None = None, base: UriBase | UrlBase | None = None
+) -> Metadata:
     """Read a metadata table.
+
+    Args:
+        path: the table.
+        declared: types of columns that are not to be inferred.
+        base: what relative names in it are relative to; None takes its folder.
 
     Raises:
         MetadataError: not a table, a column that cannot be used, or two rows that say different things about one picture.
     """
     inference = TypeInference(text=path.suffix.lower() in (".csv", ".tsv"), declared=declared)
-    base = UriBase(path.parent)
+    base = base or UriBase(path.parent)
     columns: dict[str, int] = {}
     rows: dict[str, tuple[Any, ...]] = {}
     lines: dict[str, int] = {}

@@ -10,7 +10,7 @@ from semblant_search.collection import canonical_uri
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["UriBase"]
+__all__ = ["UriBase", "UrlBase"]
 
 _SAFE = "/!$&'()*+,;=:@-._~"
 
@@ -32,3 +32,14 @@ class UriBase:
     def prefix(self) -> str:
         """What every URI below the folder begins with."""
         return self._prefix
+
+
+class UrlBase:
+    """Joins relative paths to the URL of a folder."""
+
+    def __init__(self, url: str) -> None:
+        self.prefix = url.rstrip("/") + "/"
+
+    def join(self, path: str) -> str:
+        """The URL of `path` below the folder; a path that begins with a slash is one from the folder, too."""
+        return self.prefix + "/".join(part for part in path.split("/") if part not in ("", "."))

@@ -28,7 +28,7 @@ from semblant_search.images import Fit, fit_image, open_image, open_picture, to_
 from semblant_search.orb import OrbSettings, Vocabulary, extract, pack
 
 from .exif import exif_facts
-from .reading import name_of, read_content
+from .reading import most_bytes, name_of, read_content
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,7 +127,7 @@ def work(connection: Connection, frames: SharedFrames, number: int, config: Work
 def _one(
     path: str, known: frozenset[str], pixels: np.ndarray, config: WorkerConfig, vocabulary: Vocabulary | None
 ) -> Decoded | Unchanged:
-    data, mtime_ns = read_content(path)
+    data, mtime_ns = read_content(path, most_bytes(config.max_pixels))
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 in known:
         return Unchanged(sha256, len(data), mtime_ns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -74,6 +75,21 @@ def test_changed_added_and_removed_files_are_noticed(pictures: Path, index: Inde
     assert index(pictures, prune=True).removed == 0
 
 
+def test_what_changed_behind_size_and_time_is_found_by_reading(pictures: Path, index: Index, records: Records) -> None:
+    index(pictures)
+    changed = some(pictures)[0]
+    facts = changed.stat()
+    content = bytearray(changed.read_bytes())
+    content[-5] ^= 1  # inside the check sum of the last chunk: another content, the same picture
+    changed.write_bytes(content)
+    os.utime(changed, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert index(pictures).unchanged == 30
+    report = index(pictures, verify=True)
+    assert (report.encoded, report.unchanged) == (1, 29)
+    assert records()[canonical_uri(changed)].payload["_sha256"] == hashlib.sha256(content).hexdigest()
+    assert index(pictures, verify=True).encoded == 0
+
+
 def test_pruning_leaves_other_folders_of_the_collection_alone(pictures: Path, index: Index) -> None:
     index(pictures / "bag")
     report = index(pictures / "coat", prune=True)
@@ -97,8 +113,10 @@ def test_bad_pictures_are_named_with_their_reasons_and_the_rest_goes_in(pictures
     (pictures / "nowhere.png").symlink_to(pictures / "missing.png")
     os.mkfifo(pictures / "pipe.png")
     Image.new("1", (4000, 4000)).save(pictures / "large.png")
+    with (pictures / "hole.png").open("wb") as file:
+        file.truncate(10**12)
     report = index(pictures, max_pixels=1_000_000)
-    assert (report.found, report.indexed, report.failed, report.skipped) == (36, 30, 5, 1)
+    assert (report.found, report.indexed, report.failed, report.skipped) == (37, 30, 6, 1)
     assert report.exit_code == 3
     assert {failure.uri.rsplit("/")[-1]: failure.reason for failure in report.failures} == {
         "text.png": "not-an-image",
@@ -106,11 +124,12 @@ def test_bad_pictures_are_named_with_their_reasons_and_the_rest_goes_in(pictures
         "cut.png": "truncated",
         "nowhere.png": "missing",
         "large.png": "too-large",
+        "hole.png": "too-large",
     }
     assert all(failure.uri.rsplit("/")[-1] in failure.message for failure in report.failures)
     again = index(pictures, max_pixels=1_000_000)
-    assert (again.unchanged, again.failed, again.skipped) == (30, 5, 1)
-    assert index(pictures, max_pixels=20_000_000).failed == 4
+    assert (again.unchanged, again.failed, again.skipped) == (30, 6, 1)
+    assert index(pictures, max_pixels=20_000_000).failed == 5
 
 
 def test_odd_names_are_indexed_and_found(pictures: Path, index: Index, tmp_path: Path) -> None:

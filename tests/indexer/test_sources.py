@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import functools
+import http.server
 import io
 import json
+import shutil
 import tarfile
+import threading
 from typing import TYPE_CHECKING
 
 import pyarrow
@@ -18,7 +22,7 @@ from semblant_search import FieldType, SearchClient, canonical_uri
 from semblant_search.errors import InvalidInput, MetadataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from semblant_indexer import IndexReport
@@ -163,3 +167,74 @@ def test_joined_uris_are_the_canonical_ones(tmp_path: Path) -> None:
     base = UriBase(tmp_path)
     for name in ("a.png", "b c/ü #?.png", "../x.png", "./y.png", "/abs/z.png", "a//b.png", "a/../b.png", "..png", "\udcff.png"):
         assert base.join(name) == canonical_uri(tmp_path / name)
+
+
+def test_patterns_choose_files_and_folders(pictures: Path, index: Index, records: Records) -> None:
+    (pictures / ".hidden").mkdir()
+    shutil.copyfile(sorted(pictures.rglob("*.png"))[0], pictures / ".hidden" / "h.png")
+    for root in (str(pictures), f"local://{pictures}"):
+        name = "local" if "://" in root else "here"
+        report = index(root, collection=name, exclude=["coat", "sneaker/*1.png"])
+        kept = {uri.rpartition("pictures/")[2] for uri in records(name)}
+        assert len(kept) == report.found < 20
+        assert all(uri.startswith("bag/") or (uri.startswith("sneaker/") and not uri.endswith("1.png")) for uri in kept)
+        assert index(root, collection=name, include=["bag/*", "coat/*"], exclude=["bag"], prune=True).points == 10
+        assert index(root, collection=name, hidden=True).found == 31
+    for wrong in ("", "/"):
+        with pytest.raises(InvalidInput, match="pattern"):
+            index(pictures, include=[wrong])
+    (pictures / "list.csv").write_text("file\nbag/x.png\n")
+    with pytest.raises(InvalidInput, match="are for folders"):
+        index(pictures / "list.csv", include=["*.png"])
+
+
+def test_lists_shards_and_metadata_lie_behind_urls_too(
+    pictures: Path, index: Index, records: Records, tmp_path: Path, web: Callable[[Path], str]
+) -> None:
+    paths = sorted(pictures.rglob("*.png"))
+    rows = "".join(f"{path.relative_to(pictures)},{number}\n" for number, path in enumerate(paths[:4]))
+    (pictures / "list.csv").write_text(f"file,rank\n{rows}nowhere.png,9\n")
+    url = web(pictures) + "/list.csv"
+    report = index(url, collection="listed")
+    assert (report.indexed, report.failed, report.reasons) == (4, 1, {"missing": 1})
+    uri = url.removesuffix("list.csv") + str(paths[3].relative_to(pictures))
+    assert records("listed")[uri].payload["rank"] == 3
+    assert index(url, collection="listed").unchanged == 4
+    with tarfile.open(pictures / "s0.tar", "w") as tar:
+        for path in paths[:5]:
+            add(tar, f"{path.stem}.png", path.read_bytes())
+            add(tar, f"{path.stem}.json", b'{"price": 2.5}')
+    for shards in (f"local://{pictures}/s?.tar", f"local://{pictures}/s0.tar"):
+        assert index(shards, collection="tars").points == 5
+    assert {record.payload["price"] for record in records("tars").values()} == {2.5}
+    (pictures / "metadata.csv").write_text(f"file,stock\n{paths[0].relative_to(pictures)},7\n")
+    paths[1].with_suffix(".json").write_text('{"price": 4}')
+    paths[2].with_suffix(".json").write_text("{")
+    report = index(f"local://{pictures}", collection="folder")
+    assert (report.indexed, report.reasons) == (29, {"metadata": 1})
+    stored = {uri.rpartition("/")[2]: record.payload for uri, record in records("folder").items() if "/bag/" in uri}
+    assert (stored[paths[0].name]["stock"], stored[paths[1].name]["price"]) == (7, 4)
+    for wrong in (web(pictures) + "/nowhere.csv", f"local://{pictures}/t*.tar", "http://localhost:1/list.csv"):
+        with pytest.raises(InvalidInput):
+            index(wrong)
+
+
+@pytest.fixture
+def web() -> Iterator[Callable[[Path], str]]:
+    """Serves folders over HTTP, as simply as can be."""
+    servers: list[http.server.ThreadingHTTPServer] = []
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    def serve(folder: Path) -> str:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()

@@ -25,6 +25,9 @@ _PATH = click.Path(path_type=Path)
     "--encoder", type=_PATH, metavar="FILE", help="The encoder.onnx that makes the vectors.  [default: the collection's]"
 )
 @database_options
+@click.option("--include", multiple=True, metavar="PATTERN", help="Take only files that match, such as '*.jpg' or '2024/*'.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out files and folders that match.")
+@click.option("--hidden", is_flag=True, help="Take files and folders whose names begin with a dot, too.")
 @click.option(
     "--metadata", type=_PATH, metavar="FILE", help="Table with a `file` column; metadata.csv in SOURCE or beside it is found."
 )
@@ -42,6 +45,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--keep-generations", type=int, metavar="N", help="Older generations to keep for a rollback.  [default: 1]")
 @click.option("--prune", is_flag=True, help="Remove pictures from the collection that SOURCE no longer holds.")
 @click.option("--retry", is_flag=True, help="Try pictures again that failed before, although they did not change.")
+@click.option("--verify", is_flag=True, help="Tell what changed by reading every file, not by sizes and times.")
 @click.option("--watch", is_flag=True, help="Stay, and index again whenever something changes in the folder.")
 @click.option("--workers", type=int, metavar="N", help="Decode processes.  [default: one for each core]")
 @click.option("--threads", type=int, metavar="N", help="Threads of the encoder.  [default: one for each core]")
@@ -69,7 +73,7 @@ def index(
     """Index a folder of pictures, or a list of them, and their metadata.
 
     SOURCE is a folder, a list with a `file` column (CSV, JSON Lines, Parquet), a WebDataset tar or a quoted pattern of several,
-    or the URL of a folder (s3://, gs://, …).
+    or the URL of one of these (s3://, gs://, https://, …).
 
     Run it again at any time: only what is new or changed is encoded. Exit code 3: done, but some pictures could not be used.
     """
@@ -88,6 +92,7 @@ def index(
         db=target.db,
         collection=target.collection,
         api_key=target.api_key,
+        timeout=target.timeout,
         fields=dict(parse_declaration(text) for text in fields),
         duplicates=Duplicates(duplicates),
         **given,
@@ -107,7 +112,7 @@ def retry(target: Target, state: Path | None, output: Output) -> None:
     """
     from semblant_indexer.status import last_job
 
-    job = last_job(
-        target.db, target.collection, state=state, api_key=target.api_key, encoder=None, retry=True, rebuild=False, prune=False
-    )
+    connection = {"api_key": target.api_key, "timeout": target.timeout}
+    again = {"encoder": None, "retry": True, "rebuild": False, "prune": False, "verify": False}
+    job = last_job(target.db, target.collection, state=state, **connection, **again)
     output.run(job)

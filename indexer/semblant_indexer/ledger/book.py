@@ -34,7 +34,14 @@ class Ledger:
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._lock = threading.Lock()
         self._connection.executescript(SCAN)
-        self._values: dict[str, Any] = {"generation": "", "scope": "", "run": 0, "retry": False, "merge": False}
+        self._values: dict[str, Any] = {
+            "generation": "",
+            "scope": "",
+            "run": 0,
+            "retry": False,
+            "merge": False,
+            "verify": False,
+        }
         self.repeated = 0
 
     def scan(self, items: Iterable[Item], scope: str) -> int:
@@ -64,12 +71,27 @@ class Ledger:
             "INSERT OR IGNORE INTO scan (uri, size, mtime_ns, payload, metadata, outcome, reason, message, place) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         )
-        connection.executemany(statement, rows())
-        connection.execute("COMMIT")
+        try:
+            connection.executemany(statement, rows())
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"the list of pictures cannot be kept in a temporary file: {error}; make room in the folder for temporary "
+                "files, or choose another one (TMPDIR)"
+            ) from error
         self.repeated = found - int(connection.execute("SELECT count(*) FROM scan").fetchone()[0])
         return found
 
-    def attach(self, path: Path, manifest: Manifest, *, job: str = "{}", retry: bool = False, merge: bool = False) -> None:
+    def attach(
+        self,
+        path: Path,
+        manifest: Manifest,
+        *,
+        job: str = "{}",
+        retry: bool = False,
+        merge: bool = False,
+        verify: bool = False,
+    ) -> None:
         """Open the file for one generation, making it where it is missing. A generation made anew begins with no rows.
 
         Args:
@@ -78,6 +100,7 @@ class Ledger:
             job: the job's settings as JSON, kept with the run.
             retry: failures that lie in a file's content are not settled.
             merge: pictures that are byte for byte another one are settled without a point.
+            verify: no picture is settled by size and time of its file.
 
         Raises:
             StoreError: the file is not a ledger, or cannot be written.
@@ -110,7 +133,7 @@ class Ledger:
                 f"ledger {str(path)!r} cannot be used: {error}; make it writable, or delete it: the next run then looks at "
                 "every picture again, and encodes only those that changed"
             ) from error
-        self._values |= {"generation": generation, "run": cursor.lastrowid, "retry": retry, "merge": merge}
+        self._values |= {"generation": generation, "run": cursor.lastrowid, "retry": retry, "merge": merge, "verify": verify}
 
     def forget_other_generations(self, keep: Sequence[str]) -> None:
         """Drop the rows of generations that no longer exist."""
@@ -159,7 +182,7 @@ class Ledger:
         """Pictures to look at, in the order of the source."""
         query = (
             "SELECT s.seq, s.uri, s.size, s.mtime_ns, s.payload, s.metadata, CASE WHEN i.point THEN i.sha256 END, "
-            f"coalesce(i.point AND {SAME}, 0), coalesce(i.metadata = s.metadata, 0), s.place {JOIN} "
+            f"coalesce(i.point AND NOT :verify AND {SAME}, 0), coalesce(i.metadata = s.metadata, 0), s.place {JOIN} "
             f"WHERE s.seq > :last AND {TODO} ORDER BY s.seq LIMIT :chunk"
         )
         last, any_vanished = -1, bool(self._execute("SELECT 1 FROM vanished LIMIT 1"))

@@ -51,8 +51,8 @@ HELD = (
     "WHERE j.generation = :generation AND j.outcome = 'indexed' AND t.outcome IS NULL)"
 )
 SETTLED = f"""coalesce(
-    (i.outcome = 'indexed' AND {SAME} AND i.metadata = s.metadata)
-    OR (i.outcome = 'duplicate' AND :merge AND {SAME} AND i.sha256 IN {HELD})
+    (i.outcome = 'indexed' AND NOT :verify AND {SAME} AND i.metadata = s.metadata)
+    OR (i.outcome = 'duplicate' AND :merge AND NOT :verify AND {SAME} AND i.sha256 IN {HELD})
     OR (i.outcome = 'failed' AND NOT :retry AND {SAME} AND i.reason NOT IN ({",".join(map(repr, TRANSIENT))})),
 0)"""
 # What a run has looked at once it does not take again, or a failure that may pass would keep it busy for ever.

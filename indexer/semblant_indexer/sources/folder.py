@@ -15,57 +15,30 @@ from semblant_indexer.tables import Metadata
 from semblant_indexer.uris import UriBase
 
 from .base import Item, Problem
+from .selection import Selection, has_picture_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["PICTURE_SUFFIXES", "FolderSource"]
-
-PICTURE_SUFFIXES = frozenset(
-    {
-        "png",
-        "apng",
-        "jpg",
-        "jpeg",
-        "jpe",
-        "jfif",
-        "gif",
-        "webp",
-        "avif",
-        "tif",
-        "tiff",
-        "bmp",
-        "dib",
-        "ppm",
-        "pgm",
-        "pbm",
-        "pnm",
-        "jp2",
-        "j2k",
-        "ico",
-        "tga",
-        "pcx",
-        "qoi",
-        "psd",
-    }
-)
-"""Files of other names are left alone and not counted as found; what these hold is only known after reading."""
+__all__ = ["FolderSource", "sidecar_record"]
 
 
 class FolderSource:
     """Walks a folder in the order of names. Links to folders are followed after all real folders, each folder once.
 
     A JSON object in a file beside a picture (`picture.png.json` or `picture.json`) is metadata, too, and has the last word.
-    Hidden files and folders (a leading dot) are left alone. Where no metadata names a `label`, a picture in a subfolder
-    gets that subfolder's name as `label`, the usual way of keeping classes apart.
+    Where no metadata names a `label`, a picture in a subfolder gets that subfolder's name as `label`, the usual way of keeping
+    classes apart.
 
     Args:
         root: the folder.
         metadata: what is known about its pictures, by URI.
+        selection: which files and folders are looked at; without one, all but hidden ones.
     """
 
-    def __init__(self, root: Path, metadata: Metadata | None = None) -> None:
+    def __init__(self, root: Path, metadata: Metadata | None = None, selection: Selection | None = None) -> None:
         self._root = root.absolute()
+        self._selection = selection or Selection()
         self._metadata = metadata if metadata is not None else Metadata()
         self._with_sidecars: set[str] = set()
         self._sidecars = TypeInference(text=False, declared=self._metadata.fields)
@@ -73,7 +46,7 @@ class FolderSource:
             if isinstance(record, dict):
                 self._sidecars.add(record, 1)
         self._label_from_folder = "label" not in self._sidecars.fields
-        self._others = 0
+        self._others = self._left_out = 0
         self._unseen: int | None = None
 
     @property
@@ -96,12 +69,14 @@ class FolderSource:
             )
         if self._others:
             notes.append(f"{self._others} file{'s' if self._others > 1 else ''} without a picture's name left alone")
+        if self._left_out:
+            notes.append(f"{self._left_out} file{'s' if self._left_out > 1 else ''} or folders left out by patterns")
         return notes
 
     def items(self) -> Iterator[Item]:
         """Every picture; folders that cannot be listed and odd files as problems."""
         expected = {uri for uri in self._metadata if uri.startswith(UriBase(self._root).prefix)}
-        self._others = 0
+        self._others = self._left_out = 0
         for item in self._walk():
             expected.discard(item.uri)
             yield item
@@ -110,6 +85,7 @@ class FolderSource:
     def _walk(self) -> Iterator[Item]:
         seen: set[tuple[int, int]] = set()
         links: list[str] = []
+        hidden, everything = self._selection.hidden, self._selection.everything
         for start_is_link in (False, True):
             stack = [str(self._root)] if not start_is_link else links[::-1]
             while stack:
@@ -128,20 +104,29 @@ class FolderSource:
                     continue
                 subfolders: list[str] = []
                 for entry in entries:
-                    if entry.name.startswith("."):
+                    if entry.name.startswith(".") and not hidden:
                         continue
-                    if _is_folder(entry):
+                    is_folder = _is_folder(entry)
+                    if not everything and not self._takes(entry, is_folder=is_folder):
+                        continue
+                    if is_folder:
                         (links if entry.is_symlink() and not start_is_link else subfolders).append(entry.path)
-                    elif entry.name.rpartition(".")[2].lower() in PICTURE_SUFFIXES:
+                    elif has_picture_suffix(entry.name):
                         yield self._item(entry, base, folder)
                     else:
                         self._others += 1
                 stack.extend(reversed(subfolders))
 
+    def _takes(self, entry: os.DirEntry[str], *, is_folder: bool) -> bool:
+        path = entry.path[len(str(self._root)) :].strip(os.sep).replace(os.sep, "/")
+        takes = self._selection.takes_folder(path) if is_folder else self._selection.takes_file(path)
+        self._left_out += not takes and (is_folder or has_picture_suffix(entry.name))
+        return takes
+
     def _sidecar_records(self) -> Iterator[dict[str, Any] | str]:
         """Every sidecar: `picture.png.json` or `picture.json` beside `picture.png`."""
         for folder, _, names in os.walk(self._root, followlinks=False):
-            stems = {name.rpartition(".")[0] for name in names if name.rpartition(".")[2].lower() in PICTURE_SUFFIXES}
+            stems = {name.rpartition(".")[0] for name in names if has_picture_suffix(name)}
             for name in names:
                 stem = name.removesuffix(".json")
                 if stem != name and not name.startswith(".") and (stem in stems or stem in names):
@@ -179,17 +164,27 @@ class FolderSource:
         return Item(uri, facts.st_size, facts.st_mtime_ns, metadata)
 
 
-def _read_sidecar(path: Path) -> dict[str, Any] | str:
+def sidecar_record(name: str, content: bytes | Exception) -> dict[str, Any] | str:
     """The record in a sidecar, or what is wrong with it."""
     try:
-        record = json.loads(path.read_bytes())
+        if isinstance(content, Exception):
+            raise content
+        record = json.loads(content)
         if not isinstance(record, dict):
-            return f"{path.name!r}: expected a JSON object"
-        for name in record:
-            check_field_name(name)
-    except (OSError, ValueError) as error:
-        return f"{path.name!r} cannot be used: {error}"
+            return f"{name!r}: expected a JSON object"
+        for key in record:
+            check_field_name(key)
+    except Exception as error:  # MetadataError, JSON's errors, and whatever kept it from being read
+        return f"{name!r} cannot be used: {error}"
     return record
+
+
+def _read_sidecar(path: Path) -> dict[str, Any] | str:
+    try:
+        content: bytes | Exception = path.read_bytes()
+    except OSError as error:
+        content = error
+    return sidecar_record(path.name, content)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -10,9 +10,10 @@ from semblant_search.errors import MetadataError
 
 from semblant_indexer.metadata import convert_record
 from semblant_indexer.tables import infer_types, read_rows, row_uri
-from semblant_indexer.uris import UriBase
+from semblant_indexer.uris import UriBase, UrlBase
 
 from .base import Item, Problem
+from .behind_urls import Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,21 +28,31 @@ class ListSource:
     """One picture a row; all columns but the one that names it are metadata.
 
     Args:
-        path: a `.csv`, `.tsv`, `.jsonl` or `.parquet` file. Relative names in it are relative to its folder.
+        place: path or URL of a `.csv`, `.tsv`, `.jsonl` or `.parquet` file. Relative names in it are relative to its folder.
         declared: types of columns that are not to be inferred.
 
     Raises:
         MetadataError: not a table that names pictures.
+        InvalidInput: a URL that cannot be read.
     """
 
-    def __init__(self, path: Path, declared: Mapping[str, FieldType] | None = None) -> None:
-        self._path = path.absolute()
-        self._inference = infer_types(self._path, declared or {})
+    def __init__(self, place: Path | str, declared: Mapping[str, FieldType] | None = None) -> None:
+        self._base: UriBase | UrlBase
+        if isinstance(place, str):
+            self._copy = Fetched(place)
+            self._path, self._scope, self._base = self._copy.path, place, UrlBase(place.rpartition("/")[0])
+        else:
+            self._path = place.absolute()
+            self._scope, self._base = canonical_uri(self._path), UriBase(self._path.parent)
+        try:
+            self._inference = infer_types(self._path, declared or {})
+        except MetadataError as error:
+            raise MetadataError(str(error).replace(str(self._path), str(place))) from error
 
     @property
     def scope(self) -> str:
         """The list's URI."""
-        return canonical_uri(self._path)
+        return self._scope
 
     @property
     def fields(self) -> dict[str, FieldType]:
@@ -55,9 +66,9 @@ class ListSource:
 
     def items(self) -> Iterator[Item]:
         """One item a row, in the order of the rows."""
-        base, fields = UriBase(self._path.parent), self._inference.fields
+        fields = self._inference.fields
         for row in read_rows(self._path):
-            uri = row_uri(row.file, base)
+            uri = row_uri(row.file, self._base)
             path = uri_path(uri)
             if path is None:
                 try:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from semblant_search.collection import canonical_uri, uri_path
 from semblant_search.errors import InvalidInput
 
-from semblant_indexer.tables import load_metadata
+from semblant_indexer.tables import LIST_SUFFIXES, load_metadata
 
+from .behind_urls import file_system, listing_errors
 from .folder import FolderSource
 from .listing import ListSource
 from .remote import RemoteFolderSource
+from .selection import Selection
 from .webdataset import WebDatasetSource
 
 if TYPE_CHECKING:
@@ -25,29 +28,34 @@ if TYPE_CHECKING:
 __all__ = ["open_source"]
 
 
-def open_source(source: str, *, metadata: Path | None = None, declared: Mapping[str, FieldType] | None = None) -> Source:
-    """A folder, a list of pictures, tar files, or a URL.
+def open_source(
+    source: str,
+    *,
+    metadata: Path | None = None,
+    declared: Mapping[str, FieldType] | None = None,
+    selection: Selection | None = None,
+) -> Source:
+    """A folder, a list of pictures, or tar files: here, or behind a URL that fsspec opens.
 
     Args:
-        source: a folder, a `.csv`, `.tsv`, `.jsonl` or `.parquet` list, a `.tar` file or a pattern for several, or the URL of a
-            folder that fsspec can list.
+        source: a folder, a `.csv`, `.tsv`, `.jsonl` or `.parquet` list, a `.tar` file or a pattern for several, or the URL of
+            one of these.
         metadata: table about the pictures of a folder; None takes `metadata.csv` in the folder or beside it, if any.
         declared: types of metadata fields that are not to be inferred.
+        selection: which files of a folder to take.
 
     Raises:
         InvalidInput: there is no such source.
         MetadataError: a table that cannot be used.
     """
     if "://" in source and not source.startswith("file://"):
-        if metadata is not None:
-            raise InvalidInput(
-                f"{source!r} is a URL: --metadata is for folders on this machine; give a list with columns instead"
-            )
-        return RemoteFolderSource(source)
+        return _behind_url(source, metadata, declared, selection)
     path = uri_path(source) if source.startswith("file://") else Path(source)
     if path is None:
         raise InvalidInput(f"source {source!r}: not a path")
     shards = _shards(path)
+    if not path.is_dir():
+        _refuse_patterns(source, selection)
     if shards:
         if metadata is not None:
             raise InvalidInput(f"{source!r} holds tar files with metadata of their own; leave --metadata away")
@@ -59,7 +67,7 @@ def open_source(source: str, *, metadata: Path | None = None, declared: Mapping[
         elif not metadata.is_file():
             raise InvalidInput(f"metadata file {str(metadata)!r}: no such file")
         table = load_metadata(metadata.absolute(), declared) if metadata is not None else None
-        return FolderSource(path, table)
+        return FolderSource(path, table, selection)
     if path.is_file():
         if metadata is not None:
             raise InvalidInput(f"{source!r} is a list with metadata of its own; leave --metadata away or give the folder")
@@ -67,6 +75,36 @@ def open_source(source: str, *, metadata: Path | None = None, declared: Mapping[
     if not path.exists():
         raise InvalidInput(f"source {source!r}: no such folder or list")
     raise InvalidInput(f"source {source!r}: expected a folder, a list of pictures or tar files")
+
+
+def _behind_url(
+    url: str, metadata: Path | None, declared: Mapping[str, FieldType] | None, selection: Selection | None
+) -> Source:
+    if metadata is not None:
+        raise InvalidInput(
+            f"{url!r} is a URL: --metadata is for folders on this machine; put metadata.csv into the folder, or give a list"
+        )
+    # A question mark begins a query (a signature, say), or stands for any character of a shard's name.
+    suffixes = {PurePosixPath(text).suffix.lower() for text in (url, urlsplit(url).path)}
+    if suffixes.isdisjoint((".tar", *LIST_SUFFIXES)):
+        return RemoteFolderSource(url, declared, selection)
+    _refuse_patterns(url, selection)
+    if not suffixes.isdisjoint(LIST_SUFFIXES):
+        return ListSource(url, declared)
+    if not any(character in url.partition(".tar")[0] for character in "*?["):
+        return WebDatasetSource([url], url, declared)
+    files, path = file_system(url)
+    with listing_errors(url):
+        found = sorted(files.glob(path))
+        shards = [name if "://" in name else f"{url.partition('://')[0]}://{name}" for name in found]
+    if not shards:
+        raise InvalidInput(f"source {url!r}: no such tar files")
+    return WebDatasetSource(shards, url, declared)
+
+
+def _refuse_patterns(source: str, selection: Selection | None) -> None:
+    if selection is not None and selection != Selection():
+        raise InvalidInput(f"source {source!r}: --include, --exclude and --hidden are for folders; this one names each picture")
 
 
 def _shards(path: Path) -> list[Path]:

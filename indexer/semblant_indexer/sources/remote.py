@@ -2,44 +2,61 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from semblant_search.errors import InvalidInput, MissingExtra
+from semblant_search.collection import FieldType
+from semblant_search.errors import InvalidInput, MetadataError
 
-from .base import Item
-from .folder import PICTURE_SUFFIXES
+from semblant_indexer.metadata import TypeInference, convert_record
+from semblant_indexer.tables import Metadata, load_metadata
+from semblant_indexer.uris import UrlBase
+
+from .base import Item, Problem
+from .behind_urls import Fetched, changed_at, file_system, listing_errors
+from .folder import sidecar_record
+from .selection import Selection, has_picture_suffix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from semblant_search.collection import FieldType
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["RemoteFolderSource"]
+
+_TOGETHER = 256
+
+
+class _File(NamedTuple):
+    name: str
+    size: int
+    mtime_ns: int
 
 
 class RemoteFolderSource:
     """Every file below a URL that has a picture's name, in the order of names; its folder is its `label`.
+
+    `metadata.csv` in the folder and JSON sidecars beside pictures are metadata, as on this machine's disk.
 
     Raises:
         InvalidInput: the URL cannot be listed.
         MissingExtra: fsspec, or its package for this kind of URL, is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, declared: Mapping[str, FieldType] | None = None, selection: Selection | None = None) -> None:
         self._url = url.rstrip("/") + "/"
-        try:
-            import fsspec
-
-            self._files, self._root = fsspec.core.url_to_fs(url)
+        self._selection = selection or Selection()
+        self._files, self._root = file_system(url)
+        with listing_errors(url):
             if not self._files.isdir(self._root):
                 raise InvalidInput(f"source {url!r}: no such folder")
-        except ImportError as error:
-            raise MissingExtra(f"a source such as {url!r} ({error})", "semblant-indexer[remote]") from error
-        except (OSError, ValueError) as error:
-            if isinstance(error, InvalidInput):
-                raise
-            raise InvalidInput(f"source {url!r} cannot be listed: {error}") from error
+            self._pictures, sidecars, table = self._list()
+        self._metadata = Metadata()
+        if table is not None:
+            copy = Fetched(self._url + table)
+            self._metadata = load_metadata(copy.path, declared, UrlBase(self._url))
+        self._types = TypeInference(text=False, declared={**self._metadata.fields, **(declared or {})})
+        self._sidecars = self._read(sidecars)
+        for record in self._sidecars.values():
+            if isinstance(record, dict):
+                self._types.add(record, 1)
 
     @property
     def scope(self) -> str:
@@ -48,39 +65,63 @@ class RemoteFolderSource:
 
     @property
     def fields(self) -> dict[str, FieldType]:
-        """`label`."""
-        from semblant_search.collection import FieldType
-
-        return {"label": FieldType.KEYWORD}
+        """`label`, and what the metadata says."""
+        return {"label": FieldType.KEYWORD, **self._types.fields}
 
     @property
     def notes(self) -> list[str]:
-        """Nothing."""
-        return []
+        """About the metadata."""
+        return [*self._metadata.notes, *self._types.notes]
 
     def items(self) -> Iterator[Item]:
         """One item a file."""
-        root = self._root.rstrip("/") + "/"
-        for path, facts in sorted(self._files.find(self._root, detail=True).items()):
-            name = path.removeprefix(root)
-            if name.rpartition(".")[2].lower() in PICTURE_SUFFIXES and "/." not in f"/{name}":
-                folder = name.rpartition("/")[0].rpartition("/")[2]
-                metadata = {"label": folder} if folder else {}
-                yield Item(self._url + name, int(facts.get("size") or -1), _changed(facts), metadata)
-
-
-def _changed(facts: dict[str, Any]) -> int:
-    """Nanoseconds of the last change, by whatever name a file system tells it; -1 where it does not."""
-    for name in ("LastModified", "mtime", "last_modified", "updated", "created"):
-        value = facts.get(name)
-        if isinstance(value, str):
+        label_from_folder = "label" not in self._types.fields
+        for file in self._pictures:
+            uri = self._url + file.name
+            folder = file.name.rpartition("/")[0].rpartition("/")[2]
             try:
-                value = datetime.fromisoformat(value.replace("Z", "+00:00"))
-            except ValueError:
+                metadata = {**self._metadata.payload(uri), **self._sidecar(file.name)}
+            except MetadataError as error:
+                yield Item(uri, problem=Problem("failed", "metadata", f"{uri}: {error}"))
                 continue
-        if isinstance(value, datetime):
-            value = value if value.tzinfo is not None else value.replace(tzinfo=timezone.utc)
-            value = value.timestamp()
-        if isinstance(value, (int, float)):
-            return int(value * 1e9)
-    return -1
+            if folder and label_from_folder:
+                metadata = {"label": folder, **metadata}
+            yield Item(uri, file.size, file.mtime_ns, metadata)
+
+    def _list(self) -> tuple[list[_File], list[str], str | None]:
+        """The pictures, the names of their sidecars, and that of a metadata table."""
+        root = self._root.rstrip("/") + "/"
+        facts = {path.removeprefix(root): each for path, each in self._files.find(self._root, detail=True).items()}
+        pictures = [
+            _File(name, int(facts[name].get("size") or -1), changed_at(facts[name]))
+            for name in sorted(facts)
+            if self._takes(name)
+        ]
+        likely = {name for file in pictures for name in _sidecar_names(file.name)}
+        return pictures, sorted(likely & facts.keys()), "metadata.csv" if "metadata.csv" in facts else None
+
+    def _takes(self, name: str) -> bool:
+        selection = self._selection
+        if not has_picture_suffix(name) or ("/." in f"/{name}" and not selection.hidden):
+            return False
+        parents = [name[:place] for place, character in enumerate(name) if character == "/"]
+        return selection.everything or (selection.takes_file(name) and all(map(selection.takes_folder, parents)))
+
+    def _read(self, names: list[str]) -> dict[str, dict[str, Any] | str]:
+        root, records = self._root.rstrip("/") + "/", {}
+        for start in range(0, len(names), _TOGETHER):
+            part = names[start : start + _TOGETHER]
+            contents = self._files.cat([root + name for name in part], on_error="return")
+            for name in part:
+                records[name] = sidecar_record(name, contents[root + name])
+        return records
+
+    def _sidecar(self, picture: str) -> dict[str, Any]:
+        record = next((self._sidecars[name] for name in _sidecar_names(picture) if name in self._sidecars), None)
+        if isinstance(record, str):
+            raise MetadataError(record)
+        return {} if record is None else convert_record(record, self._types.fields)
+
+
+def _sidecar_names(picture: str) -> tuple[str, str]:
+    return f"{picture}.json", f"{picture.rpartition('.')[0]}.json"

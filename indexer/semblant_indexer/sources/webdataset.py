@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import FieldType, canonical_uri, check_field_name
-from semblant_search.errors import MetadataError
+from semblant_search.errors import InvalidInput, MetadataError
 
 from semblant_indexer.metadata import TypeInference, clean_text, convert_record
 from semblant_indexer.reading import tar_member
 
 from .base import Item, Problem
-from .folder import PICTURE_SUFFIXES
+from .behind_urls import changed_at, file_system
+from .selection import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +29,15 @@ class _Sample(NamedTuple):
     picture: tarfile.TarInfo
     record: dict[str, Any]
     problem: str | None
+    mtime_ns: int
+
+
+class _Tar(NamedTuple):
+    """An open tar with the facts of its file."""
+
+    file: IO[bytes]
+    size: int
+    mtime_ns: int
 
 
 class WebDatasetSource:
@@ -34,16 +46,16 @@ class WebDatasetSource:
     `key.cls` becomes the field `class`, `key.txt` the field `text`. A sample with several pictures is several items.
 
     Args:
-        paths: the tar files.
+        places: paths, or URLs as text, of the tar files.
         scope: what stands for all of them.
         declared: types of metadata fields that are not to be inferred.
     """
 
-    def __init__(self, paths: Sequence[Path], scope: str, declared: Mapping[str, FieldType] | None = None) -> None:
-        self._paths = [path.absolute() for path in paths]
+    def __init__(self, places: Sequence[Path | str], scope: str, declared: Mapping[str, FieldType] | None = None) -> None:
+        self._places = [place if isinstance(place, str) else str(place.absolute()) for place in places]
         self._scope = scope
         self._inference = TypeInference(text=False, declared=declared)
-        for path in self._paths:
+        for path in self._places:
             for number, sample in enumerate(_samples(path), start=1):
                 if isinstance(sample, _Sample) and sample.problem is None:
                     self._inference.add(sample.record, number)
@@ -65,7 +77,7 @@ class WebDatasetSource:
 
     def items(self) -> Iterator[Item]:
         """One item a picture, `file:///…/shard.tar#member`."""
-        for path in self._paths:
+        for path in self._places:
             base = canonical_uri(path)
             for sample in _samples(path):
                 if isinstance(sample, Problem):
@@ -73,7 +85,7 @@ class WebDatasetSource:
                     continue
                 picture = sample.picture
                 uri = f"{base}#{canonical_uri('/' + picture.name).removeprefix('file:///')}"
-                name = f"{str(path)!r}, {picture.name!r}"
+                name = f"{path!r}, {picture.name!r}"
                 try:
                     if sample.problem is not None:
                         raise MetadataError(sample.problem)
@@ -81,24 +93,39 @@ class WebDatasetSource:
                 except MetadataError as error:
                     yield Item(uri, problem=Problem("failed", "metadata", f"{name}: {error}"))
                     continue
-                place = tar_member(str(path), picture.offset_data, picture.size)
-                yield Item(uri, picture.size, path.stat().st_mtime_ns, metadata, place=place)
+                place = tar_member(path, picture.offset_data, picture.size)
+                yield Item(uri, picture.size, sample.mtime_ns, metadata, place=place)
 
 
-def _samples(path: Path) -> Iterator[_Sample | Problem]:
+@contextmanager
+def _opened(place: str) -> Iterator[_Tar]:
+    if "://" in place:
+        files, path = file_system(place)
+        facts = files.info(path)
+        with files.open(path, "rb") as file:
+            yield _Tar(file, int(facts["size"]), changed_at(facts))
+    else:
+        with open(place, "rb") as file:  # noqa: PTH123 - a path and a URL are both text here
+            status = os.fstat(file.fileno())
+            yield _Tar(file, status.st_size, status.st_mtime_ns)
+
+
+def _samples(place: str) -> Iterator[_Sample | Problem]:
+    changed = -1
     key: str | None = None
     pictures: list[tarfile.TarInfo] = []
     record: dict[str, Any] = {}
     problem: str | None = None
     try:
-        with tarfile.open(path, "r:") as tar:
+        with _opened(place) as opened_tar, tarfile.open(fileobj=opened_tar.file, mode="r:") as tar:
+            changed = opened_tar.mtime_ns
             for member in tar:
                 if not member.isfile():
                     continue
                 folder, slash, name = member.name.rpartition("/")
                 stem, _, suffix = name.partition(".")
                 if not stem or folder + slash + stem != key:
-                    yield from (_Sample(picture, record, problem) for picture in pictures)
+                    yield from (_Sample(picture, record, problem, changed) for picture in pictures)
                     key, pictures, record, problem = folder + slash + stem, [], {}, None
                 kind = suffix.rpartition(".")[2].lower()
                 if kind in PICTURE_SUFFIXES:
@@ -110,13 +137,13 @@ def _samples(path: Path) -> Iterator[_Sample | Problem]:
                     except (ValueError, MetadataError) as error:
                         problem = f"{member.name!r}: {error}"
             # A tar ends with blocks of zeros; tarfile takes one that was cut off between two members for a whole one.
-            if path.stat().st_size < tar.offset + tarfile.BLOCKSIZE:
+            if opened_tar.size < tar.offset + tarfile.BLOCKSIZE:
                 raise tarfile.ReadError("unexpected end of data")
-            yield from (_Sample(picture, record, problem) for picture in pictures)
+            yield from (_Sample(picture, record, problem, changed) for picture in pictures)
             pictures = []
-    except (tarfile.TarError, OSError, EOFError) as error:
-        yield from (_Sample(picture, record, problem) for picture in pictures)
-        message = f"{str(path)!r}: cannot be read to its end as an uncompressed tar: {error}"
+    except (tarfile.TarError, OSError, EOFError, InvalidInput) as error:
+        yield from (_Sample(picture, record, problem, changed) for picture in pictures)
+        message = f"{place!r}: cannot be read to its end as an uncompressed tar: {error}"
         yield Problem("failed", "unreadable", message)
 
 

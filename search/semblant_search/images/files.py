@@ -15,8 +15,11 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     return read_file(path)[0]
 
 
-def read_file(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result]:
-    """The bytes of a picture file and the facts of the very file that they came from. Same errors as `read_bytes`."""
+def read_file(path: str | os.PathLike[str], *, limit: int | None = None) -> tuple[bytes, os.stat_result]:
+    """The bytes of a picture file and the facts of the very file that they came from.
+
+    Same errors as `read_bytes`, and `too-large` for a file of more than `limit` bytes: such a one fills the memory.
+    """
     name = repr(os.fspath(path))
     try:
         # Without O_NONBLOCK, opening a FIFO waits for a writer that may never come.
@@ -25,6 +28,8 @@ def read_file(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result]:
             facts = os.fstat(descriptor)
             if not stat.S_ISREG(facts.st_mode):
                 raise ImageError(f"{name}: is not a regular file", reason="unreadable")
+            if limit is not None and facts.st_size > limit:
+                raise ImageError(f"{name}: has {facts.st_size:,} bytes, more than the limit of {limit:,}", reason="too-large")
             data = file.read()
     except FileNotFoundError as error:
         raise ImageError(f"{name}: no such file", reason="missing") from error

@@ -1,0 +1,86 @@
+"""Which files of a folder a job looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from semblant_search.errors import InvalidInput
+
+__all__ = ["PICTURE_SUFFIXES", "Selection", "has_picture_suffix"]
+
+PICTURE_SUFFIXES = frozenset(
+    {
+        "png",
+        "apng",
+        "jpg",
+        "jpeg",
+        "jpe",
+        "jfif",
+        "gif",
+        "webp",
+        "avif",
+        "tif",
+        "tiff",
+        "bmp",
+        "dib",
+        "ppm",
+        "pgm",
+        "pbm",
+        "pnm",
+        "jp2",
+        "j2k",
+        "ico",
+        "tga",
+        "pcx",
+        "qoi",
+        "psd",
+    }
+)
+"""Files of other names are left alone and not counted as found; what these hold is only known after reading."""
+
+
+def has_picture_suffix(name: str) -> bool:
+    """Whether a file's name is one of a picture."""
+    return name.rpartition(".")[2].lower() in PICTURE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Patterns as shells have them: `*`, `?`, `[a-z]`; `*` stands for slashes, too.
+
+    A pattern without a slash is compared with a name, one with a slash with the whole path below the folder: `*.jpg`,
+    `2024/*`, `*/raw/*`.
+
+    Attributes:
+        include: if any, only files that match one of them are taken.
+        exclude: files, and folders with all that is in them, that are left out; has the last word.
+        hidden: take names with a leading dot as well.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    hidden: bool = False
+
+    def __post_init__(self) -> None:
+        for pattern in (*self.include, *self.exclude):
+            if not isinstance(pattern, str) or not pattern.strip("/"):
+                raise InvalidInput(f"pattern {pattern!r}: expected one such as '*.jpg' or 'raw/*'")
+
+    @property
+    def everything(self) -> bool:
+        """Whether no pattern leaves anything out."""
+        return not self.include and not self.exclude
+
+    def takes_folder(self, path: str) -> bool:
+        """Whether to look into a folder; `path` is relative to the source, with slashes."""
+        return not _matches(path, self.exclude)
+
+    def takes_file(self, path: str) -> bool:
+        """Whether to take a file, if its folder is taken."""
+        return (not self.include or _matches(path, self.include)) and not _matches(path, self.exclude)
+
+
+def _matches(path: str, patterns: tuple[str, ...]) -> bool:
+    name = path.rpartition("/")[2]
+    return any(fnmatchcase(path if "/" in pattern else name, pattern.strip("/")) for pattern in patterns)
