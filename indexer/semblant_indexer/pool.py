@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "WorkerPool"]
 
 _START_ATTEMPTS = 3
+_START_PATIENCE = 120.0
+"""Seconds from a worker's first task to its first picture: Python, NumPy and OpenCV from a cold and busy disk."""
 
 
 class Batch(NamedTuple):
@@ -42,6 +44,7 @@ class _Worker:
     connection: Connection
     task: _Open | None = None
     answered: int = 0
+    sent: float = 0.0
 
 
 @dataclass
@@ -80,7 +83,12 @@ class WorkerPool:
         self._frames = SharedFrames(self._memory, workers, slots, batch, config.fit.shape)
         self._frames.at[:] = -1
         self._failed_starts = 0
-        self._workers = [self._start(number) for number in range(workers)]
+        self._workers: list[_Worker] = []
+        try:
+            self._workers.extend(self._start(number) for number in range(workers))
+        except SemblantError:
+            self.close()
+            raise
 
     @property
     def pixels(self) -> np.ndarray:
@@ -127,9 +135,15 @@ class WorkerPool:
                 worker.answered += 1
                 self._failed_starts = 0
                 self._accept(worker, results, done)
-        limit = time.monotonic() - self._patience
+        now = time.monotonic()
         for worker in self._workers:
-            if worker.task is not None and self._frames.at[worker.number] >= 0 and self._frames.since[worker.number] < limit:
+            if worker.task is None:
+                continue
+            if self._frames.at[worker.number] < 0:
+                stuck = worker.answered == 0 and worker.sent < now - _START_PATIENCE
+            else:
+                stuck = self._frames.since[worker.number] < now - self._patience
+            if stuck:
                 self._replace(worker, "timeout", done)
         return done
 
@@ -168,7 +182,9 @@ class WorkerPool:
             self._failed_starts += 1
             if self._failed_starts >= _START_ATTEMPTS:
                 raise SemblantError(
-                    f"decode workers end before they begin (exit code {code}); is Semblant installed for {sys.executable!r}?"
+                    f"decode workers do not start (the last one {_ending(code, reason)}); what was indexed is kept. Is there "
+                    f"memory for {len(self._workers)} of them (fewer: --workers), and is Semblant installed for "
+                    f"{sys.executable!r}?"
                 )
         if at >= 0:
             culprit = work.positions[at]
@@ -200,6 +216,7 @@ class WorkerPool:
         files = [task.files[position] for position in worker.task.positions]
         with contextlib.suppress(ConnectionError):  # it died: `collect` will see that on the same connection
             worker.connection.send_bytes(pickle.dumps(Task(task.slot, files), protocol=5))
+        worker.sent = time.monotonic()
 
     def _start(self, number: int) -> _Worker:
         ours, theirs = socket.socketpair()
@@ -211,15 +228,29 @@ class WorkerPool:
             "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path),
         }
         arguments = [theirs.fileno(), self._settings, self._memory, number, *self._layout]
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from semblant_indexer.worker import main; main()", *map(str, arguments)],
-            pass_fds=(theirs.fileno(), self._settings, self._memory),
-            env=environment,
-            cwd=os.path.sep,
-            stdin=subprocess.DEVNULL,
-        )
-        theirs.close()
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-c", "from semblant_indexer.worker import main; main()", *map(str, arguments)],
+                pass_fds=(theirs.fileno(), self._settings, self._memory),
+                env=environment,
+                cwd=os.path.sep,
+                stdin=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            ours.close()
+            raise SemblantError(
+                f"a decode worker cannot be started: {error.strerror or error}; what was indexed is kept. Allow more "
+                "processes, open files or memory, or use fewer workers (--workers)"
+            ) from error
+        finally:
+            theirs.close()
         return _Worker(number, process, Connection(ours.detach()))
+
+
+def _ending(code: int, reason: str) -> str:
+    if reason == "timeout":
+        return f"had not begun after {_START_PATIENCE:g} s"
+    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
 def _anonymous_memory() -> int:

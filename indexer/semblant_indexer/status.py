@@ -117,7 +117,9 @@ def _open(db: str, collection: str, state: Path | None) -> sqlite3.Connection:
             f"no ledger of collection {collection!r} of {db!r} at {str(path)!r}; index pictures first, or give --state"
         )
     try:
-        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        # Reading beside a writer needs room on the disk, and the right to write there; without a log there is no writer.
+        alone = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True)
     except sqlite3.Error as error:
         raise _not_a_ledger(db, collection, error) from error
 

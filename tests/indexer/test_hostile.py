@@ -20,6 +20,7 @@ from PIL import Image
 from semblant_indexer.pool import WorkerPool
 from semblant_indexer.worker import Decoded, Rejected, Task, WorkerConfig
 from semblant_search import Fit
+from semblant_search.errors import SemblantError
 from semblant_search.images import fit_image, open_image
 
 if TYPE_CHECKING:
@@ -74,6 +75,32 @@ def test_a_worker_that_dies_costs_at_most_its_picture(slow: Path, photos: Path, 
     if deaths == 2:
         assert isinstance(results[1], Rejected)
         assert results[1].reason == "crashed"
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [("exit 7", "ended with exit code 7"), ("kill -9 $$", "ended by signal 9"), ("exec sleep 60", "not begun after 0.3 s")],
+)
+def test_workers_that_cannot_start_end_the_run_with_an_error(
+    pictures: Path,
+    index: Callable[..., IndexReport],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    program: str,
+    message: str,
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{program}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(python))
+    monkeypatch.setattr("semblant_indexer.pool._START_PATIENCE", 0.3)
+    with pytest.raises(SemblantError, match=f"workers do not start .*{message}"):
+        index(pictures, workers=2)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "nowhere"))
+    with pytest.raises(SemblantError, match="cannot be started: No such file"):
+        index(pictures)
+    monkeypatch.undo()
+    assert index(pictures).points == 30
 
 
 def murder_at(pool: WorkerPool, victim: Path, left: list[int]) -> Callable[[], None]:

@@ -7,6 +7,9 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,12 +18,16 @@ import click
 from semblant_search.cli.output import print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from semblant_indexer.job import IndexJob
     from semblant_indexer.report import IndexReport
 
 __all__ = ["Output", "job_options"]
+
+_GRACE = 1.2
+"""Seconds that an interrupted job has for saving what it has in hand."""
+_STOPPING = threading.Lock()
 
 
 def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,13 +58,14 @@ class Output:
     metrics_port: int | None
 
     def run(self, job: IndexJob, *, watch: bool = False) -> NoReturn:
-        """Run, print, and end the command with the report's exit code. SIGTERM stops the job as Ctrl-C does."""
+        """Run, print, and end the command with the report's exit code."""
         from semblant_indexer.display import ProgressDisplay
         from semblant_indexer.observers import JsonLog, Metrics, tee
         from semblant_indexer.running import run
         from semblant_indexer.watching import watch as keep_watching
 
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if self.report is not None and not Path(self.report).absolute().parent.is_dir():
+            raise click.UsageError(f"--report {self.report!r}: there is no such folder")
         listeners: list[JsonLog | Metrics] = []
         if self.json_log:
             listeners.append(JsonLog())
@@ -72,7 +80,7 @@ class Output:
             codes.append(result.exit_code)
 
         try:
-            with ProgressDisplay(quiet=self.quiet or self.json_log) as display:
+            with _ending_in_time(job), ProgressDisplay(quiet=self.quiet or self.json_log) as display:
                 progress = tee(display, *listeners)
                 if watch:
                     keep_watching(job, finish, progress)
@@ -86,7 +94,10 @@ class Output:
         from semblant_indexer.display import print_report
 
         if self.report is not None:
-            Path(self.report).write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
+            try:
+                Path(self.report).write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
+            except OSError as error:
+                raise click.FileError(self.report, f"{error.strerror or error}; everything is indexed") from error
         if self.as_json:
             print_json(result.to_json())
             return
@@ -95,9 +106,44 @@ class Output:
         click.echo(result.account)
 
 
+@contextmanager
+def _ending_in_time(job: IndexJob) -> Iterator[None]:
+    """Let SIGTERM stop the job as Ctrl-C does, and end the process soon after either, whatever holds up the main thread.
+
+    Python raises `KeyboardInterrupt` only between two of its own steps: not while a server stalls or the engine works. The
+    signal's number reaches a pipe at once, and what a job has written is safe at any moment.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def guard() -> None:
+        while received := os.read(reader, 1):
+            if received[0] in (signal.SIGINT, signal.SIGTERM):
+                time.sleep(_GRACE)
+                _stop(job)
+
+    thread = threading.Thread(target=guard, name="semblant-signals", daemon=True)
+    thread.start()
+    interrupted = False
+    try:
+        yield
+    except KeyboardInterrupt:
+        interrupted = True  # the guard stays: closing what is open may take a while, too
+        raise
+    finally:
+        if not interrupted:
+            signal.set_wakeup_fd(before)
+            os.close(writer)
+            thread.join()
+            os.close(reader)
+
+
 def _stop(job: IndexJob) -> NoReturn:
     """Say how to go on, and leave at once: the engine may still be building its search graph, and would hold the process."""
-    click.echo(f"\nStopped. What was indexed of {job.source!r} is saved; the same command goes on from there.", err=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(130)
+    with _STOPPING:
+        click.echo(f"\nStopped. What was indexed of {job.source!r} is saved; the same command goes on from there.", err=True)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(130)
