@@ -50,9 +50,10 @@ HELD = (
     "(SELECT j.sha256 FROM ledger.items j JOIN scan t ON t.uri = j.uri "
     "WHERE j.generation = :generation AND j.outcome = 'indexed' AND t.outcome IS NULL)"
 )
+# CASE, because AND would have SQLite list all contents held for each page of pictures, also where none is a duplicate.
 SETTLED = f"""coalesce(
     (i.outcome = 'indexed' AND NOT :verify AND {SAME} AND i.metadata = s.metadata)
-    OR (i.outcome = 'duplicate' AND :merge AND NOT :verify AND {SAME} AND i.sha256 IN {HELD})
+    OR CASE WHEN i.outcome = 'duplicate' AND :merge AND NOT :verify AND {SAME} THEN i.sha256 IN {HELD} END
     OR (i.outcome = 'failed' AND NOT :retry AND {SAME} AND i.reason NOT IN ({",".join(map(repr, TRANSIENT))})),
 0)"""
 # What a run has looked at once it does not take again, or a failure that may pass would keep it busy for ever.
