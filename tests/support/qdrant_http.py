@@ -1,6 +1,6 @@
 """A small Qdrant server over HTTP, on qdrant-client's local mode, that can be told to misbehave.
 
-    python qdrant_http.py [--api-key KEY] [--version 1.20.0] [--faults 0.3] [--seed 1] [--stall 1.5]
+    python qdrant_http.py [--api-key KEY] [--version 1.20.0] [--faults 0.3] [--only stall] [--seed 1] [--stall 1.5]
 
 prints `http://127.0.0.1:PORT` and serves the REST calls that Semblant makes until it is killed. With `--faults`, that share
 of the requests fails in a way drawn at random: refused, 429, 503, a reset before or after the work is done, an answer cut
@@ -121,7 +121,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     dice: random.Random
 
     def handle_request(self) -> None:
-        fault = self.dice.choice(FAULTS) if self.dice.random() < self.options.faults else ""
+        fault = self.dice.choice(self.options.only or FAULTS) if self.dice.random() < self.options.faults else ""
         length = int(self.headers.get("Content-Length") or 0)
         if fault == "refuse":
             self.reset()
@@ -201,6 +201,7 @@ def main() -> None:
     parser.add_argument("--api-key", default="")
     parser.add_argument("--version", default="1.20.0")
     parser.add_argument("--faults", type=float, default=0.0)
+    parser.add_argument("--only", nargs="+", choices=FAULTS, help="faults of these kinds; all without it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stall", type=float, default=1.5)
     Handler.options = parser.parse_args()

@@ -1,0 +1,127 @@
+"""Jobs that write to a server which fails, and jobs that are killed meanwhile: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from semblant_indexer import IndexJob, run
+from semblant_search.errors import StoreUnavailable
+from semblant_search.orb import OrbSettings
+from semblant_search.store.connection import RetryPolicy
+from semblant_search.store.qdrant import QdrantDatabase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from semblant_indexer import IndexReport
+    from semblant_search.store.base import Record
+
+SERVER = Path(__file__).parents[1] / "support" / "qdrant_http.py"
+SEMBLANT = Path(sysconfig.get_path("scripts")) / "semblant"
+
+
+@contextmanager
+def server(*options: str) -> Iterator[str]:
+    """The URL of a server in another process."""
+    process = subprocess.Popen([sys.executable, SERVER, *options], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def stored(url: str) -> dict[str, Record]:
+    patient = RetryPolicy(attempts=20, first_wait=0.01, longest_wait=0.1)
+    with closing(QdrantDatabase(url, timeout=2, retry=patient)) as database:
+        return {record.payload["_uri"]: record for record in database.open("images").scroll(with_image=True)}
+
+
+def assert_same(got: dict[str, Record], expected: dict[str, Record]) -> None:
+    assert got.keys() == expected.keys()
+    for uri, record in expected.items():
+        assert got[uri].id == record.id
+        assert {**got[uri].payload, "_indexed_at": ""} == {**record.payload, "_indexed_at": ""}
+        assert record.image is not None
+        np.testing.assert_allclose(got[uri].image, record.image, atol=1e-6)
+
+
+def test_a_killed_job_on_a_failing_server_ends_with_the_collection_of_an_unbroken_one(
+    fashion_small: Path,
+    encoder_file: Path,
+    tmp_path: Path,
+    index: Callable[..., IndexReport],
+    records: Callable[..., dict[str, Record]],
+) -> None:
+    source = fashion_small / "test"
+    whole = index(source)
+    settings: dict[str, Any] = {"orb": None, "workers": 1, "threads": 1, "batch": 8, "timeout": 1}
+    code = (
+        "import sys, pathlib; from semblant_indexer import IndexJob, run; "
+        f"run(IndexJob(*sys.argv[1:4], state=pathlib.Path(sys.argv[4]), **{settings}))"
+    )
+    with server("--faults", "0.1", "--seed", "3", "--stall", "1.2") as url:
+        command = [sys.executable, "-c", code, str(source), str(encoder_file), url, str(tmp_path / "state")]
+        dice = random.Random(0)
+        for _ in range(3):
+            process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+            time.sleep(dice.uniform(0.8, 2.5))
+            process.kill()
+            process.wait()
+        report = None
+        for _ in range(5):  # each may meet a server that fails five times in a row; the next one goes on
+            try:
+                report = run(IndexJob(str(source), encoder_file, url, state=tmp_path / "state", **settings))
+                break
+            except StoreUnavailable:
+                continue
+        assert report is not None
+        assert (report.found, report.failed, report.points) == (200, 0, whole.points)
+        assert_same(stored(url), records())
+
+
+def test_a_job_with_features_writes_the_same_to_a_server_as_to_a_directory(
+    photos: Path,
+    encoder_file: Path,
+    tmp_path: Path,
+    index: Callable[..., IndexReport],
+    records: Callable[..., dict[str, Record]],
+) -> None:
+    index(photos, orb=OrbSettings())
+    with server() as url:
+        job = IndexJob(str(photos), encoder_file, url, state=tmp_path / "state", workers=1, threads=1)
+        assert run(job).points == 19
+        assert_same(stored(url), records())
+        again = run(job)
+        assert (again.encoded, again.unchanged) == (0, 19)
+        path = photos / "coffee.png"
+        content = path.read_bytes()
+        path.unlink()
+        try:
+            assert run(IndexJob(str(photos), None, url, state=tmp_path / "state", prune=True)).points == 18
+        finally:
+            path.write_bytes(content)
+
+
+def test_stopping_takes_less_than_two_seconds_while_a_server_stalls(pictures: Path, encoder_file: Path, tmp_path: Path) -> None:
+    with server("--faults", "1", "--only", "stall", "--stall", "30") as url:
+        command = [SEMBLANT, "index", pictures, "--encoder", encoder_file, "--db", url, "--state", tmp_path / "state"]
+        process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True)
+        time.sleep(2)
+        begin = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        assert time.monotonic() - begin < 2
+        assert process.returncode == 130
+        assert "the same command goes on from there" in errors
