@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import time
@@ -124,6 +125,7 @@ def load(
         MetadataError: a table or column that cannot be used.
         DataError: not one picture can be used, or the cache folder has no room.
     """
+    _refuse_to_recurse()
     listing = source if isinstance(source, Listing) else list_pictures(source, metadata)
     labels = listing.labels(label)  # a wrong column is said before anything is decoded
     folder = cache_dir() / "pictures" / _key(listing.paths, fit, max_pixels)
@@ -149,6 +151,16 @@ def load(
         metadata={name: [cells[row] for row in good] for name, cells in listing.metadata.items()},
         failures=failures,
     )
+
+
+def _refuse_to_recurse() -> None:
+    # A worker begins by importing its parent's script. Without the guard, that comes here again and waits for the lock that the
+    # parent holds while it waits for the worker. Python has this test for the same mistake, but only for starting processes.
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise InvalidInput(
+            "pictures are being loaded by a script that a worker process imports: put what the script does under "
+            '`if __name__ == "__main__":`; the pictures are now decoded by one process'
+        )
 
 
 def _key(paths: list[Path], fit: Fit, max_pixels: int) -> str:

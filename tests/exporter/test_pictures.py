@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -55,6 +58,21 @@ def test_labels_are_names_of_folders_where_there_is_no_table(clipart: Path, tmp_
     alone = pictures.load(tmp_path / "set" / "birds" / "penguin", SMALL)
     assert alone.labels == [None] * len(alone)
     assert np.array_equal(alone.label_ids, [-1] * len(alone))
+
+
+def test_a_script_without_a_guard_does_not_wait_for_itself(fashion_mnist: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(f"""
+from pathlib import Path
+from semblant_exporter import pictures
+from semblant_search.images import Fit
+paths = sorted(Path({str(fashion_mnist / "test")!r}).rglob("*.png"))[:1600]
+print(len(pictures.load(paths, Fit(20, 20, 1), workers=2)))
+""")
+    environment = {**os.environ, "SEMBLANT_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, env=environment, check=True)
+    assert done.stdout.split()[-1] == "1600"
+    assert '`if __name__ == "__main__":`' in done.stderr
 
 
 def test_many_pictures_decode_in_processes_to_the_same_rows_as_one_by_one(fashion_mnist: Path) -> None:
