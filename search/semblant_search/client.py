@@ -241,7 +241,8 @@ class SearchClient:
 
         def shortlist(seen: Seen) -> list[ScoredRecord]:
             words = reader.vocabulary.sparse(seen.features)
-            found = self._opened.query(replace(request, vector=words, limit=width, offset=0))
+            fields = () if verify else None  # what is verified is read with its features
+            found = self._opened.query(replace(request, vector=words, limit=width, offset=0, fields=fields))
             return [record for record in found if include_self or record.id != query.id][: width - 1]
 
         if not verify:

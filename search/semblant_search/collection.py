@@ -27,14 +27,15 @@ __all__ = [
     "uri_path",
 ]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 1 kept each byte of the ORB features as a number of its own."""
 
 IMAGE_VECTOR = "image"
 """The dense vector of an encoder: cosine."""
 ORB_VECTOR = "orb"
 """The sparse vector of visual words: dot product with IDF."""
 FEATURES_VECTOR = "orb_features"
-"""Key points and descriptors as a uint8 multivector that is stored, never searched, and read only when asked for."""
+"""Key points and descriptors as a multivector that is stored, never searched, and read only when asked for."""
 CELLS_VECTOR = "cells"
 """The local vectors of an encoder that has them: MaxSim."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,21 +34,26 @@ def prove(
 ) -> list[FeatureHit]:
     """Compare the query with the candidates, a few at a time, and return the hits that reach the confidence, best first.
 
-    Reading a candidate's features costs more than comparing them. So the shortlist, which is in order of likelihood, is read
-    in stages, and no further once `enough` are proven, or a stage after a proven one proves nothing more.
+    Reading a candidate's features and comparing them costs most of a query. So the shortlist, which is in order of likelihood,
+    is gone through in stages, the first alone, and no further once `enough` are proven, or where a stage after a proven one
+    proves nothing more.
     """
     verifier = Verifier(query.features, query.grey, reader.calibration)
     hits: list[FeatureHit] = []
     proven = 0
-    for start in range(0, len(shortlist), _STAGE):
-        stage = shortlist[start : start + _STAGE]
+    for start in range(1 - _STAGE, len(shortlist), _STAGE):
+        stage = shortlist[max(0, start) : start + _STAGE]
         stored = {record.id: record for record in store.retrieve([record.id for record in stage], with_features=True)}
         there = [record for record in stage if record.id in stored]  # another process of a server may have deleted one
         seen = [reader.of_record(stored[record.id]) for record in there]
         matches = verifier.verify_many([item.features for item in seen], [item.grey for item in seen])
-        found = [_hit(*triple, query) for triple in zip(there, seen, matches, strict=True)]
-        hits += [hit for hit in found if hit.probability >= min_confidence]
-        now = sum(hit.probability >= max(min_confidence, 0.5) for hit in found)
+        chances = [0.0 if match is None else match.probability for match in matches]
+        hits += [
+            _hit(replace(record, payload=stored[record.id].payload), item, match, query)
+            for record, item, match, chance in zip(there, seen, matches, chances, strict=True)
+            if chance >= min_confidence
+        ]
+        now = sum(chance >= max(min_confidence, 0.5) for chance in chances)
         if min_confidence > 0 and ((proven and not now) or proven + now >= enough):
             break
         proven += now

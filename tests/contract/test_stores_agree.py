@@ -105,7 +105,7 @@ def make_points() -> list[Point]:
                 image=image / np.linalg.norm(image),
                 payload=make_payload(number, dice),
                 orb=SparseVector(words, rng.uniform(0.1, 2, size=6).astype(np.float32)) if featured else None,
-                features=rng.integers(0, 256, size=(1 + number % 4, WIDTH), dtype=np.uint8) if featured else None,
+                features=rng.normal(size=(1 + number % 4, WIDTH // 4)).astype(np.float32).view(np.uint8) if featured else None,
                 cells=rng.normal(size=(2, 3)).astype(np.float32) if number % 2 else None,
             )
         )
@@ -467,6 +467,7 @@ def test_bad_arguments_are_refused_alike(edge: Store, other: Store) -> None:
             Point(POINTS[0].id, image, {"a": float("nan")}),
             Point(POINTS[0].id, image, {"a": object()}),
             Point(POINTS[0].id, image, {}, features=np.zeros((2, WIDTH + 1), np.uint8)),
+            Point(POINTS[0].id, image, {}, features=np.full((2, WIDTH), 255, np.uint8)),
             Point(POINTS[0].id, image, {}, orb=sparse),
         ):
             with pytest.raises(InvalidInput):

@@ -54,7 +54,8 @@ def points(count: int) -> list[Point]:
     rng = np.random.default_rng(1)
     vectors = rng.normal(size=(count, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    features = rng.integers(0, 256, size=(count, 2, 4), dtype=np.uint8)
+    features = rng.integers(0, 128, size=(count, 2, 4), dtype=np.uint8)
+    features[..., 3] = 0
     return [Point(point_id(str(n)), vectors[n], {"number": n}, features=features[n]) for n in range(count)]
 
 

@@ -137,13 +137,16 @@ def some_features(count: int, seed: int) -> Features:
 
 @settings(deadline=None)
 @given(count=st.integers(0, 300), seed=st.integers(0, 2**32 - 1))
-def test_packing_keeps_every_bit_of_the_descriptors_and_half_a_pixel(count: int, seed: int) -> None:
+def test_packing_keeps_the_descriptors_but_for_what_no_float_is_and_half_a_pixel(count: int, seed: int) -> None:
     features = some_features(count, seed)
     packed = pack(features)
     back = unpack(packed)
     assert packed.dtype == np.uint8
     assert packed.shape == (count, FEATURE_BYTES)
-    np.testing.assert_array_equal(back.descriptors, features.descriptors)
+    words, kept = features.descriptors.view("<u4"), back.descriptors.view("<u4")
+    no_float = ~np.isfinite(words.view("<f4"))
+    np.testing.assert_array_equal(np.where(no_float, words ^ 0x00800000, words), kept)
+    assert np.isfinite(packed.view("<f4")).all()
     assert np.abs(back.keypoints[:, :2] - features.keypoints[:, :2]).max(initial=0) <= 0.25
     assert np.abs(np.log2(back.keypoints[:, 2] / features.keypoints[:, 2])).max(initial=0) <= 0.126
     turn = np.abs(back.keypoints[:, 3] - features.keypoints[:, 3])
@@ -181,9 +184,8 @@ def test_words_lie_near_what_they_stand_for(trained: tuple[Vocabulary, np.ndarra
 def test_every_word_has_its_own_branch_and_names_are_in_range(trained: tuple[Vocabulary, np.ndarray]) -> None:
     vocabulary, descriptors = trained
     assert len(vocabulary) == 400
-    words, distances = vocabulary.nearest(descriptors[:50], 3)
-    assert words.shape == distances.shape == (50, 3)
-    assert (np.diff(distances, axis=1) >= 0).all()
+    words = vocabulary.assign(descriptors)
+    assert words.shape == (len(descriptors),)
     assert words.min() >= 0
     assert words.max() < 400
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,7 @@ _PAIRED = 80
 """How many matches, the nearest by descriptor, may propose."""
 _SIZE_RATIO = np.log(1.8)
 _ANGLE = np.deg2rad(35)
+_AHEAD = np.cos(_ANGLE)
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,16 @@ def find_transform(query: Features, candidate: Features, least: int) -> Fit | No
         return None
     slope = (there[second] - there[first]) / (here[second] - here[first])  # complex: scale and rotation of a similarity
     shift = there[first] - slope * here[first]
-    error = np.abs(slope[:, None] * here[None] + shift[:, None] - there[None])  # [pairs, m]
-    agrees = error < 2 * tolerance[None]
-    agrees &= np.abs(growth[None] - np.log(np.abs(slope))[:, None]) < _SIZE_RATIO
-    agrees &= np.abs(_wrap(turn[None] - np.angle(slope)[:, None])) < _ANGLE
+    scale = np.abs(slope)
+    error = slope[:, None] * here + shift[:, None] - there  # [pairs, m]
+    agrees = error.real**2 + error.imag**2 < (2 * tolerance) ** 2
+    agrees &= np.abs(growth - np.log(scale)[:, None]) < _SIZE_RATIO
+    ahead = slope / scale  # angles are close where the product of their directions points ahead
+    agrees &= np.outer(ahead.real, np.cos(turn)) + np.outer(ahead.imag, np.sin(turn)) > _AHEAD
     best = int(agrees.sum(axis=1).argmax())
     if agrees[best].sum() < least:
         return None
-    plausible = np.abs(growth - np.log(np.abs(slope[best]))) < _SIZE_RATIO
+    plausible = np.abs(growth - np.log(scale[best])) < _SIZE_RATIO
     plausible &= np.abs(_wrap(turn - np.angle(slope[best]))) < _ANGLE
     a, b = slope[best], shift[best]
     transform = np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag], [0, 0, 1]])
@@ -80,16 +84,18 @@ def apply(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
 def is_sane(transform: np.ndarray, size: tuple[int, int]) -> bool:
     """Whether a picture of this `(width, height)` stays a convex, unmirrored, not absurdly stretched quadrangle."""
     width, height = size
-    corners = apply(transform, np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64))
-    if not np.isfinite(corners).all():
+    corners: list[complex] = []
+    rows = transform.tolist()
+    for x, y in ((0, 0), (width, 0), (width, height), (0, height)):
+        u, v, depth = (row[0] * x + row[1] * y + row[2] for row in rows)
+        if not (depth > 1e-9 and isfinite(u) and isfinite(v)):
+            return False
+        corners.append(complex(u, v) / depth)
+    sides = [corners[(i + 1) % 4] - corners[i] for i in range(4)]
+    if any((sides[i].conjugate() * sides[(i + 1) % 4]).imag <= 0 for i in range(4)):
         return False
-    sides = np.roll(corners, -1, axis=0) - corners
-    after = np.roll(sides, -1, axis=0)
-    cross = sides[:, 0] * after[:, 1] - sides[:, 1] * after[:, 0]
-    if (cross <= 0).any():
-        return False
-    stretch = np.hypot(*sides.T) / np.array([width, height, width, height])
-    return bool(stretch.min() > 0.05 and stretch.max() < 20 and stretch.max() / stretch.min() < 3)
+    stretch = [abs(side) / length for side, length in zip(sides, (width, height, width, height), strict=True)]
+    return min(stretch) > 0.05 and max(stretch) < 20 and max(stretch) < 3 * min(stretch)
 
 
 def _tolerance(size: np.ndarray) -> np.ndarray:
@@ -155,15 +161,24 @@ def _solve(here: np.ndarray, there: np.ndarray, freedom: int) -> np.ndarray | No
         cv2 = load_cv2()
         homography, _ = cv2.findHomography(here.astype(np.float64), there.astype(np.float64), 0)
         return None if homography is None or not np.isfinite(homography).all() else np.asarray(homography)
-    ones = np.ones(len(here))
+    # Least squares about the centres of gravity, in closed form: the points are too few for a general solver to pay.
+    middle, middle_there = here.mean(axis=0, dtype=np.float64), there.mean(axis=0, dtype=np.float64)
+    x, y = here - middle, there - middle_there
     if freedom == 6:
-        solution = np.linalg.lstsq(np.column_stack([here, ones]), there, rcond=None)[0]
-        return np.vstack([solution.T, [0, 0, 1]])
-    x, y = here.astype(np.float64).T
-    zero = np.zeros(len(here))
-    system = np.concatenate([np.column_stack([x, -y, ones, zero]), np.column_stack([y, x, zero, ones])])
-    a, b, c, d = np.linalg.lstsq(system, np.concatenate([there[:, 0], there[:, 1]]), rcond=None)[0]
-    return np.array([[a, -b, c], [b, a, d], [0, 0, 1]])
+        (xx, xy), (_, yy) = (x.T @ x).tolist()
+        determinant = xx * yy - xy * xy
+        if determinant <= 1e-9 * (xx + yy) ** 2:  # all on one line
+            return None
+        linear = (np.array([[yy, -xy], [-xy, xx]]) / determinant @ (x.T @ y)).T
+    else:
+        power = float((x * x).sum())
+        if power == 0:
+            return None
+        a, b = float((x * y).sum()) / power, float((x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]).sum()) / power
+        linear = np.array([[a, -b], [b, a]])
+    out = np.eye(3)
+    out[:2, :2], out[:2, 2] = linear, middle_there - linear @ middle
+    return out
 
 
 def _wrap(angle: np.ndarray) -> np.ndarray:

@@ -25,14 +25,14 @@ class Matchable:
 
     def __init__(self, descriptors: np.ndarray) -> None:
         self._rows = as_longs(descriptors)
-        self._first = np.ascontiguousarray(self._rows[:, 0])
+        self._first = np.ascontiguousarray(self._rows[:, :1])
 
     def match(self, descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mutually nearest pairs: rows of the query, rows of the candidate, Hamming distances; int64 `[m]` each, best first."""
         rows = as_longs(descriptors)
-        near = popcount(self._first[:, None] ^ rows[None, :, 0]) <= _FARTHEST_FIRST
-        mine, theirs = np.divmod(np.flatnonzero(near), len(rows)) if len(rows) else (np.empty(0, np.int64),) * 2
-        distance = hamming(self._rows[mine], rows[theirs]).astype(np.int64)
+        near = np.flatnonzero(popcount(self._first ^ rows[:, 0]) <= _FARTHEST_FIRST)
+        mine, theirs = np.divmod(near, max(1, len(rows)))
+        distance = hamming(self._rows.take(mine, axis=0), rows.take(theirs, axis=0)).astype(np.int64)
         close = np.flatnonzero(distance <= _FARTHEST)
         mine, theirs = mine[close], theirs[close]
         # Distance first, then place: distinct keys, whose least is a feature's nearest. Mutual: least for both.

@@ -37,7 +37,8 @@ class Point:
         image: float32 `[D]`, unit length.
         payload: JSON values: reserved fields and the user's metadata.
         orb: visual words, or None for a picture without features or a collection without ORB.
-        features: uint8 `[n, f]`, packed key points and descriptors (`orb.packing`), or None.
+        features: uint8 `[n, f]`, packed key points and descriptors (`orb.packing`), or None. No four bytes of a row, counted
+            from its start, are those of a NaN or infinite float32.
         cells: float32 `[P, d]`, or None.
     """
 

@@ -13,6 +13,7 @@ from semblant_search.errors import InvalidInput
 from semblant_search.where.compiler import json_path, unknown_field
 
 from .base import SparseVector
+from .feature_numbers import to_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -81,6 +82,8 @@ def check_points(points: Sequence[Point], manifest: Manifest) -> np.ndarray:
                     f"point {point.id}: features of {point.features.dtype} {list(point.features.shape)}, "
                     f"expected uint8 [n, {width}]"
                 )
+            if not np.isfinite(to_numbers(point.features)).all():
+                raise InvalidInput(f"point {point.id}: features hold a NaN when read as float32; make them with orb.pack")
         if point.cells is not None and (manifest.encoder.cells is None or point.cells.shape[1:] != manifest.encoder.cells[1:]):
             raise InvalidInput(
                 f"point {point.id}: cells of shape {list(point.cells.shape)}, the encoder's are {manifest.encoder.cells}"

@@ -20,6 +20,7 @@ from semblant_search.errors import MissingExtra, StoreError, StoreLocked
 from semblant_search.where.compiler import Dialect
 
 from .base import Record
+from .feature_numbers import NUMBER_BYTES, from_numbers
 from .quantization import QUANTILE
 
 if TYPE_CHECKING:
@@ -88,9 +89,8 @@ def config(edge: ModuleType, manifest: Manifest) -> Any:
     if manifest.orb is not None:
         sparse[ORB_VECTOR] = edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)
         vectors[FEATURES_VECTOR] = edge.EdgeVectorParams(
-            size=int(manifest.orb["feature_bytes"]),
+            size=int(manifest.orb["feature_bytes"]) // NUMBER_BYTES,
             distance=edge.Distance.Dot,
-            datatype=edge.VectorStorageDatatype.Uint8,
             multivector_config=multivector,
             hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=10),  # stored, never searched
         )
@@ -140,5 +140,5 @@ def record_of(point: Any) -> Record:
         id=str(point.id) if isinstance(point.id, uuid.UUID) else point.id,
         payload=point.payload or {},
         image=None if image is None else np.asarray(image, dtype=np.float32),
-        features=None if features is None else np.asarray(features, dtype=np.uint8),
+        features=None if features is None else from_numbers(features),
     )

@@ -17,6 +17,7 @@ from semblant_search.collection import (
 from semblant_search.where.compiler import Dialect
 
 from .base import Record, ScoredRecord
+from .feature_numbers import NUMBER_BYTES, from_numbers
 from .quantization import QUANTILE
 
 __all__ = ["ASSETS", "METADATA", "config", "dialect", "hit_of", "index_params", "physical_name", "record_of"]
@@ -63,9 +64,8 @@ def config(manifest: Manifest) -> dict[str, Any]:
     if manifest.orb is not None:
         sparse[ORB_VECTOR] = models.SparseVectorParams(modifier=models.Modifier.IDF)
         vectors[FEATURES_VECTOR] = models.VectorParams(
-            size=int(manifest.orb["feature_bytes"]),
+            size=int(manifest.orb["feature_bytes"]) // NUMBER_BYTES,
             distance=models.Distance.DOT,
-            datatype=models.Datatype.UINT8,
             multivector_config=multivector,
             hnsw_config=never,  # stored, never searched
             on_disk=True,
@@ -125,5 +125,5 @@ def record_of(point: Any) -> Record:
         id=str(point.id),
         payload=point.payload or {},
         image=None if image is None else np.asarray(image, dtype=np.float32),
-        features=None if features is None else np.asarray(features, dtype=np.uint8),
+        features=None if features is None else from_numbers(features),
     )

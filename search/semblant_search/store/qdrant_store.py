@@ -33,6 +33,7 @@ from .checks import (
     count_values,
     payload_paths,
 )
+from .feature_numbers import to_numbers
 from .qdrant_models import ASSETS, METADATA, dialect, hit_of, index_params, physical_name, record_of
 from .quantization import OVERSAMPLING
 
@@ -158,7 +159,7 @@ class QdrantStore:
             if point.orb is not None and len(point.orb.indices):
                 vectors[ORB_VECTOR] = models.SparseVector(indices=point.orb.indices.tolist(), values=point.orb.values.tolist())
             if point.features is not None and len(point.features):
-                vectors[FEATURES_VECTOR] = point.features.tolist()
+                vectors[FEATURES_VECTOR] = to_numbers(point.features).tolist()
             if point.cells is not None:
                 vectors[CELLS_VECTOR] = point.cells.tolist()
             batch.append(models.PointStruct(id=point.id, vector=vectors, payload=dict(point.payload)))
@@ -306,7 +307,7 @@ def _asset_id(name: str, version: str = "", part: int = 0) -> str:
 
 def _estimate(point: Point) -> int:
     """Roughly how many bytes a point takes as JSON."""
-    features = point.features.size * 4 if point.features is not None else 0
+    features = point.features.size * 5 if point.features is not None else 0
     words = len(point.orb.indices) * 20 if point.orb is not None else 0
     cells = point.cells.size * 20 if point.cells is not None else 0
     return int(point.image.size * 20 + features + words + cells + 500)
