@@ -14,7 +14,7 @@ from .feature_reader import FeatureReader
 from .fusion import fuse
 from .kept_encoder import KeptEncoder
 from .orb import DEFAULT_MIN_CONFIDENCE
-from .queried import id_of, locate, not_found
+from .queried import cells_of, id_of, locate, not_found
 from .results import Picture, split_payload
 from .store import open_database
 from .verification import SHORTLIST, prove, unproven
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from .collection import Manifest
     from .duplicates import DuplicateGroup
     from .encoder import Encoder
-    from .feature_reader import Region, Seen
+    from .feature_reader import Seen
     from .images import ImageSource
+    from .regions import Region
     from .results import FeatureHit, Hit
     from .store.base import Database, ScoredRecord, Store, VectorQuery
     from .where import Where
@@ -118,8 +119,9 @@ class SearchClient:
         exact: bool = False,
         include_self: bool = False,
         mode: str = "look",
+        region: Region | None = None,
     ) -> Sequence[Hit]:
-        """The pictures that look most like one, best first.
+        """The pictures that look most like one, or hold something that looks like a region of it, best first.
 
         Args:
             picture: a path, the bytes of a picture file, a Pillow image, an array (uint8 `[h, w]` or `[h, w, 1 | 3 | 4]`), or
@@ -133,23 +135,33 @@ class SearchClient:
             include_self: keep the queried picture itself among the hits; otherwise one of the collection is left out.
             mode: `look` compares embeddings; `fused` asks by details, too, and answers with `FeatureHit`s: first those that are
                 proven to share details with the picture, then the others by reciprocal rank fusion of both answers.
+            region: look for this part only, `(x, y, width, height)` in pixels or a mask `[h, w]`: each cell of it is compared
+                with all cells of every picture (MaxSim), and the score is the mean of the best cosines. Needs an encoder with
+                cells, and time that grows with the collection. `search_features` finds a region by its details instead.
 
         Raises:
-            InvalidInput: limit, offset or mode out of range; `WhereError` for the filter.
+            InvalidInput: limit, offset or mode out of range; a region without area or outside the picture, or of a collection
+                whose encoder has no cells; `WhereError` for the filter.
             ImageError: the picture cannot be read or decoded.
             PointNotFound: a URI that is neither in the collection nor a local file.
             EncoderError: the picture must be encoded, and the collection's encoder is not at hand.
             StoreError: the database fails.
         """
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
+        if mode not in ("look", "fused"):
+            raise InvalidInput(f"mode {mode!r}: expected 'look' or 'fused'")
+        if region is not None:
+            if mode != "look":
+                raise InvalidInput(f"mode {mode!r} with a region: search for it by look, or with search_features by details")
+            query = locate(self._opened, picture, with_cells=True)
+            asked = cells_of(self._opened.manifest, self._encoder, query, region)
+            return self._run(replace(request, vector=asked), None if include_self else query.id)
         query = locate(self._opened, picture, with_image=True)
         stored = query.record.image if query.record is not None else None
         vector = stored if stored is not None else self.embed([query.source])[0]
         leave_out = None if include_self else query.id
         if mode == "fused":
             return self._fused(picture, replace(request, vector=vector), leave_out)
-        if mode != "look":
-            raise InvalidInput(f"mode {mode!r}: expected 'look' or 'fused'")
         return self._run(replace(request, vector=vector), leave_out)
 
     def search_batch(

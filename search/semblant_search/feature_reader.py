@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .collection import uri_path
-from .errors import InvalidInput, NoFeaturesError, StoreError
+from .errors import NoFeaturesError, StoreError
 from .images import open_image, to_grey
 from .orb import CALIBRATION_ASSET, Calibration, Features, OrbSettings, Vocabulary, extract, unpack
+from .regions import region_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .images import ImageSource
     from .queried import Queried
+    from .regions import Region
     from .store.base import Record, Store
-
-    Region = Sequence[float] | np.ndarray
 
 __all__ = ["VOCABULARY_ASSET", "FeatureReader", "Seen"]
 
@@ -107,7 +105,7 @@ class FeatureReader:
         mask: np.ndarray | None = None
         box = (0.0, 0.0, float(picture.width), float(picture.height))
         if region is not None:
-            mask, box = _region_of(region, picture.width, picture.height)
+            mask, box = region_of(region, picture.width, picture.height)
             left, top, width, height = (int(value) for value in box)
             picture = picture.crop((left, top, left + width, top + height))
         grey = to_grey(picture, longest_side=side)
@@ -149,7 +147,7 @@ class FeatureReader:
 
 def _inside_region(seen: Seen, region: Region) -> Seen:
     width, height = (int(value) for value in seen.box[2:])
-    mask, (left, top, wide, high) = _region_of(region, width, height)
+    mask, (left, top, wide, high) = region_of(region, width, height)
     if mask is None:
         mask = np.zeros((height, width), bool)
         mask[int(top) : int(top + high), int(left) : int(left + wide)] = True
@@ -161,26 +159,3 @@ def _inside(seen: Seen, mask: np.ndarray) -> Seen:
     columns = np.clip(points[:, 0], 0, mask.shape[1] - 1).astype(np.int64)
     rows = np.clip(points[:, 1], 0, mask.shape[0] - 1).astype(np.int64)
     return Seen(seen.features.take(mask[rows, columns]), seen.grey, seen.box)
-
-
-def _region_of(region: Region, width: int, height: int) -> tuple[np.ndarray | None, tuple[float, float, float, float]]:
-    """A mask where there is one, and the box in whole pixels, cut to the picture."""
-    if isinstance(region, np.ndarray) and region.ndim == 2:
-        if region.shape != (height, width):
-            raise InvalidInput(f"mask of shape {list(region.shape)}: expected [{height}, {width}], the picture's own")
-        mask = region.astype(bool)
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if len(rows) == 0:
-            raise InvalidInput("the mask marks no pixel of the picture")
-        box = (int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1))
-        return mask, box
-    try:
-        x, y, wide, high = (float(value) for value in region)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"region {region!r}: expected x, y, width and height in pixels, or a mask [h, w]") from error
-    if not (wide > 0 and high > 0 and np.isfinite([x, y, wide, high]).all()):
-        raise InvalidInput(f"region {x:g},{y:g},{wide:g},{high:g}: expected finite numbers, width and height more than 0")
-    left, top, right, bottom = max(0, round(x)), max(0, round(y)), min(width, round(x + wide)), min(height, round(y + high))
-    if right <= left or bottom <= top:
-        raise InvalidInput(f"region {x:g},{y:g},{wide:g},{high:g}: lies outside the picture, which is {width}×{height} pixels")
-    return None, (left, top, right - left, bottom - top)

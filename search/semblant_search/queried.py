@@ -8,15 +8,22 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from .collection import canonical_uri, point_id, uri_path
-from .errors import ImageError, PointNotFound
-from .images import read_bytes
+from .errors import ImageError, InvalidInput, PointNotFound
+from .images import fit_image, open_picture, read_bytes
+from .regions import cells_in
+from .store.checks import no_cells
 
 if TYPE_CHECKING:
+    from .collection import Manifest
     from .images import ImageSource
+    from .kept_encoder import KeptEncoder
+    from .regions import Region
     from .store.base import Record, Store
 
-__all__ = ["Queried", "id_of", "locate", "not_found"]
+__all__ = ["Queried", "cells_of", "id_of", "locate", "not_found"]
 
 
 class Queried(NamedTuple):
@@ -30,7 +37,14 @@ class Queried(NamedTuple):
     source: ImageSource
 
 
-def locate(store: Store, picture: ImageSource, *, with_image: bool = False, with_features: bool = False) -> Queried:
+def locate(
+    store: Store,
+    picture: ImageSource,
+    *,
+    with_image: bool = False,
+    with_features: bool = False,
+    with_cells: bool = False,
+) -> Queried:
     """Find out whether the picture is one of the collection.
 
     A URI or point id of the collection stands for what was indexed. So does a path, unless the file has other bytes by now.
@@ -42,7 +56,7 @@ def locate(store: Store, picture: ImageSource, *, with_image: bool = False, with
     if not isinstance(picture, (str, os.PathLike)):
         return Queried(None, None, picture)
     key = id_of(picture)
-    records = store.retrieve([key], with_image=with_image, with_features=with_features)
+    records = store.retrieve([key], with_image=with_image, with_features=with_features, with_cells=with_cells)
     is_uri = isinstance(picture, str) and "://" in picture
     if records and (is_uri or key == picture or _is_unchanged(Path(picture), records[0])):
         return Queried(key, records[0], picture)
@@ -55,6 +69,27 @@ def locate(store: Store, picture: ImageSource, *, with_image: bool = False, with
         f"{os.fspath(picture)!r}: no such file, and collection {store.manifest.collection!r} has no picture of that path",
         reason="missing",
     )
+
+
+def cells_of(manifest: Manifest, encoder: KeptEncoder, query: Queried, region: Region) -> np.ndarray:
+    """The local vectors of a region of a queried picture, float32 `[R, d]`: stored ones where it is one of the collection.
+
+    Raises:
+        InvalidInput: the collection's encoder has no cells; or see `regions.cells_in`.
+        ImageError: the picture cannot be decoded.
+        EncoderError: the collection's encoder is needed, and not at hand.
+    """
+    shape, fit = manifest.encoder.cells, manifest.encoder.fit
+    if shape is None:
+        raise InvalidInput(no_cells(manifest))
+    if query.record is not None and query.record.cells is not None:
+        facts = query.record.payload
+        chosen = cells_in(region, (int(facts["_width"]), int(facts["_height"])), fit, shape[0])
+        return np.asarray(query.record.cells[chosen])
+    opened = open_picture(query.source, at_least=(fit.height, fit.width))
+    chosen = cells_in(region, (opened.width, opened.height), fit, shape[0])
+    _, cells = encoder.load().encode_with_cells(fit_image(opened.image, fit)[None])
+    return np.asarray(cells[0, chosen])
 
 
 def id_of(picture: str | os.PathLike[str]) -> str:

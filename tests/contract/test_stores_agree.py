@@ -337,6 +337,31 @@ def test_visual_words_score_the_same_on_every_store(
     assert {id for id, score in scores.items() if score > last} == {id for id, score in other_scores.items() if score > last}
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    where=st.one_of(st.none(), FILTERS),
+    seed=st.integers(0, 1000),
+    limit=st.integers(1, 200),
+    threshold=st.sampled_from([None, 0.0, 0.6]),
+)
+def test_cells_score_by_the_mean_of_their_best_cosines_on_every_store(
+    edge: Store, other: Store, where: Where | None, seed: int, limit: int, threshold: float | None
+) -> None:
+    rng = np.random.default_rng(seed)
+    asked = rng.normal(size=(1 + seed % 3, 3)).astype(np.float32)
+    expected = {}
+    for point in POINTS:
+        if point.cells is not None and (where is None or matches(where, dict(PAYLOADS[point.id]))):
+            cosines = (asked @ point.cells.T) / np.linalg.norm(asked, axis=1)[:, None] / np.linalg.norm(point.cells, axis=1)
+            expected[point.id] = float(cosines.max(axis=1).mean())
+    ranked = sorted((score for score in expected.values() if threshold is None or score >= threshold), reverse=True)[:limit]
+    for store in (edge, other):
+        query = VectorQuery(asked, limit, where=where, fields=[], score_threshold=threshold)
+        for hits in (store.query(query), store.query_batch([query])[0]):
+            np.testing.assert_allclose([hit.score for hit in hits], ranked, atol=1e-5)
+            np.testing.assert_allclose([expected[hit.id] for hit in hits], ranked, atol=1e-5)
+
+
 def test_a_batch_of_queries_answers_as_the_single_ones_do(edge: Store, other: Store) -> None:
     rng = np.random.default_rng(3)
     queries = [
@@ -370,7 +395,9 @@ def test_records_come_back_as_they_were_written(edge: Store, other: Store) -> No
     for store in (edge, other):
         found = {
             record.id: record
-            for record in store.retrieve([*ids, point_id("no such picture")], with_image=True, with_features=True)
+            for record in store.retrieve(
+                [*ids, point_id("no such picture")], with_image=True, with_features=True, with_cells=True
+            )
         }
         assert found.keys() == set(ids)
         for point in POINTS:
@@ -384,9 +411,15 @@ def test_records_come_back_as_they_were_written(edge: Store, other: Store) -> No
                 assert record.features is not None
                 assert record.features.dtype == np.uint8
                 assert record.features.tobytes() == point.features.tobytes()
+            if point.cells is None:
+                assert record.cells is None
+            else:
+                unit = point.cells / np.linalg.norm(point.cells, axis=1, keepdims=True)
+                np.testing.assert_allclose(record.cells, unit, atol=1e-6)  # type: ignore[arg-type]
         plain = store.retrieve(ids[:1])[0]
         assert plain.image is None
         assert plain.features is None
+        assert plain.cells is None
         assert store.retrieve([]) == []
 
 
@@ -455,6 +488,9 @@ def test_bad_arguments_are_refused_alike(edge: Store, other: Store) -> None:
             VectorQuery(image, 1, offset=-1),
             VectorQuery(image, 1, ef_search=0),
             VectorQuery(image[:5], 1),
+            VectorQuery(image[None], 1),
+            VectorQuery(np.empty((0, 3), np.float32), 1),
+            VectorQuery(np.full((2, 3), np.nan, np.float32), 1),
             VectorQuery(image * np.nan, 1),
             VectorQuery(sparse, 1),
         ):

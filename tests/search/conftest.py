@@ -6,8 +6,9 @@ import hashlib
 import shutil
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from semblant_exporter.pixels import pixel_encoder
 from semblant_search import Encoder, FieldType, Fit, Manifest, canonical_uri, point_id
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIELDS = {"label": FieldType.KEYWORD, "price": FieldType.FLOAT, "split": FieldType.KEYWORD}
+
+
+def encoded(encoder: Encoder, pictures: list[Path]) -> tuple[Any, Any]:
+    """Embeddings of all, and the cells of each, or None for each."""
+    if encoder.card.cells is None:
+        return encoder.encode_pictures(pictures), [None] * len(pictures)
+    return encoder.encode_with_cells(np.stack([encoder.prepare(path) for path in pictures]))
 
 
 def write_collection(
@@ -52,7 +60,7 @@ def write_collection(
     if orb:
         store.put_asset(VOCABULARY_ASSET, vocabulary.to_bytes())
     points = []
-    for number, (path, vector) in enumerate(zip(pictures, encoder.encode_pictures(pictures), strict=True)):
+    for number, (path, vector, local) in enumerate(zip(pictures, *encoded(encoder, pictures), strict=True)):
         uri, data, picture = canonical_uri(path), path.read_bytes(), open_image(path)
         features = extract(to_grey(picture, longest_side=settings.longest_side), settings) if orb else None
         payload = {
@@ -67,7 +75,7 @@ def write_collection(
             "_indexed_at": manifest.created_at,
         }
         words = vocabulary.sparse(features) if features is not None else None
-        points.append(Point(point_id(uri), vector, payload, words, pack(features) if features is not None else None))
+        points.append(Point(point_id(uri), vector, payload, words, pack(features) if features is not None else None, local))
     for start in range(0, len(points), 50):  # as the indexer does; the last batch is replayed whenever the database is opened
         store.upsert(points[start : start + 50])
     store.optimize()
@@ -122,6 +130,18 @@ def index(encoder: Encoder) -> Callable[[Path, list[Path]], None]:
     """Writes pictures into a new database directory."""
 
     def write(path: Path, pictures: list[Path]) -> None:
+        database = open_database(path, create=True)
+        write_collection(database, encoder, pictures)
+        database.close()
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_with() -> Callable[[Path, Encoder, list[Path]], None]:
+    """Writes pictures into a new database directory with an encoder of one's own."""
+
+    def write(path: Path, encoder: Encoder, pictures: list[Path]) -> None:
         database = open_database(path, create=True)
         write_collection(database, encoder, pictures)
         database.close()

@@ -181,7 +181,7 @@ def test_the_database_may_come_from_the_environment(shared: Path, monkeypatch: p
         (["--collection", "../x"], ["collection name"]),
         (["--features", "--exact"], ["--features"]),
         (["--features", "--fused"], ["--fused"]),
-        (["--region", "1,2,3,4"], ["--region", "--features"]),
+        (["--region", "1,2,3,4"], ["no cells", "--features"]),
         (["--features", "--region", "1,2,3"], ["--region", "four numbers"]),
         (["--features", "--region", "1,2,0,9"], ["region"]),
         (["--features", "--region", "900,900,9,9"], ["outside the picture"]),

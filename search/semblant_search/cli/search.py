@@ -30,7 +30,11 @@ __all__ = ["search"]
 @where_option
 @click.option("--features", is_flag=True, help="Find pictures that contain PICTURE, or a part of it, by its details (ORB).")
 @click.option("--fused", is_flag=True, help="Search by look and by details at once; what is proven comes first.")
-@click.option("--region", metavar="X,Y,W,H", help="With --features: the part of PICTURE to look for, in pixels.")
+@click.option(
+    "--region",
+    metavar="X,Y,W,H",
+    help="The part of PICTURE to look for, in pixels; by its look (--features: by its details).",
+)
 @click.option(
     "--min-confidence", type=float, help="With --features: least probability of a hit, 0 to 1; 0 shows all candidates."
 )
@@ -71,7 +75,9 @@ def _mode(options: dict[str, Any]) -> str:
         raise click.UsageError("--features and --fused are two ways to search; give one of them")
     if options["features"] and (options["exact"] or options["min_score"] is not None):
         raise click.UsageError("--exact and --min-score are for searches by the whole look, not for --features")
-    for name in ("region", "min_confidence", "show"):
+    if options["fused"] and options["region"] is not None:
+        raise click.UsageError("--region goes with --features, or with a search by look, not with --fused")
+    for name in ("min_confidence", "show"):
         if options[name] is not None and not options["features"]:
             raise click.UsageError(f"--{name.replace('_', '-')} goes with --features")
     return "features" if options["features"] else "fused" if options["fused"] else "look"
@@ -79,10 +85,9 @@ def _mode(options: dict[str, Any]) -> str:
 
 def _ask(client: SearchClient, source: ImageSource, by: str, options: dict[str, Any]) -> Sequence[Hit]:
     common = {name: options[name] for name in ("limit", "offset", "where", "include_self")}
+    common["region"] = _region(options["region"])
     if by == "features":
-        return client.search_features(
-            source, region=_region(options["region"]), min_confidence=options["min_confidence"], **common
-        )
+        return client.search_features(source, min_confidence=options["min_confidence"], **common)
     return client.search(source, min_score=options["min_score"], exact=options["exact"], mode=by, **common)
 
 

@@ -52,17 +52,22 @@ class Point:
 
 @dataclass(frozen=True)
 class Record:
-    """One picture as stored; `image` and `features` only where they were asked for."""
+    """One picture as stored; `image`, `features` and `cells` (float32 `[P, d]`) only where they were asked for."""
 
     id: str
     payload: dict[str, Any]
     image: np.ndarray | None = None
     features: np.ndarray | None = None
+    cells: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class ScoredRecord:
-    """A hit as the engine returns it; `score` is a cosine in [-1, 1] for `image`, a sum of IDF-weighted products for `orb`."""
+    """A hit as the engine returns it.
+
+    `score` is a cosine in [-1, 1] for `image`, the mean cosine of the asked cells with the best cell of each for `cells`, and a
+    sum of IDF-weighted products for `orb`.
+    """
 
     id: str
     score: float
@@ -74,7 +79,7 @@ class VectorQuery:
     """One kNN request.
 
     Attributes:
-        vector: float32 `[D]` for the dense vector, a `SparseVector` for visual words.
+        vector: float32 `[D]` for the dense vector, float32 `[R, d]` for cells, a `SparseVector` for visual words.
         limit: at least 1.
         offset: hits to skip.
         where: a parsed filter, or None.
@@ -113,7 +118,9 @@ class Store(Protocol):
         """Several queries in one request."""
         ...
 
-    def retrieve(self, ids: Sequence[str], *, with_image: bool = False, with_features: bool = False) -> list[Record]:
+    def retrieve(
+        self, ids: Sequence[str], *, with_image: bool = False, with_features: bool = False, with_cells: bool = False
+    ) -> list[Record]:
         """The records of those ids that exist, in no particular order."""
         ...
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FACET_TYPES",
     "by_count",
+    "cells_asked",
     "check_asset_name",
     "check_facet",
     "check_generation",
@@ -35,6 +36,7 @@ __all__ = [
     "check_query",
     "count_values",
     "is_generation",
+    "no_cells",
     "not_found",
     "payload_paths",
 ]
@@ -56,12 +58,34 @@ def check_query(query: VectorQuery, manifest: Manifest) -> None:
         if manifest.orb is None:
             raise InvalidInput(f"collection {manifest.collection!r} was indexed without ORB features; index it again with them")
         _check_sparse(vector)
+    elif vector.ndim == 2:
+        shape = manifest.encoder.cells
+        if shape is None:
+            raise InvalidInput(no_cells(manifest))
+        if len(vector) == 0 or vector.shape[1] != shape[1]:
+            raise InvalidInput(f"query cells of shape {list(vector.shape)}: expected [1 or more, {shape[1]}]")
+        if not np.isfinite(vector).all():
+            raise InvalidInput("query cells: hold NaN or infinity")
     elif vector.shape != (manifest.dim,):
         raise InvalidInput(
             f"query vector of shape {list(vector.shape)}: collection {manifest.collection!r} expects [{manifest.dim}]"
         )
     elif not np.isfinite(vector).all():
         raise InvalidInput("query vector: holds NaN or infinity")
+
+
+def cells_asked(query: VectorQuery) -> int:
+    """By what an engine's score is divided: it adds up over the asked cells, and one vector counts as one."""
+    return len(query.vector) if isinstance(query.vector, np.ndarray) and query.vector.ndim == 2 else 1
+
+
+def no_cells(manifest: Manifest) -> str:
+    """The message for a search by region in a collection without cells."""
+    return (
+        f"collection {manifest.collection!r} keeps no cells, which a search by region needs: its encoder "
+        f"{manifest.encoder.name!r} has none; export it with --cells and index with it, or search for the region by its "
+        "details (--features)"
+    )
 
 
 def check_points(points: Sequence[Point], manifest: Manifest) -> np.ndarray:

@@ -20,6 +20,7 @@ from .base import Record, ScoredRecord, SparseVector
 from .checks import (
     FACET_TYPES,
     by_count,
+    cells_asked,
     check_asset_name,
     check_facet,
     check_ids,
@@ -128,24 +129,25 @@ class EdgeStore:
     def query(self, query: VectorQuery) -> list[ScoredRecord]:
         """Hits, best first."""
         hits = self._run("query", self._request(query))
-        return [ScoredRecord(str(hit.id), hit.score, hit.payload or {}) for hit in hits]
+        return _scored(hits, query)
 
     def query_batch(self, queries: Sequence[VectorQuery]) -> list[list[ScoredRecord]]:
         """Several queries in one request."""
         if not queries:
             return []
         request = self._edge.QueryBatchRequest([self._request(query) for query in queries])
-        return [
-            [ScoredRecord(str(hit.id), hit.score, hit.payload or {}) for hit in hits]
-            for hits in self._run("query_batch", request)
-        ]
+        return [_scored(hits, query) for hits, query in zip(self._run("query_batch", request), queries, strict=True)]
 
-    def retrieve(self, ids: Sequence[str], *, with_image: bool = False, with_features: bool = False) -> list[Record]:
+    def retrieve(
+        self, ids: Sequence[str], *, with_image: bool = False, with_features: bool = False, with_cells: bool = False
+    ) -> list[Record]:
         """The records of those ids that exist, in no particular order."""
         check_ids(ids)
         vectors = [IMAGE_VECTOR] * with_image
         if with_features and self._manifest.orb is not None:
             vectors.append(FEATURES_VECTOR)
+        if with_cells and self._manifest.encoder.cells is not None:
+            vectors.append(CELLS_VECTOR)
         found = self._run("retrieve", list(ids), True, vectors or False)
         return [record_of(point) for point in found]
 
@@ -302,7 +304,7 @@ class EdgeStore:
         if isinstance(vector, SparseVector):
             nearest = edge.Query.Nearest(edge.SparseVector(vector.indices.tolist(), vector.values.tolist()), using=ORB_VECTOR)
         else:
-            nearest = edge.Query.Nearest(vector.tolist(), using=IMAGE_VECTOR)
+            nearest = edge.Query.Nearest(vector.tolist(), using=IMAGE_VECTOR if vector.ndim == 1 else CELLS_VECTOR)
         if limit > _LARGE_LIMIT:
             limit = max(1, min(limit, self.count()))
         params, quantize = None, self._manifest.storage.quantize
@@ -319,6 +321,11 @@ class EdgeStore:
             query=nearest,
             with_payload=payload_paths(query.fields),
             filter=self._filter(query.where),
-            score_threshold=query.score_threshold,
+            score_threshold=None if query.score_threshold is None else query.score_threshold * cells_asked(query),
             params=params,
         )
+
+
+def _scored(hits: Sequence[Any], query: VectorQuery) -> list[ScoredRecord]:
+    cells = cells_asked(query)
+    return [ScoredRecord(str(hit.id), hit.score / cells, hit.payload or {}) for hit in hits]

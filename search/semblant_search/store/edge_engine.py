@@ -99,7 +99,7 @@ def config(edge: ModuleType, manifest: Manifest) -> Any:
             size=manifest.encoder.cells[1],
             distance=edge.Distance.Cosine,
             multivector_config=multivector,
-            hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=10),  # re-ranks, never walks a graph
+            hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=10),  # no graph
         )
     return edge.EdgeConfig(vectors=vectors, sparse_vectors=sparse)
 
@@ -135,10 +135,11 @@ def index_params(edge: ModuleType, name: str, kind: FieldType, manifest: Manifes
 def record_of(point: Any) -> Record:
     """A `Record` from what a scroll or a retrieve returns."""
     vectors = point.vector or {}
-    image, features = vectors.get(IMAGE_VECTOR), vectors.get(FEATURES_VECTOR)
+    image, features, cells = (vectors.get(name) for name in (IMAGE_VECTOR, FEATURES_VECTOR, CELLS_VECTOR))
     return Record(
         id=str(point.id) if isinstance(point.id, uuid.UUID) else point.id,
         payload=point.payload or {},
         image=None if image is None else np.asarray(image, dtype=np.float32),
         features=None if features is None else from_numbers(features),
+        cells=None if cells is None else np.asarray(cells, dtype=np.float32),
     )

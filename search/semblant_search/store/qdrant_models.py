@@ -75,7 +75,7 @@ def config(manifest: Manifest) -> dict[str, Any]:
             size=manifest.encoder.cells[1],
             distance=models.Distance.COSINE,
             multivector_config=multivector,
-            hnsw_config=never,  # re-ranks, never walks a graph
+            hnsw_config=never,  # compared with every picture, never by a graph
         )
     return {"vectors_config": vectors, "sparse_vectors_config": sparse or None}
 
@@ -112,18 +112,19 @@ def index_params(kind: FieldType, manifest: Manifest) -> Any:
     return make(type=name, on_disk=on_disk)
 
 
-def hit_of(point: Any) -> ScoredRecord:
-    """A `ScoredRecord` from what a query returns."""
-    return ScoredRecord(str(point.id), point.score, point.payload or {})
+def hit_of(point: Any, cells: int) -> ScoredRecord:
+    """A `ScoredRecord` from what a query returns; `cells` as `checks.cells_asked` has it."""
+    return ScoredRecord(str(point.id), point.score / cells, point.payload or {})
 
 
 def record_of(point: Any) -> Record:
     """A `Record` from what a scroll or a retrieve returns."""
     vectors = point.vector or {}
-    image, features = vectors.get(IMAGE_VECTOR), vectors.get(FEATURES_VECTOR)
+    image, features, cells = (vectors.get(name) for name in (IMAGE_VECTOR, FEATURES_VECTOR, CELLS_VECTOR))
     return Record(
         id=str(point.id),
         payload=point.payload or {},
         image=None if image is None else np.asarray(image, dtype=np.float32),
         features=None if features is None else from_numbers(features),
+        cells=None if cells is None else np.asarray(cells, dtype=np.float32),
     )

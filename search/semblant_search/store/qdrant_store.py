@@ -24,6 +24,7 @@ from .base import Record, ScoredRecord, SparseVector
 from .checks import (
     FACET_TYPES,
     by_count,
+    cells_asked,
     check_asset_name,
     check_facet,
     check_ids,
@@ -79,7 +80,8 @@ class QdrantStore:
 
     def query(self, query: VectorQuery) -> list[ScoredRecord]:
         """Hits, best first."""
-        return [hit_of(point) for point in self._run("query_points", **self._request(query)).points]
+        cells = cells_asked(query)
+        return [hit_of(point, cells) for point in self._run("query_points", **self._request(query)).points]
 
     def query_batch(self, queries: Sequence[VectorQuery]) -> list[list[ScoredRecord]]:
         """Several queries in one request."""
@@ -93,9 +95,12 @@ class QdrantStore:
             options = self._request(query)
             requests.append(models.QueryRequest(**{names.get(key, key): value for key, value in options.items()}))
         answers = self._run("query_batch_points", requests=requests)
-        return [[hit_of(point) for point in answer.points] for answer in answers]
+        pairs = zip(answers, queries, strict=True)
+        return [[hit_of(point, cells_asked(query)) for point in answer.points] for answer, query in pairs]
 
-    def retrieve(self, ids: Sequence[str], *, with_image: bool = False, with_features: bool = False) -> list[Record]:
+    def retrieve(
+        self, ids: Sequence[str], *, with_image: bool = False, with_features: bool = False, with_cells: bool = False
+    ) -> list[Record]:
         """The records of those ids that exist, in no particular order."""
         check_ids(ids)
         if not ids:
@@ -103,6 +108,8 @@ class QdrantStore:
         vectors = [IMAGE_VECTOR] * with_image
         if with_features and self._manifest.orb is not None:
             vectors.append(FEATURES_VECTOR)
+        if with_cells and self._manifest.encoder.cells is not None:
+            vectors.append(CELLS_VECTOR)
         found = self._run("retrieve", ids=list(ids), with_payload=True, with_vectors=vectors or False)
         return [record_of(point) for point in found]
 
@@ -257,7 +264,6 @@ class QdrantStore:
 
         check_query(query, self._manifest)
         vector, limit = query.vector, query.limit
-        sparse = isinstance(vector, SparseVector)
         nearest = (
             models.SparseVector(indices=vector.indices.tolist(), values=vector.values.tolist())
             if isinstance(vector, SparseVector)
@@ -275,12 +281,12 @@ class QdrantStore:
             params = models.SearchParams(hnsw_ef=query.ef_search, exact=query.exact, quantization=quantization)
         return {
             "query": nearest,
-            "using": ORB_VECTOR if sparse else IMAGE_VECTOR,
+            "using": ORB_VECTOR if isinstance(vector, SparseVector) else IMAGE_VECTOR if vector.ndim == 1 else CELLS_VECTOR,
             "limit": limit,
             "offset": query.offset,
             "query_filter": self._filter(query.where),
             "with_payload": payload_paths(query.fields),
-            "score_threshold": query.score_threshold,
+            "score_threshold": None if query.score_threshold is None else query.score_threshold * cells_asked(query),
             "search_params": params,
         }
 
