@@ -155,8 +155,9 @@ def test_the_message_shows_the_place_also_in_a_long_expression() -> None:
         "1" * 5000 + " < a",
         "a == 1" + "0" * 2_000_000,
         "x == \ud800",
+        "a" + ".a" * 40 + " == 1",
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_hostile_expressions_are_errors_like_any_other(expression: str) -> None:
     with pytest.raises(WhereError):

@@ -280,10 +280,16 @@ def _error(message: str, origin: Origin | None) -> WhereError:
     return WhereError(message, expression=origin.expression, column=origin.value_column)
 
 
+MOST_KEYS = 32
+"""In a field name. Deeper is no metadata, but an attempt to exhaust a parser."""
+
+
 def check_name(name: object) -> None:
     """Accept a field name: keys with dots between them. `WhereError` for what no payload key can be."""
     if not isinstance(name, str) or not all(name.split(".")):
         raise WhereError(f"field name {name!r}: expected text such as 'price' or 'camera.model'")
+    if name.count(".") >= MOST_KEYS:
+        raise WhereError(f"field name {name[:40]}…: more than {MOST_KEYS} keys with dots between them")
     if any(character in '"[]\\' for character in name) or not name.isprintable():
         raise WhereError(f"field name {name!r}: quotes, brackets, backslashes and control characters cannot be in a name")
 

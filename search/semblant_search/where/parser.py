@@ -250,17 +250,19 @@ class _Parser:
                 inner = inner.value
             if not isinstance(inner, ast.Name):
                 raise self._error(node, f"expected a field name, not {_describe(inner)} with a dot behind it")
-            return ".".join([inner.id, *reversed(parts)])
+            return self._checked(".".join([inner.id, *reversed(parts)]), node)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "field":
             if len(node.args) != 1 or node.keywords or not _is_text(node.args[0]):
                 raise self._error(node, 'field: expected the form field("odd name")')
-            name = node.args[0].value  # type: ignore[attr-defined]
-            try:
-                check_name(name)
-            except WhereError as error:
-                raise self._error(node.args[0], str(error)) from None
-            return str(name)
+            return self._checked(node.args[0].value, node.args[0])  # type: ignore[attr-defined]
         return None
+
+    def _checked(self, name: str, node: ast.expr) -> str:
+        try:
+            check_name(name)
+        except WhereError as error:
+            raise self._error(node, str(error)) from None
+        return name
 
     def _value(self, node: ast.expr) -> Value | None:
         if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, (str, int, float))):
