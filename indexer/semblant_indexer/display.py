@@ -17,7 +17,9 @@ _PHASES = {
     "scan": "Looking at what is there",
     "vocabulary": "Learning visual words",
     "index": "Indexing",
+    "words": "Writing visual words",
     "optimize": "Building the search graph",
+    "calibrate": "Measuring how alike unlike pictures are",
     "done": "Done",
 }
 _PLAIN_EVERY = 10.0

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from .worker import WorkerConfig
 
-__all__ = ["SAMPLE", "train_vocabulary"]
+__all__ = ["LEAST_DESCRIPTORS", "SAMPLE", "train_vocabulary"]
 
 SAMPLE = 2000
 """Pictures whose features train the vocabulary."""
-_LEAST_DESCRIPTORS = 50_000
+LEAST_DESCRIPTORS = 50_000
 """With fewer, the vocabulary that ships with the package is the better one."""
 _BATCH = 16
 
@@ -61,7 +61,7 @@ def train_vocabulary(
                     if isinstance(result, Decoded) and result.features is not None:
                         answers[path] = unpack(result.features).descriptors
             on_progress(done)
-    if sum(map(len, answers.values())) < _LEAST_DESCRIPTORS:
+    if sum(map(len, answers.values())) < LEAST_DESCRIPTORS:
         return Vocabulary.general()
     # In the order of the sample, whichever worker was faster: the same pictures give the same words.
     return Vocabulary.train(np.concatenate([answers[path] for path in paths if path in answers]), seed=seed)

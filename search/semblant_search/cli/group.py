@@ -41,6 +41,7 @@ KNOWN = {
     "status": Known("Show what is indexed, what failed and why, from the ledger.", "semblant-indexer"),
     "generations": Known("List the generations of a collection.", "semblant-indexer"),
     "rollback": Known("Serve an earlier generation again.", "semblant-indexer"),
+    "vocabulary": Known("Learn the visual words of a collection again.", "semblant-indexer"),
     "search": Known("Find the pictures that look like one.", "semblant-search"),
     "info": Known("Show what a database holds.", "semblant-search"),
     "count": Known("Count the pictures that match a filter.", "semblant-search"),
