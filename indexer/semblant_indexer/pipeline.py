@@ -19,8 +19,7 @@ from .worker import Decoded, Task, Unchanged
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import numpy as np
-    from semblant_search.encoder import Encoder
+    from semblant_search.encoder import Encoder, Vectors
 
     from .ledger import Todo
     from .pool import Batch, WorkerPool
@@ -39,7 +38,7 @@ class _Decoded(NamedTuple):
 class _Encoded(NamedTuple):
     todos: list[Todo]
     batch: Batch
-    vectors: np.ndarray | None
+    vectors: Vectors | None
 
 
 class Pipeline:
@@ -142,7 +141,7 @@ class Pipeline:
             while (item := self._decoded.get()) is not None and self._failure is None:
                 start = time.perf_counter()
                 count = sum(isinstance(result, Decoded) for result in item.batch.results)
-                vectors = self._encoder.encode(pixels[item.batch.task.slot, :count]) if count else None
+                vectors = self._encoder.vectors(pixels[item.batch.task.slot, :count]) if count else None
                 self._free.put(item.batch.task.slot)
                 self.busy["encode"] += time.perf_counter() - start
                 self._encoded.put(_Encoded(item.todos, item.batch, vectors))

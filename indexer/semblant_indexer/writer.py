@@ -17,7 +17,7 @@ from .worker import Decoded, Rejected, Unchanged
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
+    from semblant_search.encoder import Vectors
     from semblant_search.orb import Vocabulary
     from semblant_search.store.base import Record, Store
 
@@ -66,16 +66,16 @@ class Writer:
         self.counts = Counts()
 
     def write(
-        self, todos: Sequence[Todo], results: Sequence[Decoded | Unchanged | Rejected], vectors: np.ndarray | None
+        self, todos: Sequence[Todo], results: Sequence[Decoded | Unchanged | Rejected], vectors: Vectors | None
     ) -> None:
-        """Take in a batch; `vectors`, float32 `[n, D]`, belong to the `Decoded` results in their order."""
+        """Take in a batch; `vectors` belong to the `Decoded` results in their order."""
         kept: list[tuple[Todo, Unchanged]] = []
         decoded, moment = 0, now()
         for todo, result in zip(todos, results, strict=True):
             if isinstance(result, Decoded):
                 assert vectors is not None
                 self._entries.append(_indexed(todo, result))
-                self._points.append(_point(todo, result, vectors[decoded], moment))
+                self._points.append(_point(todo, result, vectors, decoded, moment))
                 decoded += 1
             elif isinstance(result, Rejected):
                 # A file whose content turned bad has no picture any more; one that is out of reach may come back.
@@ -136,7 +136,7 @@ class Writer:
             words = None
             if self._vocabulary is not None and record.features is not None and len(record.features):
                 words = self._vocabulary.sparse(unpack(record.features))
-            points.append(Point(point_id(todo.uri), record.image, payload, words, record.features))
+            points.append(Point(point_id(todo.uri), record.image, payload, words, record.features, record.cells))
             entries.append(_indexed(todo, file))
         self._store.upsert(points)
         self._ledger.record(entries)
@@ -145,7 +145,8 @@ class Writer:
         if not uris:
             return {}
         ids = [point_id(uri) for uri in uris]
-        return {record.id: record for record in self._store.retrieve(ids, with_image=vectors, with_features=vectors)}
+        found = self._store.retrieve(ids, with_image=vectors, with_features=vectors, with_cells=vectors)
+        return {record.id: record for record in found}
 
 
 def _settled(todo: Todo) -> bool:
@@ -164,7 +165,7 @@ def _failed(todo: Todo, why: Rejected, sha256: str | None) -> Entry:
     )
 
 
-def _point(todo: Todo, result: Decoded, vector: np.ndarray, moment: str) -> Point:
+def _point(todo: Todo, result: Decoded, vectors: Vectors, row: int, moment: str) -> Point:
     payload: dict[str, Any] = json.loads(todo.payload) if todo.payload != "{}" else {}
     payload["_uri"] = todo.uri
     payload["_sha256"] = result.sha256
@@ -175,4 +176,5 @@ def _point(todo: Todo, result: Decoded, vector: np.ndarray, moment: str) -> Poin
     payload["_indexed_at"] = moment
     payload.update(result.exif or {})
     words = SparseVector(*result.words) if result.words is not None else None
-    return Point(point_id(todo.uri), vector, payload, words, result.features)
+    cells = None if vectors.cells is None else vectors.cells[row]
+    return Point(point_id(todo.uri), vectors.image[row], payload, words, result.features, cells)

@@ -11,7 +11,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -95,6 +95,13 @@ class EncoderCard:
             raise EncoderError(f"the encoder's card is incomplete: {error!r}; export the encoder again") from error
 
 
+class Vectors(NamedTuple):
+    """Of N pictures: `image`, embeddings float32 `[N, D]`, and `cells`, float32 `[N, P, d]` or None."""
+
+    image: np.ndarray
+    cells: np.ndarray | None
+
+
 class Encoder:
     """A loaded `encoder.onnx`. Safe to share between threads; one picture costs well under a millisecond for small encoders.
 
@@ -152,6 +159,10 @@ class Encoder:
             raise InvalidInput(f"encoder {self.card.name!r} has no `cells` output; export it with --cells")
         embedding, cells = self._run(images, ["embedding", "cells"])
         return embedding, cells
+
+    def vectors(self, images: np.ndarray) -> Vectors:
+        """All that the encoder makes of fitted pictures: embeddings, and cells where it has them."""
+        return Vectors(self.encode(images), None) if self.card.cells is None else Vectors(*self.encode_with_cells(images))
 
     def encode_pictures(self, sources: Iterable[ImageSource]) -> np.ndarray:
         """Decode, fit and encode a few pictures: float32 `[N, D]`. Raises `ImageError` on the first that cannot be used."""
