@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .client import SearchClient
     from .collection import FieldType, Manifest, canonical_uri, point_id
+    from .drawing import draw_gallery, draw_groups, draw_matches
     from .duplicates import Duplicate, DuplicateGroup
     from .encoder import Encoder, EncoderCard
     from .errors import (
@@ -37,9 +38,7 @@ if TYPE_CHECKING:
         TrainingError,
         WhereError,
     )
-    from .gallery import draw_gallery, draw_groups
     from .images import Fit
-    from .match_drawing import draw_matches
     from .results import FeatureHit, Hit, Picture
     from .where import F, Where, parse_where
 
@@ -98,9 +97,9 @@ _HOME = {
     "SearchClient": "client",
     "Where": "where",
     "canonical_uri": "collection",
-    "draw_gallery": "gallery",
-    "draw_groups": "gallery",
-    "draw_matches": "match_drawing",
+    "draw_gallery": "drawing",
+    "draw_groups": "drawing",
+    "draw_matches": "drawing",
     "parse_where": "where",
     "point_id": "collection",
 }

@@ -7,17 +7,17 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .asking import check_confidence, check_limit, check_vector, hits_of, request_of
 from .collection import check_collection_name
 from .errors import InvalidInput, StoreError
 from .feature_reader import FeatureReader
-from .fusion import fuse
 from .kept_encoder import KeptEncoder
 from .orb import DEFAULT_MIN_CONFIDENCE
-from .queried import cells_of, id_of, locate, not_found
+from .querying.fusion import fuse
+from .querying.queried import cells_of, id_of, locate, not_found
+from .querying.requests import check_confidence, check_limit, check_vector, hits_of, request_of
+from .querying.verification import SHORTLIST, prove, unproven
 from .results import Picture, split_payload
 from .store import open_database
-from .verification import SHORTLIST, prove, unproven
 from .where import as_where
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .encoder import Encoder
     from .feature_reader import Seen
     from .images import ImageSource
-    from .regions import Region
+    from .querying.regions import Region
     from .results import FeatureHit, Hit
     from .store.base import Database, ScoredRecord, Store, VectorQuery
     from .where import Where

@@ -11,12 +11,12 @@ from .collection import uri_path
 from .errors import NoFeaturesError, StoreError
 from .images import open_image, to_grey
 from .orb import CALIBRATION_ASSET, Calibration, Features, OrbSettings, Vocabulary, extract, unpack
-from .regions import region_of
+from .querying.regions import region_of
 
 if TYPE_CHECKING:
     from .images import ImageSource
-    from .queried import Queried
-    from .regions import Region
+    from .querying.queried import Queried
+    from .querying.regions import Region
     from .store.base import Record, Store
 
 __all__ = ["VOCABULARY_ASSET", "FeatureReader", "Seen"]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 from semblant_search import Hit, InvalidInput, canonical_uri, draw_gallery
-from semblant_search.gallery import BOX, caption_of, save_picture, thumbnail
+from semblant_search.drawing.gallery import BOX, caption_of, save_picture, thumbnail
+from semblant_search.drawing.typography import Typography
 from semblant_search.images import open_image
-from semblant_search.typography import Typography
 
 
 def hit(path: str | Path, score: float = 0.5, **metadata: object) -> Hit:

@@ -12,7 +12,7 @@ from PIL import Image
 from semblant_exporter.pixels import pixel_encoder
 from semblant_search import Encoder, Fit, InvalidInput, SearchClient, canonical_uri
 from semblant_search.cli import semblant
-from semblant_search.regions import cells_in
+from semblant_search.querying.regions import cells_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

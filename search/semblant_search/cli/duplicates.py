@@ -48,7 +48,7 @@ def duplicates(
         print_rows(["group", "picture", "is"], _rows(groups), right=(0,))
     click.echo(f"{len(groups):,} groups, {others:,} pictures that could go", err=True)
     if gallery is not None:
-        from semblant_search.gallery import draw_groups, save_picture
+        from semblant_search.drawing import draw_groups, save_picture
 
         title = f"{len(groups):,} groups of duplicates, {others:,} pictures that could go"
         save_picture(draw_groups(groups[:_DRAWN], title=title), gallery)

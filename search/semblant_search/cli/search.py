@@ -109,7 +109,7 @@ def _picture_of(client: SearchClient, source: ImageSource) -> ImageSource:
 
 
 def _draw_gallery(client: SearchClient, source: ImageSource, hits: Sequence[Hit], by: str, options: dict[str, Any]) -> None:
-    from semblant_search.gallery import draw_gallery, name_of, save_picture
+    from semblant_search.drawing import draw_gallery, name_of, save_picture
 
     what = {"look": "look most like it", "features": "share its details", "fused": "contain it or look like it"}[by]
     query = _picture_of(client, source)
@@ -122,8 +122,7 @@ def _draw_gallery(client: SearchClient, source: ImageSource, hits: Sequence[Hit]
 
 def _draw_matches(client: SearchClient, source: ImageSource, hits: Any, options: dict[str, Any]) -> None:
     from semblant_search.collection import uri_path
-    from semblant_search.gallery import save_picture
-    from semblant_search.match_drawing import draw_matches
+    from semblant_search.drawing import draw_matches, save_picture
 
     query = _picture_of(client, source)
     if isinstance(query, str) and "://" in query:

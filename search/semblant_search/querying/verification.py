@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .orb import Verifier
-from .results import FeatureHit, split_payload
+from semblant_search.orb import Verifier
+from semblant_search.results import FeatureHit, split_payload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .feature_reader import FeatureReader, Seen
-    from .orb import Match
-    from .store.base import ScoredRecord, Store
+    from semblant_search.feature_reader import FeatureReader, Seen
+    from semblant_search.orb import Match
+    from semblant_search.store.base import ScoredRecord, Store
 
 __all__ = ["SHORTLIST", "prove", "unproven"]
 

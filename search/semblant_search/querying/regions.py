@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import InvalidInput
-from .images import Fit, fit_image
+from semblant_search.errors import InvalidInput
+from semblant_search.images import Fit, fit_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .errors import ImageError
+from semblant_search.errors import ImageError
+from semblant_search.images import open_image
+
 from .gallery import ACCENT, INK, LINE, MUTED, PANEL, name_of, percent
-from .images import open_image
 from .typography import Typography
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .images import ImageSource
-    from .results import FeatureHit
+    from semblant_search.images import ImageSource
+    from semblant_search.results import FeatureHit
 
 __all__ = ["draw_matches"]
 

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import InvalidInput
-from .results import Hit, split_payload
-from .store.base import VectorQuery
-from .where import as_where
+from semblant_search.errors import InvalidInput
+from semblant_search.results import Hit, split_payload
+from semblant_search.store.base import VectorQuery
+from semblant_search.where import as_where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .collection import Manifest
-    from .store.base import ScoredRecord
-    from .where import Where
+    from semblant_search.collection import Manifest
+    from semblant_search.store.base import ScoredRecord
+    from semblant_search.where import Where
 
 __all__ = ["check_confidence", "check_limit", "check_vector", "hits_of", "request_of"]
 

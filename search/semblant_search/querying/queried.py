@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .collection import canonical_uri, point_id, uri_path
-from .errors import ImageError, InvalidInput, PointNotFound
-from .images import fit_image, open_picture, read_bytes
+from semblant_search.collection import canonical_uri, point_id, uri_path
+from semblant_search.errors import ImageError, InvalidInput, PointNotFound
+from semblant_search.images import fit_image, open_picture, read_bytes
+from semblant_search.store.checks import no_cells
+
 from .regions import cells_in
-from .store.checks import no_cells
 
 if TYPE_CHECKING:
-    from .collection import Manifest
-    from .images import ImageSource
-    from .kept_encoder import KeptEncoder
+    from semblant_search.collection import Manifest
+    from semblant_search.images import ImageSource
+    from semblant_search.kept_encoder import KeptEncoder
+    from semblant_search.store.base import Record, Store
+
     from .regions import Region
-    from .store.base import Record, Store
 
 __all__ = ["Queried", "cells_of", "id_of", "locate", "not_found"]
 

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
-from .collection import uri_path
-from .errors import ImageError, InvalidInput
-from .images import open_image
-from .results import FeatureHit
+from semblant_search.collection import uri_path
+from semblant_search.errors import ImageError, InvalidInput
+from semblant_search.images import open_image
+from semblant_search.results import FeatureHit
+
 from .typography import Typography
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .duplicates import DuplicateGroup
-    from .images import ImageSource
-    from .results import Hit
+    from semblant_search.duplicates import DuplicateGroup
+    from semblant_search.images import ImageSource
+    from semblant_search.results import Hit
 
 __all__ = ["caption_of", "draw_gallery", "draw_groups", "name_of", "percent", "save_picture", "thumbnail"]
 

@@ -10,8 +10,8 @@ from .verification import unproven
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .results import FeatureHit
-    from .store.base import ScoredRecord
+    from semblant_search.results import FeatureHit
+    from semblant_search.store.base import ScoredRecord
 
 __all__ = ["fuse"]
 
