@@ -24,6 +24,7 @@ __all__ = ["FILE_COLUMNS", "LIST_SUFFIXES", "Metadata", "Row", "infer_types", "l
 FILE_COLUMNS = ("file", "path", "filename", "uri", "url")
 """Names of the column that says which picture a row is about; the first that is there counts."""
 
+_PAYLOADS = 1024
 LIST_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
@@ -73,6 +74,8 @@ class Metadata:
     notes: list[str] = field(default_factory=list)
     _columns: tuple[str, ...] = ()
     _rows: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    _text: bool = False
+    _payloads: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -85,10 +88,20 @@ class Metadata:
         values = self._rows.get(uri)
         return None if values is None else dict(zip(self._columns, values, strict=False))
 
-    def payload(self, uri: str) -> dict[str, Any]:
+    def payload(self, uri: str) -> Mapping[str, Any]:
         """The row of a picture as payload; empty without one. Raises `MetadataError` where a value does not fit its type."""
-        record = self.record(uri)
-        return {} if record is None else convert_record(record, self.fields)
+        values = self._rows.get(uri)
+        if values is None:
+            return {}
+        if not self._text:  # True, 1 and 1.0 are the same key, but not the same value
+            return convert_record(self.record(uri) or {}, self.fields)
+        # Rows often say the same (a label, a split); converting them takes long over many unchanged files.
+        known = self._payloads.get(values)
+        if known is None:
+            if len(self._payloads) >= _PAYLOADS:
+                self._payloads.clear()
+            known = self._payloads[values] = convert_record(self.record(uri) or {}, self.fields)
+        return known
 
 
 def load_metadata(
@@ -104,21 +117,22 @@ def load_metadata(
     Raises:
         MetadataError: not a table, a column that cannot be used, or two rows that say different things about one picture.
     """
-    inference = TypeInference(text=path.suffix.lower() in (".csv", ".tsv"), declared=declared)
+    text = path.suffix.lower() in (".csv", ".tsv")
+    inference = TypeInference(text=text, declared=declared)
     base = base or UriBase(path.parent)
     columns: dict[str, int] = {}
     rows: dict[str, tuple[Any, ...]] = {}
     lines: dict[str, int] = {}
     shared: dict[Any, Any] = {}
+    alike: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     repeated = 0
     for row in read_rows(path):
-        for name in row.record:
-            columns.setdefault(name, len(columns))
-        # Labels repeat: one object for equal texts keeps a million rows small.
-        values = tuple(
-            shared.setdefault(value, value) if isinstance(value, str) and len(value) < 64 else value
-            for value in (row.record.get(name) for name in columns)
-        )
+        if text and columns:  # a CSV row has a cell for every column
+            values = tuple(row.record.values())
+        else:
+            for name in row.record:
+                columns.setdefault(name, len(columns))
+            values = tuple(row.record.get(name) for name in columns)
         uri = row_uri(row.file, base)
         if uri in rows:
             if rows[uri] != values:
@@ -128,12 +142,20 @@ def load_metadata(
                 )
             repeated += 1
             continue
-        inference.add(row.record, row.line)
-        rows[uri], lines[uri] = values, row.line
+        known = alike.get(values) if text else None
+        if known is None:
+            inference.add(row.record, row.line)
+            # Labels repeat: one object for equal texts keeps a million rows small.
+            known = tuple(
+                shared.setdefault(value, value) if isinstance(value, str) and len(value) < 64 else value for value in values
+            )
+            if text and len(alike) < _PAYLOADS:
+                alike[known] = known
+        rows[uri], lines[uri] = known, row.line
     notes = inference.notes
     if repeated:
         notes.append(f"{repeated} row{'s' if repeated > 1 else ''} of {path.name} repeated another one")
-    return Metadata(inference.fields, notes, tuple(columns), rows)
+    return Metadata(inference.fields, notes, tuple(columns), rows, text)
 
 
 def _read_csv(path: Path) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["UriBase", "UrlBase"]
 
 _SAFE = "/!$&'()*+,;=:@-._~"
+_PLAIN = re.compile(r"[A-Za-z0-9/._-]*")
 
 
 class UriBase:
@@ -26,6 +28,8 @@ class UriBase:
         """The canonical URI of `path`, relative to the folder."""
         if path.startswith("/") or "//" in path or path.endswith(("/", ".")) or "./" in path or not path:
             return canonical_uri(self._folder / path)
+        if _PLAIN.fullmatch(path):
+            return self._prefix + path
         return self._prefix + quote(path, safe=_SAFE, errors="surrogateescape")
 
     @property

@@ -75,7 +75,8 @@ class FolderSource:
 
     def items(self) -> Iterator[Item]:
         """Every picture; folders that cannot be listed and odd files as problems."""
-        expected = {uri for uri in self._metadata if uri.startswith(UriBase(self._root).prefix)}
+        below = self.scope
+        expected = {uri for uri in self._metadata if uri.startswith(below)}
         self._others = self._left_out = 0
         for item in self._walk():
             expected.discard(item.uri)
@@ -126,6 +127,8 @@ class FolderSource:
     def _sidecar_records(self) -> Iterator[dict[str, Any] | str]:
         """Every sidecar: `picture.png.json` or `picture.json` beside `picture.png`."""
         for folder, _, names in os.walk(self._root, followlinks=False):
+            if not any(name.endswith(".json") for name in names):
+                continue
             stems = {name.rpartition(".")[0] for name in names if has_picture_suffix(name)}
             for name in names:
                 stem = name.removesuffix(".json")
@@ -151,7 +154,7 @@ class FolderSource:
                 return Item(uri, problem=Problem("skipped", "special-file", f"{entry.path!r}: is not a regular file"))
             metadata = self._metadata.payload(uri)
             if folder in self._with_sidecars:
-                metadata |= self._sidecar(entry.path)
+                metadata = {**metadata, **self._sidecar(entry.path)}
         except FileNotFoundError:
             what = "a link to nothing" if entry.is_symlink() else "gone since the folder was listed"
             return Item(uri, problem=Problem("failed", "missing", f"{entry.path!r}: {what}"))
