@@ -1,21 +1,26 @@
-"""Fifty jobs killed with SIGKILL at random moments, run again, and compared with one that nobody disturbed.
+"""Fifty jobs killed with SIGKILL at random moments, run again, and compared with one that nobody disturbed: for each store.
 
-Each trial indexes 800 pictures into a new directory, is killed one to three times, wherever it is, and then left to finish.
-Its collection must equal that of the unbroken run: the same ids, vectors within 1e-6, the same payload but for the time of
-indexing, and the account of the last run must add up. One JSON line.
+Each trial indexes 800 pictures into a new directory, or a new collection of a server, is killed one to three times, wherever
+it is, and then left to finish. Its collection must equal that of the unbroken run: the same ids, vectors within 1e-6, the same
+payload but for the time of indexing, and the account of the last run must add up. The server is qdrant-client's local mode
+behind HTTP (`tests/support/qdrant_http.py`), or the one at QDRANT_URL. One JSON line.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from semblant_exporter import data
@@ -24,16 +29,31 @@ from semblant_exporter.pixels import pixel_encoder
 from semblant_search import Fit
 from semblant_search.store import open_database
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SERVER = Path(__file__).parents[1] / "tests" / "support" / "qdrant_http.py"
 JOB = """
 import json, sys
 from semblant_indexer import IndexJob, run
-report = run(IndexJob(*sys.argv[1:4], orb=None, batch=16))
+source, encoder, db, collection, state = sys.argv[1:]
+report = run(IndexJob(source, encoder, db, collection, orb=None, batch=16, state=state or None))
 print(json.dumps(report.to_json()))
 """
 
 
-def start(source: Path, encoder: Path, db: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", JOB, str(source), str(encoder), str(db)], stdout=subprocess.PIPE)
+@dataclass(frozen=True)
+class Target:
+    """Where a trial writes to: a directory of its own, or a collection of its own on the server."""
+
+    db: str
+    collection: str
+    state: str
+
+
+def start(source: Path, encoder: Path, target: Target) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", JOB, str(source), str(encoder), target.db, target.collection, target.state]
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
 def finish(process: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -43,12 +63,23 @@ def finish(process: subprocess.Popen[bytes]) -> dict[str, Any]:
     return json.loads(output)
 
 
-def content(db: Path) -> dict[str, tuple[np.ndarray | None, dict[str, Any]]]:
-    store = open_database(str(db)).open("images")
-    try:
+def content(target: Target) -> dict[str, tuple[np.ndarray | None, dict[str, Any]]]:
+    with closing(open_database(target.db)) as database, closing(database.open(target.collection)) as store:
         return {record.id: (record.image, {**record.payload, "_indexed_at": ""}) for record in store.scroll(with_image=True)}
+
+
+@contextmanager
+def a_server() -> Iterator[str]:
+    if url := os.environ.get("QDRANT_URL"):
+        yield url
+        return
+    process = subprocess.Popen([sys.executable, SERVER], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
     finally:
-        store.close()
+        process.kill()
+        process.communicate()
 
 
 def same(left: dict[str, Any], right: dict[str, Any]) -> bool:
@@ -57,14 +88,35 @@ def same(left: dict[str, Any], right: dict[str, Any]) -> bool:
     )
 
 
+def crash(source: Path, encoder: Path, targets: Iterator[Target], trials: int) -> dict[str, Any]:
+    """Runs the trials, each on a target of its own; the first target is for the unbroken run."""
+    dice, kills, equal = random.Random(0), 0, 0
+    unbroken = next(targets)
+    begin = time.perf_counter()
+    whole = finish(start(source, encoder, unbroken))
+    seconds = time.perf_counter() - begin
+    expected = content(unbroken)
+    for target in itertools.islice(targets, trials):
+        for _ in range(dice.randint(1, 3)):
+            process = start(source, encoder, target)
+            time.sleep(dice.uniform(0.1, 0.8) * seconds)
+            kills += process.poll() is None
+            process.kill()
+            process.communicate()
+        report = finish(start(source, encoder, target))
+        equal += report["points"] == whole["points"] and same(content(target), expected)
+    return {"pictures": whole["found"], "unbroken_s": round(seconds, 2), "trials": trials, "kills": kills, "equal": equal}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=50)
+    parser.add_argument("--store", choices=["directory", "server", "both"], default="both")
     arguments = parser.parse_args()
     folder = cache_dir() / "sets" / "fashion-mnist"
     data.fashion_mnist(folder)
-    dice, kills, equal, moments = random.Random(0), 0, 0, []
-    with tempfile.TemporaryDirectory() as temporary:
+    result: dict[str, Any] = {"bench": "indexing_crashes"}
+    with tempfile.TemporaryDirectory() as temporary, a_server() as url:
         root = Path(temporary)
         source = root / "pictures"
         for category in ("bag", "coat"):
@@ -73,33 +125,17 @@ def main() -> None:
                 (source / category / picture.name).write_bytes(picture.read_bytes())
         encoder = root / "encoder.onnx"
         encoder.write_bytes(pixel_encoder(Fit(28, 28, 1)))
-        begin = time.perf_counter()
-        whole = finish(start(source, encoder, root / "whole"))
-        seconds = time.perf_counter() - begin
-        expected = content(root / "whole")
-        for trial in range(arguments.trials):
-            db = root / f"trial-{trial}"
-            for _ in range(dice.randint(1, 3)):
-                process = start(source, encoder, db)
-                moment = dice.uniform(0.1, 0.8) * seconds
-                time.sleep(moment)
-                if process.poll() is None:
-                    kills += 1
-                    moments.append(moment)
-                process.kill()
-                process.communicate()
-            report = finish(start(source, encoder, db))
-            equal += report["points"] == whole["points"] and same(content(db), expected)
-        result = {
-            "bench": "indexing_crashes",
-            "pictures": whole["found"],
-            "unbroken_s": round(seconds, 2),
-            "trials": arguments.trials,
-            "kills": kills,
-            "equal": equal,
-            "ok": equal == arguments.trials and kills >= arguments.trials,
-        }
+        stamp = time.strftime("%H%M%S")
+        directories = (Target(str(root / f"trial-{number}"), "images", "") for number in itertools.count())
+        collections = (Target(url, f"crash-{stamp}-{number}", str(root / f"state-{number}")) for number in itertools.count())
+        for store, targets in (("directory", directories), ("server", collections)):
+            if arguments.store in (store, "both"):
+                result[store] = crash(source, encoder, targets, arguments.trials)
+    done = [result[store] for store in ("directory", "server") if store in result]
+    result["ok"] = all(each["equal"] == each["trials"] and each["kills"] >= each["trials"] for each in done)
     print(json.dumps(result))
+    if not result["ok"]:
+        sys.exit(1)
 
 
 if __name__ == "__main__":
