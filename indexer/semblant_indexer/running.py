@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from semblant_search.collection import RESERVED_FIELDS, FieldType, point_id
@@ -36,11 +36,13 @@ if TYPE_CHECKING:
 
     from semblant_search.store.base import Database, Store
 
+    from .ray_engine import RayPipeline
     from .sources import Source
 
 __all__ = ["run"]
 
 _REPORTED_FAILURES = 1000
+_T = TypeVar("_T")
 
 
 def run(job: IndexJob, on_progress: Callable[[Progress], None] | None = None) -> IndexReport:
@@ -78,7 +80,7 @@ class _Run:
             source = open_source(job.source, metadata=job.metadata, declared=job.fields, selection=job.selection)
             db = stack.enter_context(closing(self._open_database()))
             encoder = self._encoder(db)
-            store = generations.open_current(db, job, encoder)
+            store = self._wait(generations.open_current, db, job, encoder)
             if store is not None:
                 stack.callback(self._close, store)
             with self._stage("scan"):
@@ -115,15 +117,16 @@ class _Run:
         account = ledger.account()
         recall: float | None = None
         serving = db.collections().get(job.collection)
-        if account["indexed"] or moved or pruned or serving != store.manifest.generation:
+        changed = account["indexed"] or moved or pruned or ledger.interrupted()
+        if changed or serving != store.manifest.generation:
             with self._stage("optimize"):
                 self._wait(store.optimize)
-            recall = generations.recall(store)
+            recall = self._wait(generations.recall, store)
             if store.manifest.orb is not None:
                 with self._stage("calibrate"):
-                    store.put_asset(CALIBRATION_ASSET, Calibration.of_store(store).to_bytes())
+                    store.put_asset(CALIBRATION_ASSET, self._wait(Calibration.of_store, store).to_bytes())
         if serving != store.manifest.generation:
-            generations.publish(db, store)
+            self._wait(generations.publish, db, store)
             generations.drop_old(db, job.collection, job.keep_generations)
         report = IndexReport(
             source=job.source,
@@ -156,17 +159,9 @@ class _Run:
         return report
 
     def _pipeline(self, store: Store, encoder: Encoder, writer: Writer, total: int) -> None:
-        job, fit = self.job, encoder.card.fit
-        workers = job.workers or cores()
-        batch = job.batch_size(int(np.prod(fit.shape)))
-        config = WorkerConfig(fit, job.max_pixels, *generations.orb_of(store), exif=job.exif)
         began = last = time.perf_counter()
         before = writer.counts.done
-        with (
-            self._stage("index"),
-            closing(WorkerPool(config, workers=workers, slots=2 * workers + 2, batch=batch, patience=job.patience)) as pool,
-        ):
-            pipeline = Pipeline(pool, encoder, writer, batch=batch)
+        with self._stage("index"), closing(self._stages(store, encoder, writer)) as pipeline:
 
             def tell() -> None:
                 nonlocal last
@@ -179,6 +174,19 @@ class _Run:
             pipeline.run(self.ledger.todo(), total, tell)
         for name, seconds in pipeline.busy.items():
             self.stages[f"{name}_busy"] = self.stages.get(f"{name}_busy", 0.0) + seconds
+
+    def _stages(self, store: Store, encoder: Encoder, writer: Writer) -> Pipeline | RayPipeline:
+        job, fit = self.job, encoder.card.fit
+        batch = job.batch_size(int(np.prod(fit.shape)))
+        config = WorkerConfig(fit, job.max_pixels, *generations.orb_of(store), exif=job.exif)
+        if job.engine == "ray":
+            from .ray_engine import Plan, RayPipeline
+
+            target = (job.db, job.api_key, job.timeout, job.collection, store.manifest.generation)
+            return RayPipeline(Plan(config, job.patience, batch, encoder.to_bytes(), job.workers, job.threads, *target), writer)
+        workers = job.workers or cores()
+        pool = WorkerPool(config, workers=workers, slots=2 * workers + 2, batch=batch, patience=job.patience)
+        return Pipeline(pool, encoder, writer, batch=batch)
 
     def _open_database(self) -> Database:
         job = self.job
@@ -235,15 +243,16 @@ class _Run:
             self.ledger.forget(part)
         return len(uris)
 
-    def _wait(self, call: Callable[..., None], *arguments: Any) -> None:
+    def _wait(self, call: Callable[..., _T], *arguments: Any) -> _T:
         """Call into the engine from another thread: it may stay there for minutes, and Ctrl-C must not wait for it."""
-        outcome: list[BaseException] = []
+        results: list[_T] = []
+        errors: list[BaseException] = []
 
         def target() -> None:
             try:
-                call(*arguments)
+                results.append(call(*arguments))
             except BaseException as error:
-                outcome.append(error)
+                errors.append(error)
 
         thread = threading.Thread(target=target, name="semblant-engine", daemon=True)
         self.engine_busy = True
@@ -251,8 +260,9 @@ class _Run:
         while thread.is_alive():
             thread.join(0.2)
         self.engine_busy = False
-        if outcome:
-            raise outcome[0]
+        if errors:
+            raise errors[0]
+        return results[0]
 
     def _close(self, store: Store) -> None:
         # Closing waits for the engine; interrupted, the process ends without it, and the write-ahead log has everything.

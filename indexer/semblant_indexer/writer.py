@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import point_id
 from semblant_search.orb import unpack
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .ledger import Ledger
 
-__all__ = ["Counts", "Writer"]
+__all__ = ["Counts", "Outcome", "Writer", "settle"]
 
 
 _MOST = 2048
@@ -44,6 +44,42 @@ class Counts:
     def done(self) -> int:
         """Pictures that are finished."""
         return self.encoded + self.failed + self.other
+
+
+class Outcome(NamedTuple):
+    """What a batch comes to.
+
+    Attributes:
+        points: to be written.
+        stale: ids of points to be deleted: their files hold no picture any more.
+        entries: lines of the ledger, true once points and stale ones are dealt with.
+        kept: pictures whose vectors are in the store already.
+    """
+
+    points: list[Point]
+    stale: list[str]
+    entries: list[Entry]
+    kept: list[tuple[Todo, Unchanged]]
+
+
+def settle(todos: Sequence[Todo], results: Sequence[Decoded | Unchanged | Rejected], vectors: Vectors | None) -> Outcome:
+    """What becomes of a batch; `vectors` belong to the `Decoded` results in their order."""
+    outcome = Outcome([], [], [], [])
+    moment = now()
+    for todo, result in zip(todos, results, strict=True):
+        if isinstance(result, Decoded):
+            assert vectors is not None
+            outcome.points.append(_point(todo, result, vectors, len(outcome.points), moment))
+            outcome.entries.append(_indexed(todo, result))
+        elif isinstance(result, Rejected):
+            # A file whose content turned bad has no picture any more; one that is out of reach may come back.
+            keep = todo.sha256 if result.reason in TRANSIENT else None
+            if todo.sha256 is not None and keep is None:
+                outcome.stale.append(point_id(todo.uri))
+            outcome.entries.append(_failed(todo, result, keep))
+        else:
+            outcome.kept.append((todo, result))
+    return outcome
 
 
 class Writer:
@@ -69,26 +105,18 @@ class Writer:
         self, todos: Sequence[Todo], results: Sequence[Decoded | Unchanged | Rejected], vectors: Vectors | None
     ) -> None:
         """Take in a batch; `vectors` belong to the `Decoded` results in their order."""
-        kept: list[tuple[Todo, Unchanged]] = []
-        decoded, moment = 0, now()
-        for todo, result in zip(todos, results, strict=True):
-            if isinstance(result, Decoded):
-                assert vectors is not None
-                self._entries.append(_indexed(todo, result))
-                self._points.append(_point(todo, result, vectors, decoded, moment))
-                decoded += 1
-            elif isinstance(result, Rejected):
-                # A file whose content turned bad has no picture any more; one that is out of reach may come back.
-                keep = todo.sha256 if result.reason in TRANSIENT else None
-                if todo.sha256 is not None and keep is None:
-                    self._stale.append(point_id(todo.uri))
-                self._entries.append(_failed(todo, result, keep))
-                self.counts.failed += 1
-            else:
-                kept.append((todo, result))
-        self.counts.encoded += decoded
-        if kept:
-            self.keep(kept)
+        self.take(settle(todos, results, vectors))
+
+    def take(self, outcome: Outcome) -> None:
+        """Take in what became of a batch."""
+        self._points += outcome.points
+        self._stale += outcome.stale
+        self._entries += outcome.entries
+        failed = sum(entry.outcome == "failed" for entry in outcome.entries)
+        self.counts.failed += failed
+        self.counts.encoded += len(outcome.entries) - failed
+        if outcome.kept:
+            self.keep(outcome.kept)
         if len(self._entries) >= _MOST or time.monotonic() - self._flushed > _LONGEST:
             self.flush()
 

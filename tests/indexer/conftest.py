@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from semblant_exporter.pixels import pixel_encoder
-from semblant_indexer import IndexJob, IndexReport, run
+from semblant_indexer import IndexJob, IndexReport, Progress, run
 from semblant_search import Fit
 from semblant_search.store import open_database
 
@@ -41,10 +41,10 @@ def pictures(fashion_small: Path, tmp_path: Path) -> Path:
 def index(encoder_file: Path, tmp_path: Path) -> Callable[..., IndexReport]:
     """Run a job into `tmp_path / "db"`; without ORB unless asked for."""
 
-    def go(source: Path, **options: Any) -> IndexReport:
+    def go(source: Path, on_progress: Callable[[Progress], None] | None = None, **options: Any) -> IndexReport:
         settings: dict[str, Any] = {"orb": None, "workers": 1, "threads": 1, "db": str(tmp_path / "db"), **options}
         settings.setdefault("encoder", encoder_file)
-        return run(IndexJob(str(source), **settings))
+        return run(IndexJob(str(source), **settings), on_progress)
 
     return go
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from semblant_exporter.pixels import pixel_encoder
-from semblant_indexer import IndexJob
+from semblant_indexer import IndexJob, Progress
 from semblant_indexer.sources import FolderSource
 from semblant_search import Encoder, Fit, SearchClient, canonical_uri
 from semblant_search.errors import EncoderError, EncoderMismatch, InvalidInput, MetadataError, NotADatabase
@@ -88,6 +88,22 @@ def test_what_changed_behind_size_and_time_is_found_by_reading(pictures: Path, i
     assert (report.encoded, report.unchanged) == (1, 29)
     assert records()[canonical_uri(changed)].payload["_sha256"] == hashlib.sha256(content).hexdigest()
     assert index(pictures, verify=True).encoded == 0
+
+
+def test_what_an_interrupted_run_wrote_gets_its_search_graph_from_the_next_one(pictures: Path, index: Index) -> None:
+    index(pictures)
+    shutil.copytree(pictures / "coat", pictures / "more")
+
+    def interrupt(progress: Progress) -> None:
+        if progress.phase == "optimize":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index(pictures, on_progress=interrupt)
+    after = index(pictures)
+    assert (after.indexed, after.unchanged) == (0, 40)
+    assert "optimize" in after.stages
+    assert "optimize" not in index(pictures).stages
 
 
 def test_pruning_leaves_other_folders_of_the_collection_alone(pictures: Path, index: Index) -> None:

@@ -1,20 +1,24 @@
-"""Jobs that write to a server which fails, and jobs that are killed meanwhile: nothing lost, nothing twice."""
+"""Jobs that write to a server: one that fails, while they are killed, and from a Ray cluster. Nothing lost, nothing twice."""
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
 import time
+import warnings
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from semblant_indexer import IndexJob, run
-from semblant_search.errors import StoreUnavailable
+from semblant_search.errors import InvalidInput, StoreUnavailable
 from semblant_search.orb import OrbSettings
 from semblant_search.store.connection import RetryPolicy
 from semblant_search.store.qdrant import QdrantDatabase
@@ -125,3 +129,63 @@ def test_stopping_takes_less_than_two_seconds_while_a_server_stalls(pictures: Pa
         assert time.monotonic() - begin < 2
         assert process.returncode == 130
         assert "the same command goes on from there" in errors
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """A Ray cluster of two machines, which are processes here, with a core each."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        nodes.add_node(num_cpus=1)
+        ray.init(nodes.address, logging_level="ERROR", log_to_driver=False)
+        yield
+        ray.shutdown()
+        nodes.shutdown()
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_a_ray_cluster_indexes_what_one_machine_does(
+    photos: Path,
+    pictures: Path,
+    encoder_file: Path,
+    tmp_path: Path,
+    index: Callable[..., IndexReport],
+    records: Callable[..., dict[str, Record]],
+) -> None:
+    (pictures / "photos").mkdir()
+    for name in ("coffee.png", "page.png", "moon.png", "text.png", "rocket.jpg"):
+        shutil.copyfile(photos / name, pictures / "photos" / name)
+    shutil.copyfile(pictures / "photos" / "coffee.png", pictures / "twice.png")
+    (pictures / "text.png").write_text("no picture")
+    (pictures / "empty.png").touch()
+    (pictures / "nowhere.png").symlink_to("missing")
+    os.mkfifo(pictures / "pipe.png")
+
+    def both(url: str, **changes: Any) -> tuple[IndexReport, IndexReport]:
+        job = IndexJob(str(pictures), encoder_file, url, state=tmp_path / "state", engine="ray", prune=True, **changes)
+        return index(pictures, orb=OrbSettings(), prune=True, **changes), run(job)
+
+    def account(report: IndexReport) -> tuple[Any, ...]:
+        failures = sorted((failure.uri, failure.reason, failure.message) for failure in report.failures)
+        return report.account, report.encoded, report.moved, report.pruned, report.points, report.reasons, failures
+
+    with server() as url:
+        local, spread = both(url)
+        assert local.account == "found 40 = 36 indexed + 0 unchanged + 0 duplicate + 3 failed + 1 skipped"
+        assert account(spread) == account(local)
+        assert_same(stored(url), records())
+        (pictures / "photos" / "coffee.png").rename(pictures / "renamed.png")
+        (pictures / "photos" / "page.png").write_text("not any more")
+        (pictures / "photos" / "moon.png").unlink()
+        (pictures / "metadata.csv").write_text("file,price\nphotos/text.png,3\n")
+        local, spread = both(url)
+        assert (local.encoded, local.moved) == (0, 1)
+        assert account(spread) == account(local)
+        assert_same(stored(url), records())
+    with pytest.raises(InvalidInput, match="belongs to one process"):
+        index(pictures, engine="ray")

@@ -47,6 +47,13 @@ _PATH = click.Path(path_type=Path)
 @click.option("--retry", is_flag=True, help="Try pictures again that failed before, although they did not change.")
 @click.option("--verify", is_flag=True, help="Tell what changed by reading every file, not by sizes and times.")
 @click.option("--watch", is_flag=True, help="Stay, and index again whenever something changes in the folder.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Run on this machine, or on a Ray cluster (RAY_ADDRESS; needs semblant-indexer[ray], and a server as --db).",
+)
 @click.option("--workers", type=int, metavar="N", help="Decode processes.  [default: one for each core]")
 @click.option("--threads", type=int, metavar="N", help="Threads of the encoder.  [default: one for each core]")
 @click.option("--batch", type=int, metavar="N", help="Pictures in a batch.  [default: by picture size]")

@@ -297,9 +297,18 @@ class Ledger:
             )
         )
 
+    def interrupted(self) -> bool:
+        """Whether the run before this one did not finish: what it wrote may still lack its search graph."""
+        rows = self._execute(
+            "SELECT report IS NULL FROM ledger.runs WHERE generation = :generation AND number < :run "
+            "ORDER BY number DESC LIMIT 1"
+        )
+        return bool(rows and rows[0][0])
+
     def finish(self, report: str) -> None:
-        """Keep the run's report."""
+        """Keep the run's report, and those of the last hundred runs."""
         self._execute("UPDATE ledger.runs SET report = :report WHERE number = :run", report=report)
+        self._execute("DELETE FROM ledger.runs WHERE number <= :run - 100")
 
     def close(self) -> None:
         """Close the file; the scan is gone with it."""
