@@ -101,9 +101,7 @@ class Writer:
         self._flushed = time.monotonic()
         self.counts = Counts()
 
-    def write(
-        self, todos: Sequence[Todo], results: Sequence[Decoded | Unchanged | Rejected], vectors: Vectors | None
-    ) -> None:
+    def write(self, todos: Sequence[Todo], results: Sequence[Decoded | Unchanged | Rejected], vectors: Vectors | None) -> None:
         """Take in a batch; `vectors` belong to the `Decoded` results in their order."""
         self.take(settle(todos, results, vectors))
 
