@@ -103,7 +103,7 @@ def retrain(job: RetrainJob, on_progress: Callable[[Progress], None] | None = No
 
     The serving generation answers until the new one is complete and was checked; a failure leaves it serving. Pictures keep
     their vectors, features and metadata, and the ledger their history: the next index job finds nothing to do. A sample that
-    gives the words that the collection has already is no error, and makes no new generation.
+    gives the words that the collection has already makes no new generation, and restores assets that were lost or damaged.
 
     Args:
         job: what to do.
@@ -128,6 +128,10 @@ def retrain(job: RetrainJob, on_progress: Callable[[Progress], None] | None = No
         generation = manifest.generation
         if vocabulary.fingerprint != manifest.orb["vocabulary"]:
             generation = _build(db, old, vocabulary, job, tell)
+        else:  # where they were lost or damaged, this brings them back
+            tell(Progress("calibrate"))
+            old.put_asset(VOCABULARY_ASSET, vocabulary.to_bytes())
+            old.put_asset(CALIBRATION_ASSET, Calibration.of_store(old).to_bytes())
         report = RetrainReport(
             collection=job.collection,
             before=manifest.generation,

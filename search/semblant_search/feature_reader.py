@@ -76,13 +76,13 @@ class FeatureReader:
             )
         data = store.asset(VOCABULARY_ASSET)
         if data is None:
-            raise StoreError(f"collection {manifest.collection!r} has lost its visual vocabulary; index it again")
+            raise StoreError(f"collection {manifest.collection!r} has lost its visual vocabulary; run `semblant vocabulary`")
         self.settings = OrbSettings.from_json(manifest.orb["settings"])
         self.vocabulary = Vocabulary.from_bytes(data)
         if self.vocabulary.fingerprint != manifest.orb["vocabulary"]:
             raise StoreError(
                 f"collection {manifest.collection!r} holds visual words of vocabulary {str(manifest.orb['vocabulary'])[:12]}…, "
-                f"but keeps vocabulary {self.vocabulary.fingerprint[:12]}…; index it again"
+                f"but keeps vocabulary {self.vocabulary.fingerprint[:12]}…; run `semblant vocabulary`"
             )
         measured = store.asset(CALIBRATION_ASSET)
         self.calibration = Calibration.general() if measured is None else Calibration.from_bytes(measured)

@@ -91,6 +91,18 @@ def test_the_same_words_again_make_no_new_generation(folder: Path) -> None:
         assert database.generations("images") == ["g0002"]
 
 
+def test_lost_and_damaged_assets_come_back(folder: Path, grown: Path) -> None:
+    retrain(RetrainJob(str(folder / "db"), keep_generations=0))
+    assets = folder / "db" / "images" / "g0002" / "assets"
+    (assets / "vocabulary.npz").write_bytes(b"damaged")
+    (assets / "calibration.json").unlink()
+    report = retrain(RetrainJob(str(folder / "db")))
+    assert not report.changed
+    path = sorted((grown / "pictures").iterdir())[7]
+    with SearchClient(folder / "db") as client:
+        assert client.search_features(path, include_self=True)[0].path == path
+
+
 def test_the_command_says_what_serves_and_a_rollback_undoes_it(folder: Path) -> None:
     def invoke(*arguments: str) -> Any:
         return CliRunner().invoke(semblant, [*arguments, "--db", str(folder / "db")])

@@ -144,7 +144,7 @@ def _check_size(width: int, height: int, max_pixels: int, name: str) -> None:
     if width * height > max_pixels:
         raise ImageError(
             f"{name}: {width}×{height} is {width * height / 1e6:.0f} megapixels, over the limit of "
-            f"{max_pixels / 1e6:g}; raise max_pixels (--max-pixels) to accept it",
+            f"{max_pixels / 1e6:g}; raise max_pixels (semblant index --max-pixels), or make it smaller",
             reason="too-large",
         )
 

@@ -89,13 +89,15 @@ class Vocabulary:
                 version, branches, words = int(arrays["format"]), arrays["branches"], arrays["words"]
         except (ValueError, KeyError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
             raise StoreError(
-                f"{len(data)} bytes are not a vocabulary: {error!r}; build one with `semblant vocabulary`"
+                f"{len(data)} bytes are not a vocabulary: {error!r}; run `semblant vocabulary` to make it again"
             ) from error
         if version != _FORMAT:
-            raise StoreError(f"vocabulary of version {version}: this Semblant reads version {_FORMAT}; build a new one")
+            raise StoreError(
+                f"vocabulary of version {version}: this Semblant reads version {_FORMAT}; run `semblant vocabulary`"
+            )
         sound = all(a.dtype == np.uint8 and a.ndim == 2 and a.shape[1:] == (DESCRIPTOR_BYTES,) for a in (branches, words))
         if not sound or len(branches) == 0 or len(words) == 0 or len(words) % len(branches):
-            raise StoreError(f"vocabulary of {branches.shape} branches and {words.shape} words: build a new one")
+            raise StoreError(f"vocabulary of {branches.shape} branches and {words.shape} words: run `semblant vocabulary`")
         return cls(branches, words)
 
     def assign(self, descriptors: np.ndarray) -> np.ndarray:
