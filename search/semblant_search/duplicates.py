@@ -33,10 +33,10 @@ _BATCH = 256
 _CACHED = 4096
 """Pictures whose features are kept for the next comparison: 32 MB at most."""
 _SAME = ("copy", "rotated/scaled")
-_DIFFERENCE = 13.0
+_DIFFERENCE = 12.5
 """Grey levels by which two copies may differ where they differ most (`pixel_difference`). Measured on clip-art: JPEG at
-quality 40, half size and quarter turns stay below it in 9 of 10 cases; one drawing in two colours, with two faces or words is
-above."""
+quality 40, half size and quarter turns stay below it in 5 of 6 cases; one drawing in two colours, with two faces or words, or
+with another burger in the bun (13.1) is above."""
 _AGREEING = 0.45
 """Without the files, the share of all details that have to agree instead."""
 
