@@ -135,15 +135,30 @@ def _outlines(hit: FeatureHit, region: tuple[float, ...] | None) -> tuple[list[_
 
 
 def _outline(layer: Image.Image, points: list[_Point], panel: _Place, colour: str) -> None:
-    """A closed line, seen only within its panel."""
-    own = Image.new("RGBA", layer.size, (0, 0, 0, 0))
-    draw = ImageDraw.Draw(own)
+    """A closed line around what lies within the panel."""
+    left, top, _, width, height = panel
+    points = _clipped(points, (left * _FINE, top * _FINE, (left + width) * _FINE, (top + height) * _FINE))
+    if not points:
+        return
+    draw = ImageDraw.Draw(layer)
     closed = [*points, points[0], points[1]]
     draw.line(closed, fill="white", width=6 * _FINE, joint="curve")
     draw.line(closed, fill=colour, width=3 * _FINE, joint="curve")
-    left, top, _, width, height = panel
-    box = tuple(round(value * _FINE) for value in (left - 2, top - 2, left + width + 2, top + height + 2))
-    layer.alpha_composite(own.crop(box), (box[0], box[1]))  # type: ignore[arg-type]
+
+
+def _clipped(points: list[_Point], box: tuple[float, float, float, float]) -> list[_Point]:
+    """A polygon cut to a rectangle (Sutherland and Hodgman, 1974)."""
+    for axis, limit, sign in ((0, box[0], 1), (1, box[1], 1), (0, box[2], -1), (1, box[3], -1)):
+        kept: list[_Point] = []
+        for before, point in zip([*points[-1:], *points[:-1]], points, strict=True):
+            ahead, there = sign * (before[axis] - limit), sign * (point[axis] - limit)
+            if (ahead >= 0) != (there >= 0):
+                share = ahead / (ahead - there)
+                kept.append((before[0] + share * (point[0] - before[0]), before[1] + share * (point[1] - before[1])))
+            if there >= 0:
+                kept.append(point)
+        points = kept
+    return points
 
 
 def _hit_panel(hit: FeatureHit) -> tuple[Image.Image, float]:
