@@ -53,6 +53,20 @@ def test_a_crop_is_found_with_its_place(client: SearchClient, cat: Path) -> None
     np.testing.assert_allclose(hit.polygon, corners, atol=4)  # type: ignore[arg-type]
 
 
+def test_the_outline_of_a_copy_is_exact_also_far_from_where_its_details_are(client: SearchClient, library: list[Path]) -> None:
+    errors = []
+    for path in library:
+        picture = opened(path)
+        third = Image.new("RGB", picture.size, "white")
+        third.paste(picture.crop((0, 0, picture.width, picture.height // 3)), (0, 0))
+        hits = client.search_features(third.resize((picture.width * 2 // 3, picture.height * 2 // 3)), limit=1)
+        if hits and hits[0].path == path and hits[0].polygon is not None:
+            corners = [(0, 0), (picture.width, 0), picture.size, (0, picture.height)]
+            errors.append(np.abs(np.array(hits[0].polygon) - corners).max() / max(picture.size))
+    assert len(errors) >= 0.6 * len(library)
+    assert np.quantile(errors, 0.9) < 0.03
+
+
 def test_a_region_asks_as_its_crop_but_answers_in_the_picture_s_own_pixels(client: SearchClient, cat: Path) -> None:
     for picture in (cat, str(cat), canonical_uri(cat), opened(cat)):
         hit = client.search_features(picture, region=(120, 60, 210, 190), include_self=True)[0]

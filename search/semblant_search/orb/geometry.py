@@ -19,7 +19,7 @@ from .features import load_cv2
 if TYPE_CHECKING:
     from .features import Features
 
-__all__ = ["Fit", "apply", "find_transform", "is_sane"]
+__all__ = ["Fit", "apply", "find_transform", "is_sane", "simplest"]
 
 _PROPOSALS = 96
 _PAIRED = 80
@@ -27,6 +27,9 @@ _PAIRED = 80
 _SIZE_RATIO = np.log(1.8)
 _ANGLE = np.deg2rad(35)
 _AHEAD = np.cos(_ANGLE)
+_LOOSER = 1.25
+_SLACK = 0.25
+"""By what factor, and how many pixels besides, a simpler transform may be less exact."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,24 @@ def find_transform(query: Features, candidate: Features, least: int) -> Fit | No
     a, b = slope[best], shift[best]
     transform = np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag], [0, 0, 1]])
     return _refine(query.keypoints[:, :2], candidate.keypoints[:, :2], transform, agrees[best], plausible, tolerance, least)
+
+
+def simplest(query: Features, candidate: Features, fit: Fit) -> np.ndarray:
+    """The transform with as few degrees of freedom as explain the inliers about as well: float64 `[3, 3]`.
+
+    Where the inliers lie in one corner, a homography goes astray in the others, and the outline of a plain crop with it.
+    """
+    here, there = query.keypoints[fit.inliers, :2], candidate.keypoints[fit.inliers, :2]
+    enough = _LOOSER * _typical_error(fit.transform, here, there) + _SLACK
+    for freedom in (4, 6):
+        solved = _solve(here, there, freedom)
+        if solved is not None and _typical_error(solved, here, there) <= enough:
+            return solved
+    return fit.transform
+
+
+def _typical_error(transform: np.ndarray, here: np.ndarray, there: np.ndarray) -> float:
+    return float(np.nanmedian(np.linalg.norm(apply(transform, here) - there, axis=1)))
 
 
 def apply(transform: np.ndarray, points: np.ndarray) -> np.ndarray:

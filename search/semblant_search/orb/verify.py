@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .calibration import Calibration
-from .geometry import apply, find_transform, is_sane
+from .geometry import apply, find_transform, is_sane, simplest
 from .matching import Matchable
 
 if TYPE_CHECKING:
@@ -93,10 +93,12 @@ class Verifier:
             return None
         evidence = _evidence(_witnesses(here.keypoints[fit.inliers], self.size), len(mine))
         probability = self.calibration.probability(evidence)
-        polygon = apply(fit.transform, _corners(self.size))
-        verdict = _verdict(fit.transform, self.size, size) if probability >= DEFAULT_MIN_CONFIDENCE else "lookalike"
+        proven = probability >= DEFAULT_MIN_CONFIDENCE
+        transform = simplest(here, there, fit) if proven else fit.transform
+        polygon = apply(transform, _corners(self.size))
+        verdict = _verdict(transform, self.size, size) if proven else "lookalike"
         pairs = np.column_stack([mine[fit.inliers], theirs[fit.inliers]])
-        return Match(inliers, len(mine), fit.transform, polygon, pairs, verdict, evidence, probability)
+        return Match(inliers, len(mine), transform, polygon, pairs, verdict, evidence, probability)
 
     def verify_many(self, candidates: Sequence[Features], sizes: Sequence[tuple[int, int]]) -> list[Match | None]:
         """`verify` for each candidate, in their order.
