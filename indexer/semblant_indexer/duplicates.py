@@ -6,17 +6,20 @@ import itertools
 from typing import TYPE_CHECKING
 
 from semblant_search.collection import point_id
+from semblant_search.where import F
 
 from .job import Duplicates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from semblant_search.store.base import Store
 
     from .ledger import Ledger
 
 __all__ = ["settle_duplicates"]
+
+_FIELDS = {Duplicates.FLAG: "_duplicate_of", Duplicates.MERGE: "_uris"}
 
 
 def settle_duplicates(store: Store, ledger: Ledger, policy: Duplicates) -> None:
@@ -26,28 +29,42 @@ def settle_duplicates(store: Store, ledger: Ledger, policy: Duplicates) -> None:
     stands for them `_uris`, the URIs of all.
     """
     groups = ledger.groups()
+    stand: dict[str, object] = {}
     while part := list(itertools.islice(groups, 500)):
         payloads = _payloads(store, [uri for group in part for uri, has_point in group if has_point])
         dropped: list[str] = []
+        said: dict[str, object] = {}
         for group in part:
             holders = [uri for uri, has_point in group if has_point and uri in payloads]
             if not holders:
                 continue
             first, others = holders[0], holders[1:]
             if policy is Duplicates.MERGE:
-                _set(store, first, payloads[first], "_uris", [uri for uri, _ in group])
+                said[first] = [uri for uri, _ in group]
                 dropped += others
             else:
-                for uri in others:
-                    _set(store, uri, payloads[uri], "_duplicate_of", first)
+                said |= dict.fromkeys(others, first)
+        _say(store, payloads, _FIELDS[policy], said)
+        stand |= said
         store.delete([point_id(uri) for uri in dropped])
         ledger.set_duplicates(dropped)
+    _unsay(store, ledger, _FIELDS[policy], stand)
 
 
 def _payloads(store: Store, uris: Sequence[str]) -> dict[str, dict[str, object]]:
     return {str(record.payload["_uri"]): record.payload for record in store.retrieve([point_id(uri) for uri in uris])}
 
 
-def _set(store: Store, uri: str, payload: dict[str, object], name: str, value: object) -> None:
-    if payload.get(name) != value:
-        store.set_payload(point_id(uri), {**payload, name: value})
+def _say(store: Store, payloads: Mapping[str, dict[str, object]], field: str, said: Mapping[str, object]) -> None:
+    changes = {uri: {**payloads[uri], field: value} for uri, value in said.items() if payloads[uri].get(field) != value}
+    store.set_payloads({point_id(uri): payload for uri, payload in changes.items()})
+
+
+def _unsay(store: Store, ledger: Ledger, field: str, stand: Mapping[str, object]) -> None:
+    """Take the field from pictures of this source that are no duplicates any more: the others are gone or have changed."""
+    marked = {str(record.payload["_uri"]): record for record in store.scroll(where=F(field).exists())}
+    over = ledger.scanned(uri for uri in marked if uri not in stand)
+    for start in range(0, len(over), 500):
+        part = [marked[uri] for uri in over[start : start + 500]]
+        kept = {record.id: {name: value for name, value in record.payload.items() if name != field} for record in part}
+        store.set_payloads(kept)

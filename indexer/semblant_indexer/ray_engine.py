@@ -86,17 +86,14 @@ class RayPipeline:
         """Take every picture through all stages. Whatever a stage raises is raised here."""
         machines = [node for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
         available = int(sum(node["Resources"]["CPU"] for node in machines))
-        spare = max(1, available - len(machines))
-        decoders = min(self._plan.workers or spare, max(1, available))
+        decoders = min(self._plan.workers or max(1, available - len(machines)), max(1, available))
         actors = {"decode": decoders, "encode": len(machines), "write": len(machines)}
-        # More actors than the cluster has room for would wait for ever.
-        needs = {"decode": 1.0 if decoders <= spare < available else 0.5, "encode": 0.25, "write": 0.125}
         # A few batches for each decoder, or the last one keeps all others waiting.
         batch = max(1, min(self._plan.batch, total // (4 * decoders) + 1))
         batches = self._batches(todo, batch)
         plan = self._ray.put(self._plan)
         while part := list(itertools.islice(batches, _ROUND)):
-            for outcome, seconds in self._through(part, plan, actors, needs):
+            for outcome, seconds in self._through(part, plan, actors):
                 self._writer.take(outcome)
                 for stage, taken in seconds.items():
                     self.busy[stage] += taken / actors[stage]
@@ -122,7 +119,7 @@ class RayPipeline:
     def _keep(self, todos: list[Todo]) -> None:
         self._writer.keep([(todo, Unchanged(todo.sha256 or "", todo.size, todo.mtime_ns)) for todo in todos])
 
-    def _through(self, batches: list[bytes], plan: Any, actors: dict[str, int], needs: dict[str, float]) -> Iterator[Any]:
+    def _through(self, batches: list[bytes], plan: Any, actors: dict[str, int]) -> Iterator[Any]:
         import ray.data
 
         gpus = 1 if self._ray.cluster_resources().get("GPU", 0) >= actors["encode"] else 0
@@ -132,7 +129,8 @@ class RayPipeline:
                 stage,
                 fn_constructor_args=(plan,),
                 compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors[name]),
-                num_cpus=needs[name],
+                # Only decoders take cores: if the others did, too, they could leave no machine with a whole one for them.
+                num_cpus=1 if name == "decode" else 0,
                 num_gpus=gpus if name == "encode" else 0,
             )
         with _stage_errors():
@@ -210,6 +208,7 @@ def _start() -> tuple[Any, bool]:
     """Ray, and whether this process was not part of a cluster before."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody was asked whether Ray may report home
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray
         import ray.data
@@ -222,6 +221,7 @@ def _start() -> tuple[Any, bool]:
         except Exception as error:  # ConnectionError, RuntimeError, and what its services raise
             address = os.environ.get("RAY_ADDRESS", "on this machine")
             raise StoreError(f"the Ray cluster {address} cannot be joined: {error}; is it running? (RAY_ADDRESS)") from error
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # its remarks would stand between the job's own lines
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

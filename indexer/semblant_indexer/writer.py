@@ -137,15 +137,16 @@ class Writer:
 
     def _update_metadata(self, changed: Sequence[tuple[Todo, Unchanged]]) -> None:
         records = self._retrieve([todo.uri for todo, _ in changed])
-        entries = []
+        entries, payloads = [], {}
         for todo, file in changed:
             record = records.get(point_id(todo.uri))
             if record is None:
                 entries.append(_failed(todo, Rejected("missing", f"{todo.uri}: its point was deleted meanwhile"), None))
                 continue
             facts = {name: value for name, value in record.payload.items() if name.startswith("_")}
-            self._store.set_payload(record.id, {**json.loads(todo.payload), **facts})
+            payloads[record.id] = {**json.loads(todo.payload), **facts}
             entries.append(_indexed(todo, file))
+        self._store.set_payloads(payloads)
         self._ledger.record(entries)
 
     def _move(self, moved: Sequence[tuple[Todo, Unchanged]]) -> None:

@@ -516,7 +516,7 @@ def test_bad_arguments_are_refused_alike(edge: Store, other: Store) -> None:
         with pytest.raises(InvalidInput):
             store.put_asset("../escape", b"")
         with pytest.raises(PointNotFound):
-            store.set_payload(point_id("no such picture"), {})
+            store.set_payloads({point_id("no such picture"): {}})
         assert store.count() == before
         assert len(store.query(VectorQuery(image, 10**12, fields=[], exact=True))) == COUNT
 
@@ -533,7 +533,9 @@ def test_writing_replaces_deletes_and_keeps_vectors(database: Database, name: st
     assert record.image is not None
     np.testing.assert_allclose(record.image, second.image, atol=1e-6)
 
-    store.set_payload(second.id, {"price": 5})
+    store.set_payloads({})
+    store.set_payloads({second.id: {"price": 5}, first.id: {"label": "newer"}})
+    assert store.retrieve([first.id])[0].payload == {"label": "newer"}
     record = store.retrieve([second.id], with_features=True)[0]
     assert record.payload == {"price": 5}
     assert record.features is not None

@@ -68,7 +68,7 @@ def test_nothing_is_lost_and_nothing_twice_on_a_server_that_fails_every_third_re
         for start in range(0, len(written), 30):
             store.upsert(written[start : start + 30])
         store.put_asset("encoder.onnx", b"x" * 5_000_000)
-        store.set_payload(written[7].id, {"number": 1007})
+        store.set_payloads({written[7].id: {"number": 1007}})
         store.delete([point.id for point in written[:5]])
         store.add_fields({"label": FieldType.KEYWORD})
         database.publish("images", "g0001")

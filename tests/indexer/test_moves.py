@@ -76,6 +76,11 @@ def test_flagged_duplicates_name_the_first(pictures: Path, index: Index, records
     assert {stored[canonical_uri(path)].payload["_duplicate_of"] for path in others} == {canonical_uri(first)}
     with SearchClient(tmp_path / "db") as client:
         assert client.count(where="not exists(_duplicate_of)") == 30
+    first.unlink()
+    index(pictures, duplicates=Duplicates.FLAG, prune=True)
+    named = {uri: record.payload.get("_duplicate_of") for uri, record in records().items()}
+    others.sort(key=canonical_uri)
+    assert [named[canonical_uri(path)] for path in others] == [None, *[canonical_uri(others[0])] * (len(others) - 1)]
 
 
 def test_merged_duplicates_have_one_point_with_all_their_uris(pictures: Path, index: Index, records: Records) -> None:

@@ -133,18 +133,13 @@ def test_stopping_takes_less_than_two_seconds_while_a_server_stalls(pictures: Pa
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """A Ray cluster of two machines, which are processes here, with a core each."""
+    """A Ray cluster of two workers."""
     ray = pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        nodes.add_node(num_cpus=1)
-        ray.init(nodes.address, logging_level="ERROR", log_to_driver=False)
+        ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
         yield
         ray.shutdown()
-        nodes.shutdown()
 
 
 @pytest.mark.usefixtures("cluster")
@@ -157,34 +152,35 @@ def test_a_ray_cluster_indexes_what_one_machine_does(
     index: Callable[..., IndexReport],
     records: Callable[..., dict[str, Record]],
 ) -> None:
+    names = ("coffee.png", "page.png", "moon.png", "text.png", "rocket.jpg")
     (pictures / "photos").mkdir()
-    for name in ("coffee.png", "page.png", "moon.png", "text.png", "rocket.jpg"):
+    for name in names[:3]:
         shutil.copyfile(photos / name, pictures / "photos" / name)
-    shutil.copyfile(pictures / "photos" / "coffee.png", pictures / "twice.png")
-    (pictures / "text.png").write_text("no picture")
-    (pictures / "empty.png").touch()
-    (pictures / "nowhere.png").symlink_to("missing")
-    os.mkfifo(pictures / "pipe.png")
 
-    def both(url: str, **changes: Any) -> tuple[IndexReport, IndexReport]:
-        job = IndexJob(str(pictures), encoder_file, url, state=tmp_path / "state", engine="ray", prune=True, **changes)
-        return index(pictures, orb=OrbSettings(), prune=True, **changes), run(job)
+    def both(url: str, engine: str) -> tuple[IndexReport, IndexReport]:
+        job = IndexJob(str(pictures), encoder_file, url, state=tmp_path / "state", engine=engine, prune=True, workers=1)
+        return index(pictures, orb=OrbSettings(), prune=True), run(job)
 
     def account(report: IndexReport) -> tuple[Any, ...]:
         failures = sorted((failure.uri, failure.reason, failure.message) for failure in report.failures)
         return report.account, report.encoded, report.moved, report.pruned, report.points, report.reasons, failures
 
     with server() as url:
-        local, spread = both(url)
-        assert local.account == "found 40 = 36 indexed + 0 unchanged + 0 duplicate + 3 failed + 1 skipped"
-        assert account(spread) == account(local)
-        assert_same(stored(url), records())
+        both(url, "local")
+        for name in names[3:]:
+            shutil.copyfile(photos / name, pictures / name)
+        shutil.copyfile(photos / "rocket.jpg", pictures / "twice.jpg")
+        (pictures / "bad.png").write_text("no picture")
+        (pictures / "empty.png").touch()
+        (pictures / "nowhere.png").symlink_to("missing")
+        os.mkfifo(pictures / "pipe.png")
         (pictures / "photos" / "coffee.png").rename(pictures / "renamed.png")
         (pictures / "photos" / "page.png").write_text("not any more")
         (pictures / "photos" / "moon.png").unlink()
-        (pictures / "metadata.csv").write_text("file,price\nphotos/text.png,3\n")
-        local, spread = both(url)
-        assert (local.encoded, local.moved) == (0, 1)
+        (pictures / "metadata.csv").write_text("file,price\ntext.png,3\nrenamed.png,4\n")
+        local, spread = both(url, "ray")
+        assert local.account == "found 39 = 4 indexed + 30 unchanged + 0 duplicate + 4 failed + 1 skipped"
+        assert (local.encoded, local.moved) == (3, 1)
         assert account(spread) == account(local)
         assert_same(stored(url), records())
     with pytest.raises(InvalidInput, match="belongs to one process"):

@@ -244,7 +244,7 @@ def test_a_change_is_on_disk_before_it_is_acknowledged(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "fsync", watch)
     for change in (
         lambda: store.upsert([point(100)]),
-        lambda: store.set_payload(point(100).id, {"number": 101}),
+        lambda: store.set_payloads({point(100).id: {"number": 101}}),
         lambda: store.delete([point(100).id]),
     ):
         synced.clear()

@@ -91,10 +91,9 @@ class Collections:
             selector = models.FilterSelector(**body) if "filter" in body else models.PointIdsList(**body)
             client.delete(name, selector)
             return done
-        if (method, route) == ("PUT", "points/payload"):
-            change = models.SetPayload(**body)
-            client.overwrite_payload(name, change.payload, change.points)
-            return done
+        if route == "points/batch":
+            client.batch_update_points(name, [models.OverwritePayloadOperation(**change) for change in body["operations"]])
+            return [done] * len(body["operations"])
         if route == "facet":
             facet = models.FacetRequest(**body)
             return client.facet(name, facet.key, facet.filter, facet.limit or 10)

@@ -244,6 +244,10 @@ class Ledger:
         for _, group in itertools.groupby(rows, key=lambda row: row[0]):
             yield [(str(uri), bool(point)) for _, uri, point in group]
 
+    def scanned(self, uris: Iterable[str]) -> list[str]:
+        """Those of some URIs that the source of this run holds."""
+        return [uri for uri in uris if self._execute("SELECT 1 FROM scan WHERE uri = :uri", uri=uri)]
+
     def set_duplicates(self, uris: Sequence[str]) -> None:
         """Enter that these have no point of their own, because another picture of the same content has one."""
         self._many(

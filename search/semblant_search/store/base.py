@@ -147,8 +147,8 @@ class Store(Protocol):
         """Write points; an existing id is replaced whole. Durable against `kill -9` on return."""
         ...
 
-    def set_payload(self, id: str, payload: Mapping[str, Any]) -> None:
-        """Replace the whole payload of one point and keep its vectors."""
+    def set_payloads(self, payloads: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace the whole payload of points, given by their ids, and keep their vectors. Durable as `upsert`."""
         ...
 
     def delete(self, ids: Sequence[str]) -> None:

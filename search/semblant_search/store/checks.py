@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semblant_search.collection import FieldType
-from semblant_search.errors import InvalidInput
+from semblant_search.errors import InvalidInput, PointNotFound
 from semblant_search.where.compiler import json_path, unknown_field
 
 from .base import SparseVector
@@ -29,6 +29,7 @@ __all__ = [
     "cells_asked",
     "check_asset_name",
     "check_facet",
+    "check_found",
     "check_generation",
     "check_ids",
     "check_payload",
@@ -135,6 +136,14 @@ def check_payload(payload: Mapping[str, Any], id: str) -> None:
                 raise InvalidInput(f"point {id}: payload holds {value}, which JSON has no number for; leave the field out")
         elif value is not None and not isinstance(value, (str, bool, int)):
             raise InvalidInput(f"point {id}: payload holds {value!r} of type {type(value).__name__}, expected JSON values")
+
+
+def check_found(ids: Sequence[str], records: Iterable[Any], manifest: Manifest) -> None:
+    """Raise `PointNotFound` for the first id that is not among the points that an engine retrieved."""
+    there = {str(record.id) for record in records}
+    for id in ids:
+        if id not in there:
+            raise PointNotFound(f"collection {manifest.collection!r} has no point {id}")
 
 
 def check_ids(ids: Iterable[str]) -> None:

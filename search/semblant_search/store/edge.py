@@ -13,7 +13,7 @@ from semblant_search.collection import (
     FieldType,
     Manifest,
 )
-from semblant_search.errors import InvalidInput, NotADatabase, PointNotFound, StoreError
+from semblant_search.errors import InvalidInput, NotADatabase, StoreError
 from semblant_search.where.compiler import compile_where, json_path
 
 from .base import Record, ScoredRecord, SparseVector
@@ -23,6 +23,7 @@ from .checks import (
     cells_asked,
     check_asset_name,
     check_facet,
+    check_found,
     check_ids,
     check_payload,
     check_points,
@@ -207,13 +208,15 @@ class EdgeStore:
             batch.append(edge.Point(point.id, vectors, dict(point.payload)))
         self._update(edge.UpdateOperation.upsert_points(batch))
 
-    def set_payload(self, id: str, payload: Mapping[str, Any]) -> None:
-        """Replace the whole payload of one point and keep its vectors."""
-        check_payload(payload, id)
-        check_ids([id])
-        if not self._run("retrieve", [id], False, False):
-            raise PointNotFound(f"collection {self._manifest.collection!r} has no point {id}")
-        self._update(self._edge.UpdateOperation.overwrite_payload([id], dict(payload)))
+    def set_payloads(self, payloads: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace the whole payload of points and keep their vectors; all of them have to be there."""
+        ids = list(payloads)
+        check_ids(ids)
+        for id, payload in payloads.items():
+            check_payload(payload, id)
+        check_found(ids, self._run("retrieve", ids, False, False) if ids else [], self._manifest)
+        change = self._edge.UpdateOperation.overwrite_payload
+        self._update(*(change([id], dict(payload)) for id, payload in payloads.items()))
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove points; unknown ids are no error."""
@@ -274,13 +277,14 @@ class EdgeStore:
             raise StoreError(f"{str(self._path)!r} is closed; open it again")
         return call(self._path, getattr(self._shard, method), *arguments)
 
-    def _update(self, operation: Any) -> None:
-        """Apply a change, and see its entry in the write-ahead log on disk: the engine syncs only when it flushes segments.
+    def _update(self, *operations: Any) -> None:
+        """Apply changes, and see their entries in the write-ahead log on disk: the engine syncs only when it flushes segments.
 
         Without this an update survives `kill -9`, but not a power cut.
         """
         require_space(self._path, _WRITING_SPACE, "writing")
-        self._run("update", operation)
+        for operation in operations:
+            self._run("update", operation)
         try:
             sync_contents(self._path / _SHARD / _LOG)
         except OSError as error:

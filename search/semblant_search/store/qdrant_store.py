@@ -17,7 +17,7 @@ from semblant_search.collection import (
     FieldType,
     Manifest,
 )
-from semblant_search.errors import InvalidInput, PointNotFound, StoreError
+from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.where.compiler import compile_where, json_path
 
 from .base import Record, ScoredRecord, SparseVector
@@ -27,6 +27,7 @@ from .checks import (
     cells_asked,
     check_asset_name,
     check_facet,
+    check_found,
     check_ids,
     check_payload,
     check_points,
@@ -177,13 +178,22 @@ class QdrantStore:
         if batch:
             self._run("upsert", points=batch, wait=True)
 
-    def set_payload(self, id: str, payload: Mapping[str, Any]) -> None:
-        """Replace the whole payload of one point and keep its vectors."""
-        check_payload(payload, id)
-        check_ids([id])
-        if not self._run("retrieve", ids=[id], with_payload=False):
-            raise PointNotFound(f"collection {self._manifest.collection!r} has no point {id}")
-        self._run("overwrite_payload", payload=dict(payload), points=[id], wait=True)
+    def set_payloads(self, payloads: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace the whole payload of points and keep their vectors, in one request; all of them have to be there."""
+        from qdrant_client import models
+
+        ids = list(payloads)
+        check_ids(ids)
+        for id, payload in payloads.items():
+            check_payload(payload, id)
+        if not ids:
+            return
+        check_found(ids, self._run("retrieve", ids=ids, with_payload=False), self._manifest)
+        changes = [
+            models.OverwritePayloadOperation(overwrite_payload=models.SetPayload(payload=dict(payload), points=[id]))
+            for id, payload in payloads.items()
+        ]
+        self._run("batch_update_points", update_operations=changes, wait=True)
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove points; unknown ids are no error."""
