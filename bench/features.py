@@ -293,14 +293,14 @@ def cost(library: Library) -> dict[str, Any]:
 
 
 def ceiling(library: Library, count: int) -> dict[str, Any]:
-    """OpenCV's brute force (ratio test, RANSAC similarity, most inliers) over all pictures, Semblant's verification over all
+    """OpenCV's brute force (mutual nearest, RANSAC similarity, most inliers) over all, Semblant's verification over all
     pictures instead of a shortlist, and the published projection.
     """
     others = [flat(open_image(Path(skimage.__file__).parent / "data" / "astronaut.png"))]
     uris = textured(library.greys, count)
     names = ("crop 25%", "pasted at 60%", "perspective")
     stored = {uri: extract(grey, SETTINGS) for uri, grey in library.greys.items()}
-    matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
+    matcher = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True)
     projected, encoder_uris = projection(library)
     right = {"brute_force": 0, "semblant": 0, "semblant_exhaustive": 0, "projection_r1": 0, "projection_r10": 0}
     seconds, exhaustive, asked = 0.0, 0.0, 0
@@ -342,17 +342,18 @@ def ceiling(library: Library, count: int) -> dict[str, Any]:
 
 
 def brute_force(matcher: Any, mine: Any, theirs: Any) -> int:
+    """Inliers of the usual recipe; a transform that shrinks or enlarges absurdly puts all points on one spot, and is none."""
     if len(mine) < 4 or len(theirs) < 4:
         return 0
-    pairs = [pair for pair in matcher.knnMatch(mine.descriptors, theirs.descriptors, k=2) if len(pair) == 2]
-    good = [one for one, two in pairs if one.distance < 0.8 * two.distance]
+    good = [match for match in matcher.match(mine.descriptors, theirs.descriptors) if match.distance <= 64]
     if len(good) < 4:
         return 0
     here = np.float32([mine.keypoints[match.queryIdx, :2] for match in good])
     there = np.float32([theirs.keypoints[match.trainIdx, :2] for match in good])
     cv2.setRNGSeed(0)
     transform, mask = cv2.estimateAffinePartial2D(here, there, method=cv2.RANSAC, ransacReprojThreshold=4.0)
-    return 0 if transform is None else int(mask.sum())
+    sane = transform is not None and 0.2 < float(np.hypot(transform[0, 0], transform[1, 0])) < 5
+    return int(mask.sum()) if sane else 0
 
 
 def projection(library: Library) -> tuple[np.ndarray, list[str]]:
