@@ -18,7 +18,7 @@ $(STAMP): $(PYPROJECTS)
 	touch $(STAMP)
 
 demo: $(STAMP) ## train, export, index, evaluate and search 60,000 real pictures; results in demo/
-	$(PY) bench/demo.py --out demo --minutes 2
+	$(PY) bench/demo.py --out demo --epochs 6
 
 test: $(STAMP) ## run the whole test suite
 	$(PY) -m pytest

@@ -80,7 +80,7 @@ def run(out: Path, data: Path | None, train_options: list[str], query_category: 
         "search", query, "--db", db, "-k", "10", "--where", 'label in ["Ankle boot", "Sandal"]',
         "--gallery", galleries / "filtered.png",
     )  # fmt: skip
-    turned = turn(sorted((data / "train" / "bag").glob("*.png"))[0], out / "turned-bag.png")
+    turned = turn(sorted((data / "train" / query_category).glob("*.png"))[0], out / "turned.png")
     semblant(
         "search", turned, "--db", db, "-k", "10", "--features",
         "--gallery", galleries / "features.png", "--show", galleries / "matches.png",
@@ -113,7 +113,11 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, help="a folder like that of `semblant data fashion-mnist`, instead of all 70,000 pictures"
     )
-    parser.add_argument("--query", default="sneaker", help="the category folder whose first test picture is the query")
+    parser.add_argument(
+        "--query",
+        default="sneaker",
+        help="the category folder whose first test picture is the query, and whose first train picture is turned",
+    )
     arguments, train_options = parser.parse_known_args()
     run(arguments.out, arguments.data, train_options, arguments.query)
     sys.stdout.flush()
