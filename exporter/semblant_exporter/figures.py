@@ -39,8 +39,15 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def losses(history: Sequence[Epoch], path: Path, *, title: str = "Losses") -> None:
-    """Training and validation loss over the epochs, with the lowest validation point marked: it is the one that counts."""
+def losses(history: Sequence[Epoch], path: Path, *, title: str = "Losses", validation: str | None = None) -> None:
+    """Training and validation loss over the epochs, with the lowest validation point marked: it is the one that counts.
+
+    Args:
+        history: at least one epoch.
+        path: of the PNG.
+        title: above it.
+        validation: what the validation loss measures where that is not the training loss; it then has an axis of its own.
+    """
     if not history:
         raise InvalidInput("no epoch to draw: the training has not finished its first one")
     from matplotlib.figure import Figure
@@ -52,20 +59,28 @@ def losses(history: Sequence[Epoch], path: Path, *, title: str = "Losses") -> No
     with context(_STYLE):
         figure = Figure(figsize=(7.2, 4.2), layout="constrained")
         axes = figure.subplots()
+        beside = axes if validation is None else axes.twinx()
         marker = "o" if len(epochs) < 4 else None
-        axes.plot(epochs, [epoch.train for epoch in history], color=_TRAIN, linewidth=1.8, label="training", marker=marker)
-        axes.plot(
-            epochs, [epoch.validation for epoch in history], color=_VALIDATION, linewidth=2.2, label="validation", marker=marker
+        lines = axes.plot(
+            epochs, [epoch.train for epoch in history], color=_TRAIN, linewidth=1.8, label="training", marker=marker
         )
+        values, name = (
+            [epoch.validation for epoch in history],
+            "validation" if validation is None else f"validation: {validation}",
+        )
+        lines += beside.plot(epochs, values, color=_VALIDATION, linewidth=2.2, label=name, marker=marker)
         lowest = f"lowest validation: {best.validation:.4g} in epoch {best.number}"
         point: dict[str, Any] = {"color": _VALIDATION, "markersize": 9, "markeredgecolor": "white", "markeredgewidth": 1.5}
-        axes.plot(best.number, best.validation, "o", label=lowest, linestyle="none", **point)
+        lines += beside.plot(best.number, best.validation, "o", label=lowest, linestyle="none", **point)
+        if beside is not axes:
+            beside.grid(visible=False)
+            beside.set_ylabel("validation loss")
         axes.set_title(title)
         axes.set_xlabel("epoch")
-        axes.set_ylabel("loss")
+        axes.set_ylabel("loss" if beside is axes else "training loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(x=0.03)
-        axes.legend(frameon=False, loc="upper right")
+        beside.legend(handles=lines, frameon=False, loc="upper right")
         _save(figure, path)
 
 

@@ -123,7 +123,8 @@ def draw(out: Path, report: TrainingReport) -> list[Path]:
     name = f"{trained.plan.arch}, {trained.plan.objective}"
     folder = out / "figures"
     drawn = [folder / "losses.png"]
-    figures.losses(report.history, drawn[0], title=f"{name}: {report.pictures:,} pictures")
+    title = f"{name}: {report.pictures:,} pictures"
+    figures.losses(report.history, drawn[0], title=title, validation=trained.objective.validation)
     if isinstance(trained.model, models.Autoencoder):
         originals = np.array(trained.sample[:_DRAWN])
         torch.manual_seed(0)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from semblant_exporter import metrics, models, objectives
 from semblant_exporter.objectives import to_images
+from semblant_exporter.objectives.contrastive import matching
 from semblant_exporter.restoring import psnr, restore
 from semblant_exporter.training import learn, load_model, make_plan
 from semblant_exporter.whitening import embed
@@ -195,3 +196,10 @@ def test_restore_measures_what_it_wins_back(fashion: Fashion, fashion_mnist: Pat
     report = restore(tmp_path / "model", pictures, tmp_path / "out", degrade=True)
     before, after = ([getattr(item, name) for item in report.restored] for name in ("psnr_before", "psnr_after"))
     assert np.mean(after) > np.mean(before) + 2
+
+
+def test_views_that_find_each_other_make_a_low_validation_loss() -> None:
+    first = torch.nn.functional.one_hot(torch.arange(8), 16).float()
+    assert matching(torch.cat([first, first])) < 0.1
+    assert matching(torch.cat([first, first.roll(1, 0)])) > 5
+    assert matching(torch.ones(2, 16)) == 0  # one picture alone, as the last batch may be

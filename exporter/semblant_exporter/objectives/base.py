@@ -27,10 +27,12 @@ class Objective(nn.Module, ABC):
     Attributes:
         config: frozen dataclass of JSON values.
         whiten: whether `whiten="auto"` may whiten what was trained so.
+        validation: what `loss` measures in evaluation, where that is not the training loss.
     """
 
     config: Any
     whiten = True
+    validation: str | None = None
 
     @abstractmethod
     def losses(self, model: Model, images: Tensor, labels: Tensor | None) -> Losses:
@@ -88,7 +90,7 @@ def spread(*vectors: Tensor) -> tuple[Tensor, Tensor]:
     variance, covariance = torch.zeros((), device=device), torch.zeros((), device=device)
     for part in vectors:
         centred = part - part.mean(0)  # [N, d]
-        matrix = centred.T @ centred / (len(part) - 1)  # [d, d]
+        matrix = centred.T @ centred / max(1, len(part) - 1)  # [d, d]
         own = torch.diagonal(matrix)  # [d]
         variance = variance + F.relu(1 - (own + 1e-4).sqrt()).mean() / len(vectors)
         covariance = covariance + (matrix.square().sum() - own.square().sum()) / part.shape[1]

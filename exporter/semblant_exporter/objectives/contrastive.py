@@ -44,6 +44,7 @@ class Contrastive(Objective):
     """
 
     Config = ContrastiveConfig
+    validation = "finding the other view"
 
     def __init__(self, config: ContrastiveConfig, model: Model) -> None:
         super().__init__()
@@ -56,9 +57,15 @@ class Contrastive(Objective):
         )
 
     def losses(self, model: Model, images: Tensor, labels: Tensor | None) -> Losses:  # noqa: ARG002
-        """`loss`, and beside it `agreement` (mean squared difference of projected views) and `reconstruction` (BCE a pixel)."""
+        """`loss`, and beside it `agreement` (mean squared difference of projected views) and `reconstruction` (BCE a pixel).
+
+        In evaluation `loss` is `matching` of the latents: VICReg's covariance grows on held-out pictures while their
+        neighbours still get better, and would stop the training, or keep its weights, halfway.
+        """
         both = torch.cat([view(images, self.config.views), view(images, self.config.views)])  # [2N, C, H, W]
-        return self.terms(model, model.encode(both), images)
+        latent = model.encode(both)  # [2N, D]
+        losses = self.terms(model, latent, images)
+        return losses if self.training else {**losses, "loss": matching(latent)}
 
     def terms(self, model: Model, latent: Tensor, images: Tensor) -> Losses:
         """The losses of latents `[2N, D]` of two views of each of the images `[N, C, H, W]`."""
@@ -73,3 +80,13 @@ class Contrastive(Objective):
             terms["reconstruction"] = reconstruction_loss(drawn, images, "bce")
             loss = loss + config.reconstruction * terms["reconstruction"]
         return {"loss": loss, **terms}
+
+
+def matching(latent: Tensor) -> Tensor:
+    """How hard each picture's second view is to find by the first: cross-entropy among all N of the batch, by cosine.
+
+    Source: the InfoNCE loss (van den Oord et al., 2018), at temperature 0.1, of centred latents `[2N, D]`.
+    """
+    latent = latent.float()
+    first, second = F.normalize(latent - latent.mean(0), dim=1).chunk(2)  # 2 × [N, D]
+    return F.cross_entropy(first @ second.T / 0.1, torch.arange(len(first), device=latent.device))
