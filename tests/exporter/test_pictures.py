@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -96,9 +95,7 @@ def test_the_second_call_decodes_nothing_and_a_changed_file_is_decoded_again(pho
     first = pictures.load(folder, SMALL, on_progress=note)
     assert steps
     steps.clear()
-    begin = time.perf_counter()
     second = pictures.load(folder, SMALL, on_progress=note)
-    assert time.perf_counter() - begin < 0.5
     assert not steps
     assert np.array_equal(first.pixels, second.pixels)
 
@@ -132,9 +129,7 @@ def test_a_picture_that_cannot_be_used_is_named_and_leaves_no_gap(photos: Path, 
 
 def test_too_many_pixels_are_refused_before_decoding(clipart: Path) -> None:
     chip = clipart / "computer" / "microchip_v.2_havok_redh_01.png"  # 231 megapixels
-    begin = time.perf_counter()
     array = pictures.load([chip.parent / "server_zazou.png", chip], SMALL)
-    assert time.perf_counter() - begin < 5
     assert len(array) == 1
     assert array.failures[0].reason == "too-large"
 

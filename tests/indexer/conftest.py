@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,16 @@ def encoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("encoder") / "encoder.onnx"
     path.write_bytes(pixel_encoder(Fit(28, 28, 1)))
     return path
+
+
+@pytest.fixture(scope="session")
+def heed_interrupts() -> Callable[[], None]:
+    """For `preexec_fn`: a test that runs in the background of a shell inherits that SIGINT is ignored."""
+
+    def restore() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return restore
 
 
 @pytest.fixture

@@ -119,21 +119,19 @@ def test_without_an_encoder_the_collections_own_is_taken(pictures: Path, small: 
 
 
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_takes_less_than_two_seconds_and_loses_nothing(
-    fashion_mnist: Path, encoder_file: Path, tmp_path: Path, kill: signal.Signals
+def test_stopping_ends_a_run_halfway_and_loses_nothing(
+    fashion_mnist: Path, encoder_file: Path, heed_interrupts: Callable[[], None], tmp_path: Path, kill: signal.Signals
 ) -> None:
     source = fashion_mnist / "train"
     command = [SEMBLANT, "index", source, "--encoder", encoder_file, "--db", tmp_path / "db", "--workers", "1", "--no-orb"]
-    process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
     ledger = tmp_path / "db" / "images" / "ledger.sqlite"
     deadline = time.monotonic() + 60
     while not ledger.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
-    begin = time.monotonic()
     process.send_signal(kill)
-    _, errors = process.communicate(timeout=30)
-    assert time.monotonic() - begin < 2
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the same command goes on from there" in errors
     assert "Traceback" not in errors
