@@ -20,8 +20,9 @@ $(STAMP): $(PYPROJECTS)
 demo: $(STAMP) ## train, export, index, evaluate and search 60,000 real pictures; results in demo/
 	$(PY) bench/demo.py --out demo --epochs 6
 
+# One process a core, four at most: each loads PyTorch. Files stay whole, for their fixtures are shared.
 test: $(STAMP) ## run the whole test suite
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(STAMP) ## ruff (lint and format) and mypy --strict
 	$(VENV)/bin/ruff check .

@@ -46,6 +46,14 @@ def test_more_hits_than_columns_make_more_rows(sneakers: list[Path]) -> None:
     assert two.width < one.width - 2 * BOX
 
 
+def test_titles_above_few_hits_are_not_cut(sneakers: list[Path]) -> None:
+    title = "60,000 pictures · the details of one turned sneaker"
+    drawing = draw_gallery([hit(sneakers[0])], query=sneakers[1], title=title)
+    ink = np.nonzero((np.asarray(drawing)[:50] < 128).all(axis=2).any(axis=0))[0]
+    assert ink.max() - ink.min() > 0.95 * Typography.covering(title).length(title, 24)
+    assert draw_gallery([hit(sneakers[0])], title="w" * 500).width < 1300
+
+
 def test_tiny_pictures_are_enlarged_without_smoothing(sneakers: list[Path]) -> None:
     with Image.open(sneakers[0]) as picture:
         grey = np.asarray(picture)

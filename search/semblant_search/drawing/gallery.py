@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ BOX = 208
 INK, MUTED, LINE, PANEL, ACCENT, WARN = "#111827", "#6b7280", "#e5e7eb", "#f3f4f6", "#2563eb", "#b45309"
 _CHECKER = (255, 255, 255), (233, 235, 239)
 _GAP, _MARGIN, _TEXT_HEIGHT = 20, 28, 58
+_WIDEST = 1200
+"""How far titles may widen a drawing of few hits, in pixels, before they are elided."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,8 @@ def _compose(tiles: list[_Tile], asked: _Tile | None, titles: tuple[str, str], c
     rows = max(1, -(-len(tiles) // columns))
     step = BOX + _GAP
     left = _MARGIN + (step + 2 * _GAP if asked else 0)
-    width = left + columns * step - _GAP + _MARGIN
+    lines = max(fonts.length(text, size) for text, size in zip(titles, (24, 16), strict=True))
+    width = max(left + columns * step - _GAP, min(_MARGIN + math.ceil(lines), _WIDEST)) + _MARGIN
     top = _MARGIN + 34 * bool(titles[0]) + 24 * bool(titles[1]) + 10 * any(titles)
     height = top + rows * (BOX + _TEXT_HEIGHT) + _MARGIN - 8
     canvas = Image.new("RGB", (width, height), "white")

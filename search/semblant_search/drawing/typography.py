@@ -46,6 +46,10 @@ class Typography:
         """The font with letters of `size` pixels."""
         return _font(self._file, size)
 
+    def length(self, text: str, size: int) -> float:
+        """The width of the text on one line, in pixels."""
+        return self.font(size).getlength(_clean(text))
+
     def elide(self, text: str, size: int, width: float) -> str:
         """The text on one line, cut to `width` pixels; what is left out becomes `…`."""
         text, font = _clean(text), self.font(size)
