@@ -9,8 +9,10 @@ objective `triplet` see labels of training pictures, the others none, and no row
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -47,24 +49,27 @@ ROWS: dict[str, dict[str, Any]] = {
 
 
 def measure(folder: Path, row: dict[str, Any], out: Path) -> dict[str, Any]:
-    """Train, export and evaluate one row."""
+    """Train, export and evaluate one row; rows that differ only in their export share the training below `out`."""
     asked = dict(row)
-    side, labelled = asked.pop("side", 28), asked.pop("labels", 0)
     options = ExportOptions(whiten=asked.pop("whiten", "auto"), dim=asked.pop("reduce", None))
+    model = out / hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    side, labelled = asked.pop("side", 28), asked.pop("labels", 0)
     index, queries = (pictures.load(folder / split, Fit(side, side, 1)) for split in ("train", "test"))
-    labels = index.label_ids.copy()
-    labels[np.random.default_rng(1).permutation(len(labels))[labelled:]] = -1
-    report = learn(make_plan(index.fit, **asked), index.pixels, out / "model", labels=labels)
-    exported = export(out / "model", out / "encoder.onnx", options)
+    if not (model / "training.json").exists():
+        labels = index.label_ids.copy()
+        labels[np.random.default_rng(1).permutation(len(labels))[labelled:]] = -1
+        learn(make_plan(index.fit, **asked), index.pixels, model, labels=labels)
+    state = json.loads((model / "training.json").read_bytes())["state"]
+    exported = export(model, out / "encoder.onnx", options)
     encoder = Encoder(out / "encoder.onnx")
     there, found = (encoder.encode(array.pixels[:]) for array in (index, queries))
     return {
         **{name: round(value, 4) for name, value in measure_labels(there, index, found, queries).metrics.items()},
-        "test loss a pixel": round(test_loss(out / "model", queries.pixels), 4),
+        "test loss a pixel": round(test_loss(model, queries.pixels), 4),
         "dim": encoder.dim,
         "whitened": exported.whitened,
-        "epochs": len(report.history),
-        "training seconds": round(report.seconds, 1),
+        "epochs": len(state["history"]),
+        "training seconds": round(state["seconds"], 1),
         "MB": round(exported.size / 1e6, 2),
     }
 
@@ -81,13 +86,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=cache_dir() / "sets" / "fashion-mnist")
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS), help="only some of the rows")
+    parser.add_argument("--keep", type=Path, help="folder for the trained models; those that are there are not trained again")
     arguments = parser.parse_args()
     data.fashion_mnist(arguments.data)
     rows = {}
+    out = arguments.keep or Path(tempfile.mkdtemp())
+    out.mkdir(parents=True, exist_ok=True)
     for name in arguments.rows:
-        with tempfile.TemporaryDirectory() as out:
-            rows[name] = measure(arguments.data, ROWS[name], Path(out))
+        rows[name] = measure(arguments.data, ROWS[name], out)
         print(name, rows[name], file=sys.stderr, flush=True)
+    if arguments.keep is None:
+        shutil.rmtree(out)
     result: dict[str, Any] = {"bench": "quality", "indexed": 60_000, "queries": 10_000, "rows": rows}
     if "published" in rows:
         base = rows["published"]["P@10"]
