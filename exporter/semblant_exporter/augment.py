@@ -26,6 +26,7 @@ class Views:
         stretch: largest change of the aspect ratio, likewise.
         rotate: largest angle in degrees.
         exposure: largest change of brightness, as a natural logarithm.
+        gamma: largest change of the mid-tones: the logarithm of the exponent that brightness is raised to.
         colour: largest change of the balance between channels, likewise; only where there are three.
         grey: probability of losing the colour; only where there are three channels.
         erase: probability of a rectangle of noise, with sides of 1/7 to 4/7 of the picture's.
@@ -37,6 +38,7 @@ class Views:
     stretch: float = 0.06
     rotate: float = 5.0
     exposure: float = 0.4
+    gamma: float = 0.7
     colour: float = 0.2
     grey: float = 0.1
     erase: float = 0.0
@@ -50,6 +52,8 @@ def view(images: Tensor, views: Views) -> Tensor:
         grey = images.mean(1, keepdim=True)  # [N, 1, H, W]
         images = torch.where(torch.rand(count, 1, 1, 1, device=images.device) < views.grey, grey, images)
         images = images * torch.exp(_symmetric(images, count, channels, 1, 1) * views.colour)
+    if views.gamma:
+        images = images.clamp(min=1e-3) ** torch.exp(_symmetric(images, count, 1, 1, 1) * views.gamma)
     if views.exposure:
         images = images * torch.exp(_symmetric(images, count, 1, 1, 1) * views.exposure)
     images = images.clamp(0, 1)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from semblant_exporter.checkpoint import write_atomically
 from semblant_exporter.objectives import to_images
 from semblant_exporter.training import load_model
-from semblant_exporter.whitening import Whitening, copies_recall, embed, fit_whitening
+from semblant_exporter.whitening import LATENT_POWER, Whitening, copies_recall, embed, fit_whitening
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -214,7 +214,7 @@ def to_onnx(graph: nn.Module, fit: Fit) -> Any:
 def _graph(trained: TrainedModel, options: ExportOptions) -> tuple[Graph, dict[str, Any]]:
     whitening = None
     if _whitens(trained, options):
-        whitening = fit_whitening(embed(trained.model, trained.sample), options.dim)
+        whitening = fit_whitening(embed(trained.model, trained.sample), options.dim, LATENT_POWER)
     recall, count = copies_recall(trained.model, trained.sample, whitening or nn.Identity())
     quality = {"whitened": whitening is not None, "changed_copies": {"recall_at_1": round(recall, 4), "pictures": count}}
     cells = _fit_cells(trained) if options.cells else None

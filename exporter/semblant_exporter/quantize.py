@@ -38,7 +38,7 @@ _MEASURED_ON = 2000
 _FEWEST = 20
 _BATCH = 16
 _QUANTIZED = ("Conv", "MatMul", "Gemm")
-_COPIES = Views(shift=0.08, zoom=0.15, stretch=0.05, rotate=8.0, exposure=0.25)
+_COPIES = Views(shift=0.08, zoom=0.15, stretch=0.05, rotate=8.0, exposure=0.25, gamma=0.0)
 _TIMED_RUNS = 15
 
 

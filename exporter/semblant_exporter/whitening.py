@@ -1,4 +1,4 @@
-"""PCA whitening of latents: every direction counts the same in a cosine, however loud it is. Without labels, like the rest."""
+"""PCA whitening of latents: directions count alike in a cosine, however loud they are. Without labels, like the rest."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     from semblant_exporter.models import Model
 
-__all__ = ["Whitening", "copies_recall", "embed", "fit_whitening"]
+__all__ = ["LATENT_POWER", "Whitening", "copies_recall", "embed", "fit_whitening"]
 
 _SHRINKAGE = 1e-3
 """Of the mean variance, added to each: directions that hardly vary are noise, and must not be blown up to full size."""
-_COPIES = Views(shift=0.08, zoom=0.15, stretch=0.05, rotate=8.0, exposure=0.25)
+LATENT_POWER = 0.7
+"""For latents that were learned: their weakest directions hold more noise than the others, and are left a little weaker."""
+_COPIES = Views(shift=0.08, zoom=0.15, stretch=0.05, rotate=8.0, exposure=0.25, gamma=0.0)
 _MOST_COPIES = 4000
 
 
@@ -40,8 +42,17 @@ class Whitening:
         return F.linear(latents, self.matrix, self.bias)
 
 
-def fit_whitening(latents: Tensor, dim: int | None = None) -> Whitening:
-    """Fit on latents `[n, D]`; keep the `dim` strongest directions (None: all). `InvalidInput` if there are not that many."""
+def fit_whitening(latents: Tensor, dim: int | None = None, power: float = 1.0) -> Whitening:
+    """Fit on latents `[n, D]`, and keep the strongest directions.
+
+    Args:
+        latents: the sample.
+        dim: how many directions to keep; None: all.
+        power: of the deviation that each direction is divided by: 1 makes all alike, 0 leaves them as they are.
+
+    Raises:
+        InvalidInput: there are not that many directions.
+    """
     size = latents.shape[1]
     if dim is not None and not 1 <= dim <= size:
         raise InvalidInput(f"dim {dim}: the latent has {size} numbers; choose 1 to {size}")
@@ -49,7 +60,7 @@ def fit_whitening(latents: Tensor, dim: int | None = None) -> Whitening:
     mean = exact.mean(0)  # [D]
     variances, directions = torch.linalg.eigh((exact - mean).T @ (exact - mean) / max(1, len(exact) - 1))  # [D], [D, D]
     variances, directions = variances.flip(0).clamp(min=0), directions.flip(1)
-    scale = (variances + _SHRINKAGE * variances.mean() + 1e-12).rsqrt()  # [D]
+    scale = (variances + _SHRINKAGE * variances.mean() + 1e-12) ** (-power / 2)  # [D]
     matrix = (directions * scale).T[: dim or size]  # [k, D]
     return Whitening(matrix.float(), (-matrix @ mean).float())
 

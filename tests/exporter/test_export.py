@@ -13,7 +13,7 @@ from semblant_exporter.checkpoint import MODEL_FILE
 from semblant_exporter.export import ExportOptions, build_encoder, export
 from semblant_exporter.objectives import to_images
 from semblant_exporter.training import learn, load_model, make_plan
-from semblant_exporter.whitening import embed, fit_whitening
+from semblant_exporter.whitening import LATENT_POWER, embed, fit_whitening
 from semblant_search.encoder import Encoder, EncoderCard
 from semblant_search.errors import InvalidInput, TrainingError
 from semblant_search.images import Fit
@@ -30,7 +30,7 @@ def reference(folder: Path, pictures: np.ndarray, *, whitened: bool, dim: int | 
     trained = load_model(folder)
     latents = embed(trained.model, pictures)
     if whitened:
-        latents = fit_whitening(embed(trained.model, trained.sample), dim)(latents)
+        latents = fit_whitening(embed(trained.model, trained.sample), dim, LATENT_POWER)(latents)
     return np.asarray(torch.nn.functional.normalize(latents, dim=1))
 
 
@@ -75,6 +75,14 @@ def test_whitening_makes_all_directions_equally_strong(trained: Path) -> None:
     assert np.diag(covariance).max() < 1.01
 
 
+def test_partial_whitening_leaves_weak_directions_weaker() -> None:
+    latents = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([2.0, 1.0])
+    strong, weak = {}, {}
+    for power in (0.0, 0.5, 1.0):
+        strong[power], weak[power] = fit_whitening(latents, power=power)(latents).std(0).tolist()
+    assert [strong[power] / weak[power] for power in (0.0, 0.5, 1.0)] == pytest.approx([2.0, 2**0.5, 1.0], rel=0.05)
+
+
 def test_whitening_is_for_enough_pictures_learned_from_without_labels(trained: Path, fashion: Fashion, tmp_path: Path) -> None:
     assert export(trained, tmp_path / "encoder.onnx").whitened
     learn(make_plan(Fit(28, 28, 1), epochs=1), fashion.train[::10], tmp_path / "few")
@@ -88,9 +96,9 @@ def test_a_known_model_gives_known_vectors(tmp_path: Path) -> None:
     found = Encoder(tmp_path / "encoder.onnx").encode(np.load(TINY / "sample.npy")[:3])
     expected = np.array(
         [
-            [0.3127, 0.1967, 0.7819, 0.0479, 0.0301, 0.2415, -0.1174, 0.4206],
-            [-0.4817, -0.0239, 0.0397, 0.2479, 0.1184, -0.4138, -0.2757, 0.6657],
-            [-0.1875, 0.4574, 0.0338, 0.6525, 0.4769, 0.0454, 0.3044, -0.0805],
+            [0.4437, 0.2487, 0.7938, 0.0399, 0.0243, 0.1852, -0.0822, 0.2605],
+            [-0.7505, -0.0332, 0.0443, 0.2269, 0.1048, -0.3484, -0.2121, 0.4526],
+            [-0.2806, 0.6098, 0.0362, 0.5736, 0.4054, 0.0367, 0.2250, -0.0526],
         ]
     )
     # The sign of each principal direction is arbitrary.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from semblant_search.errors import InvalidInput
 from torch import Tensor, nn
 
 from semblant_exporter.augment import Views, view
@@ -23,6 +25,7 @@ class ContrastiveConfig:
         width: of the projector's layers.
         invariance, variance, covariance: weights of the three terms.
         reconstruction: weight of drawing the unchanged picture from the latent of a view; 0 leaves the decoder untrained.
+        drawn: share of a batch that is drawn. A quarter teaches the decoder well enough; all would take a third of the time.
     """
 
     views: Views = field(default_factory=Views)
@@ -31,10 +34,13 @@ class ContrastiveConfig:
     variance: float = 25.0
     covariance: float = 1.0
     reconstruction: float = 2.0
+    drawn: float = 0.25
 
     def __post_init__(self) -> None:
         if not isinstance(self.views, Views):  # from JSON
             object.__setattr__(self, "views", Views(**self.views))
+        if not 0 < self.drawn <= 1:
+            raise InvalidInput(f"drawn {self.drawn}: expected a share of the batch, above 0 and at most 1")
 
 
 class Contrastive(Objective):
@@ -76,8 +82,9 @@ class Contrastive(Objective):
         loss = config.invariance * invariance + config.variance * variance + config.covariance * covariance
         terms = {"agreement": invariance}
         if config.reconstruction and isinstance(model, Autoencoder):
-            drawn = model.decode(latent[: len(images)])  # [N, C, H, W]
-            terms["reconstruction"] = reconstruction_loss(drawn, images, "bce")
+            count = math.ceil(config.drawn * len(images))
+            drawn = model.decode(latent[:count])  # [n, C, H, W]
+            terms["reconstruction"] = reconstruction_loss(drawn, images[:count], "bce")
             loss = loss + config.reconstruction * terms["reconstruction"]
         return {"loss": loss, **terms}
 
