@@ -13,7 +13,7 @@ from semblant_search.errors import InvalidInput
 from semblant_exporter.augment import Views, view
 
 from .base import Losses, Objective
-from .contrastive import Contrastive, ContrastiveConfig
+from .contrastive import Contrastive, ContrastiveConfig, matching
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,7 +77,7 @@ class Triplet(Objective):
         return np.concatenate([np.flatnonzero(labels < 0), np.tile(labelled, repeats)])
 
     def losses(self, model: Model, images: Tensor, labels: Tensor | None) -> Losses:
-        """`loss`, and `triplet` of it."""
+        """`loss`, and `triplet` of it. In evaluation, how hard views find each other stands for the contrastive term."""
         first, second = view(images, self.config.views), view(images, self.config.views)
         latent = model.encode(torch.cat([first, second]))  # [2N, D]
         terms = {}
@@ -87,7 +87,8 @@ class Triplet(Objective):
             terms["triplet"] = self._triplet(F.normalize(latent.float()[known], dim=1), labels.repeat(2)[known])
             loss = loss + terms["triplet"]
         if self.config.unlabelled:
-            loss = loss + self.config.unlabelled * self.beside.terms(model, latent, images)["loss"]
+            beside = self.beside.terms(model, latent, images)["loss"] if self.training else matching(latent)
+            loss = loss + self.config.unlabelled * beside
         return {"loss": loss, **terms}
 
     def _triplet(self, vectors: Tensor, labels: Tensor) -> Tensor:
