@@ -83,6 +83,21 @@ def test_transparency_lies_over_the_background(mode: str) -> None:
         assert {tuple(pixel) for pixel in pixels.reshape(-1, 3).tolist()} == {background}
 
 
+@pytest.mark.parametrize("policy", ["pad", "crop", "stretch"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_transparency_weighs_what_is_averaged(coffee: Image.Image, policy: str, channels: int) -> None:
+    """As if the picture had been laid over the background at its own size; colours that nobody sees count for nothing."""
+    fit = Fit(30, 40, channels, policy=policy, background=(20, 90, 160))
+    alpha = Image.radial_gradient("L").resize(coffee.size).point(lambda value: max(0, 255 - 2 * value))
+    seen = Image.new("RGB", coffee.size, fit.background)
+    seen.paste(coffee, mask=alpha)
+    clear = coffee.copy()
+    clear.paste((255, 0, 0), mask=alpha.point(lambda value: 255 * (value == 0)))
+    clear.putalpha(alpha)
+    difference = np.abs(fit_image(clear, fit).astype(int) - fit_image(seen, fit))
+    assert difference.max() <= 2
+
+
 def test_a_transparent_colour_counts_as_transparent() -> None:
     image = open_image(encoded(Image.new("RGB", (4, 4), (1, 2, 3)), transparency=(1, 2, 3)))
     assert fit_image(image, Fit(4, 4, 3)).min() == 255
