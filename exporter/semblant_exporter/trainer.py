@@ -205,14 +205,18 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, examples: Examples) -> dict[str, float]:
-        """Mean losses over the examples, with the same random views every time."""
+        """Mean losses over the examples, with the same random batches and views every time.
+
+        Examples often come ordered by their folders; a batch of one label has no neighbours of another.
+        """
         self.task.eval()
         batch = min(self.settings.batch, len(examples))
+        order = np.random.default_rng(VALIDATION_SEED).permutation(len(examples))
         sums: dict[str, float] = {}
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(VALIDATION_SEED)
             for start in range(0, len(examples), batch):
-                chosen = np.arange(start, min(start + batch, len(examples)))
+                chosen = order[start : start + batch]
                 losses = self._losses(examples, chosen)
                 for name, value in losses.items():
                     sums[name] = sums.get(name, 0.0) + float(value) * len(chosen)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from semblant_exporter import metrics, models
 from semblant_exporter.checkpoint import MODEL_FILE, STATE_FILE
 from semblant_exporter.models.cae import CaeConfig
+from semblant_exporter.trainer import Examples, Settings, Trainer
 from semblant_exporter.training import learn, load_model, make_plan
 from semblant_exporter.whitening import embed, fit_whitening
 from semblant_search.errors import InvalidInput, TrainingError
@@ -300,3 +301,20 @@ except TrainingError as error:
     done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=False)
     assert "out of memory with 63 pictures of 256×256×3" in done.stdout, done.stderr
     assert "--batch (such as 31)" in done.stdout
+
+
+class _CountsLabels(torch.nn.Module):
+    """A task whose loss is the number of different labels in a batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, pictures: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"loss": torch.tensor(float(len(labels.unique())))}
+
+
+def test_validation_mixes_pictures_that_come_in_the_order_of_their_labels(fashion: Fashion) -> None:
+    order = np.argsort(fashion.train_labels, kind="stable")
+    examples = Examples(fashion.train[order], fashion.train_labels[order])
+    assert Trainer(_CountsLabels(), Settings(batch=100)).validate(examples)["loss"] > 9
