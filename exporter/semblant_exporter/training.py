@@ -202,8 +202,7 @@ def learn(
     model = models.build(plan.arch, plan.config)
     task = Task(model, objectives.build(plan.objective, plan.options, model))
     train, held_out = _split(pictures, labels, validation, plan.settings.seed)
-    rows = np.arange(len(pictures)) if train.rows is None else train.rows
-    train = replace(train, rows=rows[task.objective.rows(None if labels is None else labels[rows], len(rows))])
+    train, held_out = _choose(train, task.objective.rows), _choose(held_out, task.objective.judges)
 
     def describe(state: State) -> dict[str, Any]:
         return {
@@ -302,6 +301,12 @@ def _split(
     held_out = max(2, min(count // 10, MOST_VALIDATION))
     rows = np.random.default_rng(seed).permutation(count)
     return Examples(pictures, labels, np.sort(rows[held_out:])), Examples(pictures, labels, np.sort(rows[:held_out]))
+
+
+def _choose(examples: Examples, choice: Callable[[np.ndarray | None, int], np.ndarray]) -> Examples:
+    """Those examples that an objective wants, by their labels."""
+    rows = np.arange(len(examples.pictures)) if examples.rows is None else examples.rows
+    return replace(examples, rows=rows[choice(None if examples.labels is None else examples.labels[rows], len(rows))])
 
 
 def _keep_sample(pictures: np.ndarray, out: Path, seed: int) -> None:

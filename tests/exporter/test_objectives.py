@@ -10,6 +10,7 @@ import torch
 from semblant_exporter import metrics, models, objectives
 from semblant_exporter.objectives import to_images
 from semblant_exporter.objectives.contrastive import matching
+from semblant_exporter.objectives.triplet import TripletConfig, confusion, triplet_loss
 from semblant_exporter.restoring import psnr, restore
 from semblant_exporter.training import learn, load_model, make_plan
 from semblant_exporter.whitening import embed
@@ -130,7 +131,7 @@ def precision_at_10(folder: Path, fashion: Fashion) -> float:
 
 @pytest.mark.parametrize(
     ("mining", "labelled", "batch", "gain"),
-    [("semi-hard", 2000, 50, 0.02), ("hard", 2000, 50, 0.02), ("semi-hard", 200, 100, 0.01)],
+    [("soft", 2000, 50, 0.03), ("semi-hard", 2000, 50, 0.03), ("hard", 2000, 50, 0.02), ("semi-hard", 200, 100, 0.015)],
 )
 def test_labels_improve_a_trained_encoder(
     mining: str, labelled: int, batch: int, gain: float, trained: Path, fashion: Fashion, tmp_path: Path
@@ -208,3 +209,32 @@ def test_views_that_find_each_other_make_a_low_validation_loss() -> None:
     assert matching(torch.cat([first, first])) < 0.1
     assert matching(torch.cat([first, first.roll(1, 0)])) > 5
     assert matching(torch.ones(2, 16)) == 0  # one picture alone, as the last batch may be
+
+
+def test_neighbours_of_other_labels_are_confusion() -> None:
+    labels = torch.tensor([0, 1, 0, 1])
+    apart = torch.nn.functional.one_hot(labels, 8).float()
+    assert confusion(torch.cat([apart, apart]), labels) < 1e-6
+    mixed = torch.nn.functional.one_hot(torch.tensor([0, 0, 1, 1]), 8).float()
+    assert confusion(torch.cat([mixed, mixed]), labels) > 0.99
+    assert confusion(torch.ones(2, 8), torch.tensor([3])) == 0  # one picture alone has no neighbours
+
+
+@pytest.mark.parametrize("mining", ["soft", "semi-hard", "hard"])
+def test_triplets_pull_labels_apart(mining: str) -> None:
+    config = TripletConfig(mining=mining)
+    vectors = torch.randn(12, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    labels = torch.arange(12) % 3
+    optimizer = torch.optim.Adam([vectors], lr=0.05)
+    for _ in range(60):
+        loss = triplet_loss(torch.nn.functional.normalize(vectors, dim=1), labels, config)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    units = torch.nn.functional.normalize(vectors.detach(), dim=1)
+    scores, same = units @ units.T, labels[:, None] == labels[None, :]
+    assert scores[same].min() > scores[~same].max()
+    alone = torch.nn.functional.normalize(torch.randn(4, 8), dim=1).requires_grad_()
+    triplet_loss(alone, torch.zeros(4, dtype=torch.long), config).backward()  # type: ignore[no-untyped-call]
+    assert alone.grad is not None
+    assert not alone.grad.any()  # no negatives: nothing to learn, and no number that is none

@@ -50,6 +50,10 @@ class Objective(nn.Module, ABC):
         """The rows of `count` training pictures that make an epoch, with repetitions; raises `InvalidInput` if none can."""
         return np.arange(count)
 
+    def judges(self, labels: np.ndarray | None, count: int) -> np.ndarray:  # noqa: ARG002
+        """The rows of `count` held-out pictures that tell which epoch is best."""
+        return np.arange(count)
+
     def fit(self, fit: Fit) -> Fit:
         """How a picture is fitted before `shown`; the model's own fit unless the objective enlarges."""
         return fit

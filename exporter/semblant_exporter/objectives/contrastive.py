@@ -24,7 +24,7 @@ class ContrastiveConfig:
         views: how far views go.
         width: of the projector's layers.
         invariance, variance, covariance: weights of the three terms.
-        reconstruction: weight of drawing the unchanged picture from the latent of a view; 0 leaves the decoder untrained.
+        reconstruction: weight of drawing unchanged pictures from their latents; 0 leaves the decoder untrained.
         drawn: share of a batch that is drawn. All would take a third of a step's time, and find no more.
     """
 
@@ -68,25 +68,37 @@ class Contrastive(Objective):
         In evaluation `loss` is `matching` of the latents: VICReg's covariance grows on held-out pictures while their
         neighbours still get better, and would stop the training, or keep its weights, halfway.
         """
-        both = torch.cat([view(images, self.config.views), view(images, self.config.views)])  # [2N, C, H, W]
-        latent = model.encode(both)  # [2N, D]
+        latent = model.encode(self.with_views(model, images))  # [2N + n, D]
         losses = self.terms(model, latent, images)
-        return losses if self.training else {**losses, "loss": matching(latent)}
+        return losses if self.training else {**losses, "loss": matching(latent[: 2 * len(images)])}
+
+    def with_views(self, model: Model, images: Tensor) -> Tensor:
+        """What a step encodes of images `[N, C, H, W]`: two views of each, then those n that are drawn, `[2N + n, C, H, W]`.
+
+        Drawn from the latent of a view, pictures are blurred: of what a view changed, the decoder sees only the result.
+        """
+        views = [view(images, self.config.views), view(images, self.config.views)]
+        return torch.cat([*views, images[: self._drawn(model, len(images))]])
 
     def terms(self, model: Model, latent: Tensor, images: Tensor) -> Losses:
-        """The losses of latents `[2N, D]` of two views of each of the images `[N, C, H, W]`."""
-        first, second = self.projector(latent).float().chunk(2)  # 2 × [N, width]
+        """The losses of the latents `[2N + n, D]` of `with_views(model, images)`."""
+        config, count = self.config, len(images)
+        first, second = self.projector(latent[: 2 * count]).float().chunk(2)  # 2 × [N, width]
         invariance = F.mse_loss(first, second)
         variance, covariance = spread(first, second)
-        config = self.config
         loss = config.invariance * invariance + config.variance * variance + config.covariance * covariance
         terms = {"agreement": invariance}
-        if config.reconstruction and isinstance(model, Autoencoder):
-            count = min(len(images), max(2, math.ceil(config.drawn * len(images))))  # batch normalisation needs two
-            drawn = model.decode(latent[:count])  # [n, C, H, W]
-            terms["reconstruction"] = reconstruction_loss(drawn, images[:count], "bce")
+        if (drawn := self._drawn(model, count)) and isinstance(model, Autoencoder):
+            logits = model.decode(latent[2 * count :])  # [n, C, H, W]
+            terms["reconstruction"] = reconstruction_loss(logits, images[:drawn], "bce")
             loss = loss + config.reconstruction * terms["reconstruction"]
         return {"loss": loss, **terms}
+
+    def _drawn(self, model: Model, count: int) -> int:
+        if not (self.config.reconstruction and isinstance(model, Autoencoder)):
+            return 0
+        share: int = math.ceil(self.config.drawn * count)
+        return min(count, max(2, share))  # batch normalisation needs two
 
 
 def matching(latent: Tensor) -> Tensor:
