@@ -39,12 +39,13 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def losses(history: Sequence[Epoch], path: Path, *, title: str = "Losses", validation: str | None = None) -> None:
-    """Training and validation loss over the epochs, with the lowest validation point marked: it is the one that counts.
+def losses(history: Sequence[Epoch], path: Path, *, kept: int, title: str = "Losses", validation: str | None = None) -> None:
+    """Training and validation loss over the epochs, with the one marked whose weights were kept.
 
     Args:
         history: at least one epoch.
         path: of the PNG.
+        kept: number of that epoch.
         title: above it.
         validation: what the validation loss measures where that is not the training loss; it then has an axis of its own.
     """
@@ -55,7 +56,8 @@ def losses(history: Sequence[Epoch], path: Path, *, title: str = "Losses", valid
     from matplotlib.ticker import MaxNLocator
 
     epochs = [epoch.number for epoch in history]
-    best = min(history, key=lambda epoch: epoch.validation)
+    best = next(epoch for epoch in history if epoch.number == kept)
+    reason = "lowest validation" if best.validation == min(epoch.validation for epoch in history) else "kept, the last one"
     with context(_STYLE):
         figure = Figure(figsize=(7.2, 4.2), layout="constrained")
         axes = figure.subplots()
@@ -69,9 +71,9 @@ def losses(history: Sequence[Epoch], path: Path, *, title: str = "Losses", valid
             "validation" if validation is None else f"validation: {validation}",
         )
         lines += beside.plot(epochs, values, color=_VALIDATION, linewidth=2.2, label=name, marker=marker)
-        lowest = f"lowest validation: {best.validation:.4g} in epoch {best.number}"
+        note = f"{reason}: {best.validation:.4g} in epoch {best.number}"
         point: dict[str, Any] = {"color": _VALIDATION, "markersize": 9, "markeredgecolor": "white", "markeredgewidth": 1.5}
-        lines += beside.plot(best.number, best.validation, "o", label=lowest, linestyle="none", **point)
+        lines += beside.plot(best.number, best.validation, "o", label=note, linestyle="none", **point)
         if beside is not axes:
             beside.grid(visible=False)
             beside.set_ylabel("validation loss")

@@ -124,7 +124,7 @@ def draw(out: Path, report: TrainingReport) -> list[Path]:
     folder = out / "figures"
     drawn = [folder / "losses.png"]
     title = f"{name}: {report.pictures:,} pictures"
-    figures.losses(report.history, drawn[0], title=title, validation=trained.objective.validation)
+    figures.losses(report.history, drawn[0], kept=report.best_epoch, title=title, validation=trained.objective.validation)
     if isinstance(trained.model, models.Autoencoder):
         originals = np.array(trained.sample[:_DRAWN])
         torch.manual_seed(0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,6 +106,14 @@ class Examples:
     def __len__(self) -> int:
         return len(self.pictures) if self.rows is None else len(self.rows)
 
+    def known(self) -> tuple[np.ndarray | None, int]:
+        """Labels `[N]`, or None, and how many examples there are."""
+        return (None if self.labels is None else self.labels if self.rows is None else self.labels[self.rows]), len(self)
+
+    def chosen(self, which: np.ndarray) -> Examples:
+        """Some of the examples, with repetitions."""
+        return replace(self, rows=which if self.rows is None else self.rows[which])
+
     def batch(self, chosen: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor | None]:
         """Pictures uint8 `[N, h, w, c]` and labels `[N]` on the device."""
         rows = np.sort(chosen if self.rows is None else self.rows[chosen])  # ascending: kinder to a memory-mapped file
@@ -176,8 +184,17 @@ class Trainer:
         self.state = State()
         self._on_improvement, self._on_epoch, self._on_progress = on_improvement, on_epoch, on_progress
 
-    def fit(self, train: Examples, validation: Examples) -> State:
-        """Train from the present state to the end. Raises `TrainingError` when the loss is no number any more."""
+    def fit(self, train: Examples, validation: Examples, *, judged: bool = True) -> State:
+        """Train from the present state to the end.
+
+        Args:
+            train: what is learned from.
+            validation: what each epoch is measured on.
+            judged: whether that tells which epoch is best; if not, every epoch counts as better than the one before.
+
+        Raises:
+            TrainingError: the loss is no number any more, or memory ran out.
+        """
         state, settings = self.state, self.settings
         batch = min(settings.batch, len(train))
         steps = max(1, len(train) // batch)
@@ -194,7 +211,7 @@ class Trainer:
             state.seconds = time.monotonic() - began
             loss = terms.pop("loss")
             state.history.append(Epoch(number, mean, loss, terms, self.optimizer.param_groups[0]["lr"], state.seconds))
-            if improved := loss < state.best:
+            if improved := loss < state.best or not judged:
                 state.best, state.best_epoch = loss, number
             stale = settings.patience is not None and number - state.best_epoch >= settings.patience
             state.finished = stale or self._done(steps, began) >= 1

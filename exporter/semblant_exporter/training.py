@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,7 +92,7 @@ class TrainingReport:
         out: the model directory.
         pictures, validation_pictures: how many were learned from and validated on.
         history: an entry for each epoch.
-        best_epoch, best: the epoch whose weights were kept, and its validation loss.
+        best_epoch, best: the epoch whose weights were kept, and its validation loss: the lowest, where that tells.
         untrained: validation loss before the first step.
         seconds: of training and validation, over all runs that this one resumed.
     """
@@ -202,7 +202,9 @@ def learn(
     model = models.build(plan.arch, plan.config)
     task = Task(model, objectives.build(plan.objective, plan.options, model))
     train, held_out = _split(pictures, labels, validation, plan.settings.seed)
-    train, held_out = _choose(train, task.objective.rows), _choose(held_out, task.objective.judges)
+    train = train.chosen(task.objective.rows(*train.known()))
+    judges = task.objective.judges(*held_out.known())
+    held_out = held_out if judges is None else held_out.chosen(judges)
 
     def describe(state: State) -> dict[str, Any]:
         return {
@@ -232,7 +234,7 @@ def learn(
         if start_from is not None:
             _start_from(start_from, model)
         _keep_sample(pictures, out, plan.settings.seed)
-    state = trainer.fit(train, held_out)
+    state = trainer.fit(train, held_out, judged=judges is not None)
     return TrainingReport(
         out, len(train), len(held_out), state.history, state.best_epoch, state.best, state.untrained, state.seconds
     )
@@ -301,12 +303,6 @@ def _split(
     held_out = max(2, min(count // 10, MOST_VALIDATION))
     rows = np.random.default_rng(seed).permutation(count)
     return Examples(pictures, labels, np.sort(rows[held_out:])), Examples(pictures, labels, np.sort(rows[:held_out]))
-
-
-def _choose(examples: Examples, choice: Callable[[np.ndarray | None, int], np.ndarray]) -> Examples:
-    """Those examples that an objective wants, by their labels."""
-    rows = np.arange(len(examples.pictures)) if examples.rows is None else examples.rows
-    return replace(examples, rows=rows[choice(None if examples.labels is None else examples.labels[rows], len(rows))])
 
 
 def _keep_sample(pictures: np.ndarray, out: Path, seed: int) -> None:

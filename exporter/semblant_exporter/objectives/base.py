@@ -50,8 +50,8 @@ class Objective(nn.Module, ABC):
         """The rows of `count` training pictures that make an epoch, with repetitions; raises `InvalidInput` if none can."""
         return np.arange(count)
 
-    def judges(self, labels: np.ndarray | None, count: int) -> np.ndarray:  # noqa: ARG002
-        """The rows of `count` held-out pictures that tell which epoch is best."""
+    def judges(self, labels: np.ndarray | None, count: int) -> np.ndarray | None:  # noqa: ARG002
+        """The rows of `count` held-out pictures that tell which epoch is best; None if none can: the last one is kept then."""
         return np.arange(count)
 
     def fit(self, fit: Fit) -> Fit:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MOST_REPEATS = 20
 """How often an epoch shows a labelled picture at most, where few are labelled: more would only learn them by heart."""
 
+FEWEST_JUDGES = 100
+"""Held-out pictures with labels that can tell which epoch is best: to twenty, the first one often seems so, and the last is."""
+
 
 @dataclass(frozen=True)
 class TripletConfig:
@@ -40,7 +43,7 @@ class TripletConfig:
 
     views: Views = field(default_factory=Views)
     margin: float = 0.3
-    mining: str = "soft"
+    mining: str = "semi-hard"
     temperature: float = 0.1
     unlabelled: float = 0.05
 
@@ -83,10 +86,10 @@ class Triplet(Objective):
         repeats = min(MOST_REPEATS, max(1, round(others / len(labelled))))
         return np.concatenate([np.flatnonzero(labels < 0), np.tile(labelled, repeats)])
 
-    def judges(self, labels: np.ndarray | None, count: int) -> np.ndarray:
-        """Those with labels, or all where these are of one: among hundreds without, a few with labels would not count."""
+    def judges(self, labels: np.ndarray | None, count: int) -> np.ndarray | None:  # noqa: ARG002
+        """Those with labels, if they are enough."""
         labelled = np.flatnonzero(labels >= 0) if labels is not None else np.arange(0)
-        return labelled if labels is not None and len(np.unique(labels[labelled])) > 1 else np.arange(count)
+        return labelled if len(labelled) >= FEWEST_JUDGES else None
 
     def losses(self, model: Model, images: Tensor, labels: Tensor | None) -> Losses:
         """`loss`, and `triplet` of it.
@@ -111,6 +114,8 @@ class Triplet(Objective):
 
 def triplet_loss(vectors: Tensor, labels: Tensor, config: TripletConfig) -> Tensor:
     """The mean over triplets of unit vectors `[n, D]` with labels `[n]`, a scalar; 0 where there are none."""
+    if len(labels) == 0:
+        return vectors.sum()
     with torch.autocast(vectors.device.type, enabled=False):  # cosines of 8 bits would hide which is nearer
         scores = vectors @ vectors.T  # [n, n]
     same = labels[:, None] == labels[None, :]  # [n, n]
