@@ -59,7 +59,7 @@ def losses(history: Sequence[Epoch], path: Path, *, kept: int, title: str = "Los
     best = next(epoch for epoch in history if epoch.number == kept)
     reason = "lowest validation" if best.validation == min(epoch.validation for epoch in history) else "kept, the last one"
     with context(_STYLE):
-        figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+        figure = Figure(figsize=(7.2, 4.6), layout="constrained")
         axes = figure.subplots()
         beside = axes if validation is None else axes.twinx()
         marker = "o" if len(epochs) < 4 else None
@@ -82,7 +82,7 @@ def losses(history: Sequence[Epoch], path: Path, *, kept: int, title: str = "Los
         axes.set_ylabel("loss" if beside is axes else "training loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(x=0.03)
-        beside.legend(handles=lines, frameon=False, loc="upper right")
+        figure.legend(handles=lines, frameon=False, loc="outside lower center", ncols=2)  # a loss may rise into any corner
         _save(figure, path)
 
 
