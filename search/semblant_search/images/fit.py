@@ -154,7 +154,8 @@ def _resize(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
         "area": Image.Resampling.BOX,
     }[fit.interpolation]
     box = _centre_crop(image.size, size) if fit.policy == "crop" else None
-    # Down to three times the size, means of whole blocks do for the filter, within a level or two, in a third of its time.
+    # Down to three times the size, means of whole blocks stand in for the filter, in a third of its time: on clip art the
+    # result differs by a tenth of a level on average, at hard edges by up to 17.
     return image.resize(size, resample, box=box, reducing_gap=3.0 if fit.interpolation in _SMOOTH else None)
 
 
