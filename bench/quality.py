@@ -32,7 +32,7 @@ from semblant_exporter.training import learn, load_model, make_plan
 from semblant_search.encoder import Encoder
 from semblant_search.images import Fit
 
-_FROM_LABELS = {"objective": "triplet", "after": "cae, 10 minutes", "learning_rate": 1e-3}
+_FINE_TUNED = {"objective": "triplet", "after": "cae, 10 minutes", "learning_rate": 1e-3}
 ROWS: dict[str, dict[str, Any]] = {
     "published": {"arch": "fashion-mnist-2018", "whiten": "no"},
     "published, whitened": {"arch": "fashion-mnist-2018", "whiten": "yes"},
@@ -40,9 +40,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "cae, 10 minutes": {"minutes": 10.0},
     "cae, 10 minutes, 64 numbers": {"minutes": 10.0, "reduce": 64},
     "cae, reconstruct, 10 minutes": {"objective": "reconstruct", "minutes": 10.0},
-    "cae, 1,000 labels": {**_FROM_LABELS, "labels": 1000, "minutes": 3.0},
-    "cae, 1,000 labels, whitened": {**_FROM_LABELS, "labels": 1000, "minutes": 3.0, "whiten": "yes"},
-    "cae, all labels": {**_FROM_LABELS, "labels": 60_000, "minutes": 10.0, "options": {"mining": "soft", "unlabelled": 0.01}},
+    "cae, 1,000 labels": {**_FINE_TUNED, "labels": 1000, "minutes": 3.0},
+    "cae, 1,000 labels, whitened": {**_FINE_TUNED, "labels": 1000, "minutes": 3.0, "whiten": "yes"},
+    "cae, all labels": {**_FINE_TUNED, "labels": 60_000, "minutes": 10.0, "options": {"mining": "soft", "unlabelled": 0.01}},
     "simple-ae, 3 minutes": {"arch": "simple-ae", "minutes": 3.0},
     "cae-512, 3 minutes": {"arch": "cae-512", "minutes": 3.0},
     "cae-spatial, 3 minutes": {"arch": "cae-spatial", "minutes": 3.0, "side": 32},

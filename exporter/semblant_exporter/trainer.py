@@ -106,13 +106,14 @@ class Examples:
     def __len__(self) -> int:
         return len(self.pictures) if self.rows is None else len(self.rows)
 
-    def known(self) -> tuple[np.ndarray | None, int]:
-        """Labels `[N]`, or None, and how many examples there are."""
-        return (None if self.labels is None else self.labels if self.rows is None else self.labels[self.rows]), len(self)
+    @property
+    def row_labels(self) -> np.ndarray | None:
+        """The labels of the examples, `[N]`, or None."""
+        return self.labels if self.labels is None or self.rows is None else self.labels[self.rows]
 
-    def chosen(self, which: np.ndarray) -> Examples:
-        """Some of the examples, with repetitions."""
-        return replace(self, rows=which if self.rows is None else self.rows[which])
+    def select(self, places: np.ndarray) -> Examples:
+        """The examples at some places of 0 to N - 1, as often as each is named."""
+        return replace(self, rows=places if self.rows is None else self.rows[places])
 
     def batch(self, chosen: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor | None]:
         """Pictures uint8 `[N, h, w, c]` and labels `[N]` on the device."""

@@ -202,9 +202,9 @@ def learn(
     model = models.build(plan.arch, plan.config)
     task = Task(model, objectives.build(plan.objective, plan.options, model))
     train, held_out = _split(pictures, labels, validation, plan.settings.seed)
-    train = train.chosen(task.objective.rows(*train.known()))
-    judges = task.objective.judges(*held_out.known())
-    held_out = held_out if judges is None else held_out.chosen(judges)
+    train = train.select(task.objective.rows(train.row_labels, len(train)))
+    judges = task.objective.judges(held_out.row_labels, len(held_out))
+    held_out = held_out if judges is None else held_out.select(judges)
 
     def describe(state: State) -> dict[str, Any]:
         return {
