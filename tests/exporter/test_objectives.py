@@ -130,17 +130,22 @@ def precision_at_10(folder: Path, fashion: Fashion) -> float:
 
 
 @pytest.mark.parametrize(
-    ("mining", "labelled", "batch", "gain"),
-    [("soft", 2000, 50, 0.03), ("semi-hard", 2000, 50, 0.03), ("hard", 2000, 50, 0.02), ("semi-hard", 200, 100, 0.015)],
+    ("mining", "labelled", "batch", "epochs", "gain"),
+    [
+        ("soft", 2000, 50, 12, 0.03),
+        ("semi-hard", 2000, 50, 12, 0.03),
+        ("hard", 2000, 50, 12, 0.02),
+        ("semi-hard", 200, 100, 20, 0.02),
+    ],
 )
 def test_labels_improve_a_trained_encoder(
-    mining: str, labelled: int, batch: int, gain: float, trained: Path, fashion: Fashion, tmp_path: Path
+    mining: str, labelled: int, batch: int, epochs: int, gain: float, trained: Path, fashion: Fashion, tmp_path: Path
 ) -> None:
     labels = fashion.train_labels.copy()
     labels[np.random.default_rng(7).permutation(2000)[labelled:]] = -1
-    plan = make_plan(GREY28, objective="triplet", options={"mining": mining}, epochs=12, batch=batch, learning_rate=1e-3)
+    plan = make_plan(GREY28, objective="triplet", options={"mining": mining}, epochs=epochs, batch=batch, learning_rate=1e-3)
     report = learn(plan, fashion.train, tmp_path / "model", labels=labels, start_from=trained)
-    assert report.best_epoch == 12 or labelled == 2000  # twenty held-out labels cannot tell a better epoch
+    assert report.best_epoch == epochs or labelled == 2000  # twenty held-out labels cannot tell a better epoch
     assert precision_at_10(tmp_path / "model", fashion) > precision_at_10(trained, fashion) + gain
 
 
