@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
+    from typing_extensions import Self
 
     from semblant_search.collection import FieldType, Manifest
     from semblant_search.where import Where
@@ -105,6 +106,10 @@ class Store(Protocol):
     Every method raises a `StoreError` where the database fails, never an exception of the engine.
     """
 
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
     @property
     def manifest(self) -> Manifest:
         """What this generation remembers about itself."""
@@ -178,6 +183,10 @@ class Store(Protocol):
 
 class Database(Protocol):
     """Where collections live."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
     @property
     def location(self) -> str:
