@@ -2,29 +2,50 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 PY := $(VENV)/bin/python
-# A stamp file instead of phony set-up: installs again only when a pyproject.toml changed.
+UV := $(VENV)/bin/uv
+# Stamp files instead of phony set-up: installs again only when a pyproject.toml changed.
 STAMP := $(VENV)/.installed
 PYPROJECTS := pyproject.toml search/pyproject.toml indexer/pyproject.toml exporter/pyproject.toml
+# The search alone, without the indexer, the exporter and PyTorch: what a service installs, and its tests.
+SEARCH_VENV := .venv-search
+SEARCH_STAMP := $(SEARCH_VENV)/.installed
+# One process a core, four at most: each loads PyTorch. Files stay whole, for their fixtures are shared.
+PYTEST := -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv with all three parts, editable, at the pinned versions
 
-$(STAMP): $(PYPROJECTS)
+$(UV):
 	test -x $(PY) || python3 -m venv $(VENV)
-	test -x $(VENV)/bin/uv || $(PY) -m pip install --quiet --disable-pip-version-check uv
-	$(VENV)/bin/uv pip install --quiet --python $(PY) --group dev -e './search[edge,orb]' -e './indexer[parquet,ray,remote,watch,metrics]' -e './exporter[pretrained]'
+	$(PY) -m pip install --quiet --disable-pip-version-check uv
+
+$(STAMP): $(PYPROJECTS) | $(UV)
+	$(UV) pip install --quiet --python $(PY) --group dev -e './search[edge,orb]' -e './indexer[parquet,ray,remote,watch,metrics]' -e './exporter[pretrained]'
 	touch $(STAMP)
+
+$(SEARCH_STAMP): $(PYPROJECTS) | $(UV)
+	test -x $(SEARCH_VENV)/bin/python || $(UV) venv --quiet --python $(PY) $(SEARCH_VENV)
+	$(UV) pip install --quiet --python $(SEARCH_VENV)/bin/python --group test -e './search[edge,orb]'
+	touch $(SEARCH_STAMP)
 
 demo: $(STAMP) ## train, export, index, evaluate and search 60,000 real pictures; results in demo/
 	$(PY) bench/demo.py --out demo --epochs 6
 
-# One process a core, four at most: each loads PyTorch. Files stay whole, for their fixtures are shared.
-test: $(STAMP) ## run the whole test suite
-	$(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+test: test-search $(STAMP) ## run the whole test suite
+	$(PY) $(PYTEST) tests/indexer tests/exporter tests/contract tests/e2e
 
-lint: $(STAMP) ## ruff (lint and format) and mypy --strict
+test-search: $(SEARCH_STAMP) ## the tests of the search, where neither the indexer nor the exporter is installed
+	$(SEARCH_VENV)/bin/python $(PYTEST) tests/search
+
+test-indexer: $(STAMP) ## the tests of the indexing job
+	$(PY) $(PYTEST) tests/indexer
+
+test-exporter: $(STAMP) ## the tests of making encoders
+	$(PY) $(PYTEST) tests/exporter
+
+lint: $(STAMP) ## ruff (lint and format) and mypy --strict, tests and benches too
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -32,7 +53,7 @@ lint: $(STAMP) ## ruff (lint and format) and mypy --strict
 bench: $(STAMP) ## run every script in bench/, one JSON line each
 	$(PY) bench/run_all.py
 
-clean: ## remove .venv and the demo
-	rm -rf $(VENV) demo
+clean: ## remove the environments and the demo
+	rm -rf $(VENV) $(SEARCH_VENV) demo
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test test-search test-indexer test-exporter lint bench clean

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from semblant_exporter import data
-from semblant_exporter.cache import cache_dir
+from support import sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SHARED_CACHE = cache_dir()
+_SHARED_CACHE = sets.shared_cache()
 _PHOTOS = (
     "astronaut.png",
     "brick.png",
@@ -56,17 +55,13 @@ def shared_cache(_cache_of_this_run: None) -> Path:
 @pytest.fixture(scope="session")
 def fashion_mnist(shared_cache: Path) -> Path:
     """All of Fashion-MNIST: `{train,test}/<category>/<number>.png` and `metadata.csv` (file, label, label_id, split)."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEMBLANT_CACHE", str(shared_cache))
-        return data.fashion_mnist(shared_cache / "sets" / "fashion-mnist").directory
+    return sets.write_set("fashion_mnist", shared_cache)
 
 
 @pytest.fixture(scope="session")
 def clipart(shared_cache: Path) -> Path:
     """All 6,900 drawings: `<category>/<name>.png` and `metadata.csv` (file, label, category, title, artist, description)."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEMBLANT_CACHE", str(shared_cache))
-        return data.clipart(shared_cache / "sets" / "clipart").directory
+    return sets.write_set("clipart", shared_cache)
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from semblant_search.where import And, Contains, Equals, Exists, F, Not, OneOf, 
 from semblant_search.where.expression import parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from semblant_search.store import Database
@@ -201,7 +201,7 @@ def within(item: Any, where: Range, kind: FieldType) -> bool:
             return False
         else:
             left, right = item, value
-        return {"gt": left > right, "gte": left >= right, "lt": left < right, "lte": left <= right}[bound]
+        return bool({"gt": left > right, "gte": left >= right, "lt": left < right, "lte": left <= right}[bound])
 
     return all(holds(bound, getattr(where, bound)) for bound in ("gt", "gte", "lt", "lte"))
 
@@ -456,13 +456,14 @@ def test_filters_that_do_not_fit_the_fields_point_at_the_problem(
     edge: Store, other: Store, expression: str, column: int, words: str
 ) -> None:
     for store in (edge, other):
-        for ask in (
-            lambda where, store=store: store.count(where),
-            lambda where, store=store: store.scroll(where=where),
-            lambda where, store=store: store.query(VectorQuery(POINTS[0].image, 1, where=where)),
-        ):
+        asked: list[Callable[[Where, Store], object]] = [
+            lambda where, store: store.count(where),
+            lambda where, store: store.scroll(where=where),
+            lambda where, store: store.query(VectorQuery(POINTS[0].image, 1, where=where)),
+        ]
+        for ask in asked:
             with pytest.raises(WhereError) as caught:
-                ask(parse_where(expression))
+                ask(parse_where(expression), store)
             assert words in str(caught.value)
             assert caught.value.column == column
 

@@ -68,7 +68,7 @@ def test_the_client_alone_brings_no_torch(python: Path) -> None:
 
 def test_the_command_searches(python: Path, database: Path, fashion_small: Path) -> None:
     query = sorted((fashion_small / "test" / "trouser").glob("*.png"))[0]
-    command = [python.parent / "semblant", "search", query, "--db", database, "-k", "5", "--json"]
+    command: list[str | Path] = [python.parent / "semblant", "search", query, "--db", database, "-k", "5", "--json"]
     hits = json.loads(call(*command, "--where", 'label != "Dress"'))["hits"]
     assert len(hits) == 5
     assert hits[0]["metadata"]["label"] == "Trouser"
@@ -89,11 +89,12 @@ def test_the_client_searches(python: Path, database: Path, fashion_small: Path) 
 
 def test_what_is_not_installed_is_named_with_its_pip_line(python: Path, database: Path, fashion_small: Path) -> None:
     query = next((fashion_small / "test").rglob("*.png"))
-    for arguments, line in (
+    missing: list[tuple[list[str | Path], str]] = [
         (["train", fashion_small], "pip install semblant-exporter"),
         (["index", fashion_small], "pip install semblant-indexer"),
         (["search", query, "--db", database, "--features"], "pip install 'semblant-search[orb]'"),
-    ):
+    ]
+    for arguments, line in missing:
         done = subprocess.run([python.parent / "semblant", *arguments], capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 1
         assert line in done.stderr

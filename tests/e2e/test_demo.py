@@ -24,8 +24,8 @@ def demo(fashion_small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_demo(out: Path, data: Path) -> str:
-    command = [sys.executable, ROOT / "bench" / "demo.py", "--out", out, "--data", data, "--epochs", "3"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    command: list[str | Path] = [sys.executable, ROOT / "bench" / "demo.py", "--out", out, "--data", data, "--epochs", "3"]
+    done: subprocess.CompletedProcess[str] = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 
-def run(*arguments: str | Path) -> Result:
+def run(*arguments: str | Path | int) -> Result:
     return CliRunner().invoke(semblant, [str(argument) for argument in arguments])
 
 
@@ -107,10 +107,10 @@ def test_restore_and_fine_tune_by_labels(fashion_small: Path, tmp_path: Path) ->
     assert [item["psnr_after"] > 0 for item in report["restored"]] == [True] * 3
     with Image.open(report["figure"]) as figure:
         assert figure.width > 300
-    tune = ["--objective", "triplet", "--from", tmp_path / "clean", *common]
+    tune: list[str | Path] = ["--objective", "triplet", "--from", tmp_path / "clean", *common]
     done = run("train", fashion_small / "train", "--out", tmp_path / "tuned", *tune)
     assert done.exit_code == 0, done.output
-    array = ["--npy", tmp_path / "e.npy", "--pictures", fashion_small / "test"]
+    array: list[str | Path] = ["--npy", tmp_path / "e.npy", "--pictures", fashion_small / "test"]
     done = run("export", tmp_path / "tuned", "-o", tmp_path / "e.onnx", *array)
     assert done.exit_code == 0, done.output
     assert np.load(tmp_path / "e.npy").shape == (200, 16)

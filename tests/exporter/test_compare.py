@@ -172,7 +172,16 @@ def test_quality_that_was_there_stays(encoders: dict[str, Path]) -> None:
 
 
 def test_the_command_prints_one_table_and_a_recommendation(birds: Path, encoders: dict[str, Path], tmp_path: Path) -> None:
-    command = [SEMBLANT, "compare", birds, "--encoders", encoders["fine"], encoders["coarse"], "--queries", "20"]
+    command: list[str | Path] = [
+        SEMBLANT,
+        "compare",
+        birds,
+        "--encoders",
+        encoders["fine"],
+        encoders["coarse"],
+        "--queries",
+        "20",
+    ]
     done = subprocess.run([*command, "--out", tmp_path / "out"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

@@ -102,7 +102,7 @@ def test_two_calls_at_once_fill_an_empty_folder_once(clipart: Path, shared_cache
     target = tmp_path / "clip art"
     target.mkdir()
     environment = {**os.environ, "SEMBLANT_CACHE": str(shared_cache)}
-    command = [SEMBLANT, "data", "clipart", str(target)]
+    command = [str(SEMBLANT), "data", "clipart", str(target)]
     both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = sorted(process.communicate()[0] for process in both)
     assert [process.returncode for process in both] == [0, 0]

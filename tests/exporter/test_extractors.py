@@ -52,7 +52,18 @@ def test_a_network_that_knows_imagenet_beats_pixels_on_drawings(lite: Path, anim
 
 
 def test_the_command_says_what_it_made_and_what_exists(animals: Path, tmp_path: Path) -> None:
-    command = [SEMBLANT, "extract", LITE, animals / "bugs", "-o", tmp_path / "e.onnx", "--size", "32", "--dim", "8"]
+    command: list[str | Path] = [
+        SEMBLANT,
+        "extract",
+        LITE,
+        animals / "bugs",
+        "-o",
+        tmp_path / "e.onnx",
+        "--size",
+        "32",
+        "--dim",
+        "8",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "32×32×3 → 8 numbers, whitened" in done.stdout

@@ -36,18 +36,21 @@ class Net(torch.nn.Module):
     def __init__(self, spread: float) -> None:
         super().__init__()
         torch.manual_seed(0)
+        first = torch.nn.Conv2d(1, 32, 3, stride=2, padding=1)
+        second = torch.nn.Conv2d(32, 64, 3, stride=2, padding=1)
         self.body = torch.nn.Sequential(
-            torch.nn.Conv2d(1, 32, 3, stride=2, padding=1),
+            first,
             torch.nn.ReLU(),
-            torch.nn.Conv2d(32, 64, 3, stride=2, padding=1),
+            second,
             torch.nn.ReLU(),
             torch.nn.Flatten(),
             torch.nn.Linear(64 * 49, 64),
         )
         # One channel so loud that 8 bits leave nothing of the others; the next layer takes it back, so floats do not mind.
-        self.body[0].weight.data[0] *= spread
-        self.body[0].bias.data[0] *= spread
-        self.body[2].weight.data[:, 0] /= spread
+        first.weight.data[0] *= spread
+        assert first.bias is not None
+        first.bias.data[0] *= spread
+        second.weight.data[:, 0] /= spread
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Embeddings `[N, 64]`."""
@@ -134,7 +137,7 @@ def test_export_quantizes_a_trained_model_and_refuses_a_loss(trained: Path, fash
     with pytest.raises(TrainingError, match="nothing was written"):
         export_quantized(trained, tmp_path / "refused.onnx", "int8", max_drop=-1)
     assert not (tmp_path / "refused.onnx").exists()
-    command = [SEMBLANT, "export", trained, "-o", tmp_path / "e.onnx", "--quantize", "fp16", "--json"]
+    command: list[str | Path] = [SEMBLANT, "export", trained, "-o", tmp_path / "e.onnx", "--quantize", "fp16", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["quantized"]["kind"] == "fp16"
@@ -143,7 +146,7 @@ def test_export_quantizes_a_trained_model_and_refuses_a_loss(trained: Path, fash
 
 def test_the_command_writes_the_file_and_what_it_costs(encoder: Encoder, fashion_small: Path, tmp_path: Path) -> None:
     (tmp_path / "e.onnx").write_bytes(encoder.to_bytes())
-    command = [
+    command: list[str | Path] = [
         SEMBLANT,
         "quantize",
         tmp_path / "e.onnx",

@@ -37,8 +37,8 @@ def precision_at_10(model: Model, fashion: Fashion) -> float:
     """Share of the 10 nearest training pictures that have a test picture's category, with whitened latents."""
     there, asked = embed(model.eval(), fashion.train), embed(model, fashion.test)
     whitening = fit_whitening(there)
-    vectors = [torch.nn.functional.normalize(whitening(latents)).numpy() for latents in (there, asked)]
-    found = metrics.nearest(*vectors, 10)
+    indexed, queries = (torch.nn.functional.normalize(whitening(latents)).numpy() for latents in (there, asked))
+    found = metrics.nearest(indexed, queries, 10)
     return float(metrics.precision_at(metrics.matches(found, fashion.train_labels, fashion.test_labels), 10).mean())
 
 
@@ -311,7 +311,7 @@ class _CountsLabels(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.zeros(1))
 
     def forward(self, pictures: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"loss": torch.tensor(float(len(labels.unique())))}
+        return {"loss": torch.tensor(float(len(set(labels.tolist()))))}
 
 
 def test_validation_mixes_pictures_that_come_in_the_order_of_their_labels(fashion: Fashion) -> None:

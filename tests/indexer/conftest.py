@@ -7,10 +7,9 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from semblant_exporter.pixels import pixel_encoder
 from semblant_indexer import IndexJob, IndexReport, Progress, run
-from semblant_search import Fit
 from semblant_search.store import open_database
+from support.encoders import encoder_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 def encoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Grey 28×28 pictures as the means of 7×7 cells."""
     path = tmp_path_factory.mktemp("encoder") / "encoder.onnx"
-    path.write_bytes(pixel_encoder(Fit(28, 28, 1)))
+    path.write_bytes(encoder_bytes("grey-28"))
     return path
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from semblant_exporter.pixels import pixel_encoder
-from semblant_search import Encoder, Fit, SearchClient, canonical_uri, point_id
+from semblant_search import Encoder, SearchClient, canonical_uri, point_id
 from semblant_search.store import open_database
+from support.encoders import encoder_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def encoder(tmp_path: Path) -> Encoder:
     path = tmp_path / "cells.onnx"
-    path.write_bytes(pixel_encoder(Fit(28, 28, 1), cells=True))
+    path.write_bytes(encoder_bytes("grey-28-cells"))
     return Encoder(path, threads=1)
 
 

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
-from semblant_exporter.pixels import pixel_encoder
 from semblant_indexer import IndexJob, IndexReport, Progress
 from semblant_indexer.observers import Metrics
 from semblant_indexer.watching import watch
-from semblant_search import Fit
 from semblant_search.cli import semblant
 from semblant_search.errors import InvalidInput
+from support.encoders import encoder_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +88,7 @@ def test_generations_are_listed_rolled_back_and_pruned(pictures: Path, small: li
     db = tmp_path / "db"
     run("index", pictures, *small)
     coarse = tmp_path / "coarse.onnx"
-    coarse.write_bytes(pixel_encoder(Fit(14, 14, 1), name="coarse"))
+    coarse.write_bytes(encoder_bytes("grey-14-coarse"))
     refused = run("index", pictures, *small, "--encoder", coarse)
     assert refused.exit_code == 1
     assert "--rebuild" in refused.stderr
@@ -193,7 +192,8 @@ def test_metrics_tell_where_a_run_is(pictures: Path, index: Callable[..., IndexR
 
 
 def test_a_watched_folder_stays_indexed(pictures: Path, encoder_file: Path, tmp_path: Path) -> None:
-    stop, reports = threading.Event(), []
+    stop = threading.Event()
+    reports: list[IndexReport] = []
     job = IndexJob(str(pictures), encoder_file, str(tmp_path / "db"), orb=None, workers=1, threads=1, prune=True)
     errors: list[BaseException] = []
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
-from semblant_exporter.pixels import pixel_encoder
 from semblant_indexer import IndexJob, Progress
 from semblant_indexer.sources import FolderSource
-from semblant_search import Encoder, Fit, SearchClient, canonical_uri
+from semblant_search import Encoder, SearchClient, canonical_uri
 from semblant_search.errors import EncoderError, EncoderMismatch, InvalidInput, MetadataError, NotADatabase
 from semblant_search.orb import OrbSettings
+from support.encoders import encoder_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,7 +221,7 @@ def test_another_encoder_is_refused_and_rebuild_switches(
 ) -> None:
     first = index(pictures)
     other = tmp_path / "other.onnx"
-    other.write_bytes(pixel_encoder(Fit(14, 14, 1)))
+    other.write_bytes(encoder_bytes("grey-14"))
     with pytest.raises(EncoderMismatch, match="--rebuild"):
         index(pictures, encoder=other)
     assert index(pictures).unchanged == 30
@@ -232,7 +232,7 @@ def test_another_encoder_is_refused_and_rebuild_switches(
 
 
 def test_what_is_not_an_encoder_is_refused_before_anything_is_written(pictures: Path, index: Index, tmp_path: Path) -> None:
-    whole = pixel_encoder(Fit(28, 28, 1))
+    whole = encoder_bytes("grey-28")
     for content in (b"", b"text", whole[: len(whole) // 2]):
         broken = tmp_path / "broken.onnx"
         broken.write_bytes(content)

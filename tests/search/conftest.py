@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from semblant_exporter.pixels import pixel_encoder
-from semblant_search import Encoder, FieldType, Fit, Manifest, canonical_uri, point_id
+from semblant_search import Encoder, FieldType, Manifest, canonical_uri, point_id
 from semblant_search.collection import RESERVED_FIELDS
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.images import open_image, to_grey
@@ -19,6 +18,7 @@ from semblant_search.kept_encoder import ENCODER_ASSET
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary, extract, pack
 from semblant_search.store import open_database
 from semblant_search.store.base import Database, Point
+from support.encoders import encoder_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,13 +86,13 @@ def write_collection(
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
     """Grey 28×28 pictures as the means of 7×7 cells."""
-    return Encoder(pixel_encoder(Fit(28, 28, 1)), threads=1)
+    return Encoder(encoder_bytes("grey-28"), threads=1)
 
 
 @pytest.fixture(scope="session")
 def other_encoder() -> Encoder:
     """A sound encoder that no collection here was made with."""
-    return Encoder(pixel_encoder(Fit(28, 28, 1), grid=14, name="finer"), threads=1)
+    return Encoder(encoder_bytes("grey-28-finer"), threads=1)
 
 
 @pytest.fixture(scope="session")

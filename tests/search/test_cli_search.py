@@ -289,7 +289,7 @@ def test_a_server_that_is_down_is_named(query: Path) -> None:
 
 def test_a_real_process_prints_no_traceback(shared: Path, tmp_path: Path) -> None:
     (tmp_path / "odd\nname \udce9.png".encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")).write_bytes(b"x")
-    for picture in [*tmp_path.iterdir(), "/no/such.png"]:
+    for picture in [*tmp_path.iterdir(), Path("/no/such.png")]:
         done = subprocess.run([SEMBLANT, "search", picture, "--db", shared], capture_output=True, check=False, timeout=60)
         assert done.returncode == 1
         assert b"Error:" in done.stderr

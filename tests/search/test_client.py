@@ -33,7 +33,9 @@ from semblant_search import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from semblant_search.images import ImageSource
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def query(fashion_small: Path) -> Path:
     return sorted((fashion_small / "test" / "trouser").glob("*.png"))[0]
 
 
-def uris(hits: list[Hit]) -> list[str]:
+def uris(hits: Sequence[Hit]) -> list[str]:
     return [hit.uri for hit in hits]
 
 
@@ -142,7 +144,7 @@ def test_a_least_score_cuts_the_tail(client: SearchClient, query: Path) -> None:
 
 
 def test_a_batch_answers_as_one_by_one(client: SearchClient, query: Path, pictures: list[Path]) -> None:
-    asked = [query, pictures[3], query.read_bytes(), canonical_uri(pictures[50])]
+    asked: list[ImageSource] = [query, pictures[3], query.read_bytes(), canonical_uri(pictures[50])]
     batch = client.search_batch(asked, limit=4, where="price >= 10", exact=True)
     assert [uris(hits) for hits in batch] == [uris(client.search(p, limit=4, where="price >= 10", exact=True)) for p in asked]
     assert client.search_batch([]) == []

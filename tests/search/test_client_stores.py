@@ -13,7 +13,7 @@ from semblant_search import F, PointNotFound, SearchClient, canonical_uri
 from semblant_search.store.qdrant import QdrantDatabase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from semblant_search import Hit
@@ -42,7 +42,7 @@ def clients(
         database.close()
 
 
-def comparable(hits: list[Hit]) -> list[tuple[str, float, object]]:
+def comparable(hits: Sequence[Hit]) -> list[tuple[str, object, object]]:
     return [(hit.uri, pytest.approx(hit.score, abs=1e-3), hit.metadata) for hit in hits]
 
 
@@ -50,7 +50,7 @@ def comparable(hits: list[Hit]) -> list[tuple[str, float, object]]:
 def test_searches_by_look_agree(clients: tuple[SearchClient, SearchClient], chosen: list[Path], fashion_small: Path) -> None:
     one, other = clients
     stranger = next((fashion_small / "test").rglob("*.png"))
-    for ask in (
+    asked: list[Callable[[SearchClient], Sequence[Hit]]] = [
         lambda client: client.search(stranger),
         lambda client: client.search(chosen[0]),
         lambda client: client.search(canonical_uri(chosen[1]), limit=3, include_self=True),
@@ -58,7 +58,8 @@ def test_searches_by_look_agree(clients: tuple[SearchClient, SearchClient], chos
         lambda client: client.search(stranger, where=~(F("price") == 2), exact=True),
         lambda client: client.search_batch(chosen[:3], limit=4)[2],
         lambda client: client.search_vector(client.embed([stranger])[0], limit=100),
-    ):
+    ]
+    for ask in asked:
         hits = ask(one)
         assert hits
         assert [(hit.uri, hit.score, hit.metadata) for hit in ask(other)] == comparable(hits)

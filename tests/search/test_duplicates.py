@@ -33,7 +33,7 @@ def copies_of(path: Path, folder: Path) -> list[Path]:
         "darker.png": picture.point(lambda level: int(level * 0.8)),
     }
     for name, copy in made.items():
-        copy.save(folder / f"{path.stem}-{name}", **({"quality": 60} if name.endswith("jpg") else {}))
+        copy.save(folder / f"{path.stem}-{name}", quality=60)  # PNG has no such option and ignores it
     return [exact, *(folder / f"{path.stem}-{name}" for name in made)]
 
 

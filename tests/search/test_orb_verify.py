@@ -76,7 +76,9 @@ def halved(grey: np.ndarray) -> np.ndarray:
 
 
 def squeezed(grey: np.ndarray) -> np.ndarray:
-    return cv2.imdecode(cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, 15])[1], cv2.IMREAD_GRAYSCALE)
+    decoded = cv2.imdecode(cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, 15])[1], cv2.IMREAD_GRAYSCALE)
+    assert decoded is not None
+    return decoded
 
 
 def photographed(grey: np.ndarray) -> np.ndarray:
@@ -157,7 +159,8 @@ def test_many_as_one_by_one_and_in_the_given_order(greys: dict[str, np.ndarray])
     together = verifier.verify_many(candidates, sizes)
     alone = [verifier.verify(candidate, size) for candidate, size in zip(candidates, sizes, strict=True)]
     assert [m and m.evidence for m in together] == [m and m.evidence for m in alone]
-    assert max(range(len(NAMES)), key=lambda i: together[i].evidence if together[i] else -9.0) == NAMES.index("rocket.jpg")
+    evidence = [match.evidence if match else -9.0 for match in together]
+    assert evidence.index(max(evidence)) == NAMES.index("rocket.jpg")
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4])
@@ -170,7 +173,7 @@ def test_few_features_on_either_side_are_no_match_and_no_error(greys: dict[str, 
 
 def test_identical_points_do_not_divide_by_zero(greys: dict[str, np.ndarray]) -> None:
     features, size = extract(greys["camera.png"]), size_of(greys["camera.png"])
-    one_place = Features(np.tile(np.float32([50, 50, 31, 0]), (len(features), 1)), features.descriptors)
+    one_place = Features(np.tile(np.array([50, 50, 31, 0], np.float32), (len(features), 1)), features.descriptors)
     assert verify(one_place, features, size, size) is None
     assert verify(features, one_place, size, size) is None
 
@@ -202,11 +205,11 @@ def test_a_file_that_is_no_calibration_says_so(data: bytes) -> None:
 
 
 def test_a_collection_without_features_cannot_be_calibrated(tmp_path: Path) -> None:
-    from semblant_exporter.pixels import pixel_encoder
-    from semblant_search import Encoder, Fit, Manifest
+    from semblant_search import Encoder, Manifest
     from semblant_search.store import open_database
+    from support.encoders import encoder_bytes
 
-    encoder = Encoder(pixel_encoder(Fit(28, 28, 1)), threads=1)
+    encoder = Encoder(encoder_bytes("grey-28"), threads=1)
     with open_database(str(tmp_path / "db"), create=True) as database:
         store = database.create(Manifest("images", "g0001", encoder.fingerprint, encoder.card))
         with pytest.raises(StoreError, match="without ORB"):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from semblant_exporter.pixels import pixel_encoder
 from semblant_search import Encoder, Fit, InvalidInput, SearchClient, canonical_uri
 from semblant_search.cli import semblant
 from semblant_search.querying.regions import cells_in
+from support.encoders import encoder_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def celled() -> Encoder:
-    return Encoder(pixel_encoder(Fit(64, 64, 1, policy="stretch"), grid=8, cells=True), threads=1)
+    return Encoder(encoder_bytes("grey-64-cells"), threads=1)
 
 
 @pytest.fixture(scope="module")

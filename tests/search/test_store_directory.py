@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ from semblant_search.images import Fit
 from semblant_search.store import Point, VectorQuery, open_database
 from semblant_search.store.files import write_atomic
 from semblant_search.where import F
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DIM = 8
 
@@ -112,7 +116,7 @@ def test_a_missing_or_damaged_shard_is_a_store_error(tmp_path: Path) -> None:
 
 def test_a_second_opening_is_told_who_is_in_the_way(tmp_path: Path) -> None:
     make_database(tmp_path / "db")
-    with open_database(tmp_path / "db").open("images") as store, pytest.raises(StoreLocked, match="Qdrant server"):  # type: ignore[attr-defined]
+    with open_database(tmp_path / "db").open("images") as store, pytest.raises(StoreLocked, match="Qdrant server"):
         open_database(tmp_path / "db").open("images")
     assert open_database(tmp_path / "db").collections() == {"images": "g0001"}
     del store
@@ -222,7 +226,7 @@ def test_a_full_disk_is_an_error_before_the_engine_crashes_on_it(tmp_path: Path)
         written, counted, told = output.split()
         assert int(written) == int(counted) > 0
         assert told == "True"
-        with open_database(tmp_path / "db").open("images", "g0001") as store:  # type: ignore[attr-defined]
+        with open_database(tmp_path / "db").open("images", "g0001") as store:
             assert store.count() == int(written)
     finally:
         subprocess.run(["umount", tmp_path], check=True)
@@ -242,11 +246,12 @@ def test_a_change_is_on_disk_before_it_is_acknowledged(tmp_path: Path, monkeypat
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", watch)
-    for change in (
+    changes: list[Callable[[], None]] = [
         lambda: store.upsert([point(100)]),
         lambda: store.set_payloads({point(100).id: {"number": 101}}),
         lambda: store.delete([point(100).id]),
-    ):
+    ]
+    for change in changes:
         synced.clear()
         change()
         assert {path for path in log.iterdir() if path.is_file()} <= set(synced)

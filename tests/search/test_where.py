@@ -192,7 +192,7 @@ def test_python_pitfalls_are_caught() -> None:
     with pytest.raises(WhereError, match="list of values"):
         F("a").in_("abc")
     with pytest.raises(WhereError, match="not list"):
-        _ = F("a") == [1]  # type: ignore[comparison-overlap]
+        _ = F("a") == [1]
     with pytest.raises(InvalidInput, match="field name"):
         F("a..b")
 
