@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import sets
+from support.examples import choose_profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+choose_profile()
 _SHARED_CACHE = sets.shared_cache()
 _PHOTOS = (
     "astronaut.png",
