@@ -70,12 +70,18 @@ def canonical_uri(source: str | Path) -> str:
     """One spelling for one picture: an absolute `file://` URI for a path, a URL as it is.
 
     Links are not followed, so a picture keeps its name when what a link points to moves. Bytes of a file name that
-    are not UTF-8 are percent-encoded, so that every name that a file system allows has a URI.
+    are not UTF-8 are percent-encoded, so that every name that a file system allows has a URI. Raises `InvalidInput`.
     """
     text = str(source)
     if isinstance(source, str) and "://" in text:
-        parts = urlsplit(text)
-        return text if parts.scheme != "file" else canonical_uri(Path(unquote(parts.path, errors="surrogateescape")))
+        local = uri_path(text)
+        if local is not None:
+            return canonical_uri(local)
+        try:
+            text.encode()  # an id is made of these bytes
+        except UnicodeEncodeError as error:
+            raise InvalidInput(f"URI {text!r}: is not UTF-8; write its other bytes as %XX") from error
+        return text
     path = Path(text).absolute()
     # `absolute` keeps `..`; os.path.normpath would fold it wrongly through links, so only pure names are folded.
     parts_out: list[str] = []
@@ -88,8 +94,11 @@ def canonical_uri(source: str | Path) -> str:
 
 
 def uri_path(uri: str) -> Path | None:
-    """The local path of a `file://` URI, or None for any other URI."""
-    parts = urlsplit(uri)
+    """The local path of a `file://` URI, or None for any other URI. Raises `InvalidInput` for what is no URI."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise InvalidInput(f"URI {uri!r}: {error}; expected a path, or a URI such as file:///pictures/a.png") from error
     return Path(unquote(parts.path, errors="surrogateescape")) if parts.scheme == "file" else None
 
 
