@@ -118,7 +118,8 @@ def open_picture(
             _check_size(width, height, max_pixels, name)
             kind = image.format
             if at_least is not None and kind == "JPEG" and data is not None:
-                image.draft(None, (2 * at_least[1], 2 * at_least[0]))
+                high, wide = at_least if _orientation(image) < 5 else at_least[::-1]  # of the pixels as they lie in the file
+                image.draft(None, (2 * wide, 2 * high))
             image.load()
             if image.width * image.height > width * height:  # icons and the like learn their size while decoding
                 width, height = image.size
