@@ -26,9 +26,11 @@ def simple_mode(image: Image.Image) -> Image.Image:
         top = float(finite.max()) if finite.size else 0.0
         # Integers beyond 8 bits are 16-bit pictures; floats are taken as 0–1 unless they go beyond it.
         full = (1.0 if top <= 1.0 else 255.0) if image.mode == "F" else (255.0 if top <= 255 and image.mode == "I" else 65535.0)
-        scaled = np.nan_to_num(values) * (255.0 / full)
+        scaled = np.nan_to_num(values, posinf=full, neginf=0.0) * (255.0 / full)
         return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
-    if image.mode in ("PA", "La", "RGBa") or "transparency" in image.info:
+    if image.mode == "La":
+        return image.convert("LA")
+    if image.mode in ("PA", "RGBa") or "transparency" in image.info:
         return image.convert("RGBA")
     if image.mode == "LAB":
         from PIL import ImageCms
