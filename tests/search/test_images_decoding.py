@@ -181,7 +181,7 @@ def test_a_file_that_was_cut_in_its_head_says_so(cat: Image.Image, kind: str) ->
     assert caught.value.reason == "truncated"
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "QOI", "GIF"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF"])
 def test_a_file_that_was_cut_in_its_middle_says_so(cat: Image.Image, kind: str) -> None:
     data = encoded(cat, kind)
     with pytest.raises(ImageError, match="picture of") as caught:
