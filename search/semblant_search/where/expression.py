@@ -36,6 +36,8 @@ MAX_DEPTH = 64
 
 _INT64 = range(-(2**63), 2**63)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_ZONE = re.compile(r"([+-]\d\d)(\d\d)$", re.ASCII)
+_DECIMALS = re.compile(r"\.(\d+)", re.ASCII)
 _WORDS = frozenset({"true", "false", "null"})
 
 
@@ -336,7 +338,9 @@ def parse_time(text: str) -> dt.date | dt.datetime | None:
     try:
         if len(text) == 10:
             return dt.date.fromisoformat(text)
-        instant = dt.datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in ("Z", "z") else text)
+        # Python 3.10 reads neither `Z`, nor `+0200`, nor other than 3 or 6 decimals.
+        text = _ZONE.sub(r"\1:\2", text[:-1] + "+00:00" if text[-1:] in ("Z", "z") else text)
+        instant = dt.datetime.fromisoformat(_DECIMALS.sub(lambda found: f".{found[1][:6]:0<6}", text))
         return instant.replace(tzinfo=dt.timezone.utc) if instant.tzinfo is None else instant.astimezone(dt.timezone.utc)
     except (ValueError, OverflowError):
         return None
