@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from semblant_search import Encoder
+    from semblant_search.images import ImageSource
 
 
 class Model(NamedTuple):
@@ -109,8 +110,8 @@ def test_search_heeds_each_option(client: SearchClient, model: Model, stranger: 
 
 @pytest.mark.parametrize("options", PAGED, ids=str)
 def test_search_vector_heeds_each_option(client: SearchClient, model: Model, options: dict[str, Any]) -> None:
-    vector = np.random.default_rng(5).normal(size=model.vectors.shape[1]).astype(np.float32)
-    vector += 3 * model.vectors[200] * np.linalg.norm(vector)
+    noise = np.random.default_rng(5).normal(size=model.vectors.shape[1])
+    vector = noise + 3 * model.vectors[200] * np.linalg.norm(noise)
     assert answered(client.search_vector(vector, **options)) == model.nearest(vector, **judged(options))
 
 
@@ -119,7 +120,7 @@ def test_search_vector_heeds_each_option(client: SearchClient, model: Model, opt
 def test_search_batch_heeds_each_option(
     client: SearchClient, model: Model, pictures: list[Path], stranger: Path, options: dict[str, Any], include_self: bool
 ) -> None:
-    asked = [model.uris[5], stranger, pictures[140], point_id(model.uris[299]), stranger.read_bytes()]
+    asked: list[ImageSource] = [model.uris[5], stranger, pictures[140], point_id(model.uris[299]), stranger.read_bytes()]
     found = client.search_batch(asked, include_self=include_self, **options)
     assert [answered(hits) for hits in found] == [
         answered(client.search(picture, include_self=include_self, **options)) for picture in asked
