@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TypeInference", "clean_text", "convert_record", "parse_date", "parse_declaration"]
 
-_INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,17})")  # no leading zeros: 00123 is an article number, not a quantity
+_INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,18})")  # no leading zeros: 00123 is an article number, not a quantity
+_INT64 = range(-(2**63), 2**63)
 _FLOAT = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|[+-]\d\d:?\d\d))?)?")
 _BOOLS = {"true": True, "false": False, "yes": True, "no": False}
@@ -29,7 +30,7 @@ _BOOLS = {"true": True, "false": False, "yes": True, "no": False}
 
 @lru_cache(maxsize=65536)
 def _kind_of_text(text: str) -> FieldType:
-    if _INTEGER.fullmatch(text):
+    if _INTEGER.fullmatch(text) and int(text) in _INT64:
         return FieldType.INTEGER
     if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
         return FieldType.FLOAT
@@ -44,7 +45,7 @@ def _kind_of_json(value: Any) -> FieldType:
     if isinstance(value, bool):
         return FieldType.BOOL
     if isinstance(value, int):
-        return FieldType.INTEGER if -(2**63) <= value < 2**63 else FieldType.KEYWORD
+        return FieldType.INTEGER if value in _INT64 else FieldType.KEYWORD
     if isinstance(value, float):
         return FieldType.FLOAT
     if isinstance(value, str) and _DATE.fullmatch(value) and parse_date(value) is not None:
@@ -190,9 +191,11 @@ def _convert(value: Any, kind: FieldType, name: str) -> Any:
     elif kind is FieldType.FLOAT and isinstance(value, (int, float)) and not isinstance(value, bool):
         converted = float(value) if math.isfinite(value) else None
     elif kind is FieldType.INTEGER and isinstance(value, int) and not isinstance(value, bool):
-        converted = value if -(2**63) <= value < 2**63 else None
-    elif (kind is FieldType.BOOL and isinstance(value, bool)) or (kind is FieldType.GEO and _is_geo(value)):
+        converted = value if value in _INT64 else None
+    elif kind is FieldType.BOOL and isinstance(value, bool):
         converted = value
+    elif kind is FieldType.GEO and _is_geo(value):
+        converted = _place(value["lat"], value["lon"])
     else:
         converted = None
     if converted is None:
@@ -204,7 +207,7 @@ def _convert(value: Any, kind: FieldType, name: str) -> Any:
 def _from_text(text: str, kind: FieldType) -> Any:
     text = text.strip()
     if kind is FieldType.INTEGER:
-        return int(text) if _INTEGER.fullmatch(text) else None
+        return int(text) if _INTEGER.fullmatch(text) and int(text) in _INT64 else None
     if kind is FieldType.FLOAT:
         return float(text) if _FLOAT.fullmatch(text) and math.isfinite(float(text)) else None
     if kind is FieldType.BOOL:
@@ -213,10 +216,14 @@ def _from_text(text: str, kind: FieldType) -> Any:
         return parse_date(text)
     latitude, _, longitude = text.partition(",")
     try:
-        place = {"lat": float(latitude), "lon": float(longitude)}
+        return _place(float(latitude), float(longitude))
     except ValueError:
         return None
-    return place if abs(place["lat"]) <= 90 and abs(place["lon"]) <= 180 else None
+
+
+def _place(latitude: float, longitude: float) -> dict[str, float] | None:
+    """A place on Earth, or None; also for NaN."""
+    return {"lat": latitude, "lon": longitude} if abs(latitude) <= 90 and abs(longitude) <= 180 else None
 
 
 def parse_date(text: str) -> str | None:
@@ -230,7 +237,7 @@ def parse_date(text: str) -> str | None:
     text = re.sub(r"\.(\d{1,9})", lambda match: "." + match.group(1)[:6].ljust(6, "0"), text)
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError):  # beyond the years 1 to 9999 in UTC
         return None
-    moment = moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
     return moment.isoformat().replace("+00:00", "Z")
