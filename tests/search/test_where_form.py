@@ -266,6 +266,7 @@ def test_values_are_written_as_in_python(text: str, value: object) -> None:
         ("a == 1 and # why\nb == 2", A & B),
         ("\n  a == 1\n", A),
         ("(a == 1\r\nor b == 2)", A | B),
+        ("a == 1\rand b == 2", A & B),
         ("\ta == 1", A),
         ("a == 1 # end", A),
         ("startswith(a, '#')", StartsWith("a", "#")),

@@ -1,0 +1,285 @@
+"""What type a column gets, and what its values become: one table for text, one for JSON, one for declared types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from semblant_indexer.metadata import TypeInference, clean_text, convert_record, parse_date, parse_declaration
+from semblant_search import FieldType
+from semblant_search.errors import MetadataError
+
+KEYWORD, INTEGER, FLOAT = FieldType.KEYWORD, FieldType.INTEGER, FieldType.FLOAT
+BOOL, DATETIME, GEO = FieldType.BOOL, FieldType.DATETIME, FieldType.GEO
+
+
+def inferred(values: list[Any], *, text: bool) -> TypeInference:
+    inference = TypeInference(text=text)
+    for line, value in enumerate(values, start=2):
+        inference.add({"x": value}, line)
+    return inference
+
+
+def payload(values: list[Any], *, text: bool) -> tuple[FieldType, list[Any]]:
+    """The type of a column and its values as payload; None for a value that is left out."""
+    fields = inferred(values, text=text).fields
+    return fields["x"], [convert_record({"x": value}, fields).get("x") for value in values]
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "values"),
+    [
+        (["1", "-2", "+3", "0"], INTEGER, [1, -2, 3, 0]),
+        (["9007199254740993"], INTEGER, [2**53 + 1]),
+        (["999999999999999999", "123456789012345678"], INTEGER, [10**18 - 1, 123456789012345678]),
+        (["1234567890123456701", "9223372036854775807"], INTEGER, [1234567890123456701, 2**63 - 1]),
+        (["-9223372036854775808"], INTEGER, [-(2**63)]),
+        (["1", "2.5"], FLOAT, [1.0, 2.5]),
+        (["2.5", "1"], FLOAT, [2.5, 1.0]),
+        ([".5", "5.", "-0.25", "+1.5", "1e3", "2E-2", "1.5e+300"], FLOAT, [0.5, 5.0, -0.25, 1.5, 1000.0, 0.02, 1.5e300]),
+        (["1e999"], KEYWORD, ["1e999"]),
+        (["-1e999", "1"], KEYWORD, ["-1e999", "1"]),
+        (["nan", "inf", "Infinity"], KEYWORD, ["nan", "inf", "Infinity"]),
+        (["00123", "7"], KEYWORD, ["00123", "7"]),
+        (["01.5"], KEYWORD, ["01.5"]),
+        (["1,5"], KEYWORD, ["1,5"]),
+        (["1 000"], KEYWORD, ["1 000"]),
+        (["1_000"], KEYWORD, ["1_000"]),
+        (["0x10"], KEYWORD, ["0x10"]),
+        (["١"], KEYWORD, ["١"]),
+        (["true", "False", "TRUE"], BOOL, [True, False, True]),
+        (["yes", "no"], KEYWORD, ["yes", "no"]),
+        (["true", "1"], KEYWORD, ["true", "1"]),
+        (["2024-05-01", "2024-05-01T10:00:00Z"], DATETIME, ["2024-05-01T00:00:00Z", "2024-05-01T10:00:00Z"]),
+        (["2024-13-01"], KEYWORD, ["2024-13-01"]),
+        (["2024-02-30"], KEYWORD, ["2024-02-30"]),
+        (["2024-05-01", "soon"], KEYWORD, ["2024-05-01", "soon"]),
+        (["2024", "2025"], INTEGER, [2024, 2025]),
+        (["01.05.2024"], KEYWORD, ["01.05.2024"]),
+        (["1", "", "2"], INTEGER, [1, None, 2]),
+        (["", "a", ""], KEYWORD, [None, "a", None]),
+        (["a", "1"], KEYWORD, ["a", "1"]),
+        (["1", "a", "2.5"], KEYWORD, ["1", "a", "2.5"]),
+        (["47.1,8.5"], KEYWORD, ["47.1,8.5"]),  # only a declaration makes it a place
+        (["null", "None"], KEYWORD, ["null", "None"]),
+        ([" 1"], KEYWORD, [" 1"]),
+    ],
+)  # fmt: skip
+def test_a_column_of_a_table_gets_the_type_of_all_its_cells(cells: list[str], kind: FieldType, values: list[Any]) -> None:
+    found, converted = payload(cells, text=True)
+    assert (found, converted) == (kind, values)
+    assert [type(value) for value in converted] == [type(value) for value in values]
+    assert payload(cells[::-1], text=True)[0] is kind  # whatever comes first
+
+
+@pytest.mark.parametrize("cells", [["9223372036854775808"], ["-9223372036854775809"], ["1", "12345678901234567890"]])
+def test_whole_numbers_beyond_64_bits_are_no_integers_and_do_no_harm(cells: list[str]) -> None:
+    kind, values = payload(cells, text=True)
+    assert kind is not INTEGER
+    assert None not in values
+    assert all(not isinstance(value, int) for value in values)
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "values"),
+    [
+        ([1, -2], INTEGER, [1, -2]),
+        ([2**63 - 1, -(2**63)], INTEGER, [2**63 - 1, -(2**63)]),
+        ([2**63], KEYWORD, ["9223372036854775808"]),
+        ([-(2**63) - 1], KEYWORD, ["-9223372036854775809"]),
+        ([1, 2.5], FLOAT, [1.0, 2.5]),
+        ([2.0], FLOAT, [2.0]),
+        ([True, False], BOOL, [True, False]),
+        ([True, 1], KEYWORD, ["true", "1"]),
+        (["1", "true"], KEYWORD, ["1", "true"]),
+        (["2024-05-01", "2024-05-01T10:00:00+0200"], DATETIME, ["2024-05-01T00:00:00Z", "2024-05-01T08:00:00Z"]),
+        (["2024-05-01", 5], KEYWORD, ["2024-05-01", "5"]),
+        (["a", 1.5, None, ""], KEYWORD, ["a", "1.5", None, None]),
+        ([["a", "b"], "c", []], KEYWORD, [["a", "b"], "c", None]),
+        ([[1, 2.5, None, ""], [None]], FLOAT, [[1.0, 2.5], None]),
+        ([["2024-05-01"]], DATETIME, [["2024-05-01T00:00:00Z"]]),
+        ([{"lat": 47.1, "lon": 8}], GEO, [{"lat": 47.1, "lon": 8}]),
+        ([[{"lat": 1, "lon": 2}, {"lat": 3.5, "lon": 4}]], GEO, [[{"lat": 1, "lon": 2}, {"lat": 3.5, "lon": 4}]]),
+        ([{"lat": 90, "lon": -180}], GEO, [{"lat": 90, "lon": -180}]),
+        (["\ud800"], KEYWORD, ["\ufffd\ufffd\ufffd"]),
+    ],
+)  # fmt: skip
+def test_json_values_keep_their_types(cells: list[Any], kind: FieldType, values: list[Any]) -> None:
+    found, converted = payload(cells, text=False)
+    assert (found, converted) == (kind, values)
+    assert [type(value) for value in converted] == [type(value) for value in values]
+
+
+def test_keys_inside_each_other_are_fields_with_dots() -> None:
+    record = {
+        "camera": {"model": "X100", "iso": 100, "lens": {"mm": 23.5}, "none": None},
+        "place": {"lat": 1, "lon": 2},
+        "e": {},
+    }
+    inference = TypeInference(text=False)
+    inference.add(record, 1)
+    assert inference.fields == {"camera.model": KEYWORD, "camera.iso": INTEGER, "camera.lens.mm": FLOAT, "place": GEO}
+    assert convert_record(record, inference.fields) == {
+        "camera": {"model": "X100", "iso": 100, "lens": {"mm": 23.5}},
+        "place": {"lat": 1, "lon": 2},
+    }
+    # What has other keys, or no numbers, is no place.
+    others = TypeInference(text=False)
+    others.add(
+        {"a": {"lat": 1, "lon": 2, "alt": 3}, "b": {"lat": "1", "lon": "2"}, "c": {"lat": True, "lon": 2}, "d": {"lat": 1}}, 1
+    )
+    assert set(others.fields) == {"a.lat", "a.lon", "a.alt", "b.lat", "b.lon", "c.lat", "c.lon", "d.lat"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        (BOOL, "yes", True), (BOOL, "No", False), (BOOL, "TRUE", True), (BOOL, "false", False), (BOOL, "1", True),
+        (BOOL, "0", False), (BOOL, " yes ", True), (BOOL, True, True), (BOOL, False, False),
+        (BOOL, "2", None), (BOOL, "y", None), (BOOL, "ja", None), (BOOL, 1, None),
+        (INTEGER, "12", 12), (INTEGER, " -12 ", -12), (INTEGER, "1234567890123456701", 1234567890123456701),
+        (INTEGER, "9223372036854775807", 2**63 - 1), (INTEGER, "9223372036854775808", None),
+        (INTEGER, "-9223372036854775808", -(2**63)), (INTEGER, "-9223372036854775809", None),
+        (INTEGER, "12345678901234567890", None), (INTEGER, "1.0", None), (INTEGER, "012", None), (INTEGER, "x", None),
+        (INTEGER, 7, 7), (INTEGER, 2**63, None), (INTEGER, 7.0, None), (INTEGER, True, None),
+        (FLOAT, "1.5", 1.5), (FLOAT, " 1 ", 1.0), (FLOAT, "1e999", None), (FLOAT, "-1e999", None), (FLOAT, "nan", None),
+        (FLOAT, "1,5", None), (FLOAT, 1, 1.0), (FLOAT, float("nan"), None), (FLOAT, float("inf"), None), (FLOAT, True, None),
+        (DATETIME, "2024-05-01", "2024-05-01T00:00:00Z"), (DATETIME, " 2024-05-01 ", "2024-05-01T00:00:00Z"),
+        (DATETIME, "May", None), (DATETIME, 2024, None), (DATETIME, "1714521600", None),
+        (GEO, "47.1,8.5", {"lat": 47.1, "lon": 8.5}), (GEO, " -47.1 , -8.5 ", {"lat": -47.1, "lon": -8.5}),
+        (GEO, "90,180", {"lat": 90.0, "lon": 180.0}), (GEO, "-90,-180", {"lat": -90.0, "lon": -180.0}),
+        (GEO, "90.01,0", None), (GEO, "0,180.01", None), (GEO, "-90.01,0", None), (GEO, "0,-180.01", None),
+        (GEO, "nan,0", None), (GEO, "0,nan", None), (GEO, "47.1", None), (GEO, "a,b", None), (GEO, "1,2,3", None),
+        (GEO, {"lat": 1, "lon": 2}, {"lat": 1, "lon": 2}), (GEO, {"lat": 90.5, "lon": 0}, None),
+        (GEO, {"lat": 0, "lon": -180.5}, None), (GEO, {"lat": float("nan"), "lon": 0}, None),
+        (GEO, 5, None),
+        (KEYWORD, "12", "12"), (KEYWORD, " a ", " a "), (KEYWORD, 12, "12"), (KEYWORD, 1.5, "1.5"), (KEYWORD, True, "true"),
+    ],
+)  # fmt: skip
+def test_declared_types_take_what_fits_and_name_what_does_not(kind: FieldType, value: Any, expected: Any) -> None:
+    inference = TypeInference(text=isinstance(value, str), declared={"x": kind})
+    inference.add({"x": value}, 2)
+    assert inference.fields == {"x": kind}
+    assert inference.notes == []
+    if expected is None:
+        with pytest.raises(MetadataError) as caught:
+            convert_record({"x": value}, inference.fields)
+        assert str(caught.value) == f"metadata field 'x': {value!r} is not a value of type {kind.value}"
+    else:
+        converted = convert_record({"x": value}, inference.fields)["x"]
+        assert converted == expected
+        assert type(converted) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2024-05-01", "2024-05-01T00:00:00Z"),
+        ("2024-05-01T12:30", "2024-05-01T12:30:00Z"),
+        ("2024-05-01 12:30:15", "2024-05-01T12:30:15Z"),
+        ("2024-05-01T12:30:15Z", "2024-05-01T12:30:15Z"),
+        ("2024-05-01 12:30:15 Z", "2024-05-01T12:30:15Z"),
+        ("2024-05-01T12:00:00+0200", "2024-05-01T10:00:00Z"),
+        ("2024-05-01T12:00:00+02:00", "2024-05-01T10:00:00Z"),
+        ("2024-05-01 12:00:00 +0200", "2024-05-01T10:00:00Z"),
+        ("2024-05-01T12:00:00-0530", "2024-05-01T17:30:00Z"),
+        ("2024-05-01T12:00+0200", "2024-05-01T10:00:00Z"),
+        ("2024-01-01T01:00:00+0200", "2023-12-31T23:00:00Z"),
+        ("2024-05-01T12:00:00.5Z", "2024-05-01T12:00:00.500000Z"),
+        ("2024-05-01T12:00:00.1234", "2024-05-01T12:00:00.123400Z"),
+        ("2024-05-01T12:00:00.123456789+0200", "2024-05-01T10:00:00.123456Z"),
+        ("2024-02-29", "2024-02-29T00:00:00Z"),
+        (" 2024-05-01 ", "2024-05-01T00:00:00Z"),
+        *((text, None) for text in (
+            "", "2024", "2024-05", "2024-5-1", "2023-02-29", "2024-05-01T24:30", "2024-05-01T12",
+            "2024-05-01T12:00:00.1234567890", "2024-05-01+0200", "2024-05-01T12:00:00+02", "2024-05-01T12:00:00 CET",
+            "01.05.2024", "2024/05/01",
+        )),
+    ],
+)  # fmt: skip
+def test_dates_and_times_become_instants_in_utc(text: str, moment: str | None) -> None:
+    assert parse_date(text) == moment
+    if text and text == text.strip():
+        kind = DATETIME if moment is not None else None
+        assert (inferred([text], text=True).fields["x"] is DATETIME) is (kind is DATETIME)
+
+
+def test_times_before_the_first_year_in_utc_are_text() -> None:
+    for text in ("0001-01-01T00:30:00+0200", "9999-12-31T23:30:00-0200"):
+        assert parse_date(text) is None
+        assert inferred([text], text=True).fields == {"x": KEYWORD}
+
+
+@pytest.mark.parametrize(
+    ("cells", "note"),
+    [
+        (["1", "x"], "metadata field 'x' mixes types: '1' (line 2) and 'x' (line 3); kept as text"),
+        (["1", "2.5", "x"], "'1' (line 2) and 'x' (line 4)"),
+        (["true", "1", "z"], "'true' (line 2) and '1' (line 3)"),
+        (["2024-05-01", "later"], "'2024-05-01' (line 2) and 'later' (line 3)"),
+    ],
+)
+def test_a_column_that_mixes_types_is_noted_once_with_its_lines(cells: list[str], note: str) -> None:
+    notes = inferred(cells, text=True).notes
+    assert len(notes) == 1
+    assert note in notes[0]
+
+
+@pytest.mark.parametrize("cells", [["1", "2"], ["1", "2.5"], ["a", "b"], ["", "1", ""]])
+def test_a_column_of_one_type_is_not_noted(cells: list[str]) -> None:
+    assert inferred(cells, text=True).notes == []
+
+
+def test_a_place_among_other_things_is_refused_with_both_lines() -> None:
+    for values in ([{"lat": 1, "lon": 2}, "here"], ["here", {"lat": 1, "lon": 2}], [3, {"lat": 1, "lon": 2}]):
+        with pytest.raises(MetadataError, match=r"'x' is a place in some rows.*\(line 2\).*\(line 3\)"):
+            inferred(values, text=False)
+
+
+@pytest.mark.parametrize("record", [{"x": [[1]]}, {"x": [{"a": 1}]}, {"x": [1, {"lat": 1}]}])
+def test_lists_of_anything_but_values_are_refused(record: dict[str, Any]) -> None:
+    with pytest.raises(MetadataError, match="lists may hold plain values only"):
+        TypeInference(text=False).add(record, 1)
+
+
+@pytest.mark.parametrize("name", ["_x", "a.b", "a[0]", 'a"b', "", "a\nb"])
+def test_names_inside_each_other_are_checked_too(name: str) -> None:
+    with pytest.raises(MetadataError, match="metadata column"):
+        TypeInference(text=False).add({"x": {name: 1}}, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("price:float", ("price", FLOAT)), ("n:INTEGER", ("n", INTEGER)), (" a b : keyword ", ("a b", KEYWORD)),
+        ("x:bool", ("x", BOOL)), ("t:datetime", ("t", DATETIME)), ("p:geo", ("p", GEO)),
+        ("camera.iso:integer", ("camera.iso", INTEGER)), ("a:b:float", ("a:b", FLOAT)),
+    ],
+)  # fmt: skip
+def test_declarations_are_read(text: str, expected: tuple[str, FieldType]) -> None:
+    assert parse_declaration(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("price", "expected NAME:TYPE with a type out of keyword, integer, float, bool, datetime, geo"),
+        ("price:", "expected NAME:TYPE"),
+        ("price:number", "expected NAME:TYPE"),
+        (":float", "has no name"),
+        ("_x:float", "underscore"),
+        ("a..b:float", "has no name"),
+        ("a.[0]:float", "brackets"),
+    ],
+)
+def test_declarations_that_cannot_be_are_refused(text: str, words: str) -> None:
+    with pytest.raises(MetadataError) as caught:
+        parse_declaration(text)
+    assert words in str(caught.value)
+
+
+def test_text_that_is_no_unicode_is_cleaned() -> None:
+    assert clean_text("abc") == "abc"
+    assert clean_text("größe 写") == "größe 写"
+    assert clean_text("ü\udcff") == "ü\ufffd\ufffd\ufffd"
+    clean_text("ü\udcff").encode()
