@@ -1,0 +1,251 @@
+"""Which files of a folder are pictures, in what order they come, and what is known about each before it is read."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from semblant_indexer.sources import FolderSource, Item, open_source
+from semblant_indexer.sources.selection import PICTURE_SUFFIXES, Selection, has_picture_suffix
+from semblant_search import FieldType, canonical_uri
+from semblant_search.errors import InvalidInput, MetadataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from semblant_indexer.sources import Source
+
+
+def tree(root: Path, *names: str) -> Path:
+    """Files that a source never looks into."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return root
+
+
+def names_of(source: Source, root: Path | str) -> list[str]:
+    base = canonical_uri(root) if isinstance(root, Path) else root
+    return [item.uri.removeprefix(base + "/") for item in source.items()]
+
+
+def by_name(source: Source) -> dict[str, Item]:
+    return {item.uri.rpartition("/")[2]: item for item in source.items()}
+
+
+def test_a_folder_is_walked_in_the_order_of_names_files_first_wherever_they_are(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "b/2.png", "b/10.png", "b/a/x.png", "a/z.png", "c.png", "B.png", "a.png", "é.png", "b/b/y.png")
+    source = FolderSource(root)
+    assert source.scope == canonical_uri(root) + "/"
+    expected = ["B.png", "a.png", "c.png", "%C3%A9.png", "a/z.png", "b/10.png", "b/2.png", "b/a/x.png", "b/b/y.png"]
+    assert names_of(source, root) == expected
+    assert names_of(source, root) == expected  # as often as asked
+    assert source.notes == []
+
+
+def test_an_item_knows_its_file(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "bag/a.png")
+    os.utime(root / "bag" / "a.png", ns=(1, 123456789))
+    (item,) = FolderSource(root).items()
+    assert item == Item(canonical_uri(root / "bag/a.png"), len("bag/a.png"), 123456789, {"label": "bag"}, None, None)
+
+
+def test_every_common_suffix_is_a_picture_s_and_others_are_counted(tmp_path: Path) -> None:
+    common = "png apng jpg jpeg jpe jfif gif webp avif tif tiff bmp dib ppm pgm pbm pnm jp2 j2k ico tga pcx qoi psd"
+    suffixes = set(common.split())
+    assert suffixes <= PICTURE_SUFFIXES
+    assert all(has_picture_suffix(f"x.{suffix}") and has_picture_suffix(f"x.y.{suffix.upper()}") for suffix in suffixes)
+    assert not any(map(has_picture_suffix, ("x.txt", "x.png.txt", "x.json", "x", "x.", "x.pngx", "x.mp4", "x.zip")))
+    root = tree(tmp_path / "p", "a.PNG", "b.Jpg", "notes.txt", "table.csv", "c.mp4", "noending", "d.png.bak")
+    source = FolderSource(root)
+    assert names_of(source, root) == ["a.PNG", "b.Jpg"]
+    assert source.notes == ["5 files without a picture's name left alone"]
+    (root / "table.csv").unlink()
+    for name in ("notes.txt", "c.mp4", "noending"):
+        (root / name).unlink()
+    assert names_of(source, root) == ["a.PNG", "b.Jpg"]
+    assert source.notes == ["1 file without a picture's name left alone"]
+
+
+def test_hidden_names_are_taken_only_when_asked_for(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "a.png", ".b.png", ".thumbs/c.png", "d/.e/f.png", ".notes")
+    assert names_of(FolderSource(root), root) == ["a.png"]
+    assert FolderSource(root).notes == []
+    with_hidden = FolderSource(root, selection=Selection(hidden=True))
+    assert names_of(with_hidden, root) == [".b.png", "a.png", ".thumbs/c.png", "d/.e/f.png"]
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "expected", "left_out"),
+    [
+        ((), (), ["a.png", "b.jpg", "raw/c.png", "x/raw/d.jpg", "x/y/e.png"], 0),
+        (("*.png",), (), ["a.png", "raw/c.png", "x/y/e.png"], 2),
+        (("*.png", "b.*"), (), ["a.png", "b.jpg", "raw/c.png", "x/y/e.png"], 1),
+        ((), ("*.png",), ["b.jpg", "x/raw/d.jpg"], 3),
+        ((), ("raw",), ["a.png", "b.jpg", "x/y/e.png"], 2),
+        ((), ("raw/",), ["a.png", "b.jpg", "x/raw/d.jpg", "x/y/e.png"], 1),
+        ((), ("raw/*",), ["a.png", "b.jpg", "x/raw/d.jpg", "x/y/e.png"], 1),
+        ((), ("*/raw/*",), ["a.png", "b.jpg", "raw/c.png", "x/y/e.png"], 1),
+        ((), ("x",), ["a.png", "b.jpg", "raw/c.png"], 1),
+        (("x/*",), (), ["x/raw/d.jpg", "x/y/e.png"], 3),
+        (("/x/*",), (), ["x/raw/d.jpg", "x/y/e.png"], 3),
+        (("x/*",), ("*.jpg",), ["x/y/e.png"], 4),
+        (("?.png",), ("[b-e].*",), ["a.png"], 4),
+        (("*.PNG",), (), [], 5),
+    ],
+)
+def test_patterns_choose_by_name_or_by_path(
+    tmp_path: Path, include: tuple[str, ...], exclude: tuple[str, ...], expected: list[str], left_out: int
+) -> None:
+    root = tree(tmp_path / "p", "a.png", "b.jpg", "raw/c.png", "x/raw/d.jpg", "x/y/e.png")
+    source = FolderSource(root, selection=Selection(include, exclude))
+    assert names_of(source, root) == expected
+    note = f"{left_out} file{'s' if left_out > 1 else ''} or folders left out by patterns"
+    assert source.notes == ([note] if left_out else [])
+    remote = open_source(f"local://{root}", selection=Selection(include, exclude))
+    assert sorted(names_of(remote, f"local://{root}")) == sorted(expected)
+
+
+@pytest.mark.parametrize("pattern", ["", "/", "//", 3, None])
+def test_patterns_that_match_nothing_are_refused(pattern: Any) -> None:
+    for patterns in ({"include": (pattern,)}, {"exclude": ("*.png", pattern)}):
+        with pytest.raises(InvalidInput, match="pattern"):
+            Selection(**patterns)
+
+
+def test_real_folders_come_before_links_and_each_once(tmp_path: Path) -> None:
+    outside = tree(tmp_path / "outside", "o.png", "deep/d.png")
+    root = tree(tmp_path / "p", "z/real.png")
+    (root / "a-link").symlink_to(root / "z")  # its name comes first, but its folder is a real one
+    (root / "b-link").symlink_to(outside)
+    (root / "c-link").symlink_to(outside)
+    (root / "z" / "up").symlink_to(root)
+    (root / "file.png").symlink_to(outside / "o.png")
+    assert names_of(FolderSource(root), root) == ["file.png", "z/real.png", "b-link/o.png", "b-link/deep/d.png"]
+
+
+def test_what_cannot_be_read_is_a_problem_with_its_reason(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "good.png")
+    (root / "gone.png").symlink_to(root / "nowhere")
+    (root / "loop.png").symlink_to(root / "loop.png")
+    os.mkfifo(root / "pipe.png")
+    (root / "folder.png").mkdir()
+    items = by_name(FolderSource(root))
+    problems = {name: (item.problem.outcome, item.problem.reason) for name, item in items.items() if item.problem}
+    assert problems == {
+        "gone.png": ("failed", "missing"),
+        "loop.png": ("failed", "unreadable"),
+        "pipe.png": ("skipped", "special-file"),
+    }
+    assert "a link to nothing" in items["gone.png"].problem.message  # type: ignore[union-attr]
+    assert set(items) == {"good.png", *problems}
+    assert (items["gone.png"].size, items["gone.png"].mtime_ns) == (-1, -1)
+    (item,) = FolderSource(tmp_path / "nowhere").items()
+    assert item.problem is not None
+    assert (item.problem.reason, item.uri) == ("unreadable", canonical_uri(tmp_path / "nowhere") + "/")
+
+
+def test_a_subfolder_names_the_label_unless_metadata_does(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "top.png", "bag/a.png", "bag/small/b.png")
+    source = FolderSource(root)
+    assert source.fields == {"label": FieldType.KEYWORD}
+    assert {name: item.metadata for name, item in by_name(source).items()} == {
+        "top.png": {},
+        "a.png": {"label": "bag"},
+        "b.png": {"label": "small"},
+    }
+    (root / "metadata.csv").write_text("file,label\nbag/a.png,mine\n")
+    named = open_source(str(root))
+    assert {name: item.metadata for name, item in by_name(named).items()} == {
+        "top.png": {},
+        "a.png": {"label": "mine"},
+        "b.png": {},
+    }
+
+
+def test_a_sidecar_has_the_last_word_and_the_longer_name_comes_first(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "a.png", "b.png", "c.jpg", "sub/d.png")
+    (root / "metadata.csv").write_text("file,price,title\na.png,1,table\nb.png,2,table\nc.jpg,3,table\n")
+    (root / "a.png.json").write_text('{"price": 10.5, "stars": 5}')
+    (root / "a.json").write_text('{"price": 99}')
+    (root / "b.json").write_text('{"title": "side", "camera": {"iso": 100}}')
+    (root / "sub" / "d.json").write_text('{"stars": 1.5}')
+    (root / "lonely.json").write_text('{"_nobody": "asks"}')
+    for source in (
+        open_source(str(root), declared={"price": FieldType.FLOAT}),
+        open_source(f"local://{root}", declared={"price": FieldType.FLOAT}),
+    ):
+        assert source.fields == {
+            "label": FieldType.KEYWORD, "price": FieldType.FLOAT, "title": FieldType.KEYWORD,
+            "stars": FieldType.FLOAT, "camera.iso": FieldType.INTEGER,
+        }  # fmt: skip
+        assert {name: item.metadata for name, item in by_name(source).items()} == {
+            "a.png": {"price": 10.5, "title": "table", "stars": 5.0},
+            "b.png": {"price": 2.0, "title": "side", "camera": {"iso": 100}},
+            "c.jpg": {"price": 3.0, "title": "table"},
+            "d.png": {"label": "sub", "stars": 1.5},
+        }
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '"text"', '{"_x": 1}', '{"a.b": 1}'])
+def test_a_sidecar_that_cannot_be_used_is_its_picture_s_problem(tmp_path: Path, content: str) -> None:
+    root = tree(tmp_path / "p", "a.png", "b.png")
+    (root / "a.png.json").write_text(content)
+    for source in (open_source(str(root)), open_source(f"local://{root}")):
+        items = by_name(source)
+        assert items["b.png"].problem is None
+        problem = items["a.png"].problem
+        assert problem is not None
+        assert (problem.outcome, problem.reason) == ("failed", "metadata")
+        assert "a.png.json" in problem.message
+
+
+def test_rows_that_name_no_picture_of_the_folder_are_counted(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "a.png", "sub/b.png")
+    (tmp_path / "metadata.csv").write_text("file,n\np/a.png,1\np/gone.png,2\nother/c.png,3\n")
+    source = open_source(str(root))
+    list(source.items())
+    assert source.notes == [f"1 metadata row names no picture in {str(root)!r}"]
+    (root / "metadata.csv").write_text("file,n\na.png,7\nx.png,2\ny.png,3\n")  # the nearer table counts
+    source = open_source(str(root))
+    assert by_name(source)["a.png"].metadata == {"n": 7}
+    assert f"2 metadata rows name no picture in {str(root)!r}" in source.notes
+    given = open_source(str(root), metadata=tmp_path / "metadata.csv")
+    assert by_name(given)["a.png"].metadata == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda root: open_source(str(root / "none")), InvalidInput, "no such folder or list"),
+        (lambda root: open_source(str(root / "none.csv")), InvalidInput, "no such folder or list"),
+        (lambda root: open_source(str(root / "a.png")), MetadataError, "expected a .csv, .tsv, .jsonl or .parquet"),
+        (lambda root: open_source(str(root), metadata=root / "none.csv"), InvalidInput, "no such file"),
+        (lambda root: open_source(str(root / "list.csv"), metadata=root / "list.csv"), InvalidInput, "metadata of its own"),
+        (lambda root: open_source(str(root / "s.tar"), metadata=root / "list.csv"), InvalidInput, "metadata of their own"),
+        (lambda root: open_source(f"local://{root}", metadata=root / "list.csv"), InvalidInput, "--metadata is for folders"),
+        (lambda root: open_source(f"local://{root}/none"), InvalidInput, "no such folder"),
+        (lambda root: open_source(f"local://{root}/none.csv"), InvalidInput, "no such file or folder"),
+        (lambda root: open_source(str(root / "list.csv"), selection=Selection(hidden=True)), InvalidInput, "are for folders"),
+        (lambda root: open_source(str(root / "s.tar"), selection=Selection(("a",))), InvalidInput, "are for folders"),
+        (lambda root: open_source(f"local://{root}/list.csv", selection=Selection(("a",))), InvalidInput, "are for folders"),
+        (lambda root: open_source("nosuch://x/y"), InvalidInput, "nosuch"),
+    ],
+)  # fmt: skip
+def test_sources_that_are_none_are_refused(
+    tmp_path: Path, make: Callable[[Path], Source], error: type[Exception], words: str
+) -> None:
+    root = tree(tmp_path / "p", "a.png", "s.tar")
+    (root / "list.csv").write_text("file\na.png\n")
+    with pytest.raises(error, match=words):
+        make(root)
+
+
+def test_a_folder_may_be_given_as_a_uri(tmp_path: Path) -> None:
+    root = tree(tmp_path / "with space", "a.png")
+    assert names_of(open_source(root.as_uri()), root) == ["a.png"]
+    assert json.dumps(open_source(str(root)).scope) == json.dumps(open_source(root.as_uri()).scope)

@@ -1,0 +1,59 @@
+"""Times without a zone are UTC wherever the machine stands."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from semblant_indexer.metadata import parse_date
+from semblant_indexer.sources.behind_urls import changed_at
+from semblant_search.where import F, parse_where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOMENT = dt.datetime(2024, 5, 1, 12, tzinfo=dt.timezone.utc)
+NANOSECONDS = int(MOMENT.timestamp()) * 10**9
+
+
+@pytest.fixture
+def far_from_utc() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "XXX-05:45")
+        time.tzset()
+        assert dt.datetime(2024, 5, 1, 12).astimezone(dt.timezone.utc).hour == 6
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_utc")
+def test_in_metadata_and_in_filters() -> None:
+    for text in ("2024-05-01T12:00:00", "2024-05-01 12:00", "2024-05-01T14:00:00+0200"):
+        assert parse_date(text) == "2024-05-01T12:00:00Z"
+        assert parse_where(f't == date("{text}")') == (F("t") == MOMENT)
+    assert (F("t") == dt.datetime(2024, 5, 1, 12)) == (F("t") == MOMENT)
+    assert parse_date("2024-05-01") == "2024-05-01T00:00:00Z"
+
+
+@pytest.mark.usefixtures("far_from_utc")
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"mtime": 1.5}, 1_500_000_000),
+        ({"mtime": 7}, 7_000_000_000),
+        ({"LastModified": "2024-05-01T12:00:00Z"}, NANOSECONDS),
+        ({"last_modified": "2024-05-01T14:00:00+02:00"}, NANOSECONDS),
+        ({"updated": "2024-05-01T12:00:00"}, NANOSECONDS),
+        ({"created": MOMENT}, NANOSECONDS),
+        ({"LastModified": MOMENT.replace(tzinfo=None)}, NANOSECONDS),
+        ({"LastModified": "Wed, 01 May 2024", "mtime": 2}, 2_000_000_000),
+        ({"created": 9, "mtime": 2}, 2_000_000_000),
+        ({"mtime": None, "updated": 3}, 3_000_000_000),
+        ({"size": 5}, -1),
+        ({}, -1),
+    ],
+)
+def test_in_what_file_systems_tell(facts: dict[str, object], expected: int) -> None:
+    assert changed_at(facts) == expected
