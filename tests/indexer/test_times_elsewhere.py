@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
-from typing import TYPE_CHECKING
 
 import pytest
 from semblant_indexer.metadata import parse_date
 from semblant_indexer.sources.behind_urls import changed_at
-from semblant_search.where import F, parse_where
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from support.zones import far_from_utc
 
 MOMENT = dt.datetime(2024, 5, 1, 12, tzinfo=dt.timezone.utc)
 NANOSECONDS = int(MOMENT.timestamp()) * 10**9
 
 
-@pytest.fixture
-def far_from_utc() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TZ", "XXX-05:45")
-        time.tzset()
-        assert dt.datetime(2024, 5, 1, 12).astimezone(dt.timezone.utc).hour == 6
-        yield
-    time.tzset()
+def test_in_metadata() -> None:
+    with far_from_utc():
+        for text in ("2024-05-01T12:00:00", "2024-05-01 12:00", "2024-05-01T14:00:00+0200"):
+            assert parse_date(text) == "2024-05-01T12:00:00Z"
+        assert parse_date("2024-05-01") == "2024-05-01T00:00:00Z"
 
 
-@pytest.mark.usefixtures("far_from_utc")
-def test_in_metadata_and_in_filters() -> None:
-    for text in ("2024-05-01T12:00:00", "2024-05-01 12:00", "2024-05-01T14:00:00+0200"):
-        assert parse_date(text) == "2024-05-01T12:00:00Z"
-        assert parse_where(f't == date("{text}")') == (F("t") == MOMENT)
-    assert (F("t") == dt.datetime(2024, 5, 1, 12)) == (F("t") == MOMENT)
-    assert parse_date("2024-05-01") == "2024-05-01T00:00:00Z"
-
-
-@pytest.mark.usefixtures("far_from_utc")
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
@@ -56,4 +38,5 @@ def test_in_metadata_and_in_filters() -> None:
     ],
 )
 def test_in_what_file_systems_tell(facts: dict[str, object], expected: int) -> None:
-    assert changed_at(facts) == expected
+    with far_from_utc():
+        assert changed_at(facts) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from semblant_search.where import F, Where, parse_where
 from support.filters import CONDITIONS, Condition, chosen_by, combined, open_shop, values_of
+from support.zones import far_from_utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,6 +98,18 @@ def test_an_instant_is_the_same_however_it_is_written(shop: Store, text: str) ->
     before = chosen_by(lambda payload: bool(payload.get("taken")) and payload["taken"] < "2024-05-01T12:00:00Z")
     assert chosen(shop, f'taken < "{text}"') == before
     assert chosen(shop, f'taken <= "{text}"') == sorted(before + noon)
+
+
+def test_an_instant_without_a_zone_is_utc_wherever_the_machine_stands(shop: Store) -> None:
+    noon = chosen_by(lambda payload: payload.get("taken") == "2024-05-01T12:00:00Z")
+    with far_from_utc():
+        for where in (
+            F("taken") == "2024-05-01T12:00:00",
+            F("taken") == dt.datetime(2024, 5, 1, 12),
+            F("taken") == dt.datetime(2024, 5, 1, 12, tzinfo=dt.timezone.utc),
+            parse_where('taken == date("2024-05-01 12:00")'),
+        ):
+            assert chosen(shop, where) == noon
 
 
 @pytest.mark.parametrize("sign", ["<", "<=", ">", ">=", "=="])
