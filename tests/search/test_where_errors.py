@@ -146,6 +146,61 @@ def test_numbers_that_no_engine_holds_are_refused(expression: str, value: str, c
         assert caught.value.column == column
 
 
+@pytest.mark.parametrize(
+    ("expression", "column", "words"),
+    [
+        ("null < x < 3", 0, "null has no order"),
+        ("1 < x < null", 0, "null has no order"),
+        ("1 < 2 < x", 0, "low <= field < high"),
+        ("1 < x < 3 < 4", 0, "low <= field < high"),
+        ("1 == x < 3", 0, "low <= field < high"),
+        ("label in title", 0, 'label: text needs quotes, such as "red" in title'),
+        ("3 in [1]", 0, "expected a field name before `in`"),
+        ('"a" in "b"', 7, "expected a list of values or a field name after `in`"),
+        ("x in 3", 5, "expected a list of values or a field name after `in`"),
+        ("null in x", 0, "only text can be `in` a field"),
+        ("x in [y]", 6, "text needs quotes"),
+        ("x is true", 5, "`is` asks for null only"),
+        ("x is not 3", 9, "`is` asks for null only"),
+        ("contains(a, 3)", 12, "contains: expected text in quotes"),
+        ("contains(a, b)", 12, "text needs quotes"),
+        ('startswith("a", "b")', 11, "startswith: expected a field name first, not a value"),
+        ("exists()", 0, "exists: expected the form exists(price)"),
+        ("exists(name=1)", 0, "exists: expected the form exists(price)"),
+        ("contains(a)", 0, 'contains: expected the form contains(label, "text")'),
+        ("sum(a, 1)", 0, "sum: unknown function; there are exists, startswith, contains, date and field"),
+        ('x == date("2024-05-01", "x")', 5, "date: expected the form"),
+        ('x == date(text="2024-05-01")', 5, "date: expected the form"),
+        ('x == date("2024-05-01", tz="UTC")', 5, "date: expected the form"),
+        ('x == date("2024-5-1")', 5, "date: expected the form"),
+        ("x == -true", 5, "expected text in quotes, a number, true, false, null or date(…)"),
+        ("x == not_quoted", 5, 'not_quoted: expected a value; text needs quotes'),
+        ("x == 1 + 1", 5, "not arithmetic"),
+        ("a.b.c() == 1", 0, "field name"),
+        ("x[0] == 1", 0, "field name"),
+        ("f().x == 1", 0, "expected a field name, not a function call with a dot behind it"),
+        ("field(x) == 1", 0, 'field: expected the form field("odd name")'),
+        ('field("x", a=1) == 1', 0, 'field: expected the form field("odd name")'),
+        ("null", 0, "expected a condition"),
+        ("a == 1 | b == 2", 5, "combined with `or`"),
+        ("(a == 1) | (b == 2)", 0, "combined with `or`"),
+        ("not ~a", 4, "turned round with `not`"),
+        ("a == 1 and b = 2", 13, "one = is no comparison; write =="),
+        ("a OR b", 2, "and, or, not are written in lower case"),
+        ("a || b", 3, "write and, or, not"),
+        ("  x == y", 7, "text needs quotes"),
+        ("# why\nx == y", 11, "text needs quotes"),
+        ('"é" in t and x == y', 18, "text needs quotes"),
+        ("a == 1\n  and x == y", 18, "text needs quotes"),
+    ],
+)  # fmt: skip
+def test_an_expression_that_cannot_be_read_says_why_and_where(expression: str, column: int, words: str) -> None:
+    with pytest.raises(WhereError) as caught:
+        parse_where(expression)
+    assert words in str(caught.value)
+    assert caught.value.column == column
+
+
 @pytest.mark.parametrize("number", [2**63 - 1, -(2**63), 1.7976931348623157e308, 5e-324, 0, -0.0])
 def test_the_largest_and_smallest_numbers_are_taken(shop: Store, number: float) -> None:
     field = "stock" if isinstance(number, int) else "price"
