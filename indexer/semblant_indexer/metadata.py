@@ -122,7 +122,7 @@ def convert_record(record: Mapping[str, Any], fields: Mapping[str, FieldType], p
         full = prefix + name
         if value is None or value == "":
             continue
-        if isinstance(value, dict) and fields.get(full) is not FieldType.GEO:
+        if isinstance(value, dict) and not _is_geo(value) and fields.get(full) is not FieldType.GEO:
             nested = convert_record(value, fields, full + ".")
             if nested:
                 payload[name] = nested
