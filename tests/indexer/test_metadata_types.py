@@ -153,6 +153,7 @@ def test_keys_inside_each_other_are_fields_with_dots() -> None:
         (GEO, {"lat": 1, "lon": 2}, {"lat": 1, "lon": 2}), (GEO, {"lat": 90.5, "lon": 0}, None),
         (GEO, {"lat": 0, "lon": -180.5}, None), (GEO, {"lat": float("nan"), "lon": 0}, None),
         (GEO, 5, None),
+        (KEYWORD, {"lat": 1, "lon": 2}, '{"lat": 1, "lon": 2}'), (FLOAT, {"lat": 1, "lon": 2}, None),
         (KEYWORD, "12", "12"), (KEYWORD, " a ", " a "), (KEYWORD, 12, "12"), (KEYWORD, 1.5, "1.5"), (KEYWORD, True, "true"),
     ],
 )  # fmt: skip
