@@ -251,3 +251,15 @@ def test_a_folder_may_be_given_as_a_uri(tmp_path: Path) -> None:
     root = tree(tmp_path / "with space", "a.png")
     assert names_of(open_source(root.as_uri()), root) == ["a.png"]
     assert json.dumps(open_source(str(root)).scope) == json.dumps(open_source(root.as_uri()).scope)
+
+
+def test_sidecars_of_hidden_pictures_count_as_their_pictures_do(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "a.png", ".b.png")
+    (root / "a.png.json").write_text('{"stars": 5}')
+    (root / ".b.png.json").write_text('{"secret": 1.5}')
+    source = FolderSource(root)
+    assert "secret" not in source.fields
+    assert {name: item.metadata for name, item in by_name(source).items()} == {"a.png": {"stars": 5}}
+    hidden = FolderSource(root, selection=Selection(hidden=True))
+    assert hidden.fields["secret"] is FieldType.FLOAT
+    assert by_name(hidden)[".b.png"].metadata == {"secret": 1.5}

@@ -126,13 +126,14 @@ class FolderSource:
 
     def _sidecar_records(self) -> Iterator[dict[str, Any] | str]:
         """Every sidecar: `picture.png.json` or `picture.json` beside `picture.png`."""
+        hidden = self._selection.hidden
         for folder, _, names in os.walk(self._root, followlinks=False):
             if not any(name.endswith(".json") for name in names):
                 continue
             stems = {name.rpartition(".")[0] for name in names if has_picture_suffix(name)}
             for name in names:
                 stem = name.removesuffix(".json")
-                if stem != name and not name.startswith(".") and (stem in stems or stem in names):
+                if stem != name and (hidden or not name.startswith(".")) and (stem in stems or stem in names):
                     self._with_sidecars.add(folder)
                     yield _read_sidecar(Path(folder, name))
 
