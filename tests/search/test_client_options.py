@@ -146,7 +146,7 @@ def test_visual_words_heed_each_option(client: SearchClient, model: Model, pictu
     own = model.uris[place]
     whole = [hit.uri for hit in client.search_features(own, 300, verify=False, include_self=True)]
     assert whole[0] == own
-    assert len(whole) > 60  # more than the candidates that are compared by default
+    assert len(whole) > 60
     others = whole[1:]
 
     def found(**options: Any) -> list[str]:
@@ -156,6 +156,7 @@ def test_visual_words_heed_each_option(client: SearchClient, model: Model, pictu
     assert found(limit=3) == others[:3]
     assert found(limit=3, offset=2) == others[2:5]
     assert found(limit=3, offset=2, include_self=True) == whole[2:5]
+    assert found(limit=3, offset=50) == others[50:53]  # beyond the candidates that are compared by default
     bags = [uri for uri in others if "/bag/" in uri]
     assert found(where='label == "bag"', limit=300) == bags
     assert found(where=F("label") == "bag", limit=4, offset=1) == bags[1:5]
@@ -187,6 +188,7 @@ def test_both_answers_together_heed_each_option(client: SearchClient, model: Mod
     assert own not in whole
     assert found() == whole[:10]
     assert found(limit=4, offset=5) == whole[5:9]
+    assert len(found(limit=100, offset=150)) == 100
     assert found(include_self=True, limit=1) == [own]
     cheap = {uri for uri, payload in zip(model.uris, model.payloads, strict=True) if payload["price"] < 50}
     assert set(found(limit=300, where="price < 50")) == cheap - {own}
