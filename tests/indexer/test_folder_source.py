@@ -77,8 +77,11 @@ def test_hidden_names_are_taken_only_when_asked_for(tmp_path: Path) -> None:
     root = tree(tmp_path / "p", "a.png", ".b.png", ".thumbs/c.png", "d/.e/f.png", ".notes")
     assert names_of(FolderSource(root), root) == ["a.png"]
     assert FolderSource(root).notes == []
-    with_hidden = FolderSource(root, selection=Selection(hidden=True))
-    assert names_of(with_hidden, root) == [".b.png", "a.png", ".thumbs/c.png", "d/.e/f.png"]
+    with_hidden = [".b.png", "a.png", ".thumbs/c.png", "d/.e/f.png"]
+    assert names_of(open_source(str(root), selection=Selection(hidden=True)), root) == with_hidden
+    remote = open_source(f"local://{root}", selection=Selection(hidden=True))
+    assert sorted(names_of(remote, f"local://{root}")) == sorted(with_hidden)
+    assert names_of(open_source(f"local://{root}"), f"local://{root}") == ["a.png"]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +107,7 @@ def test_patterns_choose_by_name_or_by_path(
     tmp_path: Path, include: tuple[str, ...], exclude: tuple[str, ...], expected: list[str], left_out: int
 ) -> None:
     root = tree(tmp_path / "p", "a.png", "b.jpg", "raw/c.png", "x/raw/d.jpg", "x/y/e.png", "x/y/e.txt")
-    source = FolderSource(root, selection=Selection(include, exclude))
+    source = open_source(str(root), selection=Selection(include, exclude))
     assert names_of(source, root) == expected
     note = f"{left_out} file{'s' if left_out > 1 else ''} or folders left out by patterns"
     assert [each for each in source.notes if "patterns" in each] == ([note] if left_out else [])

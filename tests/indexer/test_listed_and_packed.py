@@ -72,6 +72,9 @@ def test_a_list_behind_a_url_names_what_lies_beside_it(tmp_path: Path) -> None:
     source = open_source(url)
     assert source.scope == url
     assert [item.uri for item in source.items()] == [f"local://{tmp_path}/sub/a.png", "https://example.org/b.png"]
+    assert source.fields == {"n": FieldType.INTEGER}
+    declared = open_source(url, declared={"n": FieldType.FLOAT})
+    assert [type(item.metadata.get("n")) for item in declared.items()] == [float, type(None)]
     (tmp_path / "bad.csv").write_text("name\nx\n")
     with pytest.raises(MetadataError, match=f"'local://{tmp_path}/bad.csv', line 1: no column"):
         open_source(f"local://{tmp_path}/bad.csv")
