@@ -4,39 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from semblant_indexer.sources import FolderSource, Item, open_source
 from semblant_indexer.sources.selection import PICTURE_SUFFIXES, Selection, has_picture_suffix
-from semblant_search import FieldType, canonical_uri
+from semblant_search import canonical_uri
 from semblant_search.errors import InvalidInput, MetadataError
+from support.trees import by_name, names_of, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from semblant_indexer.sources import Source
-
-
-def tree(root: Path, *names: str) -> Path:
-    """Files that a source never looks into."""
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(name.encode())
-    return root
-
-
-def names_of(source: Source, root: Path | str) -> list[str]:
-    base = canonical_uri(root) if isinstance(root, Path) else root
-    items = islice(source.items(), 100)  # a walk in circles fails, and does not hang
-    return [item.uri.removeprefix(base + "/") for item in items]
-
-
-def by_name(source: Source) -> dict[str, Item]:
-    return {item.uri.rpartition("/")[2]: item for item in source.items()}
 
 
 def test_a_folder_is_walked_in_the_order_of_names_files_first_wherever_they_are(tmp_path: Path) -> None:
@@ -154,75 +135,6 @@ def test_what_cannot_be_read_is_a_problem_with_its_reason(tmp_path: Path) -> Non
     assert (item.problem.reason, item.uri) == ("unreadable", canonical_uri(tmp_path / "nowhere") + "/")
 
 
-def test_a_subfolder_names_the_label_unless_metadata_does(tmp_path: Path) -> None:
-    root = tree(tmp_path / "p", "top.png", "bag/a.png", "bag/small/b.png")
-    source = FolderSource(root)
-    assert source.fields == {"label": FieldType.KEYWORD}
-    assert {name: item.metadata for name, item in by_name(source).items()} == {
-        "top.png": {},
-        "a.png": {"label": "bag"},
-        "b.png": {"label": "small"},
-    }
-    (root / "metadata.csv").write_text("file,label\nbag/a.png,mine\n")
-    named = open_source(str(root))
-    assert {name: item.metadata for name, item in by_name(named).items()} == {
-        "top.png": {},
-        "a.png": {"label": "mine"},
-        "b.png": {},
-    }
-
-
-def test_a_sidecar_has_the_last_word_and_the_longer_name_comes_first(tmp_path: Path) -> None:
-    root = tree(tmp_path / "p", "a.png", "b.png", "c.jpg", "sub/d.png")
-    (root / "metadata.csv").write_text("file,price,title\na.png,1,table\nb.png,2,table\nc.jpg,3,table\n")
-    (root / "a.png.json").write_text('{"price": 10.5, "stars": 5}')
-    (root / "a.json").write_text('{"price": 99}')
-    (root / "b.json").write_text('{"title": "side", "camera": {"iso": 100}}')
-    (root / "sub" / "d.json").write_text('{"stars": 1.5}')
-    (root / "lonely.json").write_text('{"_nobody": "asks"}')
-    for source in (
-        open_source(str(root), declared={"price": FieldType.FLOAT}),
-        open_source(f"local://{root}", declared={"price": FieldType.FLOAT}),
-    ):
-        assert source.fields == {
-            "label": FieldType.KEYWORD, "price": FieldType.FLOAT, "title": FieldType.KEYWORD,
-            "stars": FieldType.FLOAT, "camera.iso": FieldType.INTEGER,
-        }  # fmt: skip
-        assert {name: item.metadata for name, item in by_name(source).items()} == {
-            "a.png": {"price": 10.5, "title": "table", "stars": 5.0},
-            "b.png": {"price": 2.0, "title": "side", "camera": {"iso": 100}},
-            "c.jpg": {"price": 3.0, "title": "table"},
-            "d.png": {"label": "sub", "stars": 1.5},
-        }
-
-
-@pytest.mark.parametrize("content", ["{", "[1]", '"text"', '{"_x": 1}', '{"a.b": 1}'])
-def test_a_sidecar_that_cannot_be_used_is_its_picture_s_problem(tmp_path: Path, content: str) -> None:
-    root = tree(tmp_path / "p", "a.png", "b.png")
-    (root / "a.png.json").write_text(content)
-    for source in (open_source(str(root)), open_source(f"local://{root}")):
-        items = by_name(source)
-        assert items["b.png"].problem is None
-        problem = items["a.png"].problem
-        assert problem is not None
-        assert (problem.outcome, problem.reason) == ("failed", "metadata")
-        assert "a.png.json" in problem.message
-
-
-def test_rows_that_name_no_picture_of_the_folder_are_counted(tmp_path: Path) -> None:
-    root = tree(tmp_path / "p", "a.png", "sub/b.png")
-    (tmp_path / "metadata.csv").write_text("file,n\np/a.png,1\np/gone.png,2\nother/c.png,3\n")
-    source = open_source(str(root))
-    list(source.items())
-    assert source.notes == [f"1 metadata row names no picture in {str(root)!r}"]
-    (root / "metadata.csv").write_text("file,n\na.png,7\nx.png,2\ny.png,3\n")  # the nearer table counts
-    source = open_source(str(root))
-    assert by_name(source)["a.png"].metadata == {"n": 7}
-    assert f"2 metadata rows name no picture in {str(root)!r}" in source.notes
-    given = open_source(str(root), metadata=tmp_path / "metadata.csv")
-    assert by_name(given)["a.png"].metadata == {"n": 1}
-
-
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
@@ -254,15 +166,3 @@ def test_a_folder_may_be_given_as_a_uri(tmp_path: Path) -> None:
     root = tree(tmp_path / "with space", "a.png")
     assert names_of(open_source(root.as_uri()), root) == ["a.png"]
     assert json.dumps(open_source(str(root)).scope) == json.dumps(open_source(root.as_uri()).scope)
-
-
-def test_sidecars_of_hidden_pictures_count_as_their_pictures_do(tmp_path: Path) -> None:
-    root = tree(tmp_path / "p", "a.png", ".b.png")
-    (root / "a.png.json").write_text('{"stars": 5}')
-    (root / ".b.png.json").write_text('{"secret": 1.5}')
-    source = FolderSource(root)
-    assert "secret" not in source.fields
-    assert {name: item.metadata for name, item in by_name(source).items()} == {"a.png": {"stars": 5}}
-    hidden = FolderSource(root, selection=Selection(hidden=True))
-    assert hidden.fields["secret"] is FieldType.FLOAT
-    assert by_name(hidden)[".b.png"].metadata == {"secret": 1.5}

@@ -1,0 +1,151 @@
+"""What is known about the pictures of a folder beside their pixels: labels, tables, sidecars; here and behind a URL."""
+
+from __future__ import annotations
+
+import gc
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from semblant_indexer.sources import FolderSource, open_source
+from semblant_indexer.sources.behind_urls import Fetched
+from semblant_indexer.sources.selection import Selection
+from semblant_search import FieldType
+from semblant_search.errors import MissingExtra
+from support.trees import by_name, tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from semblant_indexer.sources import Source
+
+
+def test_a_subfolder_names_the_label_unless_metadata_does(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "top.png", "bag/a.png", "bag/small/b.png")
+    source = FolderSource(root)
+    assert source.fields == {"label": FieldType.KEYWORD}
+    assert {name: item.metadata for name, item in by_name(source).items()} == {
+        "top.png": {},
+        "a.png": {"label": "bag"},
+        "b.png": {"label": "small"},
+    }
+    (root / "metadata.csv").write_text("file,label\nbag/a.png,mine\n")
+    named = open_source(str(root))
+    assert {name: item.metadata for name, item in by_name(named).items()} == {
+        "top.png": {},
+        "a.png": {"label": "mine"},
+        "b.png": {},
+    }
+
+
+def test_a_sidecar_has_the_last_word_and_the_longer_name_comes_first(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "a.png", "b.png", "c.jpg", "sub/d.png")
+    (root / "metadata.csv").write_text("file,price,title\na.png,1,table\nb.png,2,table\nc.jpg,3,table\n")
+    (root / "a.png.json").write_text('{"price": 10.5, "stars": 5}')
+    (root / "a.json").write_text('{"price": 99}')
+    (root / "b.json").write_text('{"title": "side", "camera": {"iso": 100}}')
+    (root / "sub" / "d.json").write_text('{"stars": 1.5}')
+    (root / "lonely.json").write_text('{"_nobody": "asks"}')
+    for source in (
+        open_source(str(root), declared={"price": FieldType.FLOAT}),
+        open_source(f"local://{root}", declared={"price": FieldType.FLOAT}),
+    ):
+        assert source.fields == {
+            "label": FieldType.KEYWORD, "price": FieldType.FLOAT, "title": FieldType.KEYWORD,
+            "stars": FieldType.FLOAT, "camera.iso": FieldType.INTEGER,
+        }  # fmt: skip
+        assert {name: item.metadata for name, item in by_name(source).items()} == {
+            "a.png": {"price": 10.5, "title": "table", "stars": 5.0},
+            "b.png": {"price": 2.0, "title": "side", "camera": {"iso": 100}},
+            "c.jpg": {"price": 3.0, "title": "table"},
+            "d.png": {"label": "sub", "stars": 1.5},
+        }
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '"text"', '{"_x": 1}', '{"a.b": 1}'])
+def test_a_sidecar_that_cannot_be_used_is_its_picture_s_problem(tmp_path: Path, content: str) -> None:
+    root = tree(tmp_path / "p", "a.png", "b.png")
+    (root / "a.png.json").write_text(content)
+    for source in (open_source(str(root)), open_source(f"local://{root}")):
+        items = by_name(source)
+        assert items["b.png"].problem is None
+        problem = items["a.png"].problem
+        assert problem is not None
+        assert (problem.outcome, problem.reason) == ("failed", "metadata")
+        assert "a.png.json" in problem.message
+
+
+def test_rows_that_name_no_picture_of_the_folder_are_counted(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "a.png", "sub/b.png")
+    (tmp_path / "metadata.csv").write_text("file,n\np/a.png,1\np/gone.png,2\nother/c.png,3\n")
+    source = open_source(str(root))
+    list(source.items())
+    assert source.notes == [f"1 metadata row names no picture in {str(root)!r}"]
+    (root / "metadata.csv").write_text("file,n\na.png,7\nx.png,2\ny.png,3\n")  # the nearer table counts
+    source = open_source(str(root))
+    assert by_name(source)["a.png"].metadata == {"n": 7}
+    assert f"2 metadata rows name no picture in {str(root)!r}" in source.notes
+    given = open_source(str(root), metadata=tmp_path / "metadata.csv")
+    assert by_name(given)["a.png"].metadata == {"n": 1}
+
+
+def test_sidecars_of_hidden_pictures_count_as_their_pictures_do(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "a.png", ".b.png")
+    (root / "a.png.json").write_text('{"stars": 5}')
+    (root / ".b.png.json").write_text('{"secret": 1.5}')
+    source = FolderSource(root)
+    assert "secret" not in source.fields
+    assert {name: item.metadata for name, item in by_name(source).items()} == {"a.png": {"stars": 5}}
+    hidden = FolderSource(root, selection=Selection(hidden=True))
+    assert hidden.fields["secret"] is FieldType.FLOAT
+    assert by_name(hidden)[".b.png"].metadata == {"secret": 1.5}
+
+
+def test_a_folder_behind_a_url_gives_the_same_items_by_other_names(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "top.png", "bag/b.png", "bag/a.jpg", "bag/deep/c.png", "notes.txt")
+    (root / "metadata.csv").write_text("file,price\nbag/a.jpg,1\ntop.png,2\nbag/b.png,x\n")
+    for path in root.rglob("*.*g"):
+        os.utime(path, ns=(5, 6_500_000_000))
+    declared = {"price": FieldType.INTEGER}
+    here, there = open_source(str(root), declared=declared), open_source(f"local://{root}/", declared=declared)
+    assert there.scope == f"local://{root}/"
+    assert here.fields == there.fields == {"label": FieldType.KEYWORD, "price": FieldType.INTEGER}
+
+    def facts(source: Source) -> dict[str, tuple[object, ...]]:
+        return {
+            item.uri.rpartition("/p/")[2]: (item.size, item.mtime_ns, item.metadata, item.problem and item.problem[:2])
+            for item in source.items()
+        }
+
+    assert facts(here) == facts(there)
+    assert facts(here) == {
+        "top.png": (7, 6_500_000_000, {"price": 2}, None),
+        "bag/b.png": (-1, -1, {}, ("failed", "metadata")),
+        "bag/a.jpg": (9, 6_500_000_000, {"label": "bag", "price": 1}, None),
+        "bag/deep/c.png": (14, 6_500_000_000, {"label": "deep"}, None),
+    }
+    names = [item.uri.removeprefix(there.scope) for item in there.items()]
+    assert names == ["bag/a.jpg", "bag/b.png", "bag/deep/c.png", "top.png"]  # in the order of whole names
+
+
+def test_hundreds_of_sidecars_behind_a_url_are_read(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", *(f"{number:03}.png" for number in range(600)))
+    for number in range(600):
+        (root / f"{number:03}.json").write_text(f'{{"n": {number}}}')
+    items = open_source(f"local://{root}").items()
+    assert [item.metadata for item in items] == [{"n": number} for number in range(600)]
+
+
+def test_a_file_system_that_is_not_installed_names_what_to_install() -> None:
+    with pytest.raises(MissingExtra, match=r"semblant-indexer\[remote\]"):
+        open_source("gdrive://folder/pictures")
+
+
+def test_a_fetched_copy_goes_away_with_its_source(tmp_path: Path) -> None:
+    tree(tmp_path / "p", "list.csv")
+    copy = Fetched(f"local://{tmp_path}/p/list.csv")
+    path = copy.path
+    assert (path.name, path.read_bytes()) == ("list.csv", b"list.csv")
+    del copy
+    gc.collect()
+    assert not path.parent.exists()
