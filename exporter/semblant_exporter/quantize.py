@@ -265,9 +265,11 @@ def _copies(pictures: np.ndarray) -> np.ndarray:
 def _quality(
     encoder: Encoder, pictures: np.ndarray, copies: np.ndarray, labels: np.ndarray | None
 ) -> tuple[float, float | None]:
-    """Recall@1 of copies, and P@10 by labels or None."""
+    """Recall@1 of copies, and P@10 by labels or None; no numbers where vectors hold some that are none."""
     vectors, _ = embed(encoder, pictures)
     changed, _ = embed(encoder, copies)
+    if not (np.isfinite(vectors).all() and np.isfinite(changed).all()):
+        return np.nan, None if labels is None else np.nan
     own = np.arange(len(pictures))
     recall = float((metrics.nearest(vectors, changed, 1).rows[:, 0] == own).mean())
     if labels is None:
