@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from matplotlib.lines import Line2D
+
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
@@ -35,6 +37,10 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     return saved
 
 
+def points(line: Line2D) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in np.asarray(line.get_xydata())]
+
+
 def history(validation: Sequence[float]) -> list[Epoch]:
     return [Epoch(number, 1 / number, value, {}, 0.1, float(number)) for number, value in enumerate(validation, start=1)]
 
@@ -45,9 +51,9 @@ def test_losses_have_named_axes_and_mark_the_epoch_that_was_kept(drawn: list[Fig
     (axes,) = figure.axes
     assert (axes.get_title("left"), axes.get_xlabel(), axes.get_ylabel()) == ("cae, reconstruct: 60 pictures", "epoch", "loss")
     training, validation, kept = axes.get_lines()
-    assert list(map(list, (training.get_xdata(), training.get_ydata()))) == [[1, 2, 3], [1, 1 / 2, 1 / 3]]
-    assert list(validation.get_ydata()) == [0.9, 0.5, 0.7]
-    assert (list(kept.get_xdata()), list(kept.get_ydata())) == ([2], [0.5])
+    assert points(training) == [(1, 1), (2, 1 / 2), (3, 1 / 3)]
+    assert points(validation) == [(1, 0.9), (2, 0.5), (3, 0.7)]
+    assert points(kept) == [(2, 0.5)]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         "training", "validation", "lowest validation: 0.5 in epoch 2",
     ]  # fmt: skip
@@ -100,8 +106,8 @@ def test_a_comparison_shows_quality_against_cost_and_every_alteration(
     assert figure.get_suptitle() == "2 encoders on 1,200 pictures: take slow"
     assert cost.get_xlabel() == "milliseconds a picture"
     assert cost.get_ylabel() == ("mean of copies' MRR and labels' P@10" if labelled else "MRR of altered copies")
-    points = {(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in cost.get_lines()}
-    assert points == {(entry.ms, entry.quality) for entry in scores}
+    found = {points(line)[0] for line in cost.get_lines()}
+    assert found == {(entry.ms, entry.quality) for entry in scores}
     assert [text.get_text() for text in table.texts] == ["90", "45", "40", "20"]  # the best above
     assert [text.get_text() for text in table.get_yticklabels()] == ["slow", "fast"]
     assert [text.get_text() for text in table.get_xticklabels()] == ["JPEG", "pasted"]

@@ -57,7 +57,7 @@ def test_pictures_go_by_the_names_of_their_files_and_folders(tmp_path: Path) -> 
 
 def test_a_list_keeps_its_order_and_may_hold_uris(tmp_path: Path) -> None:
     grow(tmp_path, "b.png", "a b.png", "x/c.png")
-    given = [str(tmp_path / "b.png"), canonical_uri(tmp_path / "a b.png"), tmp_path / "x" / "c.png"]
+    given: list[str | Path] = [str(tmp_path / "b.png"), canonical_uri(tmp_path / "a b.png"), tmp_path / "x" / "c.png"]
     listing = list_pictures(given)
     assert listing.paths == [tmp_path / "b.png", tmp_path / "a b.png", tmp_path / "x" / "c.png"]
     assert (listing.root, listing.metadata) == (None, {})
