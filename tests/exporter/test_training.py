@@ -210,9 +210,10 @@ def test_settings_that_cannot_work(asked: dict[str, object], message: str) -> No
 
 
 def test_minutes_end_the_training_with_its_schedule_complete(fashion: Fashion, tmp_path: Path) -> None:
-    plan = make_plan(GREY28, objective="reconstruct", minutes=0.05, batch=50)
+    plan = make_plan(GREY28, objective="reconstruct", minutes=0.02, batch=50)
     report = learn(plan, fashion.train, tmp_path / "model")
-    assert 3 <= report.seconds < 10
+    assert report.seconds >= 1.2
+    assert len(report.history) < 100
     assert report.history[-1].learning_rate < 0.1 * plan.settings.learning_rate
 
 
