@@ -1,11 +1,18 @@
-"""A million vectors with metadata through the writer: upsert rate, search speed, recall and memory, against 60,000.
+"""Claim: a million vectors with metadata are written at .88 of the bare engine's rate, searched at 3.5 × the time of 60,000,
+with recall@10 of .999, in 1.93 GB; by scalar quantization on disk with .998 in 0.49 GB, in half the time of building.
 
-1. The store and bare Qdrant Edge take turns at writing the same batches (the first 200,000 vectors): ratio of their rates.
+1. The store and bare Qdrant Edge take turns at writing the same batches (the first 200,000 vectors), and turns at going first:
+   ratio of their rates.
 2. `--count` vectors are indexed twice, as they are and with scalar quantization on disk, and 60,000 as they are.
-3. Each is opened by a fresh process, which searches (recall@10 against exact search by NumPy) and tells its resident memory.
+3. Each is opened by a fresh process, which searches (50 queries to warm up, then 300; recall@10 against exact search by NumPy)
+   and tells its resident memory.
 
 The vectors are synthetic: 128 numbers that vary in 16 directions, about as many as Fashion-MNIST's do, with some noise in all.
-One JSON line.
+Limits are indexer/README.md's numbers: ratios of time and memory with a sixth for noise, recall less .003, for a graph is built
+by several threads and is never the same twice. Limits on memory and growth are those of a million; fewer stay below.
+`--quick` takes 20,000 vectors against 5,000, and the first 10,000 for writing.
+
+On two cores: 25 minutes, with `--quick` 30 seconds.
 """
 
 from __future__ import annotations
@@ -19,10 +26,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import qdrant_edge as edge
+from _report import Limit, at_least, at_most, finish, parser
 from semblant_search.client import SearchClient
 from semblant_search.collection import RESERVED_FIELDS, FieldType, Manifest, StorageOptions, point_id
 from semblant_search.encoder import EncoderCard
@@ -39,7 +47,22 @@ QUERIES = 300
 PLAIN = StorageOptions()
 SMALLEST = StorageOptions(quantize="scalar", on_disk=True)
 PARTS = ["writing", "small", "plain", "scalar"]
-LIMITS = {"writing ratio": 0.7, "slowdown": 4, "recall": 0.99, "scalar recall": 0.98, "scalar resident_gb": 1.2}
+COUNT, QUICK_COUNT, QUICK_SMALL, QUICK_COMPARED = 1_000_000, 20_000, 5_000, 10_000
+LIMITS: dict[tuple[str, ...], tuple[Limit, ...]] = {
+    ("writing",): (at_least("writing/ratio", 0.75),),
+    ("small",): (at_least("small/recall@10", 0.996),),
+    ("plain",): (at_least("plain/recall@10", 0.996), at_most("plain/resident_gb", 2.2)),
+    ("scalar",): (at_least("scalar/recall@10", 0.995), at_most("scalar/resident_gb", 0.57)),
+    ("small", "plain"): (at_most("slowdown", 4),),
+    ("plain", "scalar"): (at_most("building_ratio", 0.58),),
+}
+"""By the parts that must have been measured."""
+QUICK_LIMITS = (
+    at_least("writing/ratio", 0.6),
+    at_least("plain/recall@10", 0.996),
+    at_least("scalar/recall@10", 0.99),
+    at_most("slowdown", 3),
+)
 
 
 def make_vectors(count: int, seed: int) -> np.ndarray:
@@ -95,10 +118,11 @@ def write_bare(shard: Any, ids: list[str], vectors: np.ndarray, payloads: list[d
 def compare_writers(folder: Path, vectors: np.ndarray) -> dict[str, float]:
     """Vectors a second of the store and of a bare shard with the same vectors and payload indexes, batch by batch in turn."""
     store, other = (open_database(folder / name, create=True).create(manifest(PLAIN)) for name in ("store", "bare"))
+    shard = cast("Any", other)._shard  # the engine under a store that has the same indexes
     taken = {"store": 0.0, "bare": 0.0}
     for number, batch in enumerate(batches(vectors)):
         for name in ("store", "bare") if number % 2 else ("bare", "store"):
-            taken[name] += write(store, *batch) if name == "store" else write_bare(other._shard, *batch)
+            taken[name] += write(store, *batch) if name == "store" else write_bare(shard, *batch)
     store.close()
     other.close()
     rates = {name: len(vectors) / seconds for name, seconds in taken.items()}
@@ -136,7 +160,7 @@ def measure(folder: Path) -> None:
 
 def search(folder: Path, vectors: np.ndarray) -> dict[str, float]:
     """p50, recall@10 and resident memory of a fresh process."""
-    command = [sys.executable, __file__, "--measure", folder]
+    command = [sys.executable, __file__, "--measure", str(folder)]
     answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     found = 0
     for ids, query in zip(answer["answers"], make_vectors(QUERIES, seed=2), strict=True):
@@ -149,53 +173,40 @@ def search(folder: Path, vectors: np.ndarray) -> dict[str, float]:
     }
 
 
-def judge(result: dict[str, Any]) -> bool:
-    """Whether what was measured is within the limits."""
-    checks = []
-    if "writing" in result:
-        checks.append(result["writing"]["ratio"] >= LIMITS["writing ratio"])
-    if "plain" in result:
-        checks.append(result["plain"]["recall@10"] >= LIMITS["recall"])
-    if "slowdown" in result:
-        checks.append(result["slowdown"] <= LIMITS["slowdown"])
-    if "scalar" in result:
-        checks.append(result["scalar"]["recall@10"] >= LIMITS["scalar recall"])
-        checks.append(result["scalar"]["resident_gb"] <= LIMITS["scalar resident_gb"])
-    return all(checks)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=1_000_000)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure; all take twenty minutes")
-    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    parsing = parser(__doc__, quick="20,000 vectors")
+    parsing.add_argument("--count", type=int, default=COUNT)
+    parsing.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure")
+    parsing.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    options = parsing.parse_args()
     if options.measure:
         measure(options.measure)
         return
-    vectors = make_vectors(options.count, seed=1)
-    result: dict[str, Any] = {"bench": "scale", "count": options.count}
+    if options.quick and (options.count != COUNT or options.parts != PARTS):
+        parsing.error("--count and --parts are of the full version; leave --quick or them away")
+    count, small, compared = (QUICK_COUNT, QUICK_SMALL, QUICK_COMPARED) if options.quick else (options.count, SMALL, COMPARED)
+    vectors = make_vectors(count, seed=1)
+    numbers: dict[str, Any] = {"count": count}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if "writing" in options.parts:
-            result["writing"] = compare_writers(folder, vectors[:COMPARED])
+            numbers["writing"] = compare_writers(folder, vectors[:compared])
         for key, part, storage in (
-            ("small", vectors[:SMALL], PLAIN),
+            ("small", vectors[:small], PLAIN),
             ("plain", vectors, PLAIN),
             ("scalar", vectors, SMALLEST),
         ):
             if key in options.parts:
-                result[key] = build(folder / key, part, storage) | search(folder / key, part)
-                result[key]["disk_gb"] = round(bytes_on_disk(folder / key) / 1e9, 3)
+                numbers[key] = build(folder / key, part, storage) | search(folder / key, part)
+                numbers[key]["disk_gb"] = round(bytes_on_disk(folder / key) / 1e9, 3)
                 shutil.rmtree(folder / key)
-                print(json.dumps({key: result[key]}), file=sys.stderr, flush=True)
-    if {"small", "plain"} <= result.keys():
-        result["slowdown"] = round(result["plain"]["p50_ms"] / result["small"]["p50_ms"], 2)
-    result["limits"] = LIMITS
-    result["ok"] = judge(result)
-    print(json.dumps(result))
-    if not result["ok"]:
-        sys.exit(1)
+                print(json.dumps({key: numbers[key]}), file=sys.stderr, flush=True)
+    if {"small", "plain"} <= numbers.keys():
+        numbers["slowdown"] = round(numbers["plain"]["p50_ms"] / numbers["small"]["p50_ms"], 2)
+    if {"plain", "scalar"} <= numbers.keys():
+        numbers["building_ratio"] = round(numbers["scalar"]["optimize_s"] / numbers["plain"]["optimize_s"], 3)
+    stated = [limit for parts, limits in LIMITS.items() if set(parts) <= set(options.parts) for limit in limits]
+    finish("scale", numbers, QUICK_LIMITS if options.quick else stated, quick=options.quick)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,20 @@
-"""The published network reaches its published loss, and `cae` reaches that loss in a fraction of its time.
+"""Claim: the published network reaches its published loss, and `cae` reaches that loss in a tenth of the time or less.
 
-Both train on the 60,000 training pictures of Fashion-MNIST, one after the other on the same machine, with the 10,000 test
-pictures for validation. The published loss, 43.75, is the sum over the 150 batches of an epoch of each batch's mean sigmoid
-cross-entropy a pixel, measured as it trains; here it is that of the last of the 20 published epochs. That is 0.2917 a pixel.
-The times compared are the seconds of training and validation until the first epoch that ends with a validation loss of at most
-that: of the published network by its published recipe, and of `cae` by its own with `--objective reconstruct --epochs 1`.
+Both train on the 60,000 training pictures of Fashion-MNIST, one after the other, once each, in the same process and on as many
+threads, with the 10,000 test pictures for validation. The published loss, 43.75, is the sum over the 150 batches of an epoch
+of each batch's mean sigmoid cross-entropy a pixel, measured as it trains; here it is that of the last of the 20 published
+epochs. That is 0.2917 a pixel. The times compared are the seconds of training and validation until the first epoch that ends
+with a validation loss of at most that: of the published network by its published recipe, in 32-bit floats, and of `cae` by its
+own with `--objective reconstruct --epochs 1`, which computes in bfloat16 where the processor does. There, the published
+network trains once more in bfloat16, so that the ratio of equal arithmetic stands beside the claimed one; nothing is claimed
+about it. `cae` goes first, so that PyTorch's first steps cost it and not the other. The README says .08; the limit leaves a
+quarter for noise. `--quick` trains `cae` alone: it must reach the loss in one epoch.
+
+On two cores: 12 minutes, with `--quick` 25 seconds.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import tempfile
 from pathlib import Path
@@ -18,8 +22,10 @@ from typing import TYPE_CHECKING
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded, as `semblant train` does
 
+from _report import at_most, finish, parser
 from semblant_exporter import data, pictures
 from semblant_exporter.cache import cache_dir
+from semblant_exporter.trainer import pick_precision
 from semblant_exporter.training import TrainingReport, learn, make_plan
 from semblant_search.images import Fit
 
@@ -29,10 +35,19 @@ if TYPE_CHECKING:
 PUBLISHED_SUM, BATCHES = 43.75, 150
 TARGET = PUBLISHED_SUM / BATCHES
 FIT = Fit(28, 28, 1)
+QUICK_LIMITS = (at_most("cae validation loss a pixel", TARGET),)
+LIMITS = (
+    *QUICK_LIMITS,
+    at_most("published sum over 150 batches, last epoch", PUBLISHED_SUM),
+    at_most("published validation loss a pixel", TARGET),
+    at_most("ratio", 0.1),
+)
 
 
-def train(arch: str, train_set: np.ndarray, test_set: np.ndarray, epochs: int | None) -> TrainingReport:
-    plan = make_plan(FIT, arch=arch, objective="reconstruct", epochs=epochs)
+def train(
+    arch: str, train_set: np.ndarray, test_set: np.ndarray, epochs: int | None = None, precision: str | None = None
+) -> TrainingReport:
+    plan = make_plan(FIT, arch=arch, objective="reconstruct", epochs=epochs, precision=precision)
     with tempfile.TemporaryDirectory() as folder:
         return learn(plan, train_set, Path(folder) / "model", validation=test_set)
 
@@ -42,31 +57,33 @@ def seconds_to_target(report: TrainingReport) -> float | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=cache_dir() / "sets" / "fashion-mnist")
-    parser.add_argument("--cae-epochs", type=int, default=1)
-    parser.add_argument("--only-cae", action="store_true", help="a quick look; the comparison needs both")
-    arguments = parser.parse_args()
+    options = parser(__doc__, quick="cae alone")
+    options.add_argument("--data", type=Path, default=cache_dir() / "sets" / "fashion-mnist")
+    options.add_argument("--cae-epochs", type=int, default=1)
+    arguments = options.parse_args()
     data.fashion_mnist(arguments.data)
-    sets = [pictures.load(arguments.data / split, FIT).pixels for split in ("train", "test")]
-    cae = train("cae", *sets, arguments.cae_epochs)
+    there, unseen = (pictures.load(arguments.data / split, FIT).pixels for split in ("train", "test"))
+    cae = train("cae", there, unseen, arguments.cae_epochs)
     fast = seconds_to_target(cae)
-    result: dict[str, object] = {
-        "bench": "training_loss",
+    numbers: dict[str, object] = {
         "cae validation loss a pixel": round(cae.best, 4),
         "cae seconds to 0.2917": fast and round(fast, 1),
     }
-    if not arguments.only_cae:
-        published = train("fashion-mnist-2018", *sets, None)
+    if not arguments.quick:
+        published = train("fashion-mnist-2018", there, unseen)
         slow = seconds_to_target(published)
-        result |= {
+        numbers |= {
             "published sum over 150 batches, last epoch": round(BATCHES * published.history[-1].train, 2),
             "published validation loss a pixel": round(published.best, 4),
             "published seconds to 0.2917": slow and round(slow, 1),
             "published seconds, 20 epochs": round(published.seconds, 1),
             "ratio": fast and slow and round(fast / slow, 4),
         }
-    print(json.dumps(result))
+        if pick_precision("auto") == "bfloat16":
+            equal = seconds_to_target(train("fashion-mnist-2018", there, unseen, precision="bfloat16"))
+            numbers["published seconds to 0.2917, bfloat16"] = equal and round(equal, 1)
+            numbers["ratio, both in bfloat16"] = fast and equal and round(fast / equal, 4)
+    finish("training_loss", numbers, QUICK_LIMITS if arguments.quick else LIMITS, quick=arguments.quick)
 
 
 if __name__ == "__main__":
