@@ -6,7 +6,7 @@ run: the same ids, vectors within 1e-6, the same payload but for the time of ind
 up. The server is qdrant-client's local mode behind HTTP (`tests/support/qdrant_http.py`), or the one at QDRANT_URL, where the
 trials' collections are removed again. All trials must be equal, and on average each must have been killed at least once.
 
-On two cores: 12 minutes, with `--quick` 60 seconds.
+On two cores: 12 minutes, with `--quick` 45 seconds.
 """
 
 from __future__ import annotations

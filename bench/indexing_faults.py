@@ -6,7 +6,7 @@ Each of eight trials (with `--quick` two) indexes 400 pictures into a collection
 failures in a row stops with everything kept and is run again. In the end ids, vectors (1e-6) and payload must be those of a job
 on a server that never fails, in every trial.
 
-On two cores: 4 minutes, with `--quick` 60 seconds.
+On two cores: 4 minutes, with `--quick` 40 seconds.
 """
 
 from __future__ import annotations

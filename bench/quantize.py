@@ -9,7 +9,7 @@ The issue asked for 1.5 × the speed, which is missed: the limits only say that 
 (.9 to 1.1 ×, less a fifth). A drop of P@10 may be .002 more than the README's .0099 and .0012, for 8-bit kernels round
 differently on other processors. `--quick` takes every sixth piece of clothing, two epochs and every fifth drawing.
 
-On two cores: 6 minutes, with `--quick` 60 seconds.
+On two cores: 6 minutes, with `--quick` 50 seconds.
 """
 
 from __future__ import annotations

@@ -3,14 +3,15 @@
 An embedded database belongs to one process, and its collection to one owner at a time, so that jobs and clients take turns, as
 in a service that indexes again and again. Each cycle changes a folder of 160 drawings (some go, come, change their contents or
 their metadata, some are deleted by hand), runs the job in this process (every fourth one builds a new generation), and opens a
-`SearchClient`, which four threads ask 800 times, drawn at random: by path, by vector, by URI, by details, with filters, exactly,
-in batches; count, facet, get. Every answer is compared with a plain Python model of the folder, and after each cycle all points
-are read and compared.
+`SearchClient`, which four threads ask 800 times, drawn at random: by path, by vector, by URI, by details, with filters,
+exactly, in batches; count, facet, get. Every answer is compared with a plain Python model of the folder, and after each cycle
+all points are read and compared.
 
-Measured after each cycle, with the client closed: resident memory, open files, threads, child processes. The first three cycles
-warm up. Memory may grow by a slope (the median of all pairs' slopes, over the second half) of 3 MB in 1,000 queries, for what an
-allocator keeps is never quite the same; keeping one fitted picture of 64×64 for each query is 12 MB. Files and threads: the
-middle of the last three cycles may be one above the middle of the first three. `--leak` plants such a leak, to see it noticed.
+Measured after each cycle, with the client closed: resident memory, open files, threads, child processes. The first three
+cycles warm up. Memory may grow by a slope (the median of all pairs' slopes, over the second half) of 3 MB in 1,000 queries,
+for what an allocator keeps is never quite the same; keeping one fitted picture of 64×64 for each query is 12 MB. Files and
+threads: the middle of the last three cycles may be one above the middle of the first three. `--leak` plants such a leak, to
+see it noticed.
 
 On two cores: 10 minutes, with `--quick` 1 minute.
 """
@@ -97,6 +98,7 @@ class Folder:
     number: int = 0
 
     def add(self) -> None:
+        """A new file with the content of a spare drawing."""
         label = self.dice.choice(("bag", "coat", "shoe", "hat"))
         path = self.root / label / f"{self.number:05d}.png"
         self.number += 1
@@ -118,6 +120,7 @@ class Folder:
         self.write_table()
 
     def write_table(self) -> None:
+        """The metadata of all files, as a user keeps them."""
         with (self.root / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["file", "label", "price"])
@@ -133,7 +136,7 @@ class Folder:
         return self.dice.randrange(1000) / 10
 
 
-class WrongAnswer(Exception):
+class WrongAnswerError(Exception):
     """The database and the model disagree."""
 
 
@@ -161,7 +164,7 @@ def drawings(count: int, encoder: Encoder) -> list[Drawing]:
 
 def expect(right: bool, what: str) -> None:
     if not right:
-        raise WrongAnswer(what)
+        raise WrongAnswerError(what)
 
 
 def expect_nearest(
@@ -266,16 +269,16 @@ class Soak:
 
     @property
     def db(self) -> str:
+        """The directory of the database."""
         return str(self.work / "pictures.db")
 
     def cycle(self, number: int) -> None:
         """Change the folder, run the job, ask the client, read everything."""
         self.folder.change(CHANGES)
         self.guard(lambda: self.job(rebuild=number % 4 == 1))
-        with SearchClient(self.db) as client:
-            with ThreadPoolExecutor(THREADS) as pool:
-                for _ in pool.map(lambda thread: self.ask(client, number * THREADS + thread), range(THREADS)):
-                    pass
+        with SearchClient(self.db) as client, ThreadPoolExecutor(THREADS) as pool:
+            for _ in pool.map(lambda thread: self.ask(client, number * THREADS + thread), range(THREADS)):
+                pass
         self.guard(self.read_all)
         with SearchClient(self.db) as client:
             gone = self.folder.dice.sample(sorted(self.folder.rows), 3)
@@ -284,12 +287,14 @@ class Soak:
             self.kept.append(self.encoder.open("rb"))
 
     def job(self, *, rebuild: bool) -> None:
+        """One run of the indexer in this process."""
         report = run(
             IndexJob(str(self.folder.root), self.encoder, self.db, prune=True, rebuild=rebuild, workers=1, threads=1, batch=32)
         )
         expect(report.points == len(self.folder.rows) and not report.failed, report.account)
 
     def ask(self, client: SearchClient, seed: int) -> None:
+        """What one thread asks in a cycle."""
         dice = random.Random(seed)
         for kind in dice.choices(list(KINDS), list(KINDS.values()), k=QUERIES // THREADS):
             self.asked[kind.__name__] += 1
@@ -298,6 +303,7 @@ class Soak:
                 self.kept.append(np.full((64, 64, 3), len(self.kept) % 255, np.uint8))
 
     def read_all(self) -> None:
+        """Every point is what the model says, and there are no others."""
         with closing(open_database(self.db)) as database, closing(database.open("images")) as store:
             there = {record.payload["_uri"]: record for record in store.scroll(with_image=True)}
         expect(there.keys() == self.folder.rows.keys(), f"{len(there)} points, {len(self.folder.rows)} pictures")
@@ -309,7 +315,7 @@ class Soak:
         """Note what goes wrong, and go on: the rest of the run still tells about memory."""
         try:
             step()
-        except WrongAnswer as error:
+        except WrongAnswerError as error:
             self.messages["wrong"].append(str(error))
         except Exception as error:
             self.messages["errors"].append(f"{type(error).__name__}: {error}")
