@@ -74,7 +74,7 @@ QUICK_LIMITS = (
 def make_encoder(folder: Path, train: Path) -> Path:
     """A `cae` as `semblant train` makes it; one short epoch, for its cost does not depend on what it learned."""
     pixels = pictures.load(train, FIT).pixels
-    learn(make_plan(FIT, epochs=1), np.ascontiguousarray(pixels[:: len(pixels) // 3000]), folder / "model")
+    learn(make_plan(FIT, epochs=1, precision="float32"), np.ascontiguousarray(pixels[:: len(pixels) // 3000]), folder / "model")
     export(folder / "model", folder / "encoder.onnx")
     return folder / "encoder.onnx"
 

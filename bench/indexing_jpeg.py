@@ -56,7 +56,7 @@ def trained_encoder(folder: Path, *, step: int, epochs: int) -> Encoder:
     data.clipart(clipart)
     listing = list_pictures(clipart)
     sample = pictures.load(listing.take(range(0, len(listing.paths), step)), FIT).pixels
-    learn(make_plan(FIT, epochs=epochs), sample, folder / "model")
+    learn(make_plan(FIT, epochs=epochs, precision="float32"), sample, folder / "model")
     export(folder / "model", folder / "encoder.onnx")
     return Encoder(folder / "encoder.onnx")
 

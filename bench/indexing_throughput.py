@@ -100,7 +100,7 @@ def make_photographs(folder: Path) -> None:
 def make_encoder(folder: Path, *, step: int) -> None:
     listing = list_pictures(cache_dir() / "sets" / "clipart")
     sample = pictures.load(listing.take(range(0, len(listing.paths), step)), FIT).pixels
-    learn(make_plan(FIT, epochs=1), sample, folder / "model")
+    learn(make_plan(FIT, epochs=1, precision="float32"), sample, folder / "model")
     export(folder / "model", folder / "encoder.onnx")
 
 

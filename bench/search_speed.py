@@ -72,7 +72,11 @@ def payload(number: int, label: str) -> dict[str, Any]:
 
 
 def make_encoder(array: pictures.PictureArray, folder: Path) -> Encoder:
-    learn(make_plan(FIT, epochs=1), np.ascontiguousarray(array.pixels[:: max(1, len(array) // 6000)]), folder / "model")
+    learn(
+        make_plan(FIT, epochs=1, precision="float32"),
+        np.ascontiguousarray(array.pixels[:: max(1, len(array) // 6000)]),
+        folder / "model",
+    )
     export(folder / "model", folder / "encoder.onnx")
     return Encoder(folder / "encoder.onnx")
 
