@@ -3,7 +3,7 @@
 Fifty trials for each store (with `--quick` three). Each indexes 800 pictures into a new directory, or a new collection of a
 server, is killed one to three times, wherever it is, and then left to finish. Its collection must equal that of the unbroken
 run: the same ids, vectors within 1e-6, the same payload but for the time of indexing, and the account of the last run must add
-up. The server is qdrant-client's local mode behind HTTP (`tests/support/qdrant_http.py`), or the one at QDRANT_URL, where the
+up. The server is qdrant-client's local mode behind HTTP (`tests/support/qdrant_http`), or the one at QDRANT_URL, where the
 trials' collections are removed again. All trials must be equal, and on average each must have been killed at least once.
 
 On two cores: 12 minutes, with `--quick` 45 seconds.
@@ -36,7 +36,7 @@ from semblant_search.store import open_database
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SERVER = Path(__file__).parents[1] / "tests" / "support" / "qdrant_http.py"
+SERVER = Path(__file__).parents[1] / "tests" / "support" / "qdrant_http"
 JOB = """
 import json, sys
 from semblant_indexer import IndexJob, run

@@ -2,7 +2,7 @@
 twice.
 
 Each of eight trials (with `--quick` two) indexes 400 pictures into a collection of its own on a server of which every
-`--faults`-th request fails (`tests/support/qdrant_http.py`: qdrant-client's local mode behind HTTP). A job that meets too many
+`--faults`-th request fails (`tests/support/qdrant_http`: qdrant-client's local mode behind HTTP). A job that meets too many
 failures in a row stops with everything kept and is run again. In the end ids, vectors (1e-6) and payload must be those of a job
 on a server that never fails, in every trial.
 
@@ -33,7 +33,7 @@ from semblant_search.store.qdrant import QdrantDatabase
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SERVER = Path(__file__).parents[1] / "tests" / "support" / "qdrant_http.py"
+SERVER = Path(__file__).parents[1] / "tests" / "support" / "qdrant_http"
 MOST_RUNS = 20
 
 

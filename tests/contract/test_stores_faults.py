@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 import threading
 import time
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,26 +17,13 @@ from semblant_search.store import Point, VectorQuery, open_database
 from semblant_search.store.connection import RetryPolicy
 from semblant_search.store.qdrant import QdrantDatabase
 from semblant_search.where import F
+from support.servers import server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-SERVER = Path(__file__).parents[1] / "support" / "qdrant_http.py"
 DIM = 8
 IMPATIENT = RetryPolicy(attempts=2, first_wait=0.01)
-
-
-@contextmanager
-def server(*options: str) -> Iterator[str]:
-    """The URL of a server in another process."""
-    process = subprocess.Popen([sys.executable, SERVER, *options], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def manifest() -> Manifest:

@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import time
 import warnings
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from semblant_search.errors import InvalidInput, StoreUnavailable
 from semblant_search.orb import OrbSettings
 from semblant_search.store.connection import RetryPolicy
 from semblant_search.store.qdrant import QdrantDatabase
+from support.servers import server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,21 +31,7 @@ if TYPE_CHECKING:
     from semblant_indexer import IndexReport
     from semblant_search.store.base import Record
 
-SERVER = Path(__file__).parents[1] / "support" / "qdrant_http.py"
 SEMBLANT = Path(sysconfig.get_path("scripts")) / "semblant"
-
-
-@contextmanager
-def server(*options: str) -> Iterator[str]:
-    """The URL of a server in another process."""
-    process = subprocess.Popen([sys.executable, SERVER, *options], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def stored(url: str) -> dict[str, Record]:

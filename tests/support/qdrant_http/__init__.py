@@ -1,0 +1,18 @@
+"""A small Qdrant server over HTTP, on qdrant-client's local mode, that behaves as the real one and can be told to misbehave.
+
+    python tests/support/qdrant_http [options]
+
+prints `http://127.0.0.1:PORT` and serves the REST calls that Semblant makes until it is killed. `--help` lists the options.
+
+What local mode leaves out is added by the real server's source (1.19): writes that are not waited for come into force after the
+next reading, bodies of more than 32 MB are refused, the configuration and the payload indexes are kept and shown, counting
+that need not be exact is not, collections are yellow or grey while their indexes are built, and strict mode wants an index
+for every filter. With `--graph`, searches that are not exact miss as HNSW and quantized vectors do.
+
+Tests steer it beside the REST interface:
+
+    GET, DELETE /_requests    what arrived (method, path, query, body, size), the last thousand; forget it
+    PUT /_answers             a list of {"status", "headers"}: how the next requests are answered instead
+    PUT /_restart             forget which collections were optimized, as a restart does: yellow ones turn grey
+    PUT /_damage              {"collection", "id", "payload"}: change a point's payload, or without a payload remove it
+"""

@@ -1,0 +1,96 @@
+"""What a server keeps of a collection beside its points: configuration, payload indexes, writes in progress, and its colour."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qdrant_client import models
+
+
+class Collection:
+    """One collection.
+
+    Args:
+        request: how it was made.
+        yellow: how many looks find it yellow after a write; -1 means all of them.
+        strict: the strict mode that it is under, or None.
+    """
+
+    def __init__(self, request: models.CreateCollection, yellow: int, strict: dict[str, Any] | None) -> None:
+        self.request = request
+        self.metadata: dict[str, Any] = dict(request.metadata or {})
+        self.strict = strict
+        self.indexes: dict[str, dict[str, Any]] = {}
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._yellow = yellow
+        self._left = 0  # looks until it is green
+        self._triggered = True
+
+    def write(self, change: Callable[[], object], *, wait: bool) -> Any:
+        """A change: in force on return only where it is waited for, and after those before it."""
+        if wait:
+            self.catch_up()
+            change()
+        else:
+            self._waiting.append(change)
+        self._left, self._triggered = self._yellow, True
+        return {"operation_id": 0, "status": "completed" if wait else "acknowledged"}
+
+    def catch_up(self) -> None:
+        """Put the changes into force that nobody waited for."""
+        while self._waiting:
+            self._waiting.popleft()()
+
+    def restart(self) -> None:
+        """A server does not begin to optimize by itself after a restart, lest it crash again."""
+        self.catch_up()
+        self._triggered = False
+
+    def trigger(self) -> None:
+        self._triggered = True
+
+    def info(self, points: int) -> Any:
+        """What `GET /collections/{name}` answers."""
+        config: dict[str, Any] = {
+            "params": {
+                "vectors": self.request.vectors or {},
+                "sparse_vectors": self.request.sparse_vectors,
+                "on_disk_payload": self.request.on_disk_payload,
+                "shard_number": 1,
+            },
+            "hnsw_config": {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000, "on_disk": False},
+            "optimizer_config": {
+                "deleted_threshold": 0.2,
+                "vacuum_min_vector_number": 1000,
+                "default_segment_number": 0,
+                "flush_interval_sec": 5,
+                "indexing_threshold": 20000,
+            },
+            "quantization_config": self.request.quantization_config,
+            "strict_mode_config": self.strict,
+            "metadata": self.metadata or None,
+        }
+        schema = {
+            name: {"data_type": params["type"], "params": params, "points": points} for name, params in self.indexes.items()
+        }
+        return {
+            "status": self._status(),
+            "optimizer_status": "ok",
+            "points_count": points,
+            "indexed_vectors_count": 0,
+            "segments_count": 1,
+            "config": config,
+            "payload_schema": schema,
+        }
+
+    def _status(self) -> str:
+        if self._left == 0:
+            return "green"
+        if not self._triggered:
+            return "grey"
+        self._left -= self._left > 0
+        return "yellow"

@@ -1,0 +1,161 @@
+"""Routes of the REST interface onto a local client; one request at a time."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from qdrant_client import QdrantClient, models
+
+from .collection import Collection
+from .faults import Refused, not_found
+from .searching import nearest, nearly
+from .strict import check_filter, check_limit
+
+if TYPE_CHECKING:
+    import argparse
+
+
+class Routes:
+    """All collections of a server."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.client = QdrantClient(":memory:")
+        self.collections: dict[str, Collection] = {}
+        self.lock = threading.Lock()
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Any:
+        """The `result` of a request. Raises `Refused`, KeyError where there is no such route, ValueError as local mode does."""
+        parts = [unquote(part) for part in path.strip("/").split("/")]
+        with self.lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if parts == [""]:
+                return {"title": "qdrant", "version": self.options.version}
+            if parts == ["collections"]:
+                return self.client.get_collections()
+            if parts == ["aliases"]:
+                return self.client.get_aliases()
+            if parts == ["collections", "aliases"]:
+                return self.client.update_collection_aliases(models.ChangeAliasesOperation(**body).actions)
+            name, route = parts[1], "/".join(parts[2:])
+            if route == "exists":
+                return {"exists": self.real_name(name) in self.collections}
+            if not route and method in ("PUT", "DELETE"):
+                return self.create(name, body) if method == "PUT" else self.delete(name)
+            name = self.real_name(name)
+            if name not in self.collections:
+                raise not_found(name)
+            if not route:
+                return self.configuration(method, name, body)
+            if change := self.change(method, name, route, body):
+                done = self.collections[name].write(change, wait=query.get("wait") == "true")
+                return [done] * len(body["operations"]) if route == "points/batch" else done
+            found = self.read(method, name, route, body)
+            self.collections[name].catch_up()  # from now on, what nobody waited for is there
+            return found
+
+    def restart(self) -> None:
+        with self.lock:
+            for collection in self.collections.values():
+                collection.restart()
+
+    def damage(self, collection: str, id: str, payload: dict[str, Any] | None = None) -> None:
+        with self.lock:
+            if payload is None:
+                self.client.delete(collection, [id])
+            else:
+                self.client.set_payload(collection, payload, [id])
+
+    def real_name(self, name: str) -> str:
+        aliases = {alias.alias_name: alias.collection_name for alias in self.client.get_aliases().aliases}
+        return aliases.get(name, name)
+
+    def create(self, name: str, body: Any) -> bool:
+        request = models.CreateCollection(**body)
+        if name in self.collections:
+            raise Refused(409, f"Wrong input: Collection `{name}` already exists!")
+        self.client.create_collection(
+            name, vectors_config=request.vectors or {}, sparse_vectors_config=request.sparse_vectors, metadata=request.metadata
+        )
+        strict = {"enabled": True, "unindexed_filtering_retrieve": False, "unindexed_filtering_update": False}
+        if self.options.max_limit:
+            strict["max_query_limit"] = self.options.max_limit
+        self.collections[name] = Collection(request, self.options.yellow, strict if self.options.strict else None)
+        return True
+
+    def delete(self, name: str) -> bool:
+        self.client.delete_collection(name)
+        return self.collections.pop(name, None) is not None
+
+    def configuration(self, method: str, name: str, body: Any) -> Any:
+        collection = self.collections[name]
+        if method == "PATCH":
+            collection.metadata |= body.get("metadata") or {}
+            if "optimizers_config" in body:
+                collection.trigger()
+            return True
+        return collection.info(self.client.count(name).count)
+
+    def change(self, method: str, name: str, route: str, body: Any) -> Any:
+        """What a writing request does, or None for one that reads."""
+        client, collection = self.client, self.collections[name]
+        if (method, route) == ("PUT", "index"):
+            schema = body["field_schema"]
+            params = schema if isinstance(schema, dict) else {"type": schema}
+            return lambda: collection.indexes.__setitem__(body["field_name"], params)
+        if (method, route) == ("PUT", "points"):
+            points = models.PointsList(**body).points
+            return lambda: client.upsert(name, points)
+        if route == "points/delete":
+            check_filter(collection, body.get("filter"), "unindexed_filtering_update")
+            selector = models.FilterSelector(**body) if "filter" in body else models.PointIdsList(**body)
+            return lambda: client.delete(name, selector)
+        if route == "points/batch":
+            operations = [models.OverwritePayloadOperation(**operation) for operation in body["operations"]]
+            return lambda: client.batch_update_points(name, operations)
+        return None
+
+    def read(self, method: str, name: str, route: str, body: Any) -> Any:
+        client, collection = self.client, self.collections[name]
+        if (method, route) == ("POST", "points"):
+            request = models.PointRequest(**body)
+            payload = True if request.with_payload is None else request.with_payload
+            return client.retrieve(name, request.ids, payload, request.with_vector or False)
+        if route == "points/query/batch":
+            return [self.query(name, search) for search in body["searches"]]
+        if route == "points/query":
+            return self.query(name, body)
+        check_filter(collection, body.get("filter"), "unindexed_filtering_retrieve")
+        check_limit(collection, body.get("limit"))
+        if route == "points/scroll":
+            scroll = models.ScrollRequest(**body)
+            payload = True if scroll.with_payload is None else scroll.with_payload
+            points, offset = client.scroll(
+                name, scroll.filter, scroll.limit or 10, None, scroll.offset, payload, scroll.with_vector or False
+            )
+            return {"points": points, "next_page_offset": offset}
+        if route == "points/count":
+            count = models.CountRequest(**body)
+            found = client.count(name, count.filter).count
+            return {"count": found if count.exact in (None, True) else found + 1}
+        if route == "facet":
+            return self.facet(name, models.FacetRequest(**body))
+        raise KeyError(f"{method} {route}")
+
+    def query(self, name: str, body: Any) -> Any:
+        collection = self.collections[name]
+        check_filter(collection, body.get("filter"), "unindexed_filtering_retrieve")
+        check_limit(collection, body.get("limit"))
+        request = models.QueryRequest(**body)
+        return nearly(self.client, name, collection, request) if self.options.graph else nearest(self.client, name, request)
+
+    def facet(self, name: str, request: models.FacetRequest) -> Any:
+        if self.collections[name].indexes.get(request.key, {}).get("type") not in ("keyword", "integer", "bool", "uuid"):
+            raise Refused(400, f"Bad request: No appropriate index for faceting: `{request.key}`.")
+        answer = self.client.facet(name, request.key, request.filter, request.limit or 10)
+        if request.exact:
+            return answer
+        return models.FacetResponse(hits=[models.FacetValueHit(value=hit.value, count=hit.count + 1) for hit in answer.hits])
