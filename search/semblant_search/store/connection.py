@@ -35,15 +35,17 @@ class RetryPolicy:
             that, so that many clients do not come back together.
         longest_wait: seconds, also for what the server itself asks for (`Retry-After`).
         patience: seconds after which a request is not tried again.
+        stall: seconds without progress after which indexes that a server builds are not waited for any longer.
     """
 
     attempts: int = 5
     first_wait: float = 0.2
     longest_wait: float = 10.0
     patience: float = 60.0
+    stall: float = 3600.0
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or min(self.first_wait, self.longest_wait, self.patience) < 0:
+        if self.attempts < 1 or min(self.first_wait, self.longest_wait, self.patience, self.stall) < 0:
             raise InvalidInput(f"{self}: expected at least one attempt and no negative times")
 
     def wait(self, attempt: int, asked: float | None) -> float:
@@ -65,7 +67,7 @@ class Connection:
     def __init__(self, client: QdrantClient, location: str, retry: RetryPolicy) -> None:
         self.client = client
         self.location = location
-        self._retry = retry
+        self.retry = retry
         self._closed = False
 
     def call(self, method: str, *arguments: Any, **options: Any) -> Any:
@@ -74,19 +76,15 @@ class Connection:
             raise StoreError(f"database {self.location!r} is closed; open it again")
         function: Callable[..., Any] = getattr(self.client, method)
         started = time.monotonic()
-        for attempt in range(1, self._retry.attempts + 1):
+        for attempt in range(1, self.retry.attempts + 1):
             try:
                 return function(*arguments, **options)
             except Exception as error:
                 failure = _translate(error, self.location)
                 waited = time.monotonic() - started
-                if (
-                    not isinstance(failure, StoreUnavailable)
-                    or attempt == self._retry.attempts
-                    or waited > self._retry.patience
-                ):
+                if not isinstance(failure, StoreUnavailable) or attempt == self.retry.attempts or waited > self.retry.patience:
                     raise failure from error
-                pause = self._retry.wait(attempt, getattr(error, "retry_after_s", None))
+                pause = self.retry.wait(attempt, getattr(error, "retry_after_s", None))
             time.sleep(pause)
         raise AssertionError  # the last attempt returns or raises
 

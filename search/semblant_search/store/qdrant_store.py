@@ -211,9 +211,26 @@ class QdrantStore:
         self._manifest = manifest
 
     def optimize(self) -> None:
-        """Wait until the server, which builds its indexes by itself, is done."""
-        while str(getattr(status := self._run("get_collection").status, "value", status)) == "yellow":
-            time.sleep(0.5)
+        """Wait until the server, which builds its indexes by itself, is done, or makes no progress (`RetryPolicy.stall`)."""
+        from qdrant_client import models
+
+        before, since, pause, asked = None, time.monotonic(), 0.05, False
+        while (state := self._progress())[0] in ("yellow", "grey"):
+            if state != before:
+                before, since = state, time.monotonic()
+            elif state[0] == "grey" and not asked:
+                # A restarted server leaves what is pending until something changes, if only its settings to what they are.
+                self._run("update_collection", optimizers_config=models.OptimizersConfigDiff())
+                asked = True
+            elif time.monotonic() - since >= self._connection.retry.stall:
+                return
+            time.sleep(pause)
+            pause = min(2 * pause, 0.5)
+
+    def _progress(self) -> tuple[str, int | None, int]:
+        """The collection's colour, indexed vectors, and segments."""
+        info = self._run("get_collection")
+        return str(getattr(info.status, "value", info.status)), info.indexed_vectors_count, info.segments_count
 
     def asset(self, name: str) -> bytes | None:
         """A file kept with this generation, or None."""
