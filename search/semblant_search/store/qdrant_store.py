@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import time
 import uuid
 import warnings
@@ -179,7 +180,7 @@ class QdrantStore:
             self._run("upsert", points=batch, wait=True)
 
     def set_payloads(self, payloads: Mapping[str, Mapping[str, Any]]) -> None:
-        """Replace the whole payload of points and keep their vectors, in one request; all of them have to be there."""
+        """Replace the whole payload of points and keep their vectors; all of them have to be there."""
         from qdrant_client import models
 
         ids = list(payloads)
@@ -189,11 +190,17 @@ class QdrantStore:
         if not ids:
             return
         check_found(ids, self._run("retrieve", ids=ids, with_payload=False), self._manifest)
-        changes = [
-            models.OverwritePayloadOperation(overwrite_payload=models.SetPayload(payload=dict(payload), points=[id]))
-            for id, payload in payloads.items()
-        ]
-        self._run("batch_update_points", update_operations=changes, wait=True)
+        batch: list[models.OverwritePayloadOperation] = []
+        size = 0
+        for id, payload in payloads.items():
+            change = models.SetPayload(payload=dict(payload), points=[id])
+            batch.append(models.OverwritePayloadOperation(overwrite_payload=change))
+            size += _payload_size(payload)
+            if size > _REQUEST:
+                self._run("batch_update_points", update_operations=batch, wait=True)
+                batch, size = [], 0
+        if batch:
+            self._run("batch_update_points", update_operations=batch, wait=True)
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove points; unknown ids are no error."""
@@ -343,4 +350,9 @@ def _estimate(point: Point) -> int:
     features = point.features.size * 5 if point.features is not None else 0
     words = len(point.orb.indices) * 20 if point.orb is not None else 0
     cells = point.cells.size * 20 if point.cells is not None else 0
-    return int(point.image.size * 20 + features + words + cells + 500)
+    return int(point.image.size * 20 + features + words + cells + _payload_size(point.payload))
+
+
+def _payload_size(payload: Mapping[str, Any]) -> int:
+    """How many bytes a payload takes as JSON, at most, with what surrounds it in a request."""
+    return len(json.dumps(dict(payload))) + 500
