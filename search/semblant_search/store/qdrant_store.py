@@ -270,11 +270,20 @@ class QdrantStore:
             self._assets("upsert", points=[point], wait=True)
         facts = {"name": name, "version": version, "parts": len(parts), "sha256": hashlib.sha256(data).hexdigest()}
         self._assets("upsert", points=[models.PointStruct(id=_asset_id(name), vector={}, payload=facts)], wait=True)
-        old = models.Filter(
-            must=[models.FieldCondition(key="asset", match=models.MatchValue(value=name))],
-            must_not=[models.FieldCondition(key="version", match=models.MatchValue(value=version))],
-        )
-        self._assets("delete", points_selector=models.FilterSelector(filter=old), wait=True)
+        old = list(self._old_parts(name, version))
+        if old:
+            self._assets("delete", points_selector=old, wait=True)
+
+    def _old_parts(self, name: str, version: str) -> Iterator[str]:
+        """Parts of other versions. All are looked through: strict mode refuses a filter on fields without an index."""
+        offset = None
+        while True:
+            parts, offset = self._assets("scroll", offset=offset, limit=100, with_payload=["asset", "version"])
+            for part in parts:
+                if part.payload.get("asset") == name and part.payload["version"] != version:
+                    yield str(part.id)
+            if offset is None:
+                return
 
     def close(self) -> None:
         """Further calls raise `StoreError`; the connection belongs to the database."""
