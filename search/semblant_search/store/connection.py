@@ -84,7 +84,7 @@ class Connection:
                 waited = time.monotonic() - started
                 if not isinstance(failure, StoreUnavailable) or attempt == self.retry.attempts or waited > self.retry.patience:
                     raise failure from error
-                pause = self.retry.wait(attempt, getattr(error, "retry_after_s", None))
+                pause = self.retry.wait(attempt, _asked_wait(error))
             time.sleep(pause)
         raise AssertionError  # the last attempt returns or raises
 
@@ -126,14 +126,14 @@ def connect(url: str, *, api_key: str | None, timeout: float) -> QdrantClient:
 def _translate(error: Exception, location: str) -> StoreError:
     """The Semblant error for one of qdrant-client's, httpx's or gRPC's. `StoreUnavailable` means: trying again may help."""
     from grpc import RpcError  # type: ignore[import-untyped]
-    from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+    from qdrant_client.common.client_exceptions import QdrantException
     from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
     if isinstance(error, StoreError):
         return error
     if isinstance(error, UnexpectedResponse):
         return _by_status(error, location)
-    if isinstance(error, ResourceExhaustedResponse):
+    if isinstance(error, QdrantException):  # 429, and a Retry-After that is a number, or that is not: proxies write dates
         return StoreUnavailable(f"server {location!r} is busy ({error}); try again later")
     if isinstance(error, ResponseHandlingException):
         import httpx
@@ -151,6 +151,16 @@ def _translate(error: Exception, location: str) -> StoreError:
     if isinstance(error, RpcError):
         return _by_code(error, location)
     return StoreError(f"database {location!r}: {_first_line(error)}")
+
+
+def _asked_wait(error: Exception) -> float | None:
+    """Seconds that the server asks to wait (`Retry-After`); dates are not read."""
+    from qdrant_client.http.exceptions import UnexpectedResponse
+
+    if isinstance(error, UnexpectedResponse):
+        asked = error.headers.get("Retry-After", "")
+        return float(asked) if asked.isdecimal() else None
+    return getattr(error, "retry_after_s", None)
 
 
 def _stranger(error: Exception, location: str) -> StoreError:
