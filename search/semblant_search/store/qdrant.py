@@ -137,7 +137,13 @@ class QdrantDatabase:
             )
         name = physical_name(collection, generation)
         operations: list[Any] = []
-        if any(alias.alias_name == collection for alias in self._connection.call("get_aliases").aliases):
+        before = {alias.alias_name: alias.collection_name for alias in self._connection.call("get_aliases").aliases}
+        if collection in before:
+            if collection not in self.collections():
+                raise StoreError(
+                    f"server {self.location!r} has an alias {collection!r} of {before[collection]!r}, which is not Semblant's; "
+                    "choose another name for the collection"
+                )
             operations.append(models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=collection)))
         create = models.CreateAlias(collection_name=name, alias_name=collection)
         operations.append(models.CreateAliasOperation(create_alias=create))
