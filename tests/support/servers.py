@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import urllib.request
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from qdrant_client import QdrantClient
+from semblant_search.store.qdrant import QdrantDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +57,19 @@ class Request:
     size: int
 
 
+@dataclass(frozen=True)
+class Answer:
+    """An answer that a stand-in is told to give; `done` says whether it does what it is asked all the same."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    done: bool = False
+
+
+PROPER = Answer(done=True)
+"""In a row of answers: what it would have answered anyway."""
+
+
 class StandIn:
     """What tests ask a stand-in beside the REST interface, and tell it."""
 
@@ -63,48 +78,72 @@ class StandIn:
 
     def requests(self, method: str = "", ending: str = "") -> list[Request]:
         """What arrived since `forget`, by method and by the end of the path."""
-        arrived = [Request(**each) for each in httpx.get(f"{self.url}/_requests").json()]
+        arrived = [Request(**each) for each in _ask("GET", f"{self.url}/_requests")]
         return [each for each in arrived if each.method.startswith(method) and each.path.endswith(ending)]
 
     def forget(self) -> None:
-        httpx.delete(f"{self.url}/_requests")
+        _ask("DELETE", f"{self.url}/_requests")
 
-    def answer(self, *answers: int | tuple[int, dict[str, str]]) -> None:
-        """How the next requests are answered: a status, or a status and headers."""
-        full = [(each, {}) if isinstance(each, int) else each for each in answers]
-        httpx.put(f"{self.url}/_answers", json=[{"status": status, "headers": headers} for status, headers in full])
+    def answer(self, *answers: Answer) -> None:
+        """How the next requests are answered."""
+        _ask("PUT", f"{self.url}/_answers", [asdict(answer) for answer in answers])
 
     def restart(self) -> None:
         """Collections that are not optimized yet turn grey."""
-        httpx.put(f"{self.url}/_restart")
+        _ask("PUT", f"{self.url}/_restart")
 
     def damage(self, collection: str, id: str, payload: dict[str, Any] | None = None) -> None:
         """Change a point's payload behind Semblant's back, or remove the point."""
-        httpx.put(f"{self.url}/_damage", json={"collection": collection, "id": id, "payload": payload})
-
-    def info(self, collection: str) -> dict[str, Any]:
-        """What the server says about a collection, as JSON."""
-        result: dict[str, Any] = httpx.get(f"{self.url}/collections/{collection}").raise_for_status().json()["result"]
-        return result
+        _ask("PUT", f"{self.url}/_damage", {"collection": collection, "id": id, "payload": payload})
 
 
 @contextmanager
-def own_name(url: str | None, prefix: str = "test") -> Iterator[str]:
-    """A collection name that nobody else uses; whatever was made under it is gone afterwards, also after a failure.
+def either(kind: str, *options: str) -> Iterator[str]:
+    """The URL of a stand-in, or of the real server (`REAL`)."""
+    if kind == "server":
+        yield os.environ["QDRANT_URL"]
+        return
+    with server(*options) as url:
+        yield url
 
-    Without a URL there is no server to clean.
-    """
-    name = f"{prefix}-{uuid.uuid4().hex[:12]}"
+
+def client_of(url: str) -> QdrantClient:
+    """A client past Semblant."""
+    return QdrantClient(url=url, api_key=os.environ.get("QDRANT_API_KEY"), timeout=60, check_compatibility=False)
+
+
+def database_of(url: str, **options: Any) -> QdrantDatabase:
+    """A database on a server."""
+    return QdrantDatabase(url, api_key=os.environ.get("QDRANT_API_KEY"), **options)
+
+
+def info(url: str, collection: str) -> dict[str, Any]:
+    """What a server says about a collection, as JSON."""
+    result: dict[str, Any] = _ask("GET", f"{url}/collections/{collection}")["result"]
+    return result
+
+
+def _ask(method: str, url: str, body: Any = None) -> Any:
+    headers = {"api-key": os.environ.get("QDRANT_API_KEY", ""), "Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method=method)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+@contextmanager
+def own_name(url: str | None) -> Iterator[str]:
+    """A collection name that nobody else uses; whatever was made under it is gone afterwards, also after a failure."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
     try:
         yield name
     finally:
-        if url is not None:
+        if url == os.environ.get("QDRANT_URL", ""):  # a stand-in ends with its test
             sweep(url, name)
 
 
 def sweep(url: str, name: str) -> None:
     """Delete a name's collections, and the aliases that go with them."""
-    client = QdrantClient(url=url, api_key=os.environ.get("QDRANT_API_KEY"), timeout=60, check_compatibility=False)
+    client = client_of(url)
     try:
         for description in client.get_collections().collections:
             if description.name.startswith(name):

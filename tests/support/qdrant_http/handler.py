@@ -52,14 +52,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault in ("429", "503"):
             self.send(int(fault), error("too busy"), {"Retry-After": "0"} if fault == "429" else {})
             return
-        if self.answers:
-            answer = self.answers.popleft()
-            self.send(answer["status"], error(answer.get("error", "told to")), answer.get("headers"))
+        told: dict[str, Any] = self.answers.popleft() if self.answers else {"status": 200, "done": True}
+        if not told["done"]:
+            self.send(told["status"], error("told to"), told["headers"])
             return
         if self.options.api_key and self.headers.get("api-key") != self.options.api_key:
             self.send(401, error("Invalid API key or JWT"))
             return
         status, document = self.answer(parts.path, query, body, len(data))
+        if told["status"] != 200:
+            self.send(told["status"], error("told to"), told["headers"])
+            return
         if fault == "reset after":
             self.reset()
             return

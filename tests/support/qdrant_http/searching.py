@@ -33,12 +33,12 @@ def nearly(client: QdrantClient, name: str, collection: Collection, request: mod
     """The best hit is missed, unless the search is exact or its candidate list is long; quantized vectors keep only signs."""
     params = request.params or models.SearchParams()
     using, query = request.using or "", request.query
-    if params.exact or not isinstance(query, list) or isinstance(query[0], list):
-        return nearest(client, name, request)
+    if not isinstance(query, list) or isinstance(query[0], list):
+        return nearest(client, name, request)  # words and cells have neither
     skipped, limit = request.offset or 0, 10 if request.limit is None else request.limit
     everything = max(1, client.count(name).count)
     points = nearest(client, name, request, limit=everything, offset=0, with_vectors=[using], score_threshold=None).points
-    if (params.hnsw_ef or 0) < ENOUGH:
+    if not params.exact and (params.hnsw_ef or 0) < ENOUGH:
         points = points[1:]
     vectors = collection.request.vectors
     quantized = isinstance(vectors, dict) and vectors[using].quantization_config is not None
