@@ -12,8 +12,9 @@ import pytest
 from semblant_search.collection import FieldType
 from semblant_search.errors import StoreError
 from semblant_search.store import SparseVector
+from support import servers
 from support.samples import WIDTH, manifest, points
-from support.servers import PROPER, REAL, Answer, StandIn, client_of, database_of, either, own_name, server
+from support.servers import PROPER, REAL, Answer, StandIn, client_of, database_of, own_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 LARGEST = 32 * 1024 * 1024
 
 
-@pytest.fixture(scope="module")
-def stand_in() -> Iterator[StandIn]:
-    with server() as url:
-        yield StandIn(url)
+@pytest.fixture
+def stand_in() -> StandIn:
+    shared = servers.stand_in()
+    shared.forget()
+    return shared
 
 
 @pytest.fixture
@@ -36,9 +38,8 @@ def store(stand_in: StandIn) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="module", params=["stand-in", REAL])
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    with either(request.param) as url:
-        yield url
+def url(request: pytest.FixtureRequest) -> str:
+    return servers.url_of(request.param)
 
 
 @pytest.fixture

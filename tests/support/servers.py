@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
 import sys
 import urllib.request
 import uuid
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,11 +84,16 @@ class StandIn:
         return [each for each in arrived if each.method.startswith(method) and each.path.endswith(ending)]
 
     def forget(self) -> None:
+        """What arrived, and what it was told to answer."""
         _ask("DELETE", f"{self.url}/_requests")
 
     def answer(self, *answers: Answer) -> None:
         """How the next requests are answered."""
         _ask("PUT", f"{self.url}/_answers", [asdict(answer) for answer in answers])
+
+    def version(self, version: str) -> None:
+        """Which it says it is."""
+        _ask("PUT", f"{self.url}/_version", version)
 
     def restart(self) -> None:
         """Collections that are not optimized yet turn grey."""
@@ -97,14 +104,17 @@ class StandIn:
         _ask("PUT", f"{self.url}/_damage", {"collection": collection, "id": id, "payload": payload})
 
 
-@contextmanager
-def either(kind: str, *options: str) -> Iterator[str]:
-    """The URL of a stand-in, or of the real server (`REAL`)."""
-    if kind == "server":
-        yield os.environ["QDRANT_URL"]
-        return
-    with server(*options) as url:
-        yield url
+@cache
+def stand_in() -> StandIn:
+    """The stand-in without options that all tests of a process share, each with collections of its own."""
+    running = ExitStack()
+    atexit.register(running.close)
+    return StandIn(running.enter_context(server()))
+
+
+def url_of(kind: str) -> str:
+    """Of the shared stand-in, or of the real server (`REAL`)."""
+    return os.environ["QDRANT_URL"] if kind == "server" else stand_in().url
 
 
 def client_of(url: str) -> QdrantClient:

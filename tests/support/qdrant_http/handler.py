@@ -92,11 +92,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             answer = list(self.requests)
             if self.command == "DELETE":
                 self.requests.clear()
+                self.answers.clear()
             self.send(200, answer)
             return
         if path == "/_answers":
             self.answers.clear()
             self.answers.extend(told)
+        elif path == "/_version":
+            self.options.version = told
         elif path == "/_restart":
             self.routes.restart()
         elif path == "/_damage":

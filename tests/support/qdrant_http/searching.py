@@ -32,12 +32,14 @@ def nearest(client: QdrantClient, name: str, request: models.QueryRequest, **cha
 def nearly(client: QdrantClient, name: str, collection: Collection, request: models.QueryRequest) -> Any:
     """The best hit is missed, unless the search is exact or its candidate list is long; quantized vectors keep only signs."""
     params = request.params or models.SearchParams()
-    using, query = request.using or "", request.query
+    using = request.using or ""
+    query = request.query.nearest if isinstance(request.query, models.NearestQuery) else request.query
     if not isinstance(query, list) or isinstance(query[0], list):
         return nearest(client, name, request)  # words and cells have neither
     skipped, limit = request.offset or 0, 10 if request.limit is None else request.limit
     everything = max(1, client.count(name).count)
-    points = nearest(client, name, request, limit=everything, offset=0, with_vectors=[using], score_threshold=None).points
+    answer = nearest(client, name, request, limit=everything, offset=0, with_vectors=[using], score_threshold=None)
+    points = answer.points
     if not params.exact and (params.hnsw_ef or 0) < ENOUGH:
         points = points[1:]
     vectors = collection.request.vectors
@@ -55,4 +57,4 @@ def nearly(client: QdrantClient, name: str, collection: Collection, request: mod
     if request.score_threshold is not None:
         points = [point for point in points if point.score >= request.score_threshold]
     points = [point.model_copy(update={"vector": None}) for point in points]
-    return models.QueryResponse(points=points[skipped : skipped + limit])
+    return answer.model_copy(update={"points": points[skipped : skipped + limit]})
