@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import random
-import uuid
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from semblant_search.store import Point, SparseVector, Store, VectorQuery, open_
 from semblant_search.store.qdrant import QdrantDatabase
 from semblant_search.where import And, Contains, Equals, Exists, F, Not, OneOf, Or, Range, StartsWith, Where, parse_where
 from semblant_search.where.expression import parse_time
+from support.servers import REAL, own_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ FIELDS = {
     "größe": FieldType.KEYWORD,
     "gps": FieldType.GEO,
 }
-SERVERS = ["local", *(["server"] if os.environ.get("QDRANT_URL") else [])]
+SERVERS = ["local", REAL]
 
 
 def manifest(collection: str = "images", generation: str = "g0001", **changes: Any) -> Manifest:
@@ -134,14 +135,11 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture(scope="module", params=SERVERS)
 def other(request: pytest.FixtureRequest) -> Iterator[Store]:
-    database = open_server(request.param)
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    store = database.create(manifest(name))
-    store.upsert(POINTS)
-    store.optimize()
-    yield store
-    database.drop(name, "g0001")
-    database.close()
+    with closing(open_server(request.param)) as database, own_name(database.location) as name:
+        store = database.create(manifest(name))
+        store.upsert(POINTS)
+        store.optimize()
+        yield store
 
 
 @pytest.fixture(params=["edge", *SERVERS])
@@ -155,12 +153,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 @pytest.fixture
 def name(database: Database) -> Iterator[str]:
     """A collection name that is free, also on a server that is shared; what was made under it goes away again."""
-    free = f"test-{uuid.uuid4().hex[:12]}"
-    yield free
-    if os.environ.get("QDRANT_URL") and isinstance(database, QdrantDatabase):
-        for description in database._connection.call("get_collections").collections:
-            if description.name.startswith(free):
-                database._connection.call("delete_collection", description.name)
+    with own_name(database.location) as name:
+        yield name
 
 
 # What the documentation says, word for word, as plain Python over one payload.
@@ -455,15 +449,15 @@ def test_scrolling_goes_through_everything_once_in_the_order_of_ids(edge: Store,
 def test_filters_that_do_not_fit_the_fields_point_at_the_problem(
     edge: Store, other: Store, expression: str, column: int, words: str
 ) -> None:
+    asks: list[Callable[[Store, Where], object]] = [
+        lambda store, where: store.count(where),
+        lambda store, where: store.scroll(where=where),
+        lambda store, where: store.query(VectorQuery(POINTS[0].image, 1, where=where)),
+    ]
     for store in (edge, other):
-        asked: list[Callable[[Where, Store], object]] = [
-            lambda where, store: store.count(where),
-            lambda where, store: store.scroll(where=where),
-            lambda where, store: store.query(VectorQuery(POINTS[0].image, 1, where=where)),
-        ]
-        for ask in asked:
+        for ask in asks:
             with pytest.raises(WhereError) as caught:
-                ask(parse_where(expression), store)
+                ask(store, parse_where(expression))
             assert words in str(caught.value)
             assert caught.value.column == column
 

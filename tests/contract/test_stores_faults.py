@@ -80,22 +80,13 @@ def test_a_wrong_api_key_is_denied_at_once() -> None:
     with server("--api-key", "right") as url:
         for key in ("wrong", None):
             database = open_database(url, api_key=key)
-            for ask in (database.collections, lambda database=database: database.open("images")):
-                with pytest.raises(StoreDenied, match="API key"):
-                    ask()
+            with pytest.raises(StoreDenied, match="API key"):
+                database.collections()
+            with pytest.raises(StoreDenied, match="API key"):
+                database.open("images")
             database.close()
         database = open_database(url, api_key="right")
         assert database.collections() == {}
-        database.close()
-
-
-def test_a_server_that_is_too_old_is_named_with_its_version() -> None:
-    with server("--version", "1.17.3") as url:
-        database = open_database(url)
-        with pytest.raises(StoreError, match=r"1\.17\.3.*needs 1\.20"):
-            database.open("images")
-        with pytest.raises(StoreError, match=r"1\.17\.3.*needs 1\.20"):
-            database.create(manifest())
         database.close()
 
 
@@ -182,13 +173,3 @@ def test_an_api_key_for_a_directory_and_a_timeout_of_nothing_are_refused(tmp_pat
         open_database("http://localhost:1", timeout=0)
     with pytest.raises(InvalidInput, match="attempt"):
         RetryPolicy(attempts=0)
-
-
-def test_waits_grow_stay_bounded_and_differ() -> None:
-    policy = RetryPolicy(first_wait=1, longest_wait=5)
-    waits = [[policy.wait(attempt, None) for _ in range(50)] for attempt in range(1, 8)]
-    assert all(len(set(drawn)) > 10 for drawn in waits)
-    assert max(waits[0]) <= 1 < max(waits[2]) <= 4
-    assert max(max(drawn) for drawn in waits) <= 5
-    assert policy.wait(1, 3.0) == 3.0
-    assert policy.wait(1, 3600.0) == 5

@@ -1,23 +1,25 @@
-"""The client answers alike over a directory and a Qdrant server: its local mode, or a real one where QDRANT_URL is set."""
+"""The client answers alike over a directory and a Qdrant server: local mode, a stand-in, and a real one if there is."""
 
 from __future__ import annotations
 
-import os
 import shutil
-from typing import TYPE_CHECKING
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
 from qdrant_client import QdrantClient
 from semblant_search import F, PointNotFound, SearchClient, canonical_uri
 from semblant_search.store.qdrant import QdrantDatabase
+from support.servers import REAL, database_of, own_name, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from semblant_search import Hit
-    from semblant_search.store.base import Database
+    from semblant_search import Hit, Manifest
+    from semblant_search.store.base import Store
 
 
 @pytest.fixture(scope="module")
@@ -26,23 +28,39 @@ def chosen(photos: Path) -> list[Path]:
     return [photos / name for name in names]
 
 
-@pytest.fixture(scope="module")
+class Renamed:
+    """A database in which whoever makes a collection gets one of another name: `write` makes `images`, a server is shared."""
+
+    def __init__(self, database: QdrantDatabase, name: str) -> None:
+        self._database = database
+        self._name = name
+
+    def create(self, manifest: Manifest) -> Store:
+        return self._database.create(replace(manifest, collection=self._name))
+
+    def publish(self, _: str, generation: str) -> None:
+        self._database.publish(self._name, generation)
+
+
+@pytest.fixture(scope="module", params=["local", "stand-in", REAL])
 def clients(
-    chosen: list[Path], index: Callable[..., None], write: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    chosen: list[Path],
+    index: Callable[..., None],
+    write: Callable[..., None],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[SearchClient, SearchClient]]:
     directory = tmp_path_factory.mktemp("both") / "db"
     index(directory, chosen)
-    url = os.environ.get("QDRANT_URL")
-    database: Database = QdrantDatabase(url) if url else QdrantDatabase(client=QdrantClient(":memory:"))
-    write(database, chosen)
-    try:
-        with SearchClient(directory) as embedded, SearchClient(database) as served:
+    local = request.param == "local"
+    database = QdrantDatabase(client=QdrantClient(":memory:")) if local else database_of(url_of(request.param))
+    with closing(database), own_name(database.location) as name:
+        write(Renamed(database, name), chosen)
+        with SearchClient(directory) as embedded, SearchClient(database, collection=name) as served:
             yield embedded, served
-    finally:
-        database.close()
 
 
-def comparable(hits: Sequence[Hit]) -> list[tuple[str, object, object]]:
+def comparable(hits: Sequence[Hit]) -> list[tuple[str, Any, Any]]:
     return [(hit.uri, pytest.approx(hit.score, abs=1e-3), hit.metadata) for hit in hits]
 
 
@@ -50,7 +68,7 @@ def comparable(hits: Sequence[Hit]) -> list[tuple[str, object, object]]:
 def test_searches_by_look_agree(clients: tuple[SearchClient, SearchClient], chosen: list[Path], fashion_small: Path) -> None:
     one, other = clients
     stranger = next((fashion_small / "test").rglob("*.png"))
-    asked: list[Callable[[SearchClient], Sequence[Hit]]] = [
+    asks: list[Callable[[SearchClient], Sequence[Hit]]] = [
         lambda client: client.search(stranger),
         lambda client: client.search(chosen[0]),
         lambda client: client.search(canonical_uri(chosen[1]), limit=3, include_self=True),
@@ -59,7 +77,7 @@ def test_searches_by_look_agree(clients: tuple[SearchClient, SearchClient], chos
         lambda client: client.search_batch(chosen[:3], limit=4)[2],
         lambda client: client.search_vector(client.embed([stranger])[0], limit=100),
     ]
-    for ask in asked:
+    for ask in asks:
         hits = ask(one)
         assert hits
         assert [(hit.uri, hit.score, hit.metadata) for hit in ask(other)] == comparable(hits)

@@ -141,13 +141,13 @@ def _ask(method: str, url: str, body: Any = None) -> Any:
 
 
 @contextmanager
-def own_name(url: str | None) -> Iterator[str]:
+def own_name(url: str) -> Iterator[str]:
     """A collection name that nobody else uses; whatever was made under it is gone afterwards, also after a failure."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     try:
         yield name
     finally:
-        if url == os.environ.get("QDRANT_URL", ""):  # a stand-in ends with its test
+        if url == os.environ.get("QDRANT_URL"):  # a stand-in ends with its test
             sweep(url, name)
 
 

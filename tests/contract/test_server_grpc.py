@@ -1,0 +1,129 @@
+"""A server over gRPC: which codes are worth another try, which mean a wrong key, and that a key arrives."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import grpc  # type: ignore[import-untyped]
+import pytest
+from semblant_search.errors import StoreDenied, StoreError, StoreUnavailable
+from semblant_search.store import open_database
+from semblant_search.store.connection import RetryPolicy
+from semblant_search.store.qdrant import QdrantDatabase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+AT_ONCE = RetryPolicy(attempts=3, first_wait=0)
+
+
+class Script(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Answers with the codes that it is given, one a request, and then with an empty message, as a server without data."""
+
+    def __init__(self) -> None:
+        self.codes: list[tuple[Any, tuple[tuple[str, str], ...]]] = []
+        self.calls: list[tuple[str, dict[str, str]]] = []
+
+    def service(self, details: Any) -> Any:
+        def answer(_: bytes, context: Any) -> bytes:
+            self.calls.append((details.method, dict(context.invocation_metadata())))
+            if self.codes:
+                code, trailing = self.codes.pop(0)
+                context.set_trailing_metadata(trailing)
+                context.abort(code, "told to")
+            return b""
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[str, Script]]:
+    script = Script()
+    server = grpc.server(ThreadPoolExecutor(2), handlers=[script])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"grpc://127.0.0.1:{port}", script
+    server.stop(None).wait()
+
+
+@pytest.fixture
+def script(served: tuple[str, Script]) -> Script:
+    served[1].codes.clear()
+    served[1].calls.clear()
+    return served[1]
+
+
+@pytest.fixture
+def database(served: tuple[str, Script]) -> Iterator[QdrantDatabase]:
+    with closing(QdrantDatabase(served[0], retry=AT_ONCE, timeout=20)) as database:
+        yield database
+
+
+@pytest.mark.parametrize("name", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED"])
+def test_what_may_pass_is_tried_again(database: QdrantDatabase, script: Script, name: str) -> None:
+    code = grpc.StatusCode[name]
+    script.codes = [(code, ())] * 2
+    assert database.collections() == {}
+    assert len(script.calls) == 3
+    script.codes = [(code, ())] * 4
+    with pytest.raises(StoreUnavailable, match=f"{name}.*told to"):
+        database.collections()
+    assert len(script.calls) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("UNAUTHENTICATED", StoreDenied),
+        ("PERMISSION_DENIED", StoreDenied),
+        *[
+            (name, StoreError)
+            for name in (
+                "CANCELLED",
+                "UNKNOWN",
+                "INVALID_ARGUMENT",
+                "NOT_FOUND",
+                "ALREADY_EXISTS",
+                "FAILED_PRECONDITION",
+                "OUT_OF_RANGE",
+                "UNIMPLEMENTED",
+                "INTERNAL",
+                "DATA_LOSS",
+            )
+        ],
+    ],
+)
+def test_what_will_not_pass_is_not_tried_again(
+    database: QdrantDatabase, script: Script, name: str, error: type[StoreError]
+) -> None:
+    script.codes = [(grpc.StatusCode[name], ())]
+    with pytest.raises(StoreError, match="told to") as caught:
+        database.collections()
+    assert type(caught.value) is error
+    assert ("API key" in str(caught.value)) == (error is StoreDenied)
+    assert error is StoreDenied or name in str(caught.value)
+    assert len(script.calls) == 1
+
+
+def test_a_busy_server_says_how_long_to_wait(served: tuple[str, Script], script: Script) -> None:
+    waits: list[tuple[int, float | None]] = []
+
+    class Noted(RetryPolicy):
+        def wait(self, attempt: int, asked: float | None) -> float:
+            waits.append((attempt, asked))
+            return 0.0
+
+    with closing(QdrantDatabase(served[0], retry=Noted())) as database:
+        script.codes = [(grpc.StatusCode.RESOURCE_EXHAUSTED, (("retry-after", "9"),))]
+        assert database.collections() == {}
+    assert waits == [(1, 9)]
+
+
+def test_the_key_goes_along(served: tuple[str, Script], script: Script) -> None:
+    with closing(open_database(served[0], api_key="secret")) as database:
+        assert database.collections() == {}
+    ((method, metadata),) = script.calls
+    assert method == "/qdrant.Collections/ListAliases"
+    assert metadata["api-key"] == "secret"

@@ -1,0 +1,136 @@
+"""Which failures of a Qdrant server are worth another try, how many, and after what wait."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import pytest
+from semblant_search.errors import InvalidInput, StoreDenied, StoreError, StoreUnavailable
+from semblant_search.store.connection import RetryPolicy
+from support import servers
+from support.samples import manifest, points
+from support.servers import PROPER, Answer, StandIn, database_of
+
+AT_ONCE = RetryPolicy(attempts=3, first_wait=0)
+
+
+@pytest.fixture
+def stand_in() -> StandIn:
+    shared = servers.stand_in()
+    shared.forget()
+    return shared
+
+
+@dataclass(frozen=True)
+class Noted(RetryPolicy):
+    """A policy that waits for nothing and remembers what it was asked."""
+
+    asked: list[tuple[int, float | None]] = field(default_factory=list)
+
+    def wait(self, attempt: int, asked: float | None) -> float:
+        self.asked.append((attempt, asked))
+        return 0.0
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_what_may_pass_is_tried_again(stand_in: StandIn, status: int) -> None:
+    with closing(database_of(stand_in.url, retry=AT_ONCE)) as database:
+        stand_in.answer(Answer(status), Answer(status))
+        assert isinstance(database.collections(), dict)
+        assert len(stand_in.requests()) == 3
+        stand_in.forget()
+        stand_in.answer(*[Answer(status)] * 4)
+        with pytest.raises(StoreUnavailable, match=f"{stand_in.url}.*{status}.*told to"):
+            database.collections()
+        assert len(stand_in.requests()) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, StoreError),
+        (401, StoreDenied),
+        (403, StoreDenied),
+        *[(status, StoreError) for status in (404, 409, 413, 422, 501)],
+    ],
+)
+def test_what_will_not_pass_is_not_tried_again(stand_in: StandIn, status: int, error: type[StoreError]) -> None:
+    with closing(database_of(stand_in.url, retry=AT_ONCE)) as database:
+        stand_in.answer(Answer(status))
+        with pytest.raises(StoreError, match=f"{status}.*told to") as caught:
+            database.collections()
+        assert type(caught.value) is error
+        assert len(stand_in.requests()) == 1
+
+
+def test_writes_and_searches_are_tried_again_as_well(stand_in: StandIn) -> None:
+    with closing(database_of(stand_in.url, retry=AT_ONCE)) as database:
+        store = database.create(manifest("retried"))
+        for done in (False, True):
+            stand_in.answer(Answer(503, done=done))
+            store.upsert(points(3))
+            stand_in.answer(Answer(503, done=done))
+            assert store.count() == 3
+
+
+def test_patience_ends_before_the_attempts_do(stand_in: StandIn) -> None:
+    with closing(database_of(stand_in.url, retry=RetryPolicy(attempts=5, first_wait=0, patience=0))) as database:
+        stand_in.answer(*[Answer(503)] * 5)
+        with pytest.raises(StoreUnavailable):
+            database.collections()
+        assert len(stand_in.requests()) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "asked"),
+    [
+        (429, "7", 7.0),
+        (503, "3", 3.0),
+        (503, "Wed, 21 Oct 2026 07:28:00 GMT", None),
+        (429, "Wed, 21 Oct 2026 07:28:00 GMT", None),
+        (429, None, None),
+        (503, None, None),
+    ],
+)
+def test_the_server_says_how_long_to_wait(stand_in: StandIn, status: int, header: str | None, asked: float | None) -> None:
+    noted = Noted()
+    with closing(database_of(stand_in.url, retry=noted)) as database:
+        headers = {} if header is None else {"Retry-After": header}
+        stand_in.answer(Answer(status, headers), Answer(status, headers), PROPER)
+        database.collections()
+        assert noted.asked == [(1, asked), (2, asked)]
+
+
+def test_waits_double_up_to_the_longest() -> None:
+    """Drawn between half and the whole, so that clients do not come back together."""
+    policy = RetryPolicy(first_wait=1, longest_wait=5)
+    for attempt, most in ((1, 1.0), (2, 2.0), (3, 4.0), (4, 5.0), (50, 5.0)):
+        drawn = [policy.wait(attempt, None) for _ in range(200)]
+        assert most / 2 <= min(drawn) < 0.6 * most
+        assert 0.9 * most < max(drawn) <= most
+
+
+def test_what_the_server_asks_for_counts_up_to_the_longest_wait() -> None:
+    policy = RetryPolicy(first_wait=1, longest_wait=5)
+    assert policy.wait(1, 3.0) == 3.0
+    assert policy.wait(1, 3600.0) == 5.0
+    assert 0.5 <= policy.wait(1, 0.0) <= 1.0
+
+
+def test_without_a_policy_five_tries_in_a_minute_are_made(stand_in: StandIn) -> None:
+    policy = RetryPolicy()
+    assert (policy.attempts, policy.first_wait, policy.longest_wait, policy.patience) == (5, 0.2, 10.0, 60.0)
+    assert policy.stall == 3600.0
+    with closing(database_of(stand_in.url)) as database:
+        stand_in.answer(Answer(503))
+        assert isinstance(database.collections(), dict)
+        assert len(stand_in.requests()) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"attempts": 0}, {"first_wait": -1}, {"longest_wait": -0.1}, {"patience": -1}, {"stall": -1}]
+)
+def test_policies_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InvalidInput, match="at least one attempt and no negative times"):
+        RetryPolicy(**wrong)  # type: ignore[arg-type]
