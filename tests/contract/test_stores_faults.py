@@ -5,22 +5,18 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from semblant_search.collection import FieldType, Manifest, point_id
 from semblant_search.encoder import EncoderCard
-from semblant_search.errors import InvalidInput, StoreDenied, StoreError, StoreUnavailable
+from semblant_search.errors import StoreDenied, StoreError, StoreUnavailable
 from semblant_search.images import Fit
 from semblant_search.store import Point, VectorQuery, open_database
 from semblant_search.store.connection import RetryPolicy
 from semblant_search.store.qdrant import QdrantDatabase
 from semblant_search.where import F
 from support.servers import server
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DIM = 8
 IMPATIENT = RetryPolicy(attempts=2, first_wait=0.01)
@@ -158,18 +154,3 @@ def test_a_server_that_is_not_qdrant_is_a_clear_error() -> None:
             database.collections()
         thread.join()
         database.close()
-
-
-@pytest.mark.parametrize("url", ["http://", "http://host:port", "http://[::1", "ftp://host", "s3://bucket/x", ""])
-def test_urls_that_can_never_work_are_refused(url: str) -> None:
-    with pytest.raises(InvalidInput):
-        open_database(url)
-
-
-def test_an_api_key_for_a_directory_and_a_timeout_of_nothing_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="API key"):
-        open_database(tmp_path, api_key="x", create=True)
-    with pytest.raises(InvalidInput, match="timeout"):
-        open_database("http://localhost:1", timeout=0)
-    with pytest.raises(InvalidInput, match="attempt"):
-        RetryPolicy(attempts=0)
