@@ -143,10 +143,10 @@ def test_a_job_goes_on_with_what_serves_and_refuses_what_does_not_compare(
     with closing(begin(db, job_for(db, encoder_file, storage=storage), encoder, None)) as store:
         publish(db, store)
     for wanted in (None, storage):
-        store = open_current(db, job_for(db, encoder_file, storage=wanted), encoder)
-        assert store is not None
-        assert store.manifest.generation == "g0001"
-        store.close()
+        current = open_current(db, job_for(db, encoder_file, storage=wanted), encoder)
+        assert current is not None
+        assert current.manifest.generation == "g0001"
+        current.close()
     for other in (StorageOptions(), StorageOptions(quantize="scalar"), StorageOptions(on_disk=True)):
         with pytest.raises(InvalidInput, match="use --rebuild"):
             open_current(db, job_for(db, encoder_file, storage=other), encoder)

@@ -1,0 +1,170 @@
+"""Jobs that end in the middle: what the next run does again, what it does not, and that nothing is lost in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from semblant_indexer.status import read_status
+from semblant_search import Encoder, canonical_uri
+from semblant_search.store import open_database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from semblant_indexer import IndexReport, Progress
+    from semblant_search.store.base import Record
+
+    Index = Callable[..., IndexReport]
+    Records = Callable[..., dict[str, Record]]
+
+DYING_JOB = Path(__file__).parents[1] / "support" / "dying_job.py"
+
+
+def interrupt(progress: Progress) -> None:
+    """Stop a run after all pictures are written, before they serve."""
+    if progress.phase == "optimize":
+        raise KeyboardInterrupt
+
+
+@pytest.fixture
+def kill(encoder_file: Path, tmp_path: Path) -> Callable[..., None]:
+    """Run a job into `tmp_path / "db"` that is killed at a call to the store, before or after that does its work."""
+
+    def go(source: Path, call: str, when: str, number: int = 1, **options: Any) -> None:
+        arguments = [source, encoder_file, tmp_path / "db", call, number, when, json.dumps(options)]
+        process = subprocess.run([sys.executable, DYING_JOB, *map(str, arguments)], check=False, timeout=120)
+        assert process.returncode == -signal.SIGKILL
+
+    return go
+
+
+def points_of(db: Path, generation: str = "g0001") -> int:
+    with closing(open_database(db)) as database, closing(database.open("images", generation)) as store:
+        return store.count()
+
+
+def assert_whole(pictures: Path, stored: dict[str, Record], encoder_file: Path) -> None:
+    """The collection is that of the folder as it is: contents and vectors."""
+    paths = sorted(pictures.rglob("*.png"))
+    assert set(stored) == {canonical_uri(path) for path in paths}
+    for path, vector in zip(paths, Encoder(encoder_file).encode_pictures(paths), strict=True):
+        record = stored[canonical_uri(path)]
+        assert record.payload["_bytes"] == path.stat().st_size
+        assert record.image is not None
+        np.testing.assert_allclose(record.image, vector, atol=1e-6)
+
+
+@pytest.mark.parametrize("rebuild", [False, True])
+def test_an_interrupted_build_goes_on_where_it_stopped(
+    pictures: Path, index: Index, records: Records, encoder_file: Path, tmp_path: Path, rebuild: bool
+) -> None:
+    if rebuild:
+        index(pictures / "bag")
+    rest = tmp_path / "rest"
+    (pictures / "coat").rename(rest)
+    with pytest.raises(KeyboardInterrupt):
+        index(pictures, on_progress=interrupt, rebuild=rebuild)
+    rest.rename(pictures / "coat")
+    if rebuild:
+        assert len(records()) == 10  # the old one serves meanwhile
+    report = index(pictures, rebuild=rebuild)
+    assert report.generation == ("g0002" if rebuild else "g0001")
+    assert (report.indexed, report.encoded, report.unchanged) == (10, 10, 20)
+    assert_whole(pictures, records(), encoder_file)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_build_that_was_killed_encodes_only_what_is_not_stored(
+    pictures: Path, index: Index, records: Records, kill: Callable[..., None], encoder_file: Path, tmp_path: Path, when: str
+) -> None:
+    kill(pictures, "upsert", when, number=2, batch=1, slow=True)
+    stored = points_of(tmp_path / "db")
+    assert (0 < stored < 30) if when == "before" else stored == 30
+    report = index(pictures)
+    assert (report.encoded, report.points, report.generation) == (30 - stored, 30, "g0001")
+    assert_whole(pictures, records(), encoder_file)
+    assert index(pictures).unchanged == 30
+
+
+def test_a_build_that_was_killed_before_its_graph_is_not_encoded_again(
+    pictures: Path, index: Index, kill: Callable[..., None], tmp_path: Path
+) -> None:
+    kill(pictures, "optimize", "before")
+    with closing(open_database(tmp_path / "db", create=True)) as database:
+        assert (database.collections(), database.generations("images")) == ({}, ["g0001"])
+    report = index(pictures)
+    assert (report.generation, report.encoded, report.unchanged) == ("g0001", 0, 30)
+    assert report.stages["optimize"] > 0
+
+
+def test_a_change_whose_writing_was_killed_is_made_by_the_next_run(
+    pictures: Path, index: Index, records: Records, kill: Callable[..., None], encoder_file: Path, tmp_path: Path
+) -> None:
+    """The number of points stays the same, so only the order of writing protects the change: first the store."""
+    index(pictures)
+    changed = sorted(pictures.rglob("*.png"))[0]
+    Image.open(changed).rotate(90).save(changed)
+    kill(pictures, "upsert", "before")
+    report = index(pictures)
+    assert (report.encoded, report.unchanged) == (1, 29)
+    assert_whole(pictures, records(), encoder_file)
+
+
+def test_metadata_whose_writing_was_killed_is_written_by_the_next_run(
+    pictures: Path, index: Index, records: Records, kill: Callable[..., None], tmp_path: Path
+) -> None:
+    index(pictures)
+    name = sorted(path.name for path in (pictures / "bag").iterdir())[0]
+    (pictures / "metadata.csv").write_text(f"file,price\nbag/{name},3\n")
+    kill(pictures, "set_payloads", "before")
+    assert "price" not in records()[canonical_uri(pictures / "bag" / name)].payload
+    report = index(pictures)
+    assert (report.indexed, report.encoded) == (1, 0)
+    assert records()[canonical_uri(pictures / "bag" / name)].payload["price"] == 3
+
+
+def test_a_picture_that_turned_bad_leaves_although_the_run_was_killed(
+    pictures: Path, index: Index, records: Records, kill: Callable[..., None]
+) -> None:
+    index(pictures)
+    bad = sorted(pictures.rglob("*.png"))[0]
+    bad.write_text("no picture any more")
+    kill(pictures, "delete", "before")
+    report = index(pictures)
+    assert (report.failed, report.unchanged, report.points) == (1, 29, 29)
+    assert canonical_uri(bad) not in records()
+
+
+def test_pruning_that_was_killed_is_done_by_the_next_run(
+    pictures: Path, index: Index, records: Records, kill: Callable[..., None]
+) -> None:
+    index(pictures)
+    shutil.rmtree(pictures / "coat")
+    kill(pictures, "delete", "after", prune=True)
+    report = index(pictures, prune=True)
+    assert (report.unchanged, report.points) == (20, 20)
+    assert set(records()) == {canonical_uri(path) for path in pictures.rglob("*.png")}
+
+
+def test_a_run_that_did_not_finish_is_said_and_its_report_follows(pictures: Path, index: Index, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        index(pictures, on_progress=interrupt)
+    status = read_status(str(tmp_path / "db"), "images")
+    assert status.last_run is not None
+    assert (status.last_run["source"], status.last_run["report"]) == (os.fspath(pictures), None)
+    assert [generation.points for generation in status.generations] == [30]
+    report = index(pictures)
+    last = read_status(str(tmp_path / "db"), "images").last_run
+    assert last is not None
+    assert last["report"] == json.loads(json.dumps(report.to_json()))
