@@ -146,7 +146,7 @@ class Ledger:
         # A multiplicative hash of the position: cheap, seeded, and spread over the whole scan.
         rows = self._execute(
             "SELECT uri, place FROM scan WHERE outcome IS NULL "
-            "ORDER BY (seq * 2654435761 + :seed * 40503) % 4294967296 LIMIT :count",
+            "ORDER BY (seq * 2654435761 + :seed * 2246822519) % 4294967296 LIMIT :count",
             seed=seed,
             count=count,
         )
