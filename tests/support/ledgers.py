@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_indexer.ledger import Entry, Ledger
+from semblant_indexer.sources import Item
 from support.small_stores import FOLDER, manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from semblant_indexer.sources import Item
+    from semblant_search.store.base import Store
 
 LIST = "file:///lists/list.csv"
 
@@ -46,3 +48,19 @@ def indexed(ledger: Ledger, **contents: str) -> None:
 def todo(ledger: Ledger) -> list[str]:
     """The names of the pictures that are to be looked at."""
     return [one.uri.rpartition("/")[2].removesuffix(".png") for one in ledger.todo()]
+
+
+class Desk(NamedTuple):
+    """A store, and the path of the ledger that goes with it."""
+
+    store: Store
+    path: Path
+
+    def run(self, *names: str, **options: Any) -> AbstractContextManager[Ledger]:
+        """A run over pictures of these names."""
+        return run_over(self.path, [Item(f"{FOLDER}{name}.png", 10, 20) for name in names], **options)
+
+    def payloads(self) -> dict[str, dict[str, Any]]:
+        """What the store holds, by name."""
+        found = {record.payload["_uri"]: record.payload for record in self.store.scroll()}
+        return {uri[len(FOLDER) : -4]: payload for uri, payload in found.items()}

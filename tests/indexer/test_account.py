@@ -1,0 +1,207 @@
+"""The account of a run: every term of it, and the files and numbers in which it is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+from semblant_indexer import Duplicates, Failure, IndexReport, Progress
+from semblant_search import Encoder, canonical_uri
+from semblant_search.errors import SemblantError
+from semblant_search.orb import Calibration, OrbSettings, Vocabulary
+from semblant_search.store import open_database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from semblant_search.store.base import Record
+
+    Index = Callable[..., IndexReport]
+    Records = Callable[..., dict[str, Record]]
+
+REPORT = IndexReport(
+    source="pictures",
+    db="db",
+    collection="images",
+    generation="g0001",
+    encoder="0" * 64,
+    found=12345,
+    indexed=10000,
+    unchanged=2000,
+    duplicate=300,
+    failed=40,
+    skipped=5,
+    encoded=9000,
+    moved=0,
+    removed=0,
+    pruned=0,
+    points=12000,
+    recall_at_10=1.0,
+    reasons={"empty": 40},
+    failures=(Failure("file:///a.png", "empty", "it is empty"),),
+    notes=(),
+    seconds=1.0,
+    stages={"scan": 0.5},
+)
+
+
+def test_the_account_is_a_sum() -> None:
+    assert REPORT.account == ("found 12,345 = 10,000 indexed + 2,000 unchanged + 300 duplicate + 40 failed + 5 skipped")
+    assert REPORT.adds_up
+    for term in ("found", "indexed", "unchanged", "duplicate", "failed", "skipped"):
+        assert not dataclasses.replace(REPORT, **{term: getattr(REPORT, term) + 1}).adds_up
+    assert (REPORT.exit_code, dataclasses.replace(REPORT, failed=0).exit_code) == (3, 0)
+    assert json.loads(json.dumps(REPORT.to_json()))["failures"] == [
+        {"uri": "file:///a.png", "reason": "empty", "message": "it is empty"}
+    ]
+
+
+def test_progress_has_a_rate() -> None:
+    assert Progress("index", 30, 12, seconds=4.0).rate == 3.0
+    assert Progress("index", 30, 12).rate == 0.0
+
+
+def test_every_item_of_a_changing_folder_is_in_one_term(
+    pictures: Path, index: Index, records: Records, encoder_file: Path, tmp_path: Path
+) -> None:
+    bags, coats = sorted((pictures / "bag").iterdir()), sorted((pictures / "coat").iterdir())
+    first = index(pictures, duplicates=Duplicates.MERGE)
+    assert first.account == "found 30 = 30 indexed + 0 unchanged + 0 duplicate + 0 failed + 0 skipped"
+    (pictures / "metadata.csv").write_text(f"file,price\nbag/{bags[0].name},3\n")  # new metadata
+    bags[1].rename(pictures / "bag" / "renamed.png")  # a new name
+    Image.open(bags[2]).rotate(90).save(bags[2])  # a new content
+    shutil.copyfile(bags[3], pictures / "bag" / "copy.png")
+    (pictures / "bad.png").write_text("no picture")
+    (pictures / "nowhere.png").symlink_to(pictures / "missing.png")
+    os.mkfifo(pictures / "pipe.png")
+    coats[0].unlink()
+    seen: list[Progress] = []
+    report = index(pictures, on_progress=seen.append, duplicates=Duplicates.MERGE)
+    assert report.account == "found 33 = 3 indexed + 26 unchanged + 1 duplicate + 2 failed + 1 skipped"
+    assert (report.encoded, report.moved, report.removed, report.pruned, report.points) == (2, 1, 1, 0, 30)
+    assert report.reasons == {"missing": 1, "not-an-image": 1}
+    assert [failure.uri for failure in report.failures] == [
+        canonical_uri(pictures / name) for name in ("bad.png", "nowhere.png")
+    ]
+    assert (report.source, report.db, report.collection) == (str(pictures), str(tmp_path / "db"), "images")
+    assert (report.generation, report.encoder) == ("g0001", Encoder(encoder_file).fingerprint)
+    assert report.recall_at_10 == 1.0
+    assert set(report.stages) == {"scan", "index", "optimize", "decode_busy", "encode_busy", "write_busy"}
+    assert sum(report.stages[name] for name in ("scan", "index", "optimize")) <= report.seconds
+    assert list(dict.fromkeys(progress.phase for progress in seen)) == ["scan", "index", "optimize", "done"]
+    assert seen[-1] == Progress("done", 33, 33, 2, report.seconds)
+    assert all(set(progress.busy) == {"decode", "encode", "write"} for progress in seen if progress.total and progress.busy)
+    folder = tmp_path / "db" / "images"
+    assert json.loads((folder / "report.json").read_text()) == json.loads(json.dumps(report.to_json()))
+    lines = [json.loads(line) for line in (folder / "failures.jsonl").read_text().splitlines()]
+    assert lines == [dataclasses.asdict(failure) for failure in report.failures]
+    assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) in ([], [".lock"])
+    unchanged = index(pictures, duplicates=Duplicates.MERGE)
+    assert unchanged.account == "found 33 = 0 indexed + 29 unchanged + 1 duplicate + 2 failed + 1 skipped"
+    assert (unchanged.recall_at_10, unchanged.encoded, unchanged.moved) == (None, 0, 0)
+    assert "optimize" not in unchanged.stages
+    assert len(records()) == 30
+
+
+def test_pictures_out_of_reach_keep_their_points(pictures: Path, index: Index, records: Records) -> None:
+    """A failure that may pass is no reason to forget a picture; when it has passed, nothing is encoded again."""
+    index(pictures)
+    report = index(pictures, verify=True, max_pixels=28 * 28 - 1)
+    assert (report.unchanged, report.points) == (30, 30)  # their contents are known: nothing is decoded
+    Image.effect_noise((28, 28), 50).save(pictures / "noise.png")
+    report = index(pictures, max_pixels=28 * 28 - 1)
+    assert (report.reasons, report.points) == ({"too-large": 1}, 30)
+    again = index(pictures, max_pixels=28 * 28)
+    assert (again.indexed, again.encoded, again.failed, again.points) == (1, 1, 0, 31)
+    hidden = pictures.parent / "hidden.png"
+    (pictures / "noise.png").rename(hidden)
+    (pictures / "noise.png").symlink_to(pictures / "missing.png")
+    report = index(pictures, prune=True)
+    assert (report.reasons, report.points, report.pruned) == ({"missing": 1}, 31, 0)
+    (pictures / "noise.png").unlink()
+    hidden.rename(pictures / "noise.png")
+    assert (index(pictures).encoded, len(records())) == (0, 31)
+
+
+def test_the_report_shows_a_thousand_failures_and_the_ledger_all(index: Index, tmp_path: Path) -> None:
+    source = tmp_path / "bad"
+    source.mkdir()
+    for number in range(1001):
+        (source / f"{number:04d}.png").touch()
+    report = index(source)
+    assert (report.failed, report.reasons, len(report.failures)) == (1001, {"empty": 1001}, 1000)
+    assert report.failures[-1].uri == canonical_uri(source / "0999.png")
+    assert len((tmp_path / "db" / "images" / "failures.jsonl").read_text().splitlines()) == 1001
+    assert (report.points, report.recall_at_10) == (0, None)
+
+
+def test_an_account_that_does_not_add_up_is_an_error(pictures: Path, index: Index, tmp_path: Path) -> None:
+    def meddle(progress: Progress) -> None:
+        if progress.phase == "optimize":
+            with closing(sqlite3.connect(tmp_path / "db" / "images" / "ledger.sqlite")) as connection:
+                connection.execute("DELETE FROM items WHERE uri LIKE '%/bag/%'")
+                connection.commit()
+
+    with pytest.raises(SemblantError, match=r"does not add up: .*30 points in the store, 20 in the ledger"):
+        index(pictures, on_progress=meddle)
+    assert (index(pictures).encoded, index(pictures).unchanged) == (0, 30)
+
+
+def test_the_ledger_lies_where_it_is_told_to(pictures: Path, index: Index, tmp_path: Path) -> None:
+    index(pictures / "bag", state=tmp_path / "state")
+    assert {path.name for path in (tmp_path / "state").iterdir()} >= {"ledger.sqlite", "report.json", "failures.jsonl"}
+    assert [path.name for path in (tmp_path / "db" / "images").iterdir() if path.is_file() and path.name[0] != "."] == []
+    assert index(pictures / "bag", state=tmp_path / "state").unchanged == 10
+
+
+def test_old_generations_are_kept_as_the_job_says(pictures: Path, index: Index, tmp_path: Path) -> None:
+    bags = pictures / "bag"
+    index(bags)
+    index(bags, rebuild=True, keep_generations=2)
+    report = index(bags, rebuild=True, keep_generations=2)
+    assert (report.generation, report.encoded, report.unchanged) == ("g0003", 10, 0)
+    with closing(open_database(tmp_path / "db")) as db:
+        assert db.generations("images") == ["g0001", "g0002", "g0003"]
+        assert db.collections() == {"images": "g0003"}
+    index(bags, rebuild=True, keep_generations=0)
+    with closing(open_database(tmp_path / "db")) as db:
+        assert db.generations("images") == ["g0004"]
+
+
+def test_false_matches_are_measured_and_kept_whenever_pictures_came(photos: Path, index: Index, tmp_path: Path) -> None:
+    source = tmp_path / "album"
+    source.mkdir()
+    names = ("coffee.png", "rocket.jpg", "chelsea.png", "text.png")
+    for name in names[:3]:
+        shutil.copyfile(photos / name, source / name)
+
+    def stored() -> tuple[Calibration, Calibration]:
+        with closing(open_database(tmp_path / "db")) as db, closing(db.open("images")) as store:
+            kept = store.asset("calibration.json")
+            words = store.asset("vocabulary.npz")
+            assert kept is not None
+            assert words is not None
+            assert store.manifest.orb is not None
+            assert Vocabulary.from_bytes(words).fingerprint == store.manifest.orb["vocabulary"]
+            return Calibration.from_bytes(kept), Calibration.of_store(store)
+
+    phases: list[str] = []
+    report = index(source, orb=OrbSettings(), on_progress=lambda progress: phases.append(progress.phase))
+    assert list(dict.fromkeys(phases)) == ["scan", "vocabulary", "index", "optimize", "calibrate", "done"]
+    assert "calibrate" in report.stages
+    kept, measured = stored()
+    assert kept == measured
+    assert kept.pairs == 6
+    shutil.copyfile(photos / names[3], source / names[3])
+    index(source, orb=OrbSettings())
+    kept, measured = stored()
+    assert kept == measured
+    assert kept.pairs == 12
