@@ -194,7 +194,7 @@ def test_metrics_tell_where_a_run_is(pictures: Path, index: Callable[..., IndexR
 def test_a_watched_folder_stays_indexed(pictures: Path, encoder_file: Path, tmp_path: Path) -> None:
     stop = threading.Event()
     reports: list[IndexReport] = []
-    job = IndexJob(str(pictures), encoder_file, str(tmp_path / "db"), orb=None, workers=1, threads=1, prune=True)
+    job = IndexJob(str(pictures), encoder_file, str(tmp_path / "db"), orb=None, workers=1, threads=1, prune=True, rebuild=True)
     errors: list[BaseException] = []
 
     def target() -> None:
@@ -228,6 +228,8 @@ def test_a_watched_folder_stays_indexed(pictures: Path, encoder_file: Path, tmp_
     assert reports[0].points == 30
     assert reports[-1].points == 31
     assert reports[-1].failed == 1
+    assert {report.generation for report in reports} == {"g0001"}  # only the first run builds anew
+    assert (reports[0].encoded, sum(report.encoded for report in reports[1:])) == (30, 2)
     with pytest.raises(InvalidInput, match="only a folder"):
         watch(dataclasses.replace(job, source=str(encoder_file)), reports.append)
 

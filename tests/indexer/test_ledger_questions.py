@@ -203,6 +203,9 @@ def test_a_merged_picture_is_settled_while_another_of_its_content_has_a_point(pa
     for merge, verify, left in ((True, False, []), (False, False, ["b"]), (True, True, ["a", "b"])):
         with run_over(path, source("a", "b"), merge=merge, verify=verify) as ledger:
             assert todo(ledger) == left
+            assert all(one.sha256 is None for one in ledger.todo() if one.uri.endswith("b.png"))  # it has no point to keep
+    with run_over(path, source("a", "c"), merge=True) as ledger:  # what is gone had no point to move
+        assert [(one.uri[-5], one.known) for one in ledger.todo()] == [("c", frozenset())]
     with run_over(path, source("b"), merge=True) as ledger:  # the one that stood for it is gone
         assert todo(ledger) == ["b"]
 

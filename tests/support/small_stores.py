@@ -21,8 +21,8 @@ MOMENT = "2024-05-01T12:00:00Z"
 def manifest(generation: str = "g0001", *, dim: int = 8, created_at: str = MOMENT, **changes: Any) -> Manifest:
     """What a generation of `images` remembers."""
     card = EncoderCard("pixels", "pixels", Fit(28, 28, 1), dim, "none")
-    facts = {"fields": RESERVED_FIELDS, "storage": StorageOptions(), **changes}
-    return Manifest("images", generation, "0" * 64, card, created_at=created_at, **facts)
+    facts = {"encoder": card, "fields": RESERVED_FIELDS, "storage": StorageOptions(), **changes}
+    return Manifest("images", generation, "0" * 64, created_at=created_at, **facts)
 
 
 def unit_vectors(count: int, dim: int = 8, seed: int = 0) -> np.ndarray:

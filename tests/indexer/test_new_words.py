@@ -1,0 +1,227 @@
+"""New visual words for a collection of a handful of pictures: what they are learned from, what is kept, what is restored."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+from semblant_indexer.generations import publish
+from semblant_indexer.ledger import Ledger
+from semblant_indexer.retraining import RetrainJob, retrain
+from semblant_indexer.sources import Item
+from semblant_indexer.vocabulary import train_vocabulary
+from semblant_indexer.worker import WorkerConfig
+from semblant_search import EncoderCard, Fit
+from semblant_search.collection import StorageOptions, point_id
+from semblant_search.errors import StoreError
+from semblant_search.images import open_image, to_grey
+from semblant_search.orb import FEATURE_BYTES, Calibration, OrbSettings, Vocabulary, extract, pack, unpack
+from semblant_search.store import open_database
+from semblant_search.store.base import Point, VectorQuery
+from support.ledgers import indexed, run_over, todo
+from support.small_stores import FOLDER, manifest, unit_vectors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from semblant_indexer import Progress
+    from semblant_search.collection import Manifest
+    from semblant_search.orb import Features
+    from semblant_search.store.base import Record
+
+SETTINGS = OrbSettings()
+NAMES = ("coffee.png", "rocket.jpg", "text.png", "chelsea.png")
+CARD = EncoderCard("cells", "pixels", Fit(28, 28, 1), 8, "none", cells=(2, 3))
+
+
+@pytest.fixture(scope="module")
+def features(photos: Path) -> list[Features]:
+    return [extract(to_grey(open_image(photos / name), longest_side=SETTINGS.longest_side), SETTINGS) for name in NAMES]
+
+
+@pytest.fixture(scope="module")
+def few_words(features: list[Features]) -> Vocabulary:
+    return Vocabulary.train(features[0].descriptors[:80], size=16)
+
+
+@pytest.fixture
+def db(tmp_path: Path, features: list[Features], few_words: Vocabulary) -> Path:
+    """Four pictures with features and one without, with words that no longer suit them, all vectors and a ledger."""
+    fill(tmp_path / "db", features, few_words)
+    return tmp_path / "db"
+
+
+def fill(path: Path, features: list[Features], words: Vocabulary) -> None:
+    orb = {"settings": SETTINGS.to_json(), "vocabulary": words.fingerprint, "feature_bytes": FEATURE_BYTES}
+    facts = manifest(orb=orb, encoder=CARD, storage=StorageOptions(on_disk=True))
+    images, cells = unit_vectors(5), unit_vectors(10, 3).reshape(5, 2, 3)
+    points = []
+    for number, (image, local) in enumerate(zip(images, cells, strict=True)):
+        uri = f"{FOLDER}{number}.png"
+        payload = {"_uri": uri, "_width": 600, "_height": 400, "price": number}
+        found = features[number] if number < len(features) else None
+        sparse = words.sparse(found) if found is not None else None
+        points.append(Point(point_id(uri), image, payload, sparse, pack(found) if found is not None else None, local))
+    with closing(open_database(path, create=True)) as database, closing(database.create(facts)) as store:
+        store.put_asset("encoder.onnx", b"the encoder")
+        store.put_asset("vocabulary.npz", words.to_bytes())
+        store.upsert(points)
+        store.optimize()
+        publish(database, store)
+    with run_over(path / "images" / "ledger.sqlite", items()) as ledger:
+        indexed(ledger)
+
+
+def items() -> list[Item]:
+    return [Item(f"{FOLDER}{number}.png", 10, 20) for number in range(5)]
+
+
+class Facts(NamedTuple):
+    """A generation, all of it."""
+
+    manifest: Manifest
+    assets: dict[str, bytes | None]
+    records: dict[str, Record]
+    calibration: Calibration
+
+
+def read(db: Path, generation: str) -> Facts:
+    with closing(open_database(db)) as database, closing(database.open("images", generation)) as store:
+        ids = [record.id for record in store.scroll()]
+        records = store.retrieve(ids, with_image=True, with_features=True, with_cells=True)
+        assets = {name: store.asset(name) for name in ("encoder.onnx", "vocabulary.npz", "calibration.json")}
+        return Facts(store.manifest, assets, {one.id: one for one in records}, Calibration.of_store(store))
+
+
+def assert_same(first: dict[str, Record], second: dict[str, Record]) -> None:
+    assert first.keys() == second.keys()
+    for id, record in first.items():
+        other = second[id]
+        assert record.payload == other.payload
+        for name in ("image", "features", "cells"):
+            one, two = getattr(record, name), getattr(other, name)
+            assert (one is None) == (two is None)
+            if one is not None:
+                np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+def test_a_new_generation_has_other_words_and_all_else(db: Path, features: list[Features]) -> None:
+    seen: list[Progress] = []
+    report = retrain(RetrainJob(str(db)), seen.append)
+    general = Vocabulary.general()
+    assert report.to_json() | {"seconds": 0} == {
+        "collection": "images",
+        "before": "g0001",
+        "generation": "g0002",
+        "points": 5,
+        "pictures": 4,
+        "descriptors": 0,
+        "words": len(general),
+        "fingerprint": general.fingerprint,
+        "seconds": 0,
+        "changed": True,
+    }
+    with closing(open_database(db)) as database:
+        assert database.collections() == {"images": "g0002"}
+        assert database.generations("images") == ["g0001", "g0002"]
+        with closing(database.open("images")) as store:
+            for number, found in enumerate(features):  # the words are those of the new vocabulary
+                hit = store.query(VectorQuery(general.sparse(found), limit=1))[0]
+                assert hit.payload["_uri"] == f"{FOLDER}{number}.png"
+            assert len(store.query(VectorQuery(general.sparse(features[0]), limit=9))) <= 4
+    old, new = read(db, "g0001"), read(db, "g0002")
+    assert_same(new.records, old.records)
+    assert new.manifest.orb == {**(old.manifest.orb or {}), "vocabulary": general.fingerprint}
+    assert (new.manifest.encoder, new.manifest.fields) == (old.manifest.encoder, old.manifest.fields)
+    assert (new.manifest.storage, new.manifest.encoder_fingerprint) == (StorageOptions(on_disk=True), "0" * 64)
+    assert new.manifest.created_at > old.manifest.created_at
+    assert new.assets["encoder.onnx"] == b"the encoder"
+    assert new.assets["vocabulary.npz"] == general.to_bytes()
+    assert new.assets["calibration.json"] == new.calibration.to_bytes()
+    assert new.calibration.pairs == 12
+    with run_over(db / "images" / "ledger.sqlite", items(), generation="g0002") as ledger:
+        assert (ledger.points(), todo(ledger)) == (0, ["0", "1", "2", "3", "4"])  # of a generation made at another time
+    phases = list(dict.fromkeys(progress.phase for progress in seen))
+    assert phases == ["vocabulary", "words", "optimize", "calibrate", "done"]
+    told = {progress.phase: (progress.done, progress.total) for progress in seen}
+    assert (told["vocabulary"], told["words"], told["done"]) == ((4, 5), (5, 5), (5, 5))
+
+
+def test_the_next_job_knows_every_picture_of_the_new_generation(db: Path) -> None:
+    retrain(RetrainJob(str(db)))
+    created = read(db, "g0002").manifest
+    ledger = Ledger()
+    ledger.scan(items(), FOLDER)
+    ledger.attach(db / "images" / "ledger.sqlite", created)
+    assert (ledger.points(), ledger.count_todo()) == (5, 0)
+    ledger.close()
+
+
+@pytest.mark.parametrize(("sample", "pictures"), [(2, 2), (2000, 4)])
+def test_no_more_pictures_are_asked_than_the_sample_has(db: Path, sample: int, pictures: int) -> None:
+    report = retrain(RetrainJob(str(db), sample=sample, keep_generations=0))
+    assert pictures - 1 <= report.pictures <= pictures  # the one without features may be among the sample
+    with closing(open_database(db)) as database:
+        assert database.generations("images") == ["g0002"]
+
+
+def test_the_same_words_restore_what_was_lost_or_damaged(tmp_path: Path, features: list[Features]) -> None:
+    db = tmp_path / "db"
+    fill(db, features, Vocabulary.general())
+    (db / "images" / "g0001" / "assets" / "vocabulary.npz").write_bytes(b"damaged")
+    report = retrain(RetrainJob(str(db)))
+    assert (report.changed, report.generation, report.points) == (False, "g0001", 5)
+    facts = read(db, "g0001")
+    assert facts.assets["vocabulary.npz"] == Vocabulary.general().to_bytes()
+    assert facts.assets["calibration.json"] == facts.calibration.to_bytes()
+    with closing(open_database(db)) as database:
+        assert database.generations("images") == ["g0001"]
+
+
+@pytest.mark.parametrize("phase", ["words", "optimize", "calibrate"])
+def test_what_is_stopped_leaves_the_old_generation_alone(db: Path, phase: str) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.phase == phase:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        retrain(RetrainJob(str(db)), interrupt)
+    with closing(open_database(db)) as database:
+        assert (database.collections(), database.generations("images")) == ({"images": "g0001"}, ["g0001"])
+
+
+def test_a_ledger_elsewhere_is_taken_along(db: Path, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (db / "images" / "ledger.sqlite").rename(tmp_path / "state" / "ledger.sqlite")
+    (tmp_path / "state" / "ledger.sqlite").write_bytes(b"no ledger" * 1000)
+    with pytest.raises(StoreError, match="ledger"):
+        retrain(RetrainJob(str(db), state=tmp_path / "state"))
+    with closing(open_database(db)) as database:
+        assert (database.collections(), database.generations("images")) == ({"images": "g0001"}, ["g0001"])
+
+
+def test_an_index_job_learns_from_all_pictures_of_its_sample(photos: Path, tmp_path: Path) -> None:
+    """In their order, whatever the number of workers; a bad one is passed over."""
+    settings = OrbSettings(features=4096, longest_side=1024)
+    bad = tmp_path / "bad.png"
+    bad.write_text("no picture")
+    paths = [str(path) for path in (*sorted(photos.iterdir())[:7], bad, *sorted(photos.iterdir())[7:])]
+    done: list[int] = []
+
+    def learn(names: list[str], **options: Any) -> Vocabulary:
+        config = WorkerConfig(Fit(28, 28, 1), 10**9, settings)
+        defaults = {"workers": 2, "patience": 60, "seed": 3, "on_progress": done.append}
+        return train_vocabulary(names, config, **{**defaults, **options})
+
+    learned = learn(paths)
+    assert done[-1] == 20
+    found = []
+    for path in sorted(photos.iterdir()):
+        picture = open_image(path, at_least=(1024, 1024))
+        found.append(unpack(pack(extract(to_grey(picture, longest_side=1024), settings))).descriptors)
+    descriptors = np.concatenate(found)
+    assert len(descriptors) >= 50_000
+    assert learned.fingerprint == Vocabulary.train(descriptors, seed=3).fingerprint
+    assert learn(paths[:3]).fingerprint == Vocabulary.general().fingerprint
