@@ -114,6 +114,11 @@ class IndexJob:
             object.__setattr__(self, name, Path(value) if value is not None else None)  # text is welcome, too
         for name in ("include", "exclude"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        try:
+            object.__setattr__(self, "duplicates", Duplicates(self.duplicates))  # as well
+        except ValueError as error:
+            kinds = ", ".join(kind.value for kind in Duplicates)
+            raise InvalidInput(f"duplicates {self.duplicates!r}: expected one of {kinds}") from error
         check_collection_name(self.collection)
         self.selection  # noqa: B018 - raises where a pattern cannot be used
         for name in ("source", "db"):

@@ -141,6 +141,7 @@ def test_numbers_have_limits(name: str, least: int, most: int) -> None:
         ({"db": ""}, "db ''"),
         ({"collection": "a b"}, "collection name"),
         ({"include": [""]}, "pattern"),
+        ({"duplicates": "eat"}, "duplicates 'eat': expected one of keep, flag, merge"),
         ({"engine": "spark"}, "expected one of local, ray"),
         ({"engine": "ray"}, "belongs to one process"),
         ({"patience": 0}, "patience 0: expected seconds"),
@@ -160,6 +161,12 @@ def test_what_can_never_work_is_refused(wrong: dict[str, Any], message: str) -> 
 def test_batches_have_about_8_megabytes(frame: int, size: int) -> None:
     assert job().batch_size(frame) == size
     assert job(batch=3).batch_size(frame) == 3
+
+
+def test_text_is_taken_for_paths_and_choices() -> None:
+    made = job(encoder="encoder.onnx", metadata="table.csv", state="state", duplicates="merge", include=["*.png"])
+    assert (made.encoder, made.metadata, made.state) == (Path("encoder.onnx"), Path("table.csv"), Path("state"))
+    assert (made.duplicates, made.include) == (Duplicates.MERGE, ("*.png",))
 
 
 def test_cores_are_counted() -> None:
