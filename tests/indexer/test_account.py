@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 from semblant_indexer import Duplicates, Failure, IndexReport, Progress
+from semblant_indexer.generations import roll_back
 from semblant_search import Encoder, canonical_uri
 from semblant_search.errors import SemblantError
 from semblant_search.orb import Calibration, OrbSettings, Vocabulary
@@ -171,7 +172,9 @@ def test_old_generations_are_kept_as_the_job_says(pictures: Path, index: Index, 
     with closing(open_database(tmp_path / "db")) as db:
         assert db.generations("images") == ["g0001", "g0002", "g0003"]
         assert db.collections() == {"images": "g0003"}
-    index(bags, rebuild=True, keep_generations=0)
+        assert roll_back(db, "images") == ("g0003", "g0002")
+    report = index(bags, rebuild=True, keep_generations=0)  # g0003 is complete, and no build to go on with
+    assert (report.generation, report.encoded) == ("g0004", 10)
     with closing(open_database(tmp_path / "db")) as db:
         assert db.generations("images") == ["g0004"]
 

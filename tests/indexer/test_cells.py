@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,7 @@ def encoder(tmp_path: Path) -> Encoder:
 
 
 def stored_cells(db: Path, path: Path) -> np.ndarray | None:
-    with open_database(db) as database:
+    with closing(open_database(db)) as database:
         store = database.open("images")
         try:
             return store.retrieve([point_id(canonical_uri(path))], with_cells=True)[0].cells

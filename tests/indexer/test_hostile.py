@@ -64,12 +64,24 @@ def test_a_picture_that_takes_too_long_costs_itself_only(slow: Path, photos: Pat
             np.testing.assert_array_equal(pixels, fit_image(open_image(path, at_least=(28, 28)), FIT))
 
 
+def test_a_job_has_the_patience_that_it_is_told(
+    slow: Path, photos: Path, index: Callable[..., IndexReport], tmp_path: Path
+) -> None:
+    (tmp_path / "album").mkdir()
+    (tmp_path / "album" / "slow.png").symlink_to(slow)
+    (tmp_path / "album" / "coffee.png").symlink_to(photos / "coffee.png")
+    report = index(tmp_path / "album", patience=0.3, max_pixels=10**9)
+    assert (report.indexed, report.reasons) == (1, {"timeout": 1})
+
+
 @pytest.mark.parametrize("deaths", [1, 2])
 def test_a_worker_that_dies_costs_at_most_its_picture(slow: Path, photos: Path, deaths: int) -> None:
     """Killed at a picture once, it is tried again: that may have been anything. Killed there twice, the picture is to blame."""
-    left = [deaths]
+    left, others = [deaths], [photos / "coffee.png", photos / "rocket.jpg"]
     with closing(WorkerPool(WorkerConfig(FIT, 10**9), workers=1, slots=1, batch=3, patience=60)) as pool:
-        results = decode(pool, [photos / "coffee.png", slow, photos / "rocket.jpg"], murder_at(pool, slow, left)).results
+        results = decode(pool, [others[0], slow, others[1]], murder_at(pool, slow, left)).results
+        for row, path in zip((0, 2 if deaths == 1 else 1), others, strict=True):  # in the order of the batch
+            np.testing.assert_array_equal(pool.pixels[0, row], fit_image(open_image(path, at_least=(28, 28)), FIT))
     assert left == [0]
     assert [isinstance(result, Decoded) for result in results] == [True, deaths == 1, True]
     if deaths == 2:

@@ -149,8 +149,8 @@ def test_a_killed_job_goes_on_to_the_collection_of_an_unbroken_one(
     assert set(expected) == set(got)
     for uri, record in expected.items():
         assert {**record.payload, "_indexed_at": ""} == {**got[uri].payload, "_indexed_at": ""}
-        one, other = record.image, got[uri].image
-        assert one is not None
-        assert other is not None
-        np.testing.assert_allclose(one, other, atol=1e-6)
+        assert record.image is not None
+        image = got[uri].image
+        assert image is not None
+        np.testing.assert_allclose(record.image, image, atol=1e-6)
     assert index(source, db=str(killed)).unchanged == 600

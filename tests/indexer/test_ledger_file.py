@@ -182,6 +182,7 @@ def test_the_status_tells_what_became_of_pictures_by_generation(path: Path, tmp_
     assert (old.outcomes, old.reasons, old.sources) == ({"indexed": 3}, {}, {FOLDER: 3})
     assert (new.name, new.points) == ("g0002", 1)
     assert new.outcomes == {"duplicate": 1, "failed": 3, "indexed": 1}
+    assert list(new.outcomes) == ["duplicate", "failed", "indexed"]
     assert (new.reasons, new.sources) == ({"empty": 2, "timeout": 1}, {LIST: 5})
     assert status.failures == [
         {"uri": more[2].uri, "reason": "empty", "message": "words 2"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,7 +43,7 @@ def folder(grown: Path, tmp_path: Path) -> Path:
 
 
 def facts(db: Path) -> dict[str, Any]:
-    with open_database(db) as database:
+    with closing(open_database(db)) as database:
         store = database.open("images")
         try:
             records = {record.id: record for record in store.scroll(with_image=True)}
@@ -88,7 +89,7 @@ def test_the_same_words_again_make_no_new_generation(folder: Path) -> None:
     first = retrain(RetrainJob(str(folder / "db"), keep_generations=0))
     second = retrain(RetrainJob(str(folder / "db")))
     assert (second.changed, second.generation, second.fingerprint) == (False, first.generation, first.fingerprint)
-    with open_database(folder / "db") as database:
+    with closing(open_database(folder / "db")) as database:
         assert database.generations("images") == ["g0002"]
 
 
@@ -106,7 +107,7 @@ def test_the_command_says_what_serves_and_a_rollback_undoes_it(folder: Path) -> 
     assert said.stderr == ""
     assert json.loads(invoke("status", "--json").stdout)["generations"][-1]["outcomes"] == {"indexed": 340}
     assert invoke("rollback").exit_code == 0
-    with open_database(folder / "db") as database:
+    with closing(open_database(folder / "db")) as database:
         assert database.collections() == {"images": "g0001"}
 
 

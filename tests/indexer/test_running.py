@@ -1,0 +1,160 @@
+"""A run as a whole: what reaches the stages, what is told on the way, how it ends when something gives way."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from semblant_indexer import Progress
+from semblant_indexer.generations import recall
+from semblant_search import FieldType, canonical_uri, point_id
+from semblant_search.collection import RESERVED_FIELDS, StorageOptions
+from semblant_search.errors import StoreError
+from semblant_search.orb import OrbSettings
+from semblant_search.store import open_database
+from support.small_stores import as_points, unit_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from semblant_indexer import IndexReport
+    from semblant_search.store.base import Record, Store
+
+    Index = Callable[..., IndexReport]
+    Records = Callable[..., dict[str, Record]]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Callable[[], Any]:
+    """The serving generation, open for a `with`."""
+    from contextlib import contextmanager
+
+    @contextmanager
+    def opened() -> Iterator[Store]:
+        with closing(open_database(tmp_path / "db")) as db, closing(db.open("images")) as serving:
+            yield serving
+
+    return opened
+
+
+def test_recall_is_measured_on_the_collection_that_was_built(
+    fashion_small: Path, index: Index, store: Callable[[], Any]
+) -> None:
+    report = index(fashion_small / "test", storage=StorageOptions(quantize="binary"))
+    assert report.points == 200
+    with store() as serving:
+        assert report.recall_at_10 == recall(serving)
+    assert report.recall_at_10 is not None
+    assert 0.2 < report.recall_at_10 < 1
+
+
+def test_as_many_workers_decode_as_the_job_says(photos: Path, index: Index) -> None:
+    most = 0
+
+    def count(progress: Progress) -> None:
+        nonlocal most
+        if progress.phase == "index" and progress.total:
+            found = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+            most = max(most, len(found))
+
+    assert index(photos, on_progress=count, workers=3).indexed == 19
+    assert most == 3
+
+
+def test_progress_goes_from_nothing_to_the_account(photos: Path, index: Index, tmp_path: Path) -> None:
+    album = tmp_path / "album"
+    shutil.copytree(photos, album)
+    (album / "bad.png").write_text("no picture")
+    (album / "pipe.png").symlink_to(album / "nowhere")
+    seen: list[Progress] = []
+    report = index(album, on_progress=seen.append, batch=1)
+    told = [progress for progress in seen if progress.phase == "index" and progress.total]
+    assert len(told) >= 2
+    assert {progress.total for progress in told} == {20}
+    for before, after in itertools.pairwise(told):
+        assert before.done <= after.done <= 20
+        assert before.failed <= after.failed <= 1
+        assert before.seconds < after.seconds
+        assert all(0 <= share <= 1 for share in after.busy.values())
+    assert any(0 < progress.done < 20 for progress in told)
+    assert max(progress.busy["decode"] for progress in told) > 0.3
+    assert seen[-1] == Progress("done", 21, 21, 2, report.seconds)
+    assert report.stages["index"] >= report.stages["decode_busy"] > 0
+    assert report.stages["encode_busy"] > 0
+    assert report.stages["write_busy"] > 0
+
+
+def test_what_is_encoded_when_a_run_is_interrupted_is_kept(photos: Path, index: Index, tmp_path: Path) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.phase == "index" and progress.done >= 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index(photos, on_progress=interrupt, batch=1)
+    with closing(open_database(tmp_path / "db", create=True)) as db, closing(db.open("images", "g0001")) as build:
+        stored = build.count()
+    assert 2 <= stored < 19
+    report = index(photos)
+    assert (report.encoded, report.unchanged, report.points) == (19 - stored, stored, 19)
+    assert not [child for child in psutil.Process().children() if "semblant_indexer.worker" in " ".join(child.cmdline())]
+
+
+def test_a_ledger_that_fails_ends_the_run_with_its_error(photos: Path, index: Index, tmp_path: Path) -> None:
+    def meddle(progress: Progress) -> None:
+        if progress.phase == "index" and progress.total:
+            with closing(sqlite3.connect(tmp_path / "db" / "images" / "ledger.sqlite")) as connection:
+                connection.execute("DROP TABLE IF EXISTS items")
+                connection.commit()
+
+    with pytest.raises(StoreError, match="the ledger cannot be read or written"):
+        index(photos, on_progress=meddle)
+    assert index(photos).points == 19
+
+
+def test_points_of_unknown_origin_are_looked_after(
+    pictures: Path, index: Index, records: Records, store: Callable[[], Any]
+) -> None:
+    """A point that the ledger does not know, of a picture that is not there: it counts, and only pruning removes it."""
+    bags = pictures / "bag"
+    index(bags)
+    inside, outside = canonical_uri(bags / "gone.png"), "https://elsewhere/x.png"
+    with store() as serving:
+        serving.upsert(as_points(unit_vectors(2, 49), [inside, outside]))
+        serving.delete([point_id(canonical_uri(sorted(bags.iterdir())[0]))])
+    report = index(bags)
+    assert (report.encoded, report.unchanged, report.removed, report.points) == (1, 9, 2, 12)
+    assert index(bags, prune=True).points == 10
+    assert len(records()) == 10
+
+
+def test_the_fields_of_metadata_and_cameras_are_known_to_the_collection(
+    pictures: Path, index: Index, store: Callable[[], Any]
+) -> None:
+    (pictures / "metadata.csv").write_text(f"file,price\nbag/{sorted((pictures / 'bag').iterdir())[0].name},3\n")
+    index(pictures)
+    with store() as serving:
+        assert serving.manifest.fields == {**RESERVED_FIELDS, "price": FieldType.INTEGER, "label": FieldType.KEYWORD}
+    index(pictures, exif=True, duplicates="flag")
+    with store() as serving:
+        added = set(serving.manifest.fields) - set(RESERVED_FIELDS)
+    assert added == {"price", "label", "_taken_at", "_camera", "_place", "_uris", "_duplicate_of"}
+
+
+def test_new_pictures_get_the_features_that_the_collection_was_built_with(
+    photos: Path, index: Index, tmp_path: Path, store: Callable[[], Any]
+) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    for name in ("coffee.png", "text.png"):
+        shutil.copyfile(photos / name, album / name)
+        index(album, orb=OrbSettings(features=40) if name == "coffee.png" else OrbSettings(features=200))
+    with store() as serving:
+        ids = [record.id for record in serving.scroll()]
+        found = [record.features for record in serving.retrieve(ids, with_features=True)]
+    assert [len(features) for features in found if features is not None] == [40, 40]
