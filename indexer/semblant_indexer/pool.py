@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from .reading import name_of
 from .worker import Decoded, Rejected, SharedFrames, Task, Unchanged, WorkerConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
 
 __all__ = ["Batch", "WorkerPool"]
@@ -229,13 +232,14 @@ class WorkerPool:
         }
         arguments = [theirs.fileno(), self._settings, self._memory, number, *self._layout]
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-c", "from semblant_indexer.worker import main; main()", *map(str, arguments)],
-                pass_fds=(theirs.fileno(), self._settings, self._memory),
-                env=environment,
-                cwd=os.path.sep,
-                stdin=subprocess.DEVNULL,
-            )
+            with _interrupts_blocked():
+                process = subprocess.Popen(
+                    [sys.executable, "-c", "from semblant_indexer.worker import main; main()", *map(str, arguments)],
+                    pass_fds=(theirs.fileno(), self._settings, self._memory),
+                    env=environment,
+                    cwd=os.path.sep,
+                    stdin=subprocess.DEVNULL,
+                )
         except OSError as error:
             ours.close()
             raise SemblantError(
@@ -251,6 +255,16 @@ def _ending(code: int, reason: str) -> str:
     if reason == "timeout":
         return f"had not begun after {_START_PATIENCE:g} s"
     return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Ctrl-C reaches the whole group: a process started here hears of it only once it has said that it does not care."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _anonymous_memory() -> int:

@@ -123,13 +123,18 @@ def test_stopping_ends_a_run_halfway_and_loses_nothing(
 ) -> None:
     source = fashion_mnist / "train"
     command = [SEMBLANT, "index", source, "--encoder", encoder_file, "--db", tmp_path / "db", "--workers", "1", "--no-orb"]
-    process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
+    process = subprocess.Popen(
+        [*map(str, command)], stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts, start_new_session=True
+    )
     ledger = tmp_path / "db" / "images" / "ledger.sqlite"
     deadline = time.monotonic() + 60
     while not ledger.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
-    process.send_signal(kill)
+    if kill == signal.SIGINT:
+        os.killpg(process.pid, kill)  # as a terminal does it: the decoders hear it, too
+    else:
+        process.send_signal(kill)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the same command goes on from there" in errors
