@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -14,8 +16,9 @@ import pytest
 from PIL import Image
 from semblant_indexer import Duplicates, Failure, IndexReport, Progress
 from semblant_indexer.generations import roll_back
+from semblant_indexer.status import read_status
 from semblant_search import Encoder, canonical_uri
-from semblant_search.errors import SemblantError
+from semblant_search.errors import SemblantError, StoreError, StoreLocked
 from semblant_search.orb import Calibration, OrbSettings, Vocabulary
 from semblant_search.store import open_database
 
@@ -163,6 +166,28 @@ def test_the_ledger_lies_where_it_is_told_to(pictures: Path, index: Index, tmp_p
     assert index(pictures / "bag", state=tmp_path / "state").unchanged == 10
 
 
+def test_a_report_that_cannot_be_written_is_an_error_after_all_is_indexed(pictures: Path, index: Index, tmp_path: Path) -> None:
+    (tmp_path / "state" / "report.json").mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"report\.json' cannot be written: .*everything is indexed"):
+        index(pictures / "bag", state=tmp_path / "state")
+    (tmp_path / "state" / "report.json").rmdir()
+    assert index(pictures / "bag", state=tmp_path / "state").unchanged == 10
+
+
+def test_a_collection_that_someone_else_has_open_is_refused(pictures: Path, index: Index, tmp_path: Path) -> None:
+    bags = pictures / "bag"
+    index(bags)
+    code = "import sys; from semblant_search.store import open_database; s = open_database(sys.argv[1]).open('images'); "
+    command = [sys.executable, "-c", code + "print('open', flush=True); sys.stdin.read()", str(tmp_path / "db")]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "open\n"
+    with pytest.raises(StoreLocked):
+        index(bags)
+    process.communicate()
+    assert index(bags).unchanged == 10
+
+
 def test_old_generations_are_kept_as_the_job_says(pictures: Path, index: Index, tmp_path: Path) -> None:
     bags = pictures / "bag"
     index(bags)
@@ -177,6 +202,8 @@ def test_old_generations_are_kept_as_the_job_says(pictures: Path, index: Index, 
     assert (report.generation, report.encoded) == ("g0004", 10)
     with closing(open_database(tmp_path / "db")) as db:
         assert db.generations("images") == ["g0004"]
+    assert index(bags).unchanged == 10
+    assert [generation.name for generation in read_status(str(tmp_path / "db"), "images").generations] == ["g0004"]
 
 
 def test_false_matches_are_measured_and_kept_whenever_pictures_came(photos: Path, index: Index, tmp_path: Path) -> None:

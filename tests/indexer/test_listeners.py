@@ -7,8 +7,10 @@ import io
 import json
 import re
 import urllib.request
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 from semblant_indexer import Failure, IndexReport, Progress
 from semblant_indexer.display import ProgressDisplay, print_report
@@ -84,6 +86,15 @@ def test_metrics_follow_a_run(metrics: Metrics) -> None:
     assert outcomes == {f'semblant_index_outcome{{outcome="{name}"}}': value for name, value in expected.items()}
 
 
+def test_metrics_are_for_this_machine_unless_told_otherwise(metrics: Metrics) -> None:
+    def addresses(port: int) -> set[str]:
+        return {one.laddr.ip for one in psutil.Process().net_connections() if one.laddr.port == port and not one.raddr}
+
+    assert addresses(metrics.port) == {"127.0.0.1"}
+    with closing(Metrics(0, host="0.0.0.0")) as everywhere:
+        assert addresses(everywhere.port) == {"0.0.0.0"}
+
+
 def test_a_port_that_is_taken_or_none_is_said(metrics: Metrics) -> None:
     for port in (metrics.port, 65_536, -1):
         with pytest.raises(InvalidInput, match=f"metrics port {port}: cannot be listened at"):
@@ -143,6 +154,19 @@ def test_a_log_has_a_line_for_each_phase_and_one_document_at_the_end() -> None:
     ]
     expected = {name: value for name, value in json.loads(json.dumps(REPORT.to_json())).items() if name != "failures"}
     assert report | {"at": ""} == {"at": "", "event": "report", **expected}
+
+
+def test_long_phases_are_told_again_and_again(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    moment = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: moment)
+    stream = io.StringIO()
+    log, display = JsonLog(stream), ProgressDisplay()
+    for moment in (1000.0, 1004.9, 1005.0, 1009.9, 1010.0, 1010.1):  # noqa: B007 - what the clock shows
+        log(INDEXING)
+        display(INDEXING)
+    assert len(events(stream)) == 3
+    details = "3/s, 1 failed, decode 50%, encode 25%"
+    assert capsys.readouterr().err.splitlines() == [f"Indexing, {details}", f"12 of 30, {details}"]
 
 
 def test_a_log_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,8 +46,8 @@ def assert_same(got: dict[str, Record], expected: dict[str, Record]) -> None:
         assert got[uri].id == record.id
         assert {**got[uri].payload, "_indexed_at": ""} == {**record.payload, "_indexed_at": ""}
         image = got[uri].image
-        assert image is not None
         assert record.image is not None
+        assert image is not None
         np.testing.assert_allclose(image, record.image, atol=1e-6)
 
 
