@@ -199,12 +199,22 @@ def test_metrics_tell_where_a_run_is(pictures: Path, index: Callable[..., IndexR
 def test_a_watched_folder_stays_indexed(pictures: Path, encoder_file: Path, tmp_path: Path) -> None:
     stop = threading.Event()
     reports: list[IndexReport] = []
+    phases: list[str] = []
     job = IndexJob(str(pictures), encoder_file, str(tmp_path / "db"), orb=None, workers=1, threads=1, prune=True, rebuild=True)
     errors: list[BaseException] = []
 
+    def collect(report: IndexReport) -> None:
+        reports.append(report)
+        if len(reports) == 1:  # before the first run has quite ended: that must not be missed
+            old = sorted(pictures.rglob("*.png"))[0]
+            data = old.read_bytes()
+            old.unlink()
+            for number in range(3):
+                (pictures / f"new-{number}.png").write_bytes(data)
+
     def target() -> None:
         try:
-            watch(job, reports.append, stop=stop)
+            watch(job, collect, lambda progress: phases.append(progress.phase), stop)
         except BaseException as error:
             errors.append(error)
 
@@ -217,12 +227,6 @@ def test_a_watched_folder_stays_indexed(pictures: Path, encoder_file: Path, tmp_
     thread = threading.Thread(target=target)
     thread.start()
     try:
-        until(1)
-        old = sorted(pictures.rglob("*.png"))[0]
-        data = old.read_bytes()
-        old.unlink()
-        for number in range(3):
-            (pictures / f"new-{number}.png").write_bytes(data)
         until(2)
         (pictures / "new-0.png").write_text("no picture any more")
         until(len(reports) + 1)
@@ -235,6 +239,7 @@ def test_a_watched_folder_stays_indexed(pictures: Path, encoder_file: Path, tmp_
     assert reports[-1].failed == 1
     assert {report.generation for report in reports} == {"g0001"}  # only the first run builds anew
     assert (reports[0].encoded, sum(report.encoded for report in reports[1:])) == (30, 0)  # the new ones are the old one
+    assert phases.count("done") == len(reports)
     with pytest.raises(InvalidInput, match="only a folder"):
         watch(dataclasses.replace(job, source=str(encoder_file)), reports.append)
 
