@@ -9,7 +9,7 @@ import numpy as np
 
 from .collection import uri_path
 from .errors import NoFeaturesError, StoreError
-from .images import open_image, to_grey
+from .images import open_picture, to_grey
 from .orb import CALIBRATION_ASSET, Calibration, Features, OrbSettings, Vocabulary, extract, unpack
 from .querying.regions import region_of
 
@@ -101,11 +101,12 @@ class FeatureReader:
             InvalidInput: a region that has no area or lies outside the picture.
         """
         side = self.settings.longest_side
-        picture = open_image(source, at_least=(side, side) if region is None else None)
+        opened = open_picture(source, at_least=(side, side) if region is None else None)
+        picture = opened.image  # of fewer pixels than the file, where a large JPEG was decoded at a reduced scale
         mask: np.ndarray | None = None
-        box = (0.0, 0.0, float(picture.width), float(picture.height))
+        box = (0.0, 0.0, float(opened.width), float(opened.height))
         if region is not None:
-            mask, box = region_of(region, picture.width, picture.height)
+            mask, box = region_of(region, opened.width, opened.height)
             left, top, width, height = (int(value) for value in box)
             picture = picture.crop((left, top, left + width, top + height))
         grey = to_grey(picture, longest_side=side)
