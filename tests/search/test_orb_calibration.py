@@ -178,6 +178,12 @@ def test_the_calibration_that_a_collection_keeps_decides_what_its_client_calls_p
     assert [hit.verdict for hit in found["mild"][0]] == ["rotated/scaled"]
     assert len(found["mild"][1]) == 1
     assert found["hard"] == ([], [])
+    # Between the two, confidence decides what is a duplicate.
+    keep(shelf, Calibration(0.02, found["mild"][0][0].evidence / np.log(1.2 / 0.003), 100))
+    with SearchClient(shelf) as client:
+        ((other,),) = (group.others for group in client.duplicates(min_score=0.5))
+        assert 0.99 <= other.probability < 0.9999
+        assert client.duplicates(min_score=0.5, min_confidence=0.9999) == []
 
 
 def test_a_collection_is_calibrated_on_its_stored_features_in_their_own_sizes(shelf: Path) -> None:
