@@ -50,16 +50,21 @@ def check_confidence(confidence: float | None) -> None:
 
 
 def check_vector(vector: np.ndarray | Sequence[float], manifest: Manifest) -> np.ndarray:
-    """float32 `[D]`. Raises `InvalidInput` for another size, and for numbers without a direction."""
+    """Its direction: float32 `[D]` of unit length. Raises `InvalidInput` for another size, and for numbers that have none.
+
+    An engine takes a short vector for none at all and leaves it as it is, so that its scores would be as short.
+    """
     try:
-        array = np.asarray(vector, dtype=np.float32)
+        array = np.asarray(vector, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"vector: expected {manifest.dim} numbers ({error})") from error
     if array.shape != (manifest.dim,):
         raise InvalidInput(f"vector of shape {list(array.shape)}: collection {manifest.collection!r} holds [{manifest.dim}]")
-    if not 0 < float(array @ array) < float("inf"):
+    largest = float(np.abs(array).max())
+    if not 0 < largest < float("inf"):
         raise InvalidInput("vector: expected finite numbers that are not all zero; cosine compares directions")
-    return array
+    array = array / largest  # lest squares overflow, or vanish
+    return np.asarray(array / np.linalg.norm(array), dtype=np.float32)
 
 
 def hits_of(records: Iterable[ScoredRecord]) -> list[Hit]:
