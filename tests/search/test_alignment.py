@@ -140,6 +140,8 @@ def test_flat_pictures_are_compared_by_their_colour_but_for_brightness() -> None
 
 def test_a_file_that_cannot_be_read_says_so(coffee: Image.Image, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    for pair in ((coffee, tmp_path / "broken.png"), (tmp_path / "gone.png", coffee)):
+    for wrong in (tmp_path / "broken.png", tmp_path / "gone.png"):
         with pytest.raises(ImageError):
-            pixel_difference(*pair, SAME)
+            pixel_difference(coffee, wrong, SAME)
+        with pytest.raises(ImageError):
+            pixel_difference(wrong, coffee, SAME)

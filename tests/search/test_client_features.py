@@ -245,4 +245,8 @@ def test_a_hit_whose_file_is_gone_is_drawn_by_its_outline(
     picture = opened(copy)
     copy.unlink()
     with SearchClient(tmp_path / "db") as client:
-        assert draw_matches(picture, client.search_features(picture)).height > 300
+        drawing = np.asarray(draw_matches(picture, client.search_features(picture))).astype(int)
+    panel = np.abs(drawing[:, drawing.shape[1] // 2 :] - (243, 244, 246)).sum(axis=2) == 0
+    assert panel.any(axis=0).sum() > 380  # an empty panel as wide as the picture would be
+    outline = np.abs(drawing - (16, 185, 129)).sum(axis=2) < 40
+    assert outline.any(axis=0).sum() > 380

@@ -180,7 +180,7 @@ def test_a_mask_asks_for_nothing_outside_of_it(client: SearchClient, photos: Pat
     points = np.array(hit.pairs)
     assert len(points) > 20
     assert (np.hypot(points[:, 0] - 230, points[:, 1] - 150) < 113).all()
-    np.testing.assert_allclose(hit.polygon, corners(220, 220) + (120, 40), atol=4)  # type: ignore[arg-type]
+    np.testing.assert_allclose(hit.polygon, corners(220, 220) + np.array([120, 40]), atol=4)  # type: ignore[arg-type]
 
 
 def test_what_is_no_hit_has_no_proof(client: SearchClient, photos: Path) -> None:

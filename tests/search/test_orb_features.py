@@ -186,8 +186,8 @@ def test_every_word_has_its_own_branch_and_names_are_in_range(trained: tuple[Voc
     assert len(vocabulary) == 400
     words = vocabulary.assign(descriptors)
     assert words.shape == (len(descriptors),)
-    assert words.min() >= 0
-    assert words.max() < 400
+    assert 0 <= words.min() < words.max() < 400
+    assert len(np.unique(words)) > 300, "nearly all words stand for something"
 
 
 def test_a_vocabulary_survives_its_file(trained: tuple[Vocabulary, np.ndarray]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,6 @@ from support.encoders import encoder_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 SIGN = (90, 30, 40, 40)
 """Where `sign` lies in the picture that asks for it."""
@@ -43,7 +43,8 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def celled() -> Encoder:
-    return Encoder(encoder_bytes("grey-64-cells"), threads=1)
+    """Grey 64×64 pictures, stretched, as 8 × 8 cells: the file of `pixel_encoder(…, grid=8, cells=True)`."""
+    return Encoder(Path(__file__).parents[1] / "support" / "cells.onnx", threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +65,23 @@ def test_a_region_finds_the_pictures_that_hold_what_looks_like_it(client: Search
     hits = client.search(query, limit=5, region=SIGN)
     assert {hit.path for hit in hits[:3]} == {scenes[3], scenes[8], scenes[13]}
     assert hits[2].score > hits[3].score + 0.1
-    assert 1 >= hits[0].score >= hits[4].score >= -1
+    assert 1 + 1e-5 > hits[0].score >= hits[2].score > 0.7 > hits[3].score >= hits[4].score > 0
     mask = np.zeros((120, 160), bool)
     mask[30:70, 90:130] = True
     assert [hit.id for hit in client.search(query, limit=5, region=mask)] == [hit.id for hit in hits]
+
+
+def test_the_score_of_a_region_is_the_mean_of_its_cells_best_cosines(
+    client: SearchClient, scenes: list[Path], celled: Encoder
+) -> None:
+    query = scene(99, SIGN[:2])
+    _, asked = celled.encode_with_cells(celled.prepare(query)[None])
+    chosen = asked[0, [row * 8 + column for row in (2, 3, 4) for column in (5, 6)]]
+    _, every = celled.encode_with_cells(np.stack([celled.prepare(path) for path in scenes]))
+    expected = [float((chosen @ cells.T).max(axis=1).mean()) for cells in every]
+    hits = client.search(query, limit=20, region=(100, 30, 40, 45), exact=True)
+    scores = {hit.path: hit.score for hit in hits}
+    assert [scores[path] for path in scenes] == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_region_of_an_indexed_picture_needs_neither_its_file_nor_the_encoder(
