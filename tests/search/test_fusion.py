@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from math import log
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from semblant_search import FeatureHit, SearchClient, canonical_uri, point_id
+from semblant_search.feature_reader import FeatureReader
 from semblant_search.images import open_image, to_grey
 from semblant_search.orb import Features, Vocabulary, extract, pack, unpack
 from semblant_search.querying.fusion import fuse
-from semblant_search.store.base import ScoredRecord
+from semblant_search.querying.verification import prove
+from semblant_search.store import open_database
+from semblant_search.store.base import ScoredRecord, VectorQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -150,3 +154,20 @@ def test_a_filter_holds_for_candidates_and_leaves_room_for_others(client: Search
     assert client.search_features(library[0], where="price > 17") == []
     names = {hit.metadata["price"] for hit in client.search_features(library[0], limit=30, verify=False, where="price < 4")}
     assert names == {1, 2, 3}
+
+
+def test_a_candidate_that_was_deleted_meanwhile_is_no_hit(
+    library: list[Path], index: Callable[..., None], tmp_path: Path
+) -> None:
+    """On a server, between the shortlist and the proof."""
+    index(tmp_path / "db", library[:3])
+    with closing(open_database(tmp_path / "db")) as database, closing(database.open("images")) as store:
+        reader = FeatureReader(store)
+        asked = reader.of_picture(library[1])
+        shortlist = store.query(VectorQuery(reader.vocabulary.sparse(asked.features), limit=3))
+        assert len(shortlist) == 3
+        store.delete([shortlist[1].id])
+        hits = prove(store, reader, asked, shortlist, 0.99, 10)
+        assert {hit.id for hit in hits} == {shortlist[0].id, shortlist[2].id}
+        (first,) = prove(store, reader, asked, shortlist, 0.99, 1)
+        assert first.id == shortlist[0].id  # once enough are proven, no more are looked at

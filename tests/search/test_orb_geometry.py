@@ -143,10 +143,24 @@ def test_many_details_on_one_spot_are_one_witness(spots: int) -> None:
         assert match.matches == 48
 
 
-def test_details_that_fall_on_one_spot_in_the_other_picture_are_one_witness_too() -> None:
-    features = described(places(40, 6, (0, 0, 20, 20)), size=90)
-    match = verify(features, moved(features, stretched(0.1, 0.1), zoom=0.1), SIZE, SIZE)
-    assert match is None
+def test_details_that_fall_on_few_spots_of_the_other_picture_are_few_witnesses_too() -> None:
+    features = described(places(40, 6, (0, 0, 66, 6)), size=90)
+    there = moved(features, np.diag([0.1, 0.1, 1]), zoom=0.1)
+    assert verify(features, there, SIZE, (40, 30)) is None
+    assert verify(there, features, (40, 30), SIZE) is None
+    longer = described(places(40, 6, (0, 0, 300, 60)), size=90)
+    assert proven(verify(longer, moved(longer, np.diag([0.1, 0.1, 1]), zoom=0.1), SIZE, (40, 30)))
+
+
+@pytest.mark.parametrize(("zoom", "turn"), [(4, 0), (0.25, 0), (1, 120)], ids=str)
+def test_details_at_the_right_place_that_point_elsewhere_or_differ_in_size_do_not_agree(zoom: float, turn: float) -> None:
+    features = described(places(60, 9))
+    there = moved(features, np.eye(3))
+    there.keypoints[30:, 2] *= zoom
+    there.keypoints[30:, 3] += turn
+    match = verify(features, there, SIZE, SIZE)
+    assert match is not None
+    assert set(match.pairs[:, 0].tolist()) == set(range(30))
 
 
 def test_wrong_matches_are_left_out_of_the_pairs_and_the_count() -> None:
@@ -158,17 +172,23 @@ def test_wrong_matches_are_left_out_of_the_pairs_and_the_count() -> None:
     np.testing.assert_allclose(match.polygon, CORNERS, atol=2)
 
 
-def test_the_outline_stays_right_far_from_details_that_are_a_little_off() -> None:
+@pytest.mark.parametrize(
+    ("transform", "zoom", "turn"),
+    [(turned(15, 1.5), 1.5, 15), (stretched(1.4, 1) @ turned(15), 1.2, 15)],
+    ids=["turned", "stretched"],
+)
+def test_the_outline_stays_right_far_from_details_that_are_a_little_off(
+    transform: np.ndarray, zoom: float, turn: float
+) -> None:
     """Details in one corner of the picture, a pixel off: with eight degrees of freedom the far corner goes astray."""
     for seed in range(5):
         features = described(places(30, seed, (10, 10, 90, 80)))
-        off = places(30, seed + 50, (-1, -1, 1, 1))
-        there = moved(features, turned(15, 1.5), zoom=1.5, turn=15)
-        there.keypoints[:, :2] += off.astype(np.float32)
+        there = moved(features, transform, zoom=zoom, turn=turn)
+        there.keypoints[:, :2] += places(30, seed + 50, (-1, -1, 1, 1)).astype(np.float32)
         match = verify(features, there, SIZE, (600, 450))
         assert proven(match)
         assert match is not None
-        np.testing.assert_allclose(match.polygon, through(turned(15, 1.5), CORNERS), atol=10)
+        np.testing.assert_allclose(match.polygon, through(transform, CORNERS), atol=10)
 
 
 def test_the_same_features_give_the_same_match() -> None:
