@@ -43,8 +43,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def celled() -> Encoder:
-    """Grey 64×64 pictures, stretched, as 8 × 8 cells: the file of `pixel_encoder(…, grid=8, cells=True)`."""
-    return Encoder(Path(__file__).parents[1] / "support" / "cells.onnx", threads=1)
+    return Encoder(encoder_bytes("grey-64-cells"), threads=1)
 
 
 @pytest.fixture(scope="module")
