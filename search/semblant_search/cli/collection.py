@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import click
 
 from .group import command_errors
-from .options import Target, database_options, where_option
+from .options import Target, connection_options, database_options, where_option
 from .output import print_json, print_rows, text_of
 
 __all__ = ["count", "delete", "facet", "info"]
 
 
 @click.command()
-@database_options
+@connection_options
+@click.option("--collection", "only", metavar="TEXT", help="Name of the only collection to show.  [default: all]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @command_errors()
-def info(target: Target, as_json: bool) -> None:
+def info(target: Target, only: str | None, as_json: bool) -> None:
     """Show what a database holds.
 
     Every collection with its pictures, its encoder and the metadata fields that can be filtered on.
     """
-    database = target.database()
-    try:
-        found = {name: _describe(target, name) for name in database.collections()}
-    finally:
-        database.close()
+    with closing(target.database()) as database:
+        names = database.collections() if only is None else [only]
+        found = {name: _describe(target, name) for name in names}
     if as_json:
         print_json({"db": target.db, "collections": found})
         return

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from semblant_search.client import SearchClient
     from semblant_search.store.base import Database
 
-__all__ = ["Target", "database_options", "where_option"]
+__all__ = ["Target", "connection_options", "database_options", "where_option"]
+
+_COLLECTION = "images"
 
 
 @dataclass(frozen=True)
@@ -39,18 +41,24 @@ class Target:
         return open_database(self.db, api_key=self.api_key, timeout=self.timeout)
 
 
-def database_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --db, --collection, --api-key and --timeout; the command gets them as one `target: Target`."""
+def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --db, --api-key and --timeout; the command gets them, and --collection if it has it, as one `target: Target`."""
 
     @click.option("--db", required=True, envvar="SEMBLANT_DB", show_envvar=True, help="Directory or server URL.")
-    @click.option("--collection", default="images", show_default=True, help="Name of the collection.")
     @click.option("--api-key", envvar="SEMBLANT_API_KEY", show_envvar=True, help="API key of the server.")
     @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a server's answer.")
     @functools.wraps(command)
-    def wrapper(*, db: str, collection: str, api_key: str | None, timeout: float, **others: Any) -> Any:
+    def wrapper(*, db: str, api_key: str | None, timeout: float, collection: str = _COLLECTION, **others: Any) -> Any:
         return command(target=Target(db, collection, api_key, timeout), **others)
 
     return wrapper
+
+
+def database_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --collection to the `connection_options`."""
+    return click.option("--collection", default=_COLLECTION, show_default=True, help="Name of the collection.")(
+        connection_options(command)
+    )
 
 
 def where_option(command: Callable[..., Any]) -> Callable[..., Any]:
