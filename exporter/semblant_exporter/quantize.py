@@ -29,8 +29,11 @@ from semblant_exporter.pictures import load
 from semblant_exporter.training import load_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-__all__ = ["KINDS", "QuantizeReport", "export_quantized", "quantize"]
+    from collections.abc import Callable, Iterator
+
+    from semblant_exporter.decoding import Failure
+
+__all__ = ["KINDS", "QuantizeReport", "export_quantized", "quantize", "quantize_file"]
 
 KINDS = ("int8", "fp16")
 _CALIBRATED_ON = 200
@@ -291,6 +294,40 @@ def _milliseconds(first: Encoder, second: Encoder, pictures: np.ndarray) -> tupl
                 taken.append(time.perf_counter() - begin)
     before, after = (1000 * float(np.median(taken)) / len(batch) for taken in times)
     return before, after
+
+
+def quantize_file(
+    encoder: Path,
+    directory: Path,
+    output: Path,
+    kind: str,
+    *,
+    max_drop: float = 0.01,
+    label: str | None = None,
+    on_progress: Callable[[str, int, int | None], None] | None = None,
+) -> tuple[QuantizeReport, list[Failure]]:
+    """Make a smaller encoder file of an encoder file, on the pictures of a folder.
+
+    Args:
+        encoder: the file to start from.
+        directory: pictures to calibrate and measure on.
+        output: the file to write.
+        kind, max_drop: as `quantize` takes them.
+        label: the metadata column with labels; None: `label`, else folder names.
+        on_progress: called with what is being decoded, how much is done and out of how many.
+
+    Returns:
+        What became of it, and the pictures that could not be used.
+
+    Raises:
+        EncoderError: `encoder` is none.
+        DataError, MetadataError: no usable pictures, or no such labels; and whatever `quantize` raises.
+    """
+    known = Encoder(encoder)
+    array = load(directory, known.card.fit, label=label, on_progress=on_progress)
+    report = quantize(known, kind, array.pixels, array.label_ids, max_drop=max_drop)
+    write_atomically(output, report.data)
+    return report, array.failures
 
 
 def export_quantized(

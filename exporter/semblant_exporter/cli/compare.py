@@ -36,7 +36,7 @@ def compare(
     queries: int,
     seed: int,
     as_json: bool,
-) -> int:
+) -> None:
     """Say which encoder finds your pictures best, and what it costs.
 
     Altered copies of the pictures (cropped, rotated, scaled, compressed, blurred, recoloured, pasted into another one) must
@@ -63,8 +63,7 @@ def compare(
         _print(result)
     if result.comparison.failed:
         click.echo(f"{result.comparison.failed} pictures could not be used", err=True)
-        return 3
-    return 0
+        click.get_current_context().exit(3)
 
 
 def _print(result: CompareResult) -> None:

@@ -50,7 +50,7 @@ def evaluate(
         _print(result, path)
     if result.failed:
         click.echo(f"{result.failed} pictures could not be used", err=True)
-        raise SystemExit(3)
+        click.get_current_context().exit(3)
 
 
 def _print(result: Evaluation, path: Path) -> None:

@@ -25,7 +25,9 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--label", metavar="COLUMN", help="Metadata column with labels.  [default: label, else folder names]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def quantize(encoder: Path, directory: Path, output: Path, kind: str, max_drop: float, label: str | None, as_json: bool) -> int:
+def quantize(
+    encoder: Path, directory: Path, output: Path, kind: str, max_drop: float, label: str | None, as_json: bool
+) -> None:
     """Make a smaller encoder of an encoder.onnx, and say what that costs.
 
     The pictures in DIRECTORY calibrate it, and show what it has lost: P@10 where they have labels, else how often changed
@@ -34,20 +36,16 @@ def quantize(encoder: Path, directory: Path, output: Path, kind: str, max_drop: 
     """
     import json
 
-    from semblant_search.encoder import Encoder
-
-    from semblant_exporter import pictures
-    from semblant_exporter.checkpoint import write_atomically
-    from semblant_exporter.quantize import quantize as run
+    from semblant_exporter.quantize import quantize_file
 
     from .progress import progress_bar
 
-    known = Encoder(encoder)
     with progress_bar() as on_progress:
-        array = pictures.load(directory, known.card.fit, label=label, on_progress=on_progress)
-        report = run(known, kind, array.pixels, array.label_ids, max_drop=max_drop)
-    write_atomically(output, report.data)
+        report, failures = quantize_file(
+            encoder, directory, output, kind, max_drop=max_drop, label=label, on_progress=on_progress
+        )
     click.echo(json.dumps(report.to_json()) if as_json else f"{output}\n{report.summary()}")
-    for failure in array.failures:
+    for failure in failures:
         click.echo(f"not used: {failure.message}", err=True)
-    return 3 if array.failures else 0
+    if failures:
+        click.get_current_context().exit(3)
