@@ -56,8 +56,8 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def database_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --collection to the `connection_options`."""
-    return click.option("--collection", default=_COLLECTION, show_default=True, help="Name of the collection.")(
-        connection_options(command)
+    return connection_options(
+        click.option("--collection", default=_COLLECTION, show_default=True, help="Name of the collection.")(command)
     )
 
 
