@@ -1,0 +1,157 @@
+"""The commands of `semblant-indexer`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from semblant_indexer import IndexJob, run
+from semblant_indexer.generations import describe, roll_back
+from semblant_indexer.job import Duplicates
+from semblant_indexer.retraining import RetrainJob, retrain
+from semblant_indexer.status import last_job, read_status
+from semblant_indexer.watching import watch
+from semblant_search import FieldType
+from semblant_search.collection import StorageOptions
+from semblant_search.store import open_database
+
+from .recording import DATABASE, Called, arguments, callback
+from .search import connection_rows, target_rows
+from .table import CommandTable, Row
+
+__all__ = ["INDEXER"]
+
+_DB = {"--db": ("--db", "pictures.db")}
+_JOB = IndexJob("pictures", None, "pictures.db")
+_RUN = {"semblant_indexer.running.run": Called, "semblant_indexer.watching.watch": Called}
+_REPORTED = frozenset({"--report", "--json", "--quiet", "--json-log", "--metrics-port"})
+_OPENED = arguments("open_database", open_database, "pictures.db")
+_STATE = {"--state": ("--state", "ledgers")}
+
+
+def _opening(rows: dict[str, Row]) -> dict[str, Row]:
+    """Rows of commands that open the database: it calls the place a location, and the collection goes elsewhere."""
+    opened = connection_rows("open_database")
+    return {**opened, "--db": Row(["--db", "other.db"], {"open_database.location": "other.db"}), **rows}
+
+
+INDEXER = (
+    CommandTable(
+        "index",
+        {"SOURCE": ("pictures",), **_DB},
+        _RUN,
+        arguments("run", run, _JOB, callback),
+        {
+            **target_rows("run.job"),
+            "SOURCE": Row(["s3://bucket/list.csv"], {"run.job.source": "s3://bucket/list.csv"}),
+            "--encoder": Row(["--encoder", "mine.onnx"], {"run.job.encoder": Path("mine.onnx")}),
+            "--include": Row(["--include", "*.jpg", "--include", "a/*"], {"run.job.include": ("*.jpg", "a/*")}),
+            "--exclude": Row(["--exclude", "*.png", "--exclude", "raw"], {"run.job.exclude": ("*.png", "raw")}),
+            "--hidden": Row(["--hidden"], {"run.job.hidden": True}),
+            "--metadata": Row(["--metadata", "table.csv"], {"run.job.metadata": Path("table.csv")}),
+            "--field": Row(
+                ["--field", "price:float", "--field", "taken:datetime"],
+                {"run.job.fields": {"price": FieldType.FLOAT, "taken": FieldType.DATETIME}},
+            ),
+            "--orb": Row(["--no-orb", "--orb"], {}),
+            "--no-orb": Row(["--no-orb"], {"run.job.orb": None}),
+            "--exif": Row(["--exif"], {"run.job.exif": True}),
+            "--duplicates": Row(["--duplicates", "merge"], {"run.job.duplicates": Duplicates.MERGE}),
+            "--rebuild": Row(["--rebuild"], {"run.job.rebuild": True}),
+            "--keep-generations": Row(["--keep-generations", "3"], {"run.job.keep_generations": 3}),
+            "--prune": Row(["--prune"], {"run.job.prune": True}),
+            "--retry": Row(["--retry"], {"run.job.retry": True}),
+            "--verify": Row(["--verify"], {"run.job.verify": True}),
+            "--watch": Row(["--watch"], arguments("watch", watch, _JOB, callback, callback), replaces="run."),
+            "--engine": Row(
+                ["--engine", "ray", "--db", "http://qdrant:6333"],
+                {"run.job.engine": "ray", "run.job.db": "http://qdrant:6333"},
+            ),
+            "--workers": Row(["--workers", "3"], {"run.job.workers": 3}),
+            "--threads": Row(["--threads", "3"], {"run.job.threads": 3}),
+            "--batch": Row(["--batch", "7"], {"run.job.batch": 7}),
+            "--max-pixels": Row(["--max-pixels", "9000"], {"run.job.max_pixels": 9000}),
+            "--patience": Row(["--patience", "2.5"], {"run.job.patience": 2.5}),
+            "--state": Row(["--state", "ledgers"], {"run.job.state": Path("ledgers")}),
+            "--quantize": Row(["--quantize", "turbo"], {"run.job.storage": StorageOptions("turbo", on_disk=False)}),
+            "--on-disk": Row(["--on-disk"], {"run.job.storage": StorageOptions(None, on_disk=True)}),
+        },
+        shown=_REPORTED,
+    ),
+    CommandTable(
+        "retry",
+        _DB,
+        {"semblant_indexer.status.last_job": _JOB, **_RUN},
+        {
+            **arguments(
+                "last_job",
+                last_job,
+                "pictures.db",
+                "images",
+                encoder=None,
+                retry=True,
+                rebuild=False,
+                prune=False,
+                verify=False,
+                api_key=None,
+                timeout=30.0,
+            ),
+            **arguments("run", run, _JOB, callback),
+        },
+        {
+            "--db": Row(["--db", "other.db"], {"last_job.db": "other.db"}),
+            "--collection": Row(["--collection", "art"], {"last_job.collection": "art"}),
+            "--api-key": Row(["--api-key", "secret"], {"last_job.changes.api_key": "secret"}),
+            "--timeout": Row(["--timeout", "2.5"], {"last_job.changes.timeout": 2.5}),
+            "--state": Row(_STATE["--state"], {"last_job.state": Path("ledgers")}),
+        },
+        shown=_REPORTED,
+    ),
+    CommandTable(
+        "status",
+        _DB,
+        {"semblant_indexer.status.read_status": Called},
+        arguments("read_status", read_status, "pictures.db", "images"),
+        {
+            "--db": Row(["--db", "other.db"], {"read_status.db": "other.db"}),
+            "--collection": Row(["--collection", "art"], {"read_status.collection": "art"}),
+            "--state": Row(_STATE["--state"], {"read_status.state": Path("ledgers")}),
+            "--failures": Row(["--failures", "7"], {"read_status.failures": 7}),
+        },
+        shown=frozenset({"--json"}),
+        unused=frozenset({"--api-key", "--timeout"}),  # the ledger is read without the server
+    ),
+    CommandTable(
+        "generations",
+        _DB,
+        {"semblant_search.store.open_database": DATABASE, "semblant_indexer.generations.describe": Called},
+        {**_OPENED, **arguments("describe", describe, DATABASE, "images")},
+        _opening({"--collection": Row(["--collection", "art"], {"describe.collection": "art"})}),
+        shown=frozenset({"--json"}),
+    ),
+    CommandTable(
+        "rollback",
+        _DB,
+        {"semblant_search.store.open_database": DATABASE, "semblant_indexer.generations.roll_back": Called},
+        {**_OPENED, **arguments("roll_back", roll_back, DATABASE, "images")},
+        _opening(
+            {
+                "--collection": Row(["--collection", "art"], {"roll_back.collection": "art"}),
+                "--to": Row(["--to", "g0007"], {"roll_back.to": "g0007"}),
+            }
+        ),
+    ),
+    CommandTable(
+        "vocabulary",
+        _DB,
+        {"semblant_indexer.retraining.retrain": Called},
+        arguments("retrain", retrain, RetrainJob("pictures.db"), callback),
+        {
+            **target_rows("retrain.job"),
+            "--sample": Row(["--sample", "77"], {"retrain.job.sample": 77}),
+            "--seed": Row(["--seed", "3"], {"retrain.job.seed": 3}),
+            "--keep-generations": Row(["--keep-generations", "0"], {"retrain.job.keep_generations": 0}),
+            "--state": Row(_STATE["--state"], {"retrain.job.state": Path("ledgers")}),
+        },
+        shown=frozenset({"--quiet", "--json"}),
+    ),
+)

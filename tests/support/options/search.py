@@ -1,0 +1,128 @@
+"""The commands of `semblant-search`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from semblant_search.client import SearchClient
+from semblant_search.store import open_database
+
+from .recording import CLIENT, DATABASE, arguments
+from .table import CommandTable, Row
+
+__all__ = ["SEARCH", "connection_rows", "target_rows"]
+
+_DB = {"--db": ("--db", "pictures.db")}
+_OPEN = arguments("SearchClient", SearchClient, "pictures.db")
+
+
+def connection_rows(where: str) -> dict[str, Row]:
+    """The rows of --db, --api-key and --timeout, which set parameters of one function."""
+    return {
+        "--db": Row(["--db", "http://qdrant:6333"], {f"{where}.db": "http://qdrant:6333"}),
+        "--api-key": Row(["--api-key", "secret"], {f"{where}.api_key": "secret"}),
+        "--timeout": Row(["--timeout", "2.5"], {f"{where}.timeout": 2.5}),
+    }
+
+
+def target_rows(where: str) -> dict[str, Row]:
+    """The rows of the options that all commands on a collection share."""
+    return {**connection_rows(where), "--collection": Row(["--collection", "art"], {f"{where}.collection": "art"})}
+
+
+def _asked(method: str, *args: object, **kwargs: object) -> dict[str, object]:
+    found = arguments(method, getattr(SearchClient, method), None, *args, **kwargs)
+    return {name: value for name, value in found.items() if name != f"{method}.self"}
+
+
+def _features(**given: Any) -> dict[str, object]:
+    return _asked("search_features", "query.jpg", **given)
+
+
+_WHERE = 'label == "bag"'
+_BY_DETAILS = "search."
+
+SEARCH = (
+    CommandTable(
+        "search",
+        {"PICTURE": ("query.jpg",), **_DB},
+        {CLIENT: None},
+        {**_OPEN, **_asked("search", "query.jpg")},
+        {
+            **target_rows("SearchClient"),
+            "PICTURE": Row(["file:///pictures/1.jpg"], {"search.picture": "file:///pictures/1.jpg"}),
+            "-k": Row(["-k", "3"], {"search.limit": 3}),
+            "--limit": Row(["--limit", "3"], {"search.limit": 3}),
+            "--offset": Row(["--offset", "20"], {"search.offset": 20}),
+            "--where": Row(["--where", _WHERE], {"search.where": _WHERE}),
+            "--features": Row(["--features"], _features(), _BY_DETAILS),
+            "--fused": Row(["--fused"], {"search.mode": "fused"}),
+            "--region": Row(["--region", "1,2.5,30,40"], {"search.region": (1.0, 2.5, 30.0, 40.0)}),
+            "--min-confidence": Row(["--features", "--min-confidence", "0.5"], _features(min_confidence=0.5), _BY_DETAILS),
+            "--min-score": Row(["--min-score", "0.75"], {"search.min_score": 0.75}),
+            "--exact": Row(["--exact"], {"search.exact": True}),
+            "--include-self": Row(["--include-self"], {"search.include_self": True}),
+            "--encoder": Row(["--encoder", "mine.onnx"], {"SearchClient.encoder": "mine.onnx"}),
+        },
+        shown=frozenset({"--show", "--json", "--gallery"}),
+    ),
+    CommandTable(
+        "info",
+        {**_DB, "--json": ("--json",)},
+        {"semblant_search.store.open_database": DATABASE, CLIENT: None},
+        {
+            **arguments("open_database", open_database, "pictures.db"),
+            **arguments("SearchClient", SearchClient, "pictures.db", collection="others"),  # the last one of all
+            **_asked("count"),
+        },
+        {
+            "--db": Row(["--db", "other.db"], {"open_database.location": "other.db", "SearchClient.db": "other.db"}),
+            "--collection": Row(["--collection", "images"], {"SearchClient.collection": "images"}),
+            "--api-key": Row(["--api-key", "key"], {"open_database.api_key": "key", "SearchClient.api_key": "key"}),
+            "--timeout": Row(["--timeout", "2.5"], {"open_database.timeout": 2.5, "SearchClient.timeout": 2.5}),
+        },
+        shown=frozenset({"--json"}),
+    ),
+    CommandTable(
+        "count",
+        _DB,
+        {CLIENT: None},
+        {**_OPEN, **_asked("count")},
+        {**target_rows("SearchClient"), "--where": Row(["--where", _WHERE], {"count.where": _WHERE})},
+    ),
+    CommandTable(
+        "facet",
+        {"FIELD": ("label",), **_DB},
+        {CLIENT: None},
+        {**_OPEN, **_asked("facet", "label")},
+        {
+            **target_rows("SearchClient"),
+            "FIELD": Row(["price"], {"facet.field": "price"}),
+            "--where": Row(["--where", _WHERE], {"facet.where": _WHERE}),
+            "-k": Row(["-k", "3"], {"facet.limit": 3}),
+            "--limit": Row(["--limit", "3"], {"facet.limit": 3}),
+        },
+        shown=frozenset({"--json"}),
+    ),
+    CommandTable(
+        "duplicates",
+        _DB,
+        {CLIENT: None},
+        {**_OPEN, **_asked("duplicates"), **_asked("count")},
+        {
+            **target_rows("SearchClient"),
+            "--where": Row(["--where", _WHERE], {"duplicates.where": _WHERE, "count.where": _WHERE}),
+            "--min-score": Row(["--min-score", "0.8"], {"duplicates.min_score": 0.8}),
+            "--min-confidence": Row(["--min-confidence", "0.5"], {"duplicates.min_confidence": 0.5}),
+        },
+        shown=frozenset({"--json", "--gallery"}),
+    ),
+    CommandTable(
+        "delete",
+        {"PICTURE...": ("a.jpg", "b.jpg"), **_DB, "--yes": ("--yes",)},
+        {CLIENT: None},
+        {**_OPEN, **_asked("delete", ("a.jpg", "b.jpg"))},
+        {**target_rows("SearchClient"), "PICTURE...": Row(["c.jpg"], {"delete.pictures": ("c.jpg",)})},
+        shown=frozenset({"--yes"}),
+    ),
+)
