@@ -15,19 +15,12 @@ if TYPE_CHECKING:
     from semblant_exporter.trainer import Progress
 
 
-class _Size(click.ParamType[tuple[int, int]]):
-    """`28` or `28x40` (height first), in pixels."""
-
-    name = "SIZE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """`(height, width)`."""
-        if isinstance(value, tuple):
-            return value
-        parts = str(value).lower().replace("×", "x").split("x")
-        if not 1 <= len(parts) <= 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-            self.fail(f"{value!r}: expected a side in pixels, such as 64, or HEIGHTxWIDTH, such as 48x64", param, ctx)
-        return int(parts[0]), int(parts[-1])
+def _size(text: str) -> tuple[int, int]:
+    """`28` or `28x40` (height first), in pixels, as `(height, width)`."""
+    parts = text.lower().replace("×", "x").split("x")
+    if not 1 <= len(parts) <= 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise click.BadParameter(f"{text!r}: expected a side in pixels, such as 64, or HEIGHTxWIDTH, such as 48x64")
+    return int(parts[0]), int(parts[-1])
 
 
 @click.command()
@@ -55,7 +48,9 @@ class _Size(click.ParamType[tuple[int, int]]):
 @click.option("--patience", type=click.IntRange(1), help="Stop after so many epochs without a better validation loss.")
 @click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), help="Of the forward pass.  [default: auto]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Fixes all that is random.")
-@click.option("--size", type=_Size(), help="Fit pictures to SIDE or HEIGHTxWIDTH pixels.  [default: their own, or 64]")
+@click.option(
+    "--size", type=_size, metavar="SIZE", help="Fit pictures to SIDE or HEIGHTxWIDTH pixels.  [default: their own, or 64]"
+)
 @click.option("--channels", type=click.Choice(["1", "3"]), help="Grey or RGB.  [default: as the pictures are]")
 @click.option("--policy", type=click.Choice(["pad", "crop", "stretch"]), default="pad", show_default=True, help="How to fit.")
 @click.option("--metadata", type=click.Path(path_type=Path), help="A table about the pictures.  [default: metadata.csv]")
