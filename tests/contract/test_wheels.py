@@ -9,22 +9,14 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from support.interpreters import UV, build, call
 
 ROOT = Path(__file__).parents[2]
-UV = Path(sysconfig.get_path("scripts")) / "uv"
-
-
-def call(*command: str | Path) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("wheel")
-    call(UV, "build", "--wheel", "--quiet", "--out-dir", out, ROOT / "search")
-    return next(out.glob("semblant_search-*.whl"))
+    return build(ROOT / "search", tmp_path_factory.mktemp("dist")).wheel
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +85,9 @@ def test_what_is_not_installed_is_named_with_its_pip_line(python: Path, database
         (["train", fashion_small], "pip install semblant-exporter"),
         (["index", fashion_small], "pip install semblant-indexer"),
         (["search", query, "--db", database, "--features"], "pip install 'semblant-search[orb]'"),
-    ]
-    for arguments, line in missing:
-        done = subprocess.run([python.parent / "semblant", *arguments], capture_output=True, text=True, check=False, timeout=60)
+    ):
+        command = [str(argument) for argument in (python.parent / "semblant", *arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 1
         assert line in done.stderr
         assert "Traceback" not in done.stderr
