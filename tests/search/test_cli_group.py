@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import sysconfig
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import click
@@ -96,6 +96,69 @@ def test_a_command_whose_part_is_missing_says_what_to_install(monkeypatch: pytes
     assert "[pip install semblant-indexer]" in " ".join(listed.split())
 
 
+def test_a_command_that_lacks_a_module_names_it_and_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = EntryPoint("train", "no_such_package.cli:train", ENTRY_POINTS)
+    monkeypatch.setattr("semblant_search.cli.group._entry_points", lambda: {"train": broken})
+    result = CliRunner().invoke(semblant, ["train", "pictures", "--out", "x", "--anything"])
+    message = "Error: `semblant train` is not installed (no module named 'no_such_package'); install it with: pip install "
+    assert (result.exit_code, result.stderr) == (1, f"{message}semblant-exporter\n")
+
+
+def test_commands_of_other_packages_are_listed_last_and_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = {
+        name: EntryPoint(name, value, ENTRY_POINTS)
+        for name, value in (("zoo", "semblant_search.cli.collection:count"), ("aaa", "semblant_search.cli.group:KNOWN"))
+    }
+    monkeypatch.setattr("semblant_search.cli.group._entry_points", lambda: others)
+    assert semblant.list_commands(click.Context(semblant)) == [*KNOWN, "aaa", "zoo"]
+    wrong = CliRunner().invoke(semblant, ["aaa"])
+    assert (wrong.exit_code, "'semblant_search.cli.group:KNOWN' of command 'aaa'" in wrong.stderr) == (1, True)
+    asked = CliRunner().invoke(semblant, ["zoo", "--help"])
+    assert (asked.exit_code, "Count the pictures" in asked.stdout) == (0, True)
+    del others["aaa"]
+    listed = CliRunner().invoke(semblant, ["--help"]).stdout
+    assert any(line.split()[:2] == ["zoo", "Count"] for line in listed.splitlines())
+
+
+def test_version_and_short_help() -> None:
+    from importlib.metadata import version
+
+    assert run("--version").stdout == f"semblant {version('semblant-search')}\n"
+    assert run("-h").stdout == run("--help").stdout
+    assert "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some images could not be used." in " ".join(
+        run("--help").stdout.split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "ends", "words"),
+    [
+        ("context.exit(3)", 3, ""),
+        ("return 3", 3, ""),
+        ("return 'text'", 0, ""),
+        ("raise KeyboardInterrupt", 130, "Interrupted."),
+        ("raise click.Abort", 130, "Interrupted."),
+        ("raise click.UsageError('so not')", 2, "so not"),
+        ("raise StoreDenied('no key')", 1, "Error: no key"),
+        ("raise MissingExtra('this', 'semblant-search[orb]')", 1, "pip install 'semblant-search[orb]'"),
+    ],
+)
+def test_how_a_command_ends_is_the_exit_code_of_the_process(code: str, ends: int, words: str) -> None:
+    script = (
+        "import sys, click\n"
+        "from semblant_search.cli import main, semblant\n"
+        "from semblant_search.errors import MissingExtra, StoreDenied\n"
+        "@click.command()\n@click.pass_context\n"
+        f"def it(context):\n    {code}\n"
+        "semblant.get_command = lambda context, name: it\n"
+        "sys.argv = ['semblant', 'it']\nmain()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (ends, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_unknown_command_is_wrong_usage() -> None:
     done = run("frobnicate")
     assert done.returncode == 2
@@ -128,3 +191,4 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
+    assert process.returncode == 1
