@@ -2,9 +2,9 @@
 
     python tests/mutants.py [--sample 150] [--seed 0] [--only 'semblant_search.where.*'] [--least 0.85]
 
-mutmut makes the faults and runs the tests that reach each of them. Without `--sample` all are tried, which takes hours; with it
-as many, drawn at random from all of them. Prints each survivor with its difference, then one JSON line; exit code 1 if less than
-the asked share was noticed. Works in `.mutants/`, which may be deleted at any time.
+mutmut makes the faults and runs the tests that reach each of them. Without `--sample` all are tried, which takes hours; with
+it as many, drawn at random from all of them. Prints each survivor with its difference, then one JSON line; exit code 1 if less
+than the asked share was noticed. Works in `.mutants/`, which may be deleted at any time.
 """
 
 from __future__ import annotations

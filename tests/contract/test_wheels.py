@@ -85,7 +85,8 @@ def test_what_is_not_installed_is_named_with_its_pip_line(python: Path, database
         (["train", fashion_small], "pip install semblant-exporter"),
         (["index", fashion_small], "pip install semblant-indexer"),
         (["search", query, "--db", database, "--features"], "pip install 'semblant-search[orb]'"),
-    ):
+    ]
+    for arguments, line in missing:
         command = [str(argument) for argument in (python.parent / "semblant", *arguments)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 1

@@ -149,7 +149,8 @@ def test_a_killed_job_goes_on_to_the_collection_of_an_unbroken_one(
     assert set(expected) == set(got)
     for uri, record in expected.items():
         assert {**record.payload, "_indexed_at": ""} == {**got[uri].payload, "_indexed_at": ""}
-        assert record.image is not None
-        assert got[uri].image is not None
-        np.testing.assert_allclose(record.image, got[uri].image, atol=1e-6)
+        one, other = record.image, got[uri].image
+        assert one is not None
+        assert other is not None
+        np.testing.assert_allclose(one, other, atol=1e-6)
     assert index(source, db=str(killed)).unchanged == 600

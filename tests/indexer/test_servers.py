@@ -45,8 +45,10 @@ def assert_same(got: dict[str, Record], expected: dict[str, Record]) -> None:
     for uri, record in expected.items():
         assert got[uri].id == record.id
         assert {**got[uri].payload, "_indexed_at": ""} == {**record.payload, "_indexed_at": ""}
-        assert record.image is not None
-        np.testing.assert_allclose(got[uri].image, record.image, atol=1e-6)
+        one, other = got[uri].image, record.image
+        assert one is not None
+        assert other is not None
+        np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def test_a_killed_job_on_a_failing_server_ends_with_the_collection_of_an_unbroken_one(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_indexer.ledger import Entry, Ledger
 from semblant_indexer.sources import Item
+
 from support.small_stores import FOLDER, manifest
 
 if TYPE_CHECKING:
