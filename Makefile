@@ -50,10 +50,23 @@ lint: $(STAMP) ## ruff (lint and format) and mypy --strict, tests and benches to
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-bench: $(STAMP) ## run every script in bench/, one JSON line each
+mutants: $(STAMP) ## small faults, one at a time: which of them does no test notice? Takes hours
+	$(PY) tests/mutants.py
+
+mutants-sample: $(STAMP) ## a few of them, drawn at random, in five minutes
+	$(PY) tests/mutants.py --sample 100
+
+bench: $(STAMP) ## run every script in bench/, one JSON line each; says first how long it takes
 	$(PY) bench/run_all.py
 
-clean: ## remove the environments and the demo
-	rm -rf $(VENV) $(SEARCH_VENV) demo
+bench-quick: $(STAMP) ## the same with fewer pictures and shorter trainings, in ten minutes
+	$(PY) bench/run_all.py --quick
 
-.PHONY: help setup demo test test-search test-indexer test-exporter lint bench clean
+MINUTES := 10
+soak: $(STAMP) ## a client and jobs for MINUTES=10 of mixed work: memory and open files stay flat
+	$(PY) bench/soak.py --minutes $(MINUTES)
+
+clean: ## remove the environments and the demo
+	rm -rf $(VENV) $(SEARCH_VENV) .mutants demo
+
+.PHONY: help setup demo test test-search test-indexer test-exporter lint mutants mutants-sample bench bench-quick soak clean
