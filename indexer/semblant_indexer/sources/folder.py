@@ -18,7 +18,7 @@ from .base import Item, Problem
 from .selection import Selection, has_picture_suffix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["FolderSource", "sidecar_record"]
 
@@ -34,18 +34,27 @@ class FolderSource:
         root: the folder.
         metadata: what is known about its pictures, by URI.
         selection: which files and folders are looked at; without one, all but hidden ones.
+        declared: types of fields in sidecars that are not to be inferred.
     """
 
-    def __init__(self, root: Path, metadata: Metadata | None = None, selection: Selection | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        metadata: Metadata | None = None,
+        selection: Selection | None = None,
+        declared: Mapping[str, FieldType] | None = None,
+    ) -> None:
         self._root = root.absolute()
         self._selection = selection or Selection()
         self._metadata = metadata if metadata is not None else Metadata()
         self._with_sidecars: set[str] = set()
-        self._sidecars = TypeInference(text=False, declared=self._metadata.fields)
+        self._sidecars = TypeInference(text=False, declared={**(declared or {}), **self._metadata.fields})
+        self._label_from_folder = "label" not in self._metadata.fields
         for record in self._sidecar_records():
             if isinstance(record, dict):
                 self._sidecars.add(record, 1)
-        self._label_from_folder = "label" not in self._sidecars.fields
+                label = record.get("label")
+                self._label_from_folder &= label in (None, "") or isinstance(label, dict)
         self._others = self._left_out = 0
         self._unseen: int | None = None
 

@@ -67,7 +67,7 @@ def open_source(
         elif not metadata.is_file():
             raise InvalidInput(f"metadata file {str(metadata)!r}: no such file")
         table = load_metadata(metadata.absolute(), declared) if metadata is not None else None
-        return FolderSource(path, table, selection)
+        return FolderSource(path, table, selection, declared)
     if path.is_file():
         if metadata is not None:
             raise InvalidInput(f"{source!r} is a list with metadata of its own; leave --metadata away or give the folder")
