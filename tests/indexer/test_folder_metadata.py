@@ -30,12 +30,12 @@ def test_a_subfolder_names_the_label_unless_metadata_does(tmp_path: Path) -> Non
         "b.png": {"label": "small"},
     }
     (root / "metadata.csv").write_text("file,label\nbag/a.png,mine\n")
-    named = open_source(str(root))
-    assert {name: item.metadata for name, item in by_name(named).items()} == {
-        "top.png": {},
-        "a.png": {"label": "mine"},
-        "b.png": {},
-    }
+    for named in (open_source(str(root)), open_source(f"local://{root}")):
+        assert {name: item.metadata for name, item in by_name(named).items()} == {
+            "top.png": {},
+            "a.png": {"label": "mine"},
+            "b.png": {},
+        }
 
 
 def test_a_sidecar_has_the_last_word_and_the_longer_name_comes_first(tmp_path: Path) -> None:
@@ -149,3 +149,26 @@ def test_a_fetched_copy_goes_away_with_its_source(tmp_path: Path) -> None:
     del copy
     gc.collect()
     assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("place", ["", "local://"])
+def test_declared_types_hold_for_sidecars_without_any_table(tmp_path: Path, place: str) -> None:
+    root = tree(tmp_path / "p", "bag/a.png", "bag/b.png")
+    (root / "bag" / "a.json").write_text('{"price": 1, "code": 7}')
+    (root / "bag" / "b.json").write_text('{"price": "cheap"}')
+    declared = {"price": FieldType.FLOAT, "code": FieldType.KEYWORD}
+    source = open_source(f"{place}{root}", declared=declared)
+    assert source.fields == {"label": FieldType.KEYWORD, **declared}
+    items = by_name(source)
+    assert items["a.png"].metadata == {"label": "bag", "price": 1.0, "code": "7"}
+    assert items["b.png"].problem is not None
+    assert "'cheap' is not a value of type float" in items["b.png"].problem.message
+
+
+def test_a_declared_label_still_comes_from_the_folder(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "bag/a.png", "coat/b.png")
+    source = open_source(str(root), declared={"label": FieldType.KEYWORD})
+    assert [item.metadata for item in source.items()] == [{"label": "bag"}, {"label": "coat"}]
+    (root / "bag" / "a.json").write_text('{"label": "mine"}')
+    source = open_source(str(root), declared={"label": FieldType.KEYWORD})
+    assert [item.metadata for item in source.items()] == [{"label": "mine"}, {}]
