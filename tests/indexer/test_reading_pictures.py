@@ -53,6 +53,7 @@ def test_bytes_come_from_files_tars_and_urls(ten: Path) -> None:
         ("tar:0:4:{ten}.no", 9, "missing", "no such file"),
         ("{folder}", 9, "", "{folder}"),
         ("tar:8:5:{ten}", 10, "truncated", "ends 3 bytes early"),
+        ("tar:7:4:{ten}", 10, "truncated", "ends 1 bytes early"),
         ("tar:8:5:local://{ten}", 10, "truncated", "ends 3 bytes early"),
         ("tar:10:5:{ten}", 10, "empty", "is empty"),
         ("local://{empty}", 10, "empty", "is empty"),
