@@ -101,6 +101,8 @@ def test_hits_are_the_best_first_from_an_offset_on_and_above_a_score(kept: Store
     assert kept.query(replace(query, fields=["number"]))[0].payload == {"number": 3}
     assert kept.query(replace(query, fields=[]))[0].payload == {}
     assert kept.query(query)[0].payload == point(3).payload
+    odd = [id for id in order if IDS.index(id) % 2]
+    assert [hit.id for hit in kept.query(replace(query, where=F("number").in_(range(1, COUNT, 2))))] == odd[:5]
 
 
 def test_values_are_counted_most_frequent_first_and_ties_by_value(kept: Store) -> None:
