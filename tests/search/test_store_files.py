@@ -112,6 +112,7 @@ def test_room_is_measured_where_it_is_needed(tmp_path: Path) -> None:
 def test_a_file_is_on_disk_before_it_takes_the_place_of_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, seen = tmp_path / "pointer", []
     write_atomic(path, b"old")
+    os.link(path, tmp_path / "reader")  # who has the old file open goes on reading it
     real = os.fsync
 
     def watch(descriptor: int) -> None:
@@ -123,7 +124,8 @@ def test_a_file_is_on_disk_before_it_takes_the_place_of_the_old_one(tmp_path: Pa
     (first, then), (second, at_last) = seen
     assert (first.startswith(str(tmp_path / ".pointer.")), then) == (True, b"old")
     assert (second, at_last) == (str(tmp_path), b"new")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["pointer"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["pointer", "reader"]
+    assert (tmp_path / "reader").read_bytes() == b"old"
 
 
 def test_what_the_engine_says_is_a_store_error_that_names_the_database(store: Store, tmp_path: Path) -> None:

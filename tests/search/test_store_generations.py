@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -110,6 +113,41 @@ def test_only_what_does_not_serve_is_dropped(path: Path, database: Database) -> 
     store = database.open("images")
     assert store.count() == 3
     store.close()
+
+
+def test_a_generation_whose_removal_fails_half_way_does_not_count(
+    path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(database, "g0001")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", refuse)
+        with pytest.raises(StoreError, match=r"g0001' cannot be removed: no permission"):
+            database.drop("images", "g0001")
+    assert database.generations("images") == []
+    create(database, "g0001")
+    assert database.generations("images") == ["g0001"]
+
+
+def refuse(*_: object) -> None:
+    raise PermissionError(1, "no permission")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no flock")
+def test_a_switch_waits_for_another_process_that_is_switching(path: Path, database: Database) -> None:
+    import fcntl
+
+    create(database, "g0001")
+    database.publish("images", "g0001")
+    create(database, "g0002")
+    (lock,) = path.glob(".*lock")
+    switch = threading.Thread(target=database.publish, args=("images", "g0002"), daemon=True)
+    with lock.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        switch.start()
+        switch.join(0.2)
+        assert database.collections() == {"images": "g0001"}
+    switch.join(30)
+    assert database.collections() == {"images": "g0002"}
 
 
 def test_what_is_not_there_is_named_with_what_is(path: Path, database: Database) -> None:
