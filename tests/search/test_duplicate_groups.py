@@ -37,6 +37,7 @@ def library(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     coffee.save(folder / "coffee-weak.jpg", quality=40)
     cat.save(folder / "cat.png")
     cat.transpose(Image.Transpose.ROTATE_180).save(folder / "cat-turned.png")
+    cat.crop((60, 40, 400, 270)).save(folder / "cat-part.png")  # which is in no group
     rocket.save(folder / "rocket-1.png")
     shutil.copy(folder / "rocket-1.png", folder / "rocket-2.png")
     for name in ("camera.png", "astronaut.png"):
@@ -161,6 +162,22 @@ def test_pages_that_share_a_part_are_not_one_picture(
         assert [set(group) for group in names(client.duplicates(min_score=0.3))] == [{"page.png", "page.jpg"}]
 
 
+def test_a_change_in_one_place_is_seen_where_the_files_are_at_hand(
+    photos: Path, index: Callable[..., None], tmp_path: Path
+) -> None:
+    """A part a little brighter, with all its details; the same all over would be exposure."""
+    coffee = opened(photos / "coffee.png")
+    lighter = coffee.point(lambda level: min(255, level + 40))
+    coffee.save(tmp_path / "coffee.png")
+    lighter.save(tmp_path / "lighter.png")
+    coffee.paste(lighter.crop((240, 120, 420, 300)), (240, 120))
+    coffee.save(tmp_path / "marked.png")
+    index(tmp_path / "db", sorted(tmp_path.glob("*.png")))
+    with SearchClient(tmp_path / "db") as client:
+        assert {hit.verdict for hit in client.search_features(tmp_path / "coffee.png")} == {"copy"}
+        assert [set(group) for group in names(client.duplicates(min_score=0.8))] == [{"coffee.png", "lighter.png"}]
+
+
 def test_a_damaged_file_is_compared_by_its_details(photos: Path, index: Callable[..., None], tmp_path: Path) -> None:
     coffee = opened(photos / "coffee.png")
     coffee.save(tmp_path / "coffee.png")
@@ -203,11 +220,11 @@ def test_progress_counts_the_pictures_looked_at(indexed: Path) -> None:
 
 
 def test_files_of_equal_worth_are_kept_by_name(photos: Path, index: Callable[..., None], tmp_path: Path) -> None:
-    for name in ("c", "a", "b"):
+    for name in "cahfbedg":
         shutil.copy(photos / "coffee.png", tmp_path / f"{name}.png")
     opened(photos / "coffee.png").resize((300, 200)).save(tmp_path / "0.png", compress_level=0)
     index(tmp_path / "db", sorted(tmp_path.glob("*.png")))
     with SearchClient(tmp_path / "db") as client:
         (group,) = client.duplicates(min_score=0.8)
-    assert names([group]) == [["a.png", "0.png", "b.png", "c.png"]]
-    assert [other.exact for other in group.others] == [False, True, True]
+    assert names([group]) == [["a.png", "0.png", *(f"{name}.png" for name in "bcdefgh")]]
+    assert [other.exact for other in group.others] == [False] + [True] * 7
