@@ -164,6 +164,9 @@ def test_a_candidate_that_was_deleted_meanwhile_is_no_hit(
     with closing(open_database(tmp_path / "db")) as database, closing(database.open("images")) as store:
         reader = FeatureReader(store)
         asked = reader.of_picture(library[1])
+        (kept,) = store.retrieve([point_id(canonical_uri(library[1]))], with_features=True)
+        assert len(reader.of_record(kept).features) == 224
+        assert len(asked.features) == 400  # a query is asked with more details than are stored of it
         shortlist = store.query(VectorQuery(reader.vocabulary.sparse(asked.features), limit=3))
         assert len(shortlist) == 3
         store.delete([shortlist[1].id])

@@ -156,6 +156,7 @@ def test_a_file_that_has_changed_is_asked_as_it_is_now_and_its_uri_for_what_was_
         assert now.path == tmp_path / "chelsea.png"
         assert before.path == changed
         assert [hit.path for hit in client.search_features(changed)] == [tmp_path / "chelsea.png"]
+        assert changed not in {hit.path for hit in client.search(changed, limit=9)}  # nor is what it was a hit for itself
         assert client.search_features(canonical_uri(changed)) == []
         changed.unlink()
         assert client.search(changed, limit=5, include_self=True)[0].path == changed  # gone: what is stored answers
