@@ -198,6 +198,13 @@ def test_one_label_says_nothing_and_a_sample_is_of_the_size_asked_for(some: Path
     assert result.scores[0].quality == result.scores[0].mrr
 
 
+def test_labels_are_those_of_the_column_asked_for(fashion_small: Path) -> None:
+    encoder = Encoder(pixel_encoder(FIT, grid=4))
+    for label, measured in ((None, True), ("label_id", True), ("split", False)):
+        result = measure(fashion_small / "test", [encoder], CompareSettings(pictures=60, queries=1, label=label))
+        assert bool(result.scores[0].labels) is measured
+
+
 def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
     assert (CompareSettings().pictures, CompareSettings().queries, CompareSettings().seed) == (5000, 300, 0)
     assert CompareSettings(pictures=10, queries=1).pictures == 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from semblant_exporter.pixels import pixel_encoder
 from semblant_exporter.training import load_model
 from semblant_search.collection import canonical_uri
 from semblant_search.encoder import Encoder
-from semblant_search.errors import DataError, InvalidInput, MetadataError
+from semblant_search.errors import DataError, InvalidInput, MetadataError, TrainingError
 from semblant_search.images import Fit
 
 if TYPE_CHECKING:
@@ -251,6 +252,27 @@ def test_a_network_of_one_size_takes_pictures_of_that_size(tmp_path: Path) -> No
     grow(tmp_path / "set", *(f"{number}.png" for number in range(8)), size=(40, 30), mode="RGB")
     job = TrainJob(tmp_path / "set", tmp_path / "model", arch="fashion-mnist-2018", settings={"epochs": 1})
     assert train(job).plan.fit == models.architecture("fashion-mnist-2018").fit
+
+
+def test_labels_tables_and_earlier_models_reach_the_training(tmp_path: Path) -> None:
+    settings = {"epochs": 1, "batch": 4, "precision": "float32"}
+    folder = grow(tmp_path / "set", *(f"{number}.png" for number in range(8)))
+    table = tmp_path / "table.csv"
+    rows = "".join(f"set/{number}.png,{number % 2},same\n" for number in range(8))
+    table.write_text(f"file,kind,other\n{rows}")
+    job = TrainJob(folder, tmp_path / "model", arch="simple-ae", dim=4, settings=settings)
+    tuned = replace(job, out=tmp_path / "tuned", objective="triplet", metadata=table, label="kind")
+    with pytest.raises(InvalidInput, match="at least two labels"):
+        train(replace(tuned, label="other"))
+    with pytest.raises(MetadataError, match="none: there is no metadata"):
+        train(replace(tuned, metadata=None))
+    with pytest.raises(TrainingError, match="semblant train"):
+        train(replace(tuned, start_from=tmp_path / "model"))
+    first = train(job)
+    with pytest.raises(InvalidInput, match="holds a model already"):
+        train(job)
+    assert train(replace(job, resume=True)).report.history == first.report.history
+    assert train(replace(tuned, start_from=tmp_path / "model")).plan.objective == "triplet"
 
 
 def test_embeddings_of_a_folder_have_a_row_for_each_picture_that_could_be_used(tmp_path: Path) -> None:

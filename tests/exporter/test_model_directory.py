@@ -100,6 +100,14 @@ def test_a_tenth_is_held_out_and_two_at_least(count: int, held_out: int, fashion
     assert (report.pictures, report.validation_pictures) == (count - held_out, held_out)
 
 
+def test_2000_are_held_out_at_most(tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (20_100, 4, 4, 1), dtype=np.uint8)
+    plan = make_plan(Fit(4, 4, 1), arch="simple-ae", dim=2, epochs=1, batch=4000, precision="float32")
+    report = learn(plan, pictures, tmp_path)
+    assert (report.pictures, report.validation_pictures) == (18_100, 2000)
+    assert len(load_model(tmp_path).sample) == 20_100
+
+
 def test_pictures_of_ones_own_can_be_validated_on(fashion: Fashion, tmp_path: Path) -> None:
     report = learn(small_plan(epochs=2), fashion.train[::50], tmp_path, validation=fashion.test[::10])
     assert (report.pictures, report.validation_pictures) == (40, 50)
