@@ -319,7 +319,7 @@ def table(library: Library, count: int, others: list[Image.Image]) -> dict[str, 
                 "ms_p50": round(float(np.median(times)), 1),
             }
             every += times
-            print(f"{name}: {rows[name]}", file=sys.stderr, flush=True)
+            print(f"{name}: {rows[row_of(name)]}", file=sys.stderr, flush=True)
     return {
         "pictures": len(library.greys),
         "queries": len(uris),

@@ -86,9 +86,9 @@ STATED: dict[str, tuple[float, float, float, float]] = {
 }
 """P@1, P@10, 10-NN accuracy and test loss a pixel, as the READMEs say."""
 QUICK_STATED: dict[str, tuple[float, float, float, float]] = {
-    "cae, 2 epochs": (0, 0, 0, 1),
-    "cae, 2 epochs, 64 numbers": (0, 0, 0, 1),
-    "cae, 1,000 labels, 2 epochs": (0, 0, 0, 1),
+    "cae, 2 epochs": (0.840, 0.790, 0.848, 0.370),
+    "cae, 2 epochs, 64 numbers": (0.820, 0.790, 0.847, 0.370),
+    "cae, 1,000 labels, 2 epochs": (0.833, 0.807, 0.855, 0.404),
 }
 
 
