@@ -93,7 +93,7 @@ def test_a_job_with_features_writes_the_same_to_a_server_as_to_a_directory(
     records: Callable[..., dict[str, Record]],
 ) -> None:
     index(photos, orb=OrbSettings())
-    with server() as url:
+    with server("--strict", "--yellow", "2") as url:
         job = IndexJob(str(photos), encoder_file, url, state=tmp_path / "state", workers=1, threads=1)
         assert run(job).points == 19
         assert_same(stored(url), records())
@@ -158,7 +158,7 @@ def test_a_ray_cluster_indexes_what_one_machine_does(
         failures = sorted((failure.uri, failure.reason, failure.message) for failure in report.failures)
         return report.account, report.encoded, report.moved, report.pruned, report.points, report.reasons, failures
 
-    with server() as url:
+    with server("--strict", "--yellow", "2") as url:
         both(url, "local")
         for name in names[3:]:
             shutil.copyfile(photos / name, pictures / name)
