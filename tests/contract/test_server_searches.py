@@ -154,7 +154,7 @@ def test_large_limits_are_cut_to_what_is_there(
     stand_in: StandIn, database: QdrantDatabase, store: Store, ask: Callable[[Store, VectorQuery], list[ScoredRecord]]
 ) -> None:
     """A limit that asks for everything would make a server set memory aside."""
-    empty = database.create(manifest(f"empty-{len(database.generations('empty'))}", generation="g0001"))
+    empty = database.create(manifest("empty"))
     for opened, limit, sent, counted in (
         (store, 10_000, 10_000, False),
         (store, 10_001, 60, True),
@@ -166,7 +166,7 @@ def test_large_limits_are_cut_to_what_is_there(
         (request,) = [each for each in stand_in.requests() if "query" in each.path]
         assert request.body.get("searches", [request.body])[-1]["limit"] == sent
         assert bool(stand_in.requests(ending="count")) == counted
-    database.drop(empty.manifest.collection, "g0001")
+    database.drop("empty", "g0001")
 
 
 def test_no_more_is_read_than_asked_for(stand_in: StandIn, store: Store) -> None:
