@@ -235,6 +235,14 @@ def test_a_build_that_served_is_not_gone_on_with(db: Database, encoder: Encoder,
     assert db.generations("images") == ["g0001", "g0002"]
 
 
+def test_what_is_older_than_the_serving_one_is_no_interrupted_build(db: Database, encoder: Encoder, encoder_file: Path) -> None:
+    add_generation(db, "g0001")
+    add_generation(db, "g0002")
+    db.publish("images", "g0002")
+    assert open_current(db, job_for(db, encoder_file, rebuild=True), encoder) is None
+    assert db.generations("images") == ["g0001", "g0002"]
+
+
 def test_recall_is_measured(db: Database) -> None:
     """On one bit a number, where the graph misses neighbours; against a count of them by hand."""
     vectors, names = unit_vectors(300, 48), uris(300)

@@ -107,15 +107,24 @@ def test_what_is_encoded_when_a_run_is_interrupted_is_kept(photos: Path, index: 
     assert decoders() == 0
 
 
-def test_a_ledger_that_fails_ends_the_run_with_its_error(photos: Path, index: Index, tmp_path: Path) -> None:
-    def meddle(progress: Progress) -> None:
-        if progress.phase == "index" and progress.total:
-            with closing(sqlite3.connect(tmp_path / "db" / "images" / "ledger.sqlite")) as connection:
-                connection.execute("DROP TABLE IF EXISTS items")
-                connection.commit()
+def test_a_ledger_that_fails_ends_the_run_with_its_error(pictures: Path, index: Index, tmp_path: Path) -> None:
+    """And is not tried again until it works, as if nothing had been."""
+    statements = ["CREATE TRIGGER full BEFORE INSERT ON items BEGIN SELECT RAISE(ABORT, 'no room'); END", "DROP TRIGGER full"]
 
-    with pytest.raises(StoreError, match="the ledger cannot be read or written"):
-        index(photos, on_progress=meddle)
+    def change() -> None:
+        with closing(sqlite3.connect(tmp_path / "db" / "images" / "ledger.sqlite")) as connection:
+            connection.execute(statements.pop(0))
+            connection.commit()
+
+    def meddle(progress: Progress) -> None:
+        if progress.phase == "index" and not progress.total:
+            change()
+
+    with pytest.raises(StoreError, match="the ledger cannot be read or written: no room"):
+        index(pictures, on_progress=meddle)
+    change()
+    report = index(pictures)
+    assert (report.encoded, report.points) == (0, 30)  # the points had been written before
 
 
 def test_points_of_unknown_origin_are_looked_after(
