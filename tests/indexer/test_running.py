@@ -124,7 +124,8 @@ def test_a_ledger_that_fails_ends_the_run_with_its_error(pictures: Path, index: 
         index(pictures, on_progress=meddle)
     change()
     report = index(pictures)
-    assert (report.encoded, report.points) == (0, 30)  # the points had been written before
+    assert report.points == 30
+    assert report.encoded < 30  # points had been written before
 
 
 def test_points_of_unknown_origin_are_looked_after(
