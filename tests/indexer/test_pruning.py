@@ -51,6 +51,7 @@ def test_a_list_prunes_what_it_named_once_and_nothing_else(
     assert (kept.removed, kept.pruned, kept.points) == (2, 0, 16)
     report = index(table, prune=True)
     assert (report.removed, report.pruned, report.points) == (2, 2, 14)
+    assert "optimize" in report.stages
     expected = [*named[:3], named[9], *coats]
     assert set(records()) == {canonical_uri(path) for path in expected}
     assert index(table, prune=True).removed == 0
