@@ -49,7 +49,7 @@ def test_a_yellow_collection_is_waited_for_and_a_green_one_is_not(stand_in: Stan
 
 def test_a_restarted_server_is_told_to_go_on_and_waited_for(stand_in: StandIn) -> None:
     """Grey: indexes are pending, and nothing has begun to build them."""
-    with written(stand_in, "grey") as store:
+    with written(stand_in, "grey", RetryPolicy(stall=10)) as store:
         stand_in.restart()
         assert colour(stand_in, store) == "grey"
         store.optimize()
