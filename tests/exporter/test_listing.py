@@ -176,6 +176,10 @@ def test_failures_come_in_the_order_of_the_listing_and_are_counted_by_reason(tmp
     ]
     assert list(array.failure_counts().items()) == [("not-an-image", 2), ("empty", 1)]
     assert array.pixels[:, 0, 0, 0].tolist() == [5, 25]
+    (tmp_path / "t.csv").write_text("file,label,n\na.png,x,1\nb.png,y,2\nc.png,z,3\nd.png,w,4\n")
+    known = pictures.load(folder, FIT, metadata=tmp_path / "t.csv")
+    assert (known.labels, known.metadata["n"]) == (["y", "w"], ["2", "4"])  # each picture keeps its own row of the table
+    assert known.uris == [canonical_uri(folder / name) for name in ("b.png", "d.png")]
     paths = [folder / name for name in ("e.png", "b.png", "c.png")]
     file = tmp_path / "rows"
     file.write_bytes(b"\0" * 3 * 64)
