@@ -13,7 +13,7 @@ All but ORB are done twice each, in turns, after all files were read once; media
 the loop, which clip art misses: limits are indexer/README.md's numbers (photographs .95 and 11 ×, clip art .78 and 3 ×) less a
 tenth for noise. `--quick` takes every tenth drawing, where starting the job weighs most.
 
-On two cores: 15 minutes, with `--quick` 50 seconds.
+On two cores: 15 minutes, with `--quick` 40 seconds.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ ways; milliseconds a picture; and the ratio of the default's P@10 (mean pooling,
 Nothing is random here: floors are exporter/README.md's numbers (.489 and .413) less .002 for rounding on other processors, and
 the ratio of those. `--quick` takes every tenth picture and two ways; its floors are one run's numbers less .01.
 
-On two cores: 4 minutes, with `--quick` 40 seconds.
+On two cores: 4 minutes, with `--quick` 35 seconds.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ P@10 to the better of the other two. The issue asked for 1.20 ×, which is misse
 does not. `--quick` takes every fifth drawing and four epochs in 32-bit floats; its floors are one run's numbers less .02.
 `bench/pretrained.py` has the row of a network that knows ImageNet.
 
-On two cores: 12 minutes, with `--quick` 40 seconds.
+On two cores: 12 minutes, with `--quick` 35 seconds.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LIMITS = (
     at_least("rows/cae/10-NN accuracy", 0.533),
     at_least("ratio of P@10", 1.055),
 )
-QUICK_LIMITS = (at_least(f"rows/{PCA}/P@10", 0), at_least("rows/cae/P@10", 0), at_least("ratio of P@10", 0))
+QUICK_LIMITS = (at_least(f"rows/{PCA}/P@10", 0.291), at_least("rows/cae/P@10", 0.275), at_least("ratio of P@10", 0.93))
 
 
 def measure(vectors: np.ndarray, labels: np.ndarray) -> dict[str, float]:

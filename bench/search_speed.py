@@ -11,7 +11,7 @@ Both take turns, and turns at going first, as often as each other; 50 queries wa
 time for noise, and recall of .002 less, for a graph is built by several threads and is never the same twice. The path's limit
 is that of a vector. With few pictures the engine is faster and the client is not: the quick limits on time are looser.
 
-On two cores: 2 minutes, with `--quick` 25 seconds.
+On two cores: 2 minutes, with `--quick` 40 seconds.
 """
 
 from __future__ import annotations

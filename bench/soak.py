@@ -23,6 +23,7 @@ import csv
 import ctypes
 import gc
 import itertools
+import os
 import random
 import shutil
 import statistics
@@ -58,7 +59,6 @@ PICTURES, SPARE, CHANGES = 160, 80, 12
 THREADS, QUERIES = 4, 800
 WARM_UP, FEWEST_CYCLES = 3, 8
 SETTINGS = OrbSettings()
-_M_ARENA_MAX = -8  # of glibc's malloc.h
 TEXTURED = 150  # features from which on a drawing must find itself by its details
 LIMITS = (
     at_most("wrong", 0),
@@ -335,10 +335,10 @@ class Sample:
     children: int
 
 
-def one_arena() -> None:
-    """Let glibc keep all memory in one heap, which `malloc_trim` gives back from."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+def with_one_arena() -> None:
+    """Start again with glibc keeping all memory in one heap, which `malloc_trim` gives back from."""
+    if sys.platform == "linux" and "MALLOC_ARENA_MAX" not in os.environ:
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "MALLOC_ARENA_MAX": "1"})
 
 
 def sample(asked: int) -> Sample:
@@ -367,7 +367,7 @@ def main() -> None:
     options.add_argument("--minutes", type=float, help=f"10, with --quick 1; at least {FEWEST_CYCLES} cycles in any case")
     options.add_argument("--leak", choices=["memory", "file"], help="plant a leak, to see that the limits notice it")
     arguments = options.parse_args()
-    one_arena()
+    with_one_arena()
     seconds = 60 * (arguments.minutes or (1 if arguments.quick else 10))
     with tempfile.TemporaryDirectory() as name:
         work = Path(name).resolve()

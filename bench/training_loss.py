@@ -10,7 +10,7 @@ network trains once more in bfloat16, so that the ratio of equal arithmetic stan
 about it. `cae` goes first, so that PyTorch's first steps cost it and not the other. The README says .08; the limit leaves a
 quarter for noise. `--quick` trains `cae` alone, in 32-bit floats: it must reach the loss in one epoch.
 
-On two cores: 12 minutes, with `--quick` 25 seconds.
+On two cores: 12 minutes, with `--quick` 30 seconds.
 """
 
 from __future__ import annotations
