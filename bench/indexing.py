@@ -15,7 +15,7 @@ The issue asked for 2 × decoding and encoding, which is missed (the engine alon
 README's numbers and a sixth for noise; a second run, 2.4–3.6 s there, is a fifth of the first; with ORB it takes 5 ×. `--quick`
 takes the 10,000 test pictures and leaves ORB out; starting processes weighs more there.
 
-On two cores: 5 minutes, with `--quick` 45 seconds.
+On two cores: 5 minutes, with `--quick` 35 seconds.
 """
 
 from __future__ import annotations
