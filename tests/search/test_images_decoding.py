@@ -181,6 +181,38 @@ def test_a_file_that_was_cut_in_its_head_says_so(cat: Image.Image, kind: str) ->
     assert caught.value.reason == "truncated"
 
 
+@pytest.mark.parametrize("length", [1, 4])
+def test_a_few_bytes_of_a_picture_are_the_beginning_of_one(cat: Image.Image, length: int) -> None:
+    with pytest.raises(ImageError, match="begins like a PNG, but is cut short") as caught:
+        open_image(encoded(cat)[:length])
+    assert caught.value.reason == "truncated"
+
+
+def test_a_stream_that_breaks_off_is_damaged_not_a_stranger(cat: Image.Image) -> None:
+    data = bytearray(encoded(cat))
+    middle = data.index(b"IDAT") + 4 + 2000
+    data[middle : middle + 200] = bytes(200)
+    with pytest.raises(ImageError, match="cannot be decoded") as caught:
+        open_image(bytes(data))
+    assert caught.value.reason == "truncated"
+
+
+def test_an_icon_that_says_it_is_smaller_than_it_is_does_not_pass_the_limit(cat: Image.Image) -> None:
+    data = bytearray(encoded(cat.resize((64, 48)), "ICO", sizes=[(64, 48)]))
+    data[6:8] = (2, 2)
+    picture = open_picture(bytes(data))
+    assert (picture.width, picture.height) == picture.image.size == (64, 48)
+    with pytest.raises(ImageError, match="64×48") as caught:
+        open_image(bytes(data), max_pixels=1000)
+    assert caught.value.reason == "too-large"
+
+
+def test_a_transparent_level_of_grey_counts_as_transparent() -> None:
+    image = open_image(encoded(Image.new("L", (4, 4), 7), transparency=7))
+    assert image.mode == "LA"
+    assert fit_image(image, Fit(2, 2, 1)).min() == 255
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF"])
 def test_a_file_that_was_cut_in_its_middle_says_so(cat: Image.Image, kind: str) -> None:
     data = encoded(cat, kind)
@@ -210,6 +242,7 @@ def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
         ((400, 300), 400, (300, 400)),
         ((400, 300), 1000, (300, 400)),
         ((401, 3), 100, (1, 100)),
+        ((1, 401), 100, (100, 1)),
         ((400, 2), 100, (1, 100)),
     ],
 )

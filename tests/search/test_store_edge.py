@@ -83,7 +83,18 @@ def test_a_collection_without_details_and_cells_gives_none(tmp_path: Path) -> No
     record = store.retrieve([IDS[0]], with_image=True, with_features=True, with_cells=True)[0]
     assert record.image is not None
     assert (record.features, record.cells) == (None, None)
+    for extra in (
+        replace(point(1), cells=np.ones((2, 3), np.float32)),
+        replace(point(1), features=np.zeros((1, 36), np.uint8)),
+    ):
+        with pytest.raises(InvalidInput, match=f"point {IDS[1]}"):
+            store.upsert([extra])
     store.close()
+
+
+def test_cells_of_another_width_are_refused(store: Store) -> None:
+    with pytest.raises(InvalidInput, match=rf"point {IDS[0]}: cells of shape \[2, 4\], the encoder's are \(2, 3\)"):
+        store.upsert([replace(point(0), cells=np.ones((2, 4), np.float32))])
 
 
 def test_hits_are_the_best_first_from_an_offset_on_and_above_a_score(kept: Store) -> None:
