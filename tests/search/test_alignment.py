@@ -32,6 +32,7 @@ def shifted(x: float, y: float) -> np.ndarray:
 
 def test_a_picture_over_itself_does_not_differ(coffee: Image.Image) -> None:
     assert pixel_difference(coffee, coffee, SAME) < 0.01
+    assert pixel_difference(coffee, coffee, 7 * SAME) < 5  # a homography is the same at any scale
 
 
 @pytest.mark.parametrize("size", [(300, 200), (150, 100), (1200, 800), (600, 200), (601, 399)], ids=str)

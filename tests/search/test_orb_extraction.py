@@ -122,6 +122,13 @@ def test_each_part_of_a_picture_gets_its_share(coffee: np.ndarray) -> None:
     assert emptiest(6) < emptiest(1)
 
 
+def test_each_level_of_the_pyramid_gets_its_share(coffee: np.ndarray) -> None:
+    """Copies of half the size are matched by coarse details, which are few and weak."""
+    counts = np.unique(np.round(keypoints(coffee)[:, 2], 2), return_counts=True)[1]
+    assert len(counts) == 8
+    assert counts.min() >= 15
+
+
 def test_the_strongest_corners_are_kept(coffee: np.ndarray) -> None:
     """Fewer features are those of the more, not others."""
     many = {tuple(row) for row in keypoints(coffee, limit=400).tolist()}

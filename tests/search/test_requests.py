@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -190,3 +191,18 @@ def test_a_region_of_an_indexed_picture_is_cut_from_its_file_or_else_from_its_st
         assert np.median(np.abs(points[:, :2] - (100, 50) - points[:, 2:])) < 3
     np.testing.assert_allclose(fine[0].polygon, [(50, 50), (500, 50), (500, 400), (50, 400)], atol=8)  # type: ignore[arg-type]
     assert fine[0].inliers > coarse[0].inliers  # the file has more details than were stored of its part
+
+
+def test_a_query_is_looked_at_with_the_settings_of_its_collection(
+    client: SearchClient, shelf: Path, index: Callable[..., None], tmp_path: Path
+) -> None:
+    index(tmp_path / "db", [shelf / "coffee.png"])
+    manifest = tmp_path / "db" / "images" / "g0001" / "manifest.json"
+    facts = json.loads(manifest.read_text())
+    facts["orb"]["settings"]["query_features"] = 37
+    manifest.write_text(json.dumps(facts))
+    pixels = (shelf / "coffee.png").read_bytes()
+    with SearchClient(tmp_path / "db") as few:
+        hits = [asked.search_features(pixels, limit=1)[0] for asked in (few, client)]
+    assert [hit.path for hit in hits] == [shelf / "coffee.png"] * 2
+    assert len(hits[0].pairs) <= 37 < len(hits[1].pairs)
