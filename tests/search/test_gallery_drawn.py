@@ -175,6 +175,7 @@ def test_a_group_larger_than_a_row_says_how_many_are_left_out(squares: list[Path
     drawing = draw_groups([large], columns=3)
     assert sorted(number for _, _, number in tiles(drawing)) == [0, 1, 2]
     assert find_text(drawing, "+5 more", 15, MUTED)
+    assert (np.asarray(drawing)[:, -20:] == 255).all(), "nothing beside the row"
     whole = draw_groups([large], columns=8)
     assert len(tiles(whole)) == 8
     assert not find_text(whole, "+1 more", 15, MUTED)
@@ -202,6 +203,13 @@ def test_a_photograph_is_shrunk_with_averaging(photos: Path) -> None:
     small = np.asarray(thumbnail(picture)).astype(int)[34:173]
     wanted = np.asarray(picture.resize((208, 139), Image.Resampling.BOX)).astype(int)
     assert np.abs(small - wanted).mean() < 5
+
+
+def test_a_jpeg_is_drawn_as_sharp_as_a_png(photos: Path, tmp_path: Path) -> None:
+    open_image(photos / "coffee.png").save(tmp_path / "coffee.jpg", quality=95)
+    files = (tmp_path / "coffee.jpg", photos / "coffee.png")
+    one, other = (np.asarray(draw_gallery([Hit("", canonical_uri(file))])).astype(int) for file in files)
+    assert np.abs(one[40:200, 40:200] - other[40:200, 40:200]).mean() < 4
 
 
 def test_names_of_pictures_are_those_of_their_files(tmp_path: Path) -> None:
