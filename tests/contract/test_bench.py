@@ -198,6 +198,7 @@ def test_run_all_runs_a_bench_keeps_its_line_and_refuses_what_is_none(tmp_path: 
         ("raise SystemExit(3)", "FAILED", 1),
         ("raise ValueError('broken')", "FAILED", 1),
         ("print('no JSON')", "FAILED", 1),
+        ("finish('fake', {'a': 1}, [at_most('a', 1)])\nraise SystemExit(3)", "FAILED", 1),
         ("finish('fake', {'a': 2}, [at_most('a', 1)])", "MISSED", 1),
         ("finish('fake', {'a': 1}, [at_most('a', 1)])", "ok", 0),
     ],
