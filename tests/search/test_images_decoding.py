@@ -107,10 +107,12 @@ def test_pillows_own_limit_and_warnings_do_not_meddle(cat: Image.Image, monkeypa
     [
         ([0, 0.25, 1], np.float32, [0, 64, 255]),
         ([0, 64, 255], np.float32, [0, 64, 255]),
+        ([0, 1.6, 1.2], np.float32, [0, 2, 1]),
         ([-5, 100, 300], np.float32, [0, 100, 255]),
         ([0, np.inf, 0.5], np.float32, [0, 255, 128]),
         ([np.nan, np.nan, 0], np.float32, [0, 0, 0]),
         ([0, 100, 255], np.int32, [0, 100, 255]),
+        ([0, 100, 256], np.int32, [0, 0, 1]),
         ([0, 257, 65535], np.int32, [0, 1, 255]),
         ([-7, 32896, 70000], np.int32, [0, 128, 255]),
     ],
