@@ -146,6 +146,11 @@ def test_what_cannot_be_measured_is_said() -> None:
     ]
 
 
+def test_what_has_no_label_matches_nothing() -> None:
+    found = metrics.Neighbours(np.array([[0, 1], [0, 1]]), np.zeros((2, 2), np.float32))
+    assert metrics.matches(found, np.array([-1, 3]), np.array([-1, 3])).tolist() == [[False, False], [False, True]]
+
+
 def test_recall_is_the_share_of_all_that_match() -> None:
     hits = np.array([[True, False, True, True], [False, False, False, False]])
     relevant = np.array([6, 0])

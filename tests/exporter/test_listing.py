@@ -219,8 +219,8 @@ def test_pictures_are_learned_at_their_own_size_where_it_is_one_and_small(
 
 
 def test_one_picture_in_colour_makes_all_of_them_colour(tmp_path: Path) -> None:
-    grow(tmp_path, "a.png", "b.png")
-    grow(tmp_path, "c.png", mode="RGB")
+    grow(tmp_path, "a.png", "c.png")
+    grow(tmp_path, "b.png", mode="RGB")
     assert choose_fit(TrainJob(tmp_path, tmp_path / "model")) == Fit(8, 8, 3)
 
 

@@ -206,6 +206,7 @@ def test_the_moments_of_an_optimizer_survive(tmp_path: Path) -> None:
     step(whole, first, 9.0)
     step(broken, fresh, 9.0)
     torch.testing.assert_close(whole.weight, broken.weight, rtol=0, atol=0)
+    torch.testing.assert_close(whole.bias, broken.bias, rtol=0, atol=0)
 
 
 def test_a_file_is_replaced_as_a_whole_or_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
