@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 import click
 import pytest
 from semblant_search.cli import semblant
+from semblant_search.collection import StorageOptions
 from support.options import TABLES, CommandTable, received
 
 if TYPE_CHECKING:
@@ -63,6 +65,37 @@ def test_without_options_the_library_s_own_defaults_hold(name: str) -> None:
 def test_an_option_sets_what_it_is_for_and_nothing_else(name: str, option: str) -> None:
     table = TABLES[name]
     assert received(table.words(option), table.seams) == table.expected(option)
+
+
+_DETAILS = {"limit": 3, "offset": 2, "where": "price < 9", "include_self": True, "region": (1.0, 2.0, 3.0, 4.0)}
+_COMBINED: list[tuple[str, str, dict[str, object]]] = [
+    ("extract", "--dim 0", {"extract.job.dim": None}),
+    ("train", "--size 28", {"train.job.size": (28, 28)}),
+    ("train", "--size 48×64", {"train.job.size": (48, 64)}),
+    ("index", "--quantize scalar --on-disk", {"run.job.storage": StorageOptions("scalar", on_disk=True)}),
+    (
+        "search",
+        "--features -k 3 --offset 2 --where 'price < 9' --include-self --region 1,2,3,4",
+        {f"search_features.{name}": value for name, value in _DETAILS.items()},
+    ),
+    (
+        "search",
+        "--fused --exact --min-score 0.5 --offset 2",
+        {"search.mode": "fused", "search.exact": True, "search.min_score": 0.5, "search.offset": 2},
+    ),
+    (
+        "export",
+        "--quantize int8 --name mine --cells --dim 8",
+        {f"export_quantized.options.{name}": value for name, value in (("name", "mine"), ("cells", True), ("dim", 8))},
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "sets"), _COMBINED)
+def test_options_go_together_and_have_their_special_values(name: str, words: str, sets: dict[str, object]) -> None:
+    table = TABLES[name]
+    found = received([*table.words(), *shlex.split(words)], table.seams)
+    assert {key: found[key] for key in sets} == sets
 
 
 @pytest.mark.parametrize("name", ON_A_DATABASE)

@@ -193,6 +193,25 @@ def test_matches_are_drawn_whatever_names_the_picture(shared: Path, pictures: li
     assert (tmp_path / "out.png").stat().st_size > 1000
 
 
+def test_matches_are_drawn_for_the_region_that_was_asked_for(
+    shared: Path, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from semblant_search import drawing
+
+    asked: list[object] = []
+    draw = drawing.draw_matches
+
+    def drawn(query: Any, hits: Any, *, region: Any) -> Any:
+        asked.append((query, region, len(hits)))
+        return draw(query, hits, region=region)
+
+    monkeypatch.setattr(drawing, "draw_matches", drawn)
+    bag = next(path for path in pictures if path.parent.name == "bag")
+    words = ["--features", "--include-self", "--region", "2,3,20,22", "--show", tmp_path / "out.png"]
+    assert run("search", bag, "--db", shared, "-k", 1, "--min-confidence", 0, *words).exit_code == 0
+    assert asked == [(str(bag), (2.0, 3.0, 20.0, 22.0), 1)]
+
+
 def test_the_hint_about_confidence_is_for_searches_by_details_alone(shared: Path, pictures: list[Path]) -> None:
     nothing = run("search", pictures[0], "--db", shared, "--where", "price > 1000000")
     assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "")

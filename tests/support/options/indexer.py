@@ -57,7 +57,7 @@ INDEXER = (
             "--exif": Row(["--exif"], {"run.job.exif": True}),
             "--duplicates": Row(["--duplicates", "merge"], {"run.job.duplicates": Duplicates.MERGE}),
             "--rebuild": Row(["--rebuild"], {"run.job.rebuild": True}),
-            "--keep-generations": Row(["--keep-generations", "3"], {"run.job.keep_generations": 3}),
+            "--keep-generations": Row(["--keep-generations", "0"], {"run.job.keep_generations": 0}),
             "--prune": Row(["--prune"], {"run.job.prune": True}),
             "--retry": Row(["--retry"], {"run.job.retry": True}),
             "--verify": Row(["--verify"], {"run.job.verify": True}),
