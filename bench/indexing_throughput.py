@@ -59,7 +59,7 @@ LIMITS: dict[str, tuple[Limit, ...]] = {
     "clipart": (at_least("clipart/of_decoding", 0.7), at_least("clipart/times_the_loop", 2.7)),
     "photographs": (at_least("photographs/of_decoding", 0.85), at_least("photographs/times_the_loop", 9.9)),
 }
-QUICK_LIMITS = (at_least("clipart/of_decoding", 0.2), at_least("clipart/times_the_loop", 0.5))
+QUICK_LIMITS = (at_least("clipart/of_decoding", 0.2), at_least("clipart/times_the_loop", 0.4))
 JOB = """
 import json, sys
 from semblant_indexer import IndexJob, run

@@ -5,7 +5,7 @@ by exact search with cosine, for raw pixels, PCA whitened to 128 numbers, and Ef
 ways; milliseconds a picture; and the ratio of the default's P@10 (mean pooling, whitened to 128 numbers) to that of PCA.
 
 Nothing is random here: floors are exporter/README.md's numbers (.489 and .413) less .002 for rounding on other processors, and
-the ratio of those. `--quick` takes every tenth picture and two ways; its floors are one run's numbers less .01.
+the ratio of those. `--quick` takes every tenth picture and the default alone; its floors are one run's numbers less .01.
 
 On two cores: 4 minutes, with `--quick` 35 seconds.
 """
@@ -39,16 +39,16 @@ ROWS: dict[str, dict[str, Any]] = {
 
 DEFAULT = next(iter(ROWS))
 QUICK_STEP = 10
-QUICK_ROWS = (DEFAULT, "efficientnet-lite0, gap, 1280")
+QUICK_ROWS = (DEFAULT,)
 LIMITS = (
     at_least("rows/pca, whitened to 128/P@10", 0.411),
     at_least(f"rows/{DEFAULT}/P@10", 0.487),
     at_least("ratio", 1.17),
 )
 QUICK_LIMITS = (
-    at_least("rows/pca, whitened to 128/P@10", 0),
-    at_least(f"rows/{DEFAULT}/P@10", 0),
-    at_least("ratio", 0),
+    at_least("rows/pca, whitened to 128/P@10", 0.242),
+    at_least(f"rows/{DEFAULT}/P@10", 0.284),
+    at_least("ratio", 1.13),
 )
 
 
@@ -58,7 +58,7 @@ def measures(vectors: np.ndarray, array: pictures.PictureArray) -> dict[str, flo
 
 
 def main() -> None:
-    parsing = parser(__doc__, quick="every tenth picture and two ways of pooling")
+    parsing = parser(__doc__, quick="every tenth picture and the default alone")
     parsing.add_argument("--data", type=Path, default=cache_dir() / "sets" / "clipart")
     parsing.add_argument("--size", type=int, default=128, help="pixels of a side that the pretrained network sees")
     arguments = parsing.parse_args()
