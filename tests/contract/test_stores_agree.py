@@ -24,6 +24,7 @@ from semblant_search.store import Point, SparseVector, Store, VectorQuery, open_
 from semblant_search.store.qdrant import QdrantDatabase
 from semblant_search.where import And, Contains, Equals, Exists, F, Not, OneOf, Or, Range, StartsWith, Where, parse_where
 from semblant_search.where.expression import parse_time
+from support.examples import examples
 from support.servers import REAL, own_name
 
 if TYPE_CHECKING:
@@ -274,7 +275,7 @@ FILTERS = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=examples(200))
 @given(where=FILTERS)
 def test_filters_choose_what_the_documentation_says_on_every_store(edge: Store, other: Store, where: Where) -> None:
     expected = sorted(id for id, payload in PAYLOADS.items() if matches(where, dict(payload)))
@@ -283,7 +284,7 @@ def test_filters_choose_what_the_documentation_says_on_every_store(edge: Store, 
     assert edge.count(where) == other.count(where) == len(expected)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     where=st.one_of(st.none(), FILTERS),
     seed=st.integers(0, 1000),
@@ -314,7 +315,7 @@ def test_nearest_neighbours_are_the_same_on_every_store(
     assert all(where is None or matches(where, dict(PAYLOADS[hit.id])) for hit in hits)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=examples(40))
 @given(where=st.one_of(st.none(), FILTERS), seed=st.integers(0, 1000), limit=st.integers(1, 200))
 def test_visual_words_score_the_same_on_every_store(
     edge: Store, other: Store, where: Where | None, seed: int, limit: int
@@ -331,7 +332,7 @@ def test_visual_words_score_the_same_on_every_store(
     assert {id for id, score in scores.items() if score > last} == {id for id, score in other_scores.items() if score > last}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     where=st.one_of(st.none(), FILTERS),
     seed=st.integers(0, 1000),

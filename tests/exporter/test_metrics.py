@@ -14,6 +14,7 @@ from semblant_search.errors import InvalidInput
 from semblant_search.images import Fit
 from sklearn.metrics import average_precision_score
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from support.examples import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +62,7 @@ def test_unlabelled_neighbours_do_not_vote() -> None:
     assert metrics.vote(found, np.full(8, -1), 4).tolist() == [-1, -1, -1]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data())
 def test_precision_recall_and_average_precision_follow_their_definitions(data: st.DataObject) -> None:
     size = data.draw(st.integers(2, 30))
@@ -84,7 +85,7 @@ def test_precision_recall_and_average_precision_follow_their_definitions(data: s
         assert metrics.recall_at(hits, k, relevant)[0] == metrics.average_precision(hits, k, relevant)[0] == 0
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 12))
 def test_equal_scores_rank_by_row_and_a_query_never_finds_what_is_excluded(seed: int, size: int, k: int) -> None:
     random = np.random.default_rng(seed)

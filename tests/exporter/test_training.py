@@ -21,6 +21,7 @@ from semblant_exporter.training import learn, load_model, make_plan
 from semblant_exporter.whitening import embed, fit_whitening
 from semblant_search.errors import InvalidInput, TrainingError
 from semblant_search.images import Fit
+from support.examples import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +72,7 @@ def test_the_published_network_is_the_published_one() -> None:
 
 
 @given(height=st.integers(4, 70), width=st.integers(4, 70), channels=st.sampled_from([1, 3]), dim=st.integers(1, 40))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=examples(15))
 def test_cae_takes_pictures_of_any_size(height: int, width: int, channels: int, dim: int) -> None:
     model = models.build("cae", {"height": height, "width": width, "channels": channels, "dim": dim, "base": 4}).eval()
     assert isinstance(model, models.Autoencoder)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from semblant_indexer.ledger import TRANSIENT, Entry, Ledger
 from semblant_indexer.sources import Item, Problem
 from semblant_search import EncoderCard, Fit, Manifest
+from support.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ items = st.builds(
 verdicts = st.one_of(st.none(), REASONS)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     runs=st.lists(st.tuples(st.lists(items, max_size=8), st.lists(verdicts, min_size=8, max_size=8), st.booleans()), max_size=4)
 )

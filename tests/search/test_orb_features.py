@@ -15,6 +15,7 @@ from semblant_search.errors import ImageError, InvalidInput, StoreError
 from semblant_search.images import open_image, to_grey
 from semblant_search.orb import FEATURE_BYTES, Features, OrbSettings, Vocabulary, extract, pack, unpack
 from semblant_search.store.base import SparseVector
+from support.examples import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +87,7 @@ def test_what_is_no_grey_picture_is_refused(array: np.ndarray) -> None:
         extract(array)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=examples(40))
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 90), st.integers(1, 90))))
 def test_no_picture_makes_opencv_throw(grey: np.ndarray) -> None:
     features = extract(grey)

@@ -25,6 +25,7 @@ from semblant_search.where import (
     as_where,
     parse_where,
 )
+from support.examples import examples
 
 UTC = dt.timezone.utc
 
@@ -244,7 +245,7 @@ _FILTERS = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=examples(400))
 @given(_FILTERS)
 def test_a_printed_filter_reads_back_as_the_same_filter(where: Where) -> None:
     read = parse_where(str(where))
@@ -254,7 +255,7 @@ def test_a_printed_filter_reads_back_as_the_same_filter(where: Where) -> None:
     assert isinstance(where, Not) != isinstance(~where, Not)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.one_of(st.text(max_size=40), st.text("ab_.<>=!()[]{}\"'\\,#&|~+-*/ \n\t01: \u00e4\ud800", max_size=40)))
 def test_any_text_is_a_filter_or_a_where_error(text: str) -> None:
     try:

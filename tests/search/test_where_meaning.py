@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from semblant_search.where import F, Where, parse_where
+from support.examples import examples
 from support.filters import CONDITIONS, Condition, chosen_by, combined, open_shop, values_of
 from support.zones import far_from_utc
 
@@ -130,7 +131,7 @@ def test_large_whole_numbers_are_compared_exactly(shop: Store, number: int) -> N
         assert chosen(shop, f"stock == {near}") == chosen(shop, f"stock in [{near}, 4]") == []
 
 
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=examples(250))
 @given(CONDITIONS)
 def test_a_condition_chooses_what_it_says(shop: Store, condition: Condition) -> None:
     expected = chosen_by(condition.judge)
@@ -138,7 +139,7 @@ def test_a_condition_chooses_what_it_says(shop: Store, condition: Condition) -> 
     assert chosen(shop, condition.where) == expected
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=examples(150))
 @given(combined())
 def test_conditions_join_as_they_do_in_python(shop: Store, condition: Condition) -> None:
     expected = chosen_by(condition.judge)
