@@ -1,15 +1,17 @@
 """Claim: on top of Qdrant Edge the client costs little, and its graph finds what an exact search finds.
 
-60,000 pictures of Fashion-MNIST with the payload that the indexer writes, in 128 numbers of a `cae` that learned from 6,000.
-Each of 1,000 queries (with `--quick` 10,000 pictures, 300 queries) is asked in three ways: by vector, by vector with a filter,
-and by the path of a picture that the collection does not hold.
+60,000 pictures of Fashion-MNIST with the payload that the indexer writes, in 128 numbers by whitened PCA of their pixels. Each
+of 1,000 queries (with `--quick` 10,000 pictures, 300 queries) is asked by vector, and by vector with a filter. In a second
+collection of as many, by a `cae` that learned from 6,000 of them, it is asked by the path of a picture that is not indexed.
 
 Compared: `SearchClient` and a bare `EdgeShard.query` of the same request on the same open shard. For a path the bare way is to
 decode and fit the file, to encode it with the same ONNX Runtime session, and to ask the shard; each of the parts is timed.
 Both take turns, and turns at going first, as often as each other; 50 queries warm up; medians. Recall@10 is measured against
-`exact=True`, with the same filter. Limits are the README's numbers (1.48 × and 1.21 ×, recall .9998 and 1.0): a twelfth more
-time for noise, and recall of .002 less, for a graph is built by several threads and is never the same twice. The path's limit
-is that of a vector. With few pictures the engine is faster and the client is not: the quick limits on time are looser.
+`exact=True`, with the same filter. Limits on time are the README's numbers (1.48 × and 1.21 ×), the first a twelfth and the
+second a fifth more for noise (on a busy machine it was 1.28); the path's limit is that of a vector. Recall of the README
+(.9998) is that of 1,000 ankle boots, which come first in the folder; of queries from all categories it is .9953 to .9957, and
+the limit is .002 less, for a graph is built by several threads and is never the same twice. With few pictures the engine is
+faster and the client is not: the quick limits on time are looser.
 
 On two cores: 2 minutes, with `--quick` 30 seconds.
 """
@@ -21,6 +23,7 @@ import statistics
 import tempfile
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,14 +32,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded: i
 import numpy as np
 import qdrant_edge as edge
 from _report import at_least, at_most, finish, parser
+from baselines import pca_whitened, unit
 from semblant_exporter import data, pictures
 from semblant_exporter.cache import cache_dir
+from semblant_exporter.evaluate import embed
 from semblant_exporter.export import export
 from semblant_exporter.listing import list_pictures
 from semblant_exporter.training import learn, make_plan
 from semblant_search.client import SearchClient
 from semblant_search.collection import RESERVED_FIELDS, FieldType, Manifest, point_id, uri_path
-from semblant_search.encoder import Encoder
+from semblant_search.encoder import Encoder, EncoderCard
 from semblant_search.images import Fit
 from semblant_search.store import Point, open_database
 
@@ -50,8 +55,8 @@ WARM_UP = 50
 LIMIT = 10
 WHERE = 'label == "Sneaker" and price < 50'
 PRICE_BELOW = 50.0
-RECALL = (at_least("plain/recall@10", 0.998), at_least("filtered/recall@10", 0.998))
-LIMITS = (at_most("plain/ratio", 1.6), at_most("filtered/ratio", 1.32), at_most("picture/ratio", 1.6), *RECALL)
+RECALL = (at_least("plain/recall@10", 0.993), at_least("filtered/recall@10", 0.998))
+LIMITS = (at_most("plain/ratio", 1.6), at_most("filtered/ratio", 1.45), at_most("picture/ratio", 1.6), *RECALL)
 QUICK_LIMITS = (at_most("plain/ratio", 2), at_most("filtered/ratio", 2.5), at_most("picture/ratio", 2), *RECALL)
 
 
@@ -71,7 +76,7 @@ def payload(number: int, label: str) -> dict[str, Any]:
     }
 
 
-def make_encoder(array: pictures.PictureArray, folder: Path) -> Encoder:
+def make_cae(array: pictures.PictureArray, folder: Path) -> Encoder:
     learn(
         make_plan(FIT, epochs=1, precision="float32"),
         np.ascontiguousarray(array.pixels[:: max(1, len(array) // 6000)]),
@@ -81,19 +86,18 @@ def make_encoder(array: pictures.PictureArray, folder: Path) -> Encoder:
     return Encoder(folder / "encoder.onnx")
 
 
-def build(folder: Path, array: pictures.PictureArray, encoder: Encoder) -> float:
-    """Index everything; seconds without those of encoding."""
-    there = np.concatenate([encoder.encode(array.pixels[start : start + 256]) for start in range(0, len(array), 256)])
+def build(folder: Path, there: np.ndarray, labels: list[str | None], fingerprint: str, card: EncoderCard) -> float:
+    """Index everything into a collection that has the name of its encoder; seconds."""
     fields = {**RESERVED_FIELDS, "label": FieldType.KEYWORD, "price": FieldType.FLOAT, "split": FieldType.KEYWORD}
-    manifest = Manifest("images", "g0001", encoder.fingerprint, encoder.card, fields, None, "2024-05-01T12:00:00Z")
+    manifest = Manifest(card.name, "g0001", fingerprint, card, fields, None, "2024-05-01T12:00:00Z")
     started = time.perf_counter()
     with closing(open_database(folder, create=True)) as database:
         with closing(database.create(manifest)) as store:
             for start in range(0, len(there), 1000):
                 numbers = range(start, min(start + 1000, len(there)))
-                store.upsert([Point(point_id(str(n)), there[n], payload(n, str(array.labels[n]))) for n in numbers])
+                store.upsert([Point(point_id(str(n)), there[n], payload(n, str(labels[n]))) for n in numbers])
             store.optimize()
-        database.publish("images", "g0001")
+        database.publish(card.name, "g0001")
     return time.perf_counter() - started
 
 
@@ -166,6 +170,12 @@ def by_path(client: SearchClient, shard: Any, encoder: Encoder, paths: list[Path
     return {**measured, **{name: round(value, 4) for name, value in medians.items()}}
 
 
+def shard_of(client: SearchClient) -> Any:
+    """The engine under a client, to ask it directly."""
+    store: Any = client._store
+    return store._shard
+
+
 def main() -> None:
     options = parser(__doc__, quick="10,000 pictures and 300 queries").parse_args()
     count = QUICK_QUERIES if options.quick else QUERIES
@@ -178,20 +188,18 @@ def main() -> None:
     paths = [path for uri in queries.uris if (path := uri_path(uri)) is not None]
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        encoder = make_encoder(index, work)
-        seconds = build(work / "db", index, encoder)
-        asked = encoder.encode(queries.pixels[:])
-        with SearchClient(work / "db", encoder) as client:
-            store: Any = client._store  # the engine under the client, to ask it directly
-            shard = store._shard
-            numbers = {
-                "indexed": len(index),
-                "queries": len(asked),
-                "build_s": round(seconds, 1),
-                "plain": by_vector(client, shard, asked, filtered=False),
-                "filtered": by_vector(client, shard, asked, filtered=True),
-                "picture": by_path(client, shard, encoder, paths),
-            }
+        flat = [array.pixels.reshape(len(array), -1).astype(np.float32) / 255 for array in (index, queries)]
+        there, asked = (unit(vectors) for vectors in pca_whitened(flat[0], flat[1], 128))
+        numbers: dict[str, Any] = {"indexed": len(index), "queries": len(asked)}
+        pca = EncoderCard("pca", "pca", FIT, there.shape[1], "none")
+        numbers["build_s"] = round(build(work / "db", there, index.labels, "0" * 64, pca), 1)
+        with SearchClient(work / "db", collection="pca") as client:
+            numbers["plain"] = by_vector(client, shard_of(client), asked, filtered=False)
+            numbers["filtered"] = by_vector(client, shard_of(client), asked, filtered=True)
+        cae = make_cae(index, work)
+        build(work / "db", embed(cae, index.pixels)[0], index.labels, cae.fingerprint, replace(cae.card, name="cae"))
+        with SearchClient(work / "db", cae, "cae") as client:
+            numbers["picture"] = by_path(client, shard_of(client), cae, paths)
     finish("search_speed", numbers, QUICK_LIMITS if options.quick else LIMITS, quick=options.quick)
 
 
