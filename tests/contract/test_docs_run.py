@@ -20,6 +20,7 @@ from semblant_search import Fit, SearchClient, canonical_uri, draw_matches
 from semblant_search.cli import semblant
 from semblant_search.cli.group import KNOWN
 from support.markdown_blocks import Block, blocks
+from support.servers import server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,14 +109,11 @@ def prepared(fashion_small: Path, photos: Path, tmp_path_factory: pytest.TempPat
     return root
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
+@pytest.fixture(scope="module", name="server")
+def stand_in() -> Iterator[str]:
     """The address of a stand-in for a Qdrant server."""
-    command = [sys.executable, str(ROOT / "tests" / "support" / "qdrant_http.py")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.terminate()
+    with server() as url:
+        yield url
 
 
 @pytest.fixture

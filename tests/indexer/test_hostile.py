@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 import zlib
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from semblant_indexer.worker import Decoded, Rejected, Task, WorkerConfig
 from semblant_search import Fit
 from semblant_search.errors import SemblantError
 from semblant_search.images import fit_image, open_image
+from support.processes import decode_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +117,7 @@ def murder_at(pool: WorkerPool, victim: Path, left: list[int]) -> Callable[[], N
 
     def strike() -> None:
         if left[0] and pool.current == [str(victim)]:
-            for process in psutil.Process().children():
+            for process in decode_workers():
                 process.kill()
             left[0] -= 1
 
@@ -188,13 +189,9 @@ def test_a_folder_of_hostile_files_is_accounted_for_one_by_one(
 
     def watch() -> None:
         while not stop.wait(0.05):
-            for process in psutil.Process().children():
-                try:
-                    # Until it runs its own program, a new child shows the memory of this process.
-                    if any("semblant_indexer.worker" in argument for argument in process.cmdline()):
-                        peak[0] = max(peak[0], process.memory_info().rss)
-                except psutil.Error:
-                    continue
+            for process in decode_workers():
+                with suppress(psutil.Error):
+                    peak[0] = max(peak[0], process.memory_info().rss)
 
     watcher = threading.Thread(target=watch)
     watcher.start()

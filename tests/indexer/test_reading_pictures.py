@@ -9,7 +9,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil
 import pytest
 from PIL import Image
 from semblant_indexer.pool import Batch, WorkerPool
@@ -19,6 +18,7 @@ from semblant_search import Encoder, Fit
 from semblant_search.errors import ImageError
 from semblant_search.images import fit_image, open_image, to_grey
 from semblant_search.orb import OrbSettings, Vocabulary, extract, pack
+from support.processes import decode_workers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,8 +114,8 @@ def test_workers_tell_facts_and_write_pixels_in_order(photos: Path, tmp_path: Pa
             assert (result.size, result.mtime_ns) == (path.stat().st_size, path.stat().st_mtime_ns)
             assert (result.features, result.words, result.exif) == (None, None, None)
             np.testing.assert_array_equal(pool.pixels[2, row], fit_image(open_image(path, at_least=(28, 28)), FIT))
-        children = psutil.Process().children()
-    assert not any(child.is_running() for child in children)
+        assert len(decode_workers()) == 1
+    assert not decode_workers()
 
 
 def test_workers_extract_features_and_words_as_a_search_does(photos: Path, encoder_file: Path, tmp_path: Path) -> None:

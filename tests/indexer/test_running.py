@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import shutil
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 from semblant_indexer import Progress
 from semblant_indexer.generations import recall
@@ -17,6 +16,7 @@ from semblant_search.collection import RESERVED_FIELDS, StorageOptions
 from semblant_search.errors import StoreError
 from semblant_search.orb import OrbSettings
 from semblant_search.store import open_database
+from support.processes import decode_workers
 from support.small_stores import as_points, unit_vectors
 
 if TYPE_CHECKING:
@@ -43,15 +43,6 @@ def store(tmp_path: Path) -> Callable[[], Any]:
     return opened
 
 
-def decoders() -> int:
-    """How many decode workers this process has."""
-    count = 0
-    for child in psutil.Process().children():
-        with suppress(psutil.Error):
-            count += any("semblant_indexer.worker" in argument for argument in child.cmdline())
-    return count
-
-
 def test_recall_is_measured_on_the_collection_that_was_built(
     fashion_small: Path, index: Index, store: Callable[[], Any]
 ) -> None:
@@ -74,7 +65,7 @@ def test_progress_goes_from_nothing_to_the_account(photos: Path, index: Index, t
     def listen(progress: Progress) -> None:
         seen.append(progress)
         if progress.phase == "index" and progress.total:
-            workers.append(decoders())
+            workers.append(len(decode_workers()))
 
     report = index(album, on_progress=listen, batch=1, workers=3)
     assert max(workers) == 3
@@ -104,7 +95,7 @@ def test_what_is_encoded_when_a_run_is_interrupted_is_kept(photos: Path, index: 
     assert stored >= 2
     report = index(photos)
     assert (report.encoded, report.unchanged, report.points) == (19 - stored, stored, 19)
-    assert decoders() == 0
+    assert not decode_workers()
 
 
 def test_a_ledger_that_fails_ends_the_run_with_its_error(pictures: Path, index: Index, tmp_path: Path) -> None:
