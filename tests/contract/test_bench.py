@@ -200,7 +200,7 @@ def test_run_all_runs_a_bench_keeps_its_line_and_refuses_what_is_none(tmp_path: 
         ("print('no JSON')", "FAILED", 1),
         ("finish('fake', {'a': 1}, [at_most('a', 1)])\nraise SystemExit(3)", "FAILED", 1),
         ("finish('fake', {'a': 2}, [at_most('a', 1)])", "MISSED", 1),
-        ("finish('fake', {'a': 1}, [at_most('a', 1)])", "ok", 0),
+        ("print('on the way')\nfinish('fake', {'a': 1}, [at_most('a', 1)])", "ok", 0),
     ],
 )
 def test_run_all_fails_where_a_bench_fails_and_says_why(tmp_path: Path, script: str, verdict: str, code: int) -> None:
