@@ -56,10 +56,10 @@ mutants: $(STAMP) ## small faults, one at a time: which of them does no test not
 mutants-sample: $(STAMP) ## a few of them, drawn at random, in five minutes
 	$(PY) tests/mutants.py --sample 100
 
-bench: $(STAMP) ## run every script in bench/, one JSON line each; says first how long it takes
+bench: $(STAMP) ## run every script in bench/, one JSON line each: three and a half hours; says first how long each takes
 	$(PY) bench/run_all.py
 
-bench-quick: $(STAMP) ## the same with fewer pictures and shorter trainings, in ten minutes
+bench-quick: $(STAMP) ## the same with fewer pictures and shorter trainings: ten minutes
 	$(PY) bench/run_all.py --quick
 
 MINUTES := 10
