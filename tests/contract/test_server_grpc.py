@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import socketserver
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import grpc  # type: ignore[import-untyped]
 import pytest
+from click.testing import CliRunner
+from semblant_search import SearchClient
+from semblant_search.cli import semblant
 from semblant_search.errors import StoreDenied, StoreError, StoreUnavailable
 from semblant_search.store import open_database
 from semblant_search.store.connection import RetryPolicy
 from semblant_search.store.qdrant import QdrantDatabase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 AT_ONCE = RetryPolicy(attempts=3, first_wait=0)
 
@@ -25,10 +30,12 @@ class Script(grpc.GenericRpcHandler):  # type: ignore[misc]
     def __init__(self) -> None:
         self.codes: list[tuple[Any, tuple[tuple[str, str], ...]]] = []
         self.calls: list[tuple[str, dict[str, str]]] = []
+        self.deadlines: list[float] = []
 
     def service(self, details: Any) -> Any:
         def answer(_: bytes, context: Any) -> bytes:
             self.calls.append((details.method, dict(context.invocation_metadata())))
+            self.deadlines.append(context.time_remaining())
             if self.codes:
                 code, trailing = self.codes.pop(0)
                 context.set_trailing_metadata(trailing)
@@ -52,6 +59,7 @@ def served() -> Iterator[tuple[str, Script]]:
 def script(served: tuple[str, Script]) -> Script:
     served[1].codes.clear()
     served[1].calls.clear()
+    served[1].deadlines.clear()
     return served[1]
 
 
@@ -127,3 +135,42 @@ def test_the_key_goes_along(served: tuple[str, Script], script: Script) -> None:
     ((method, metadata),) = script.calls
     assert method == "/qdrant.Collections/ListAliases"
     assert metadata["api-key"] == "secret"
+
+
+ASKING: dict[str, Callable[[str], object]] = {
+    "a database": lambda url: open_database(url, timeout=4000).open("images"),
+    "a client": lambda url: SearchClient(url, timeout=4000),
+    "info": lambda url: CliRunner().invoke(semblant, ["info", "--db", url, "--timeout", "4000"]),
+    "count": lambda url: CliRunner().invoke(semblant, ["count", "--db", url, "--timeout", "4000"]),
+}
+
+
+@pytest.mark.parametrize("asking", ASKING)
+def test_the_server_is_told_for_how_long_its_answer_is_waited_for(
+    served: tuple[str, Script], script: Script, asking: str
+) -> None:
+    with suppress(StoreError):  # the script is no Qdrant of any version
+        ASKING[asking](served[0])
+    assert script.deadlines
+    assert all(3000 < left <= 4000 for left in script.deadlines)
+
+
+@pytest.mark.parametrize(("scheme", "first"), [("grpcs", b"\x16"), ("https", b"\x16"), ("grpc", b"P"), ("http", b"G")], ids=str)
+def test_only_the_schemes_that_say_so_are_encrypted(scheme: str, first: bytes) -> None:
+    """0x16 opens a TLS handshake; P and G are the first letters of HTTP/2 and of a GET in the clear."""
+    heard: list[bytes] = []
+
+    class Listening(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            heard.append(self.request.recv(1))
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Listening) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+        url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
+        with (
+            closing(QdrantDatabase(url, api_key="secret", retry=RetryPolicy(attempts=1))) as database,
+            pytest.raises(StoreUnavailable),
+        ):
+            database.collections()
+        server.shutdown()
+    assert set(heard) == {first}
