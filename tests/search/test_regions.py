@@ -101,6 +101,13 @@ def test_a_region_of_an_indexed_picture_needs_neither_its_file_nor_the_encoder(
         assert {hit.path for hit in itself} == {copy, scenes[3]}
 
 
+def test_a_region_is_the_same_place_in_an_indexed_picture_as_in_its_pixels(client: SearchClient, scenes: list[Path]) -> None:
+    region = (110, 70, 50, 40)  # the sign and what is right of it: further right than the picture is high
+    stored = client.search(canonical_uri(scenes[13]), limit=20, region=region, include_self=True, exact=True)
+    decoded = client.search(Image.open(scenes[13]), limit=20, region=region, exact=True)
+    assert {hit.id: hit.score for hit in stored} == pytest.approx({hit.id: hit.score for hit in decoded}, abs=1e-4)
+
+
 def test_a_region_search_heeds_filter_score_and_paging(client: SearchClient) -> None:
     query = scene(99, SIGN[:2])
     hits = client.search(query, limit=20, region=SIGN)
