@@ -9,14 +9,16 @@ import re
 import shutil
 import subprocess
 import sysconfig
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
-from semblant_search import SearchClient, canonical_uri
+from semblant_search import SearchClient, canonical_uri, point_id
 from semblant_search.cli import semblant
+from semblant_search.store import open_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +112,17 @@ def test_facet_repeats_the_question_and_counts(shared: Path) -> None:
 def test_lines_of_hits_have_score_place_and_metadata(shared: Path, pictures: list[Path]) -> None:
     result = run("search", pictures[0], "--db", shared, "-k", 1, "--include-self")
     assert result.stdout == f"1.000000\t{pictures[0]}\tlabel={pictures[0].parent.name}\tprice=0.0\n"
+
+
+def test_metadata_cannot_break_lines_or_steer_the_terminal(db: Path, pictures: list[Path]) -> None:
+    odd, name = "two\nlines,\ta tab and \x1b[31mred", canonical_uri(pictures[0])
+    with closing(open_database(db).open("plain")) as store:
+        (record,) = store.retrieve([point_id(name)])
+        store.set_payloads({record.id: {**record.payload, "label": odd}})
+    asked = ["--db", db, "--collection", "plain", "--where", "price < 1"]
+    found = run("search", name, *asked, "-k", 1, "--include-self").stdout
+    assert found == f"1.000000\t{pictures[0]}\tlabel={json.dumps(odd)}\tprice=0.0\n"
+    assert run("facet", "label", *asked).stdout == f"{json.dumps(odd)}\t1\n"
 
 
 def test_a_search_answers_with_its_question(shared: Path, pictures: list[Path]) -> None:
