@@ -156,7 +156,7 @@ def test_a_row_for_each_of_the_first_proven_hits(pale: Path) -> None:
     for number in range(3):
         assert find_text(three, f"crop · 99.5 % sure · {10 + number} details agree", 15, MUTED)
     assert not find_text(three, "crop · 99.5 % sure · 13 details agree", 15, MUTED)
-    mixed = draw_matches(QUERY, [FeatureHit("", canonical_uri(pale)), hits[4]])
+    mixed = draw_matches(QUERY, [FeatureHit("", canonical_uri(pale)), hits[4]], rows=1)
     assert find_text(mixed, "crop · 99.5 % sure · 14 details agree", 15, MUTED)
     assert mixed.height == one.height
 
