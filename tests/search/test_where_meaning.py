@@ -101,6 +101,13 @@ def test_an_instant_is_the_same_however_it_is_written(shop: Store, text: str) ->
     assert chosen(shop, f'taken <= "{text}"') == sorted(before + noon)
 
 
+@pytest.mark.parametrize("decimals", [".5", ".50", ".500", ".500000", ".5000009"])
+@pytest.mark.parametrize("zone", ["Z", "", "+0000"])
+def test_decimals_are_fractions_of_a_second_however_many(decimals: str, zone: str) -> None:
+    half = F("taken") > dt.datetime(2024, 5, 1, 12, 0, 0, 500_000)
+    assert str(parse_where(f'taken > date("2024-05-01T12:00:00{decimals}{zone}")')) == str(half)
+
+
 def test_an_instant_without_a_zone_is_utc_wherever_the_machine_stands(shop: Store) -> None:
     noon = chosen_by(lambda payload: payload.get("taken") == "2024-05-01T12:00:00Z")
     with far_from_utc():
