@@ -151,6 +151,15 @@ def test_a_photograph_of_many_megapixels_is_answered_in_its_own_pixels(
     np.testing.assert_allclose(np.array(hit.transform)[:2, :2], np.eye(2) / 5, atol=0.01)
 
 
+def test_a_region_of_many_megapixels_lies_where_it_was_asked_for(client: SearchClient, photos: Path, tmp_path: Path) -> None:
+    """The lower right of a large JPEG: a place that the same file, decoded at half its size, does not have."""
+    opened(photos / "coffee.png").resize((3000, 2000)).save(tmp_path / "large.jpg")
+    (hit,) = client.search_features(tmp_path / "large.jpg", region=(1600, 1100, 1200, 800))
+    assert hit.path == photos / "coffee.png"
+    expected = np.array([[320, 220], [560, 220], [560, 380], [320, 380]])
+    np.testing.assert_allclose(hit.polygon, expected, atol=5)  # type: ignore[arg-type]
+
+
 def test_a_mirror_image_is_looked_for_only_where_nothing_else_is_found(client: SearchClient, photos: Path) -> None:
     flipped = opened(photos / "chelsea.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     assert [hit.mirrored for hit in client.search_features(flipped)] == [True]
