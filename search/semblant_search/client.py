@@ -14,7 +14,7 @@ from .kept_encoder import KeptEncoder
 from .orb import DEFAULT_MIN_CONFIDENCE
 from .querying.fusion import fuse
 from .querying.queried import cells_of, id_of, locate, not_found
-from .querying.requests import check_confidence, check_limit, check_vector, hits_of, request_of
+from .querying.requests import check_confidence, check_limit, check_several, check_vector, hits_of, request_of
 from .querying.verification import SHORTLIST, prove, unproven
 from .results import Picture, split_payload
 from .store import open_database
@@ -174,6 +174,7 @@ class SearchClient:
         include_self: bool = False,
     ) -> list[list[Hit]]:
         """`search` for several pictures in one request, encoded together: a list of hits for each, in their order."""
+        check_several(pictures, "search_batch")
         request = request_of(limit, where, 0, exact=exact)
         queries = [locate(self._opened, picture, with_image=True) for picture in pictures]
         vectors = [query.record.image if query.record is not None else None for query in queries]
@@ -304,6 +305,7 @@ class SearchClient:
 
     def embed(self, pictures: Sequence[ImageSource]) -> np.ndarray:
         """Embeddings by the collection's encoder: float32 `[N, D]`, unit length. Raises `ImageError`, `EncoderError`."""
+        check_several(pictures, "embed")
         return self._encoder.load().encode_pictures(pictures)
 
     def count(self, where: str | Where | None = None) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from semblant_search import (
     CollectionNotFound,
     Encoder,
@@ -74,6 +75,14 @@ def test_an_error_inside_the_block_goes_through_and_closes(db: Path) -> None:
 def test_a_directory_is_held_until_the_client_closes(db: Path) -> None:
     with SearchClient(db), pytest.raises(StoreLocked, match="open in another process"):
         SearchClient(db)
+
+
+@pytest.mark.parametrize("call", ["search_batch", "embed"])
+def test_one_picture_in_place_of_a_list_is_refused(shared: SearchClient, pictures: list[Path], call: str) -> None:
+    for one in (str(pictures[0]), pictures[0].read_bytes(), pictures[0], Image.new("L", (28, 28))):
+        with pytest.raises(InvalidInput, match=f"{call}: expected a list of pictures, not one"):
+            getattr(shared, call)(one)
+    assert len(getattr(shared, call)(pictures[:2])) == 2
 
 
 def test_a_database_that_was_given_stays_open(db: Path, encoder: Encoder) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from semblant_search.store.base import ScoredRecord
     from semblant_search.where import Where
 
-__all__ = ["check_confidence", "check_limit", "check_vector", "hits_of", "request_of"]
+__all__ = ["check_confidence", "check_limit", "check_several", "check_vector", "hits_of", "request_of"]
 
 _NO_VECTOR = np.empty(0, dtype=np.float32)
 
@@ -41,6 +41,12 @@ def check_limit(limit: int) -> None:
     """Raise `InvalidInput` unless it is a whole number from 1 up."""
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         raise InvalidInput(f"limit {limit!r}: expected a whole number of hits, at least 1")
+
+
+def check_several(pictures: object, call: str) -> None:
+    """Raise `InvalidInput` for one picture where a list of them is expected: text would be gone through letter by letter."""
+    if isinstance(pictures, (str, bytes)) or not hasattr(pictures, "__iter__"):
+        raise InvalidInput(f"{call}: expected a list of pictures, not one ({type(pictures).__name__})")
 
 
 def check_confidence(confidence: float | None) -> None:
