@@ -75,6 +75,20 @@ def test_a_sidecar_that_cannot_be_used_is_its_picture_s_problem(tmp_path: Path, 
         assert "a.png.json" in problem.message
 
 
+def test_sidecars_in_a_linked_folder_count_like_all_others(tmp_path: Path) -> None:
+    tree(tmp_path / "elsewhere", "a.png", "deep/b.png")
+    (tmp_path / "elsewhere" / "a.json").write_text('{"price": 3}')
+    (tmp_path / "elsewhere" / "deep" / "b.png.json").write_text('{"price": 4.5}')
+    root = tree(tmp_path / "p", "z/c.png")
+    (root / "z" / "c.json").write_text('{"price": 6}')
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "again").symlink_to(root / "z")  # sorts before what it links to
+    (tmp_path / "elsewhere" / "loop").symlink_to(root)
+    source = open_source(str(root))
+    assert source.fields["price"] is FieldType.FLOAT
+    assert {name: item.metadata["price"] for name, item in by_name(source).items()} == {"a.png": 3, "b.png": 4.5, "c.png": 6}
+
+
 def test_rows_that_name_no_picture_of_the_folder_are_counted(tmp_path: Path) -> None:
     root = tree(tmp_path / "p", "a.png", "sub/b.png")
     (tmp_path / "metadata.csv").write_text("file,n\np/a.png,1\np/gone.png,2\nother/c.png,3\n")

@@ -47,7 +47,7 @@ class FolderSource:
         self._root = root.absolute()
         self._selection = selection or Selection()
         self._metadata = metadata if metadata is not None else Metadata()
-        self._with_sidecars: set[str] = set()
+        self._with_sidecars: set[tuple[int, int]] = set()
         self._sidecars = TypeInference(text=False, declared={**(declared or {}), **self._metadata.fields})
         self._label_from_folder = "label" not in self._metadata.fields
         for record in self._sidecar_records():
@@ -122,7 +122,8 @@ class FolderSource:
                     if is_folder:
                         (links if entry.is_symlink() and not start_is_link else subfolders).append(entry.path)
                     elif has_picture_suffix(entry.name):
-                        yield self._item(entry, base, folder)
+                        sidecars = (facts.st_dev, facts.st_ino) in self._with_sidecars
+                        yield self._item(entry, base, folder, sidecars=sidecars)
                     else:
                         self._others += 1
                 stack.extend(reversed(subfolders))
@@ -136,14 +137,23 @@ class FolderSource:
     def _sidecar_records(self) -> Iterator[dict[str, Any] | str]:
         """Every sidecar: `picture.png.json` or `picture.json` beside `picture.png`."""
         hidden = self._selection.hidden
-        for folder, _, names in os.walk(self._root, followlinks=False):
+        seen: set[tuple[int, int]] = set()
+        for folder, subfolders, names in os.walk(self._root, followlinks=True):
+            try:
+                facts = Path(folder).stat()
+            except OSError:  # gone since it was listed
+                continue
+            if (facts.st_dev, facts.st_ino) in seen:
+                subfolders.clear()
+                continue
+            seen.add((facts.st_dev, facts.st_ino))
             if not any(name.endswith(".json") for name in names):
                 continue
             stems = {name.rpartition(".")[0] for name in names if has_picture_suffix(name)}
             for name in names:
                 stem = name.removesuffix(".json")
                 if stem != name and (hidden or not name.startswith(".")) and (stem in stems or stem in names):
-                    self._with_sidecars.add(folder)
+                    self._with_sidecars.add((facts.st_dev, facts.st_ino))
                     yield _read_sidecar(Path(folder, name))
 
     def _sidecar(self, picture: str) -> dict[str, Any]:
@@ -156,14 +166,14 @@ class FolderSource:
                 return convert_record(record, self._sidecars.fields)
         return {}
 
-    def _item(self, entry: os.DirEntry[str], base: UriBase, folder: str) -> Item:
+    def _item(self, entry: os.DirEntry[str], base: UriBase, folder: str, *, sidecars: bool) -> Item:
         uri = base.join(entry.name)
         try:
             facts = entry.stat()
             if not entry.is_file():
                 return Item(uri, problem=Problem("skipped", "special-file", f"{entry.path!r}: is not a regular file"))
             metadata = self._metadata.payload(uri)
-            if folder in self._with_sidecars:
+            if sidecars:
                 metadata = {**metadata, **self._sidecar(entry.path)}
         except FileNotFoundError:
             what = "a link to nothing" if entry.is_symlink() else "gone since the folder was listed"
