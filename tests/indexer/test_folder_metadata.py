@@ -179,10 +179,11 @@ def test_declared_types_hold_for_sidecars_without_any_table(tmp_path: Path, plac
     assert "'cheap' is not a value of type float" in items["b.png"].problem.message
 
 
-def test_a_declared_label_still_comes_from_the_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["", "local://"])
+def test_a_declared_label_still_comes_from_the_folder(tmp_path: Path, place: str) -> None:
     root = tree(tmp_path / "p", "bag/a.png", "coat/b.png")
-    source = open_source(str(root), declared={"label": FieldType.KEYWORD})
+    source = open_source(f"{place}{root}", declared={"label": FieldType.KEYWORD})
     assert [item.metadata for item in source.items()] == [{"label": "bag"}, {"label": "coat"}]
     (root / "bag" / "a.json").write_text('{"label": "mine"}')
-    source = open_source(str(root), declared={"label": FieldType.KEYWORD})
+    source = open_source(f"{place}{root}", declared={"label": FieldType.KEYWORD})
     assert [item.metadata for item in source.items()] == [{"label": "mine"}, {}]

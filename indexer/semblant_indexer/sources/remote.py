@@ -54,9 +54,12 @@ class RemoteFolderSource:
             self._metadata = load_metadata(copy.path, declared, UrlBase(self._url))
         self._types = TypeInference(text=False, declared={**self._metadata.fields, **(declared or {})})
         self._sidecars = self._read(sidecars)
+        self._label_from_folder = "label" not in self._metadata.fields
         for record in self._sidecars.values():
             if isinstance(record, dict):
                 self._types.add(record, 1)
+                label = record.get("label")
+                self._label_from_folder &= label in (None, "") or isinstance(label, dict)
 
     @property
     def scope(self) -> str:
@@ -75,7 +78,6 @@ class RemoteFolderSource:
 
     def items(self) -> Iterator[Item]:
         """One item a file."""
-        label_from_folder = "label" not in self._types.fields
         for file in self._pictures:
             uri = self._url + file.name
             folder = file.name.rpartition("/")[0].rpartition("/")[2]
@@ -84,7 +86,7 @@ class RemoteFolderSource:
             except MetadataError as error:
                 yield Item(uri, problem=Problem("failed", "metadata", f"{uri}: {error}"))
                 continue
-            if folder and label_from_folder:
+            if folder and self._label_from_folder:
                 metadata = {"label": folder, **metadata}
             yield Item(uri, file.size, file.mtime_ns, metadata)
 
