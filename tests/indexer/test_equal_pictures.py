@@ -9,7 +9,7 @@ import pytest
 from semblant_indexer import Duplicates
 from semblant_indexer.duplicates import settle_duplicates
 from semblant_indexer.ledger import Entry
-from semblant_search.collection import FieldType
+from semblant_search.collection import FieldType, point_id
 from semblant_search.store import open_database
 from support.ledgers import Desk
 from support.small_stores import FOLDER, as_points, manifest, unit_vectors
@@ -48,6 +48,15 @@ def test_flags_name_the_first_and_go_when_the_others_do(desk: Desk) -> None:
         settle_duplicates(desk.store, ledger, Duplicates.FLAG)
     marks = {name: payload.get("_duplicate_of") for name, payload in desk.payloads().items()}
     assert marks == {"a": None, "b": None, "c": None, "d": f"{FOLDER}c.png", "e": None}
+
+
+def test_a_picture_whose_point_was_deleted_by_hand_stands_for_no_other(desk: Desk) -> None:
+    with desk.run("a", "b", "c") as ledger:
+        written(desk, ledger, a="x", b="x", c="x")
+        desk.store.delete([point_id(f"{FOLDER}a.png")])
+        settle_duplicates(desk.store, ledger, Duplicates.FLAG)
+    marks = {name: payload.get("_duplicate_of") for name, payload in desk.payloads().items()}
+    assert marks == {"b": None, "c": f"{FOLDER}b.png"}
 
 
 def test_flags_of_other_sources_are_left_alone(desk: Desk) -> None:
