@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 from semblant_indexer.metadata import TypeInference, convert_record
+from semblant_indexer.reading import read_content, tar_member
 from semblant_indexer.uris import UriBase
 from semblant_search import FieldType, SearchClient, canonical_uri
 from semblant_search.errors import InvalidInput, MetadataError
@@ -217,6 +218,17 @@ def test_lists_shards_and_metadata_lie_behind_urls_too(
     for wrong in (web(pictures) + "/nowhere.csv", f"local://{pictures}/t*.tar", "http://localhost:1/list.csv"):
         with pytest.raises(InvalidInput):
             index(wrong)
+
+
+def test_members_of_a_tar_are_themselves_on_a_server_that_knows_no_ranges(tmp_path: Path, web: Callable[[Path], str]) -> None:
+    members = {"a.png": b"first", "b.png": b"second, longer", "c.png": b"3"}
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for name, data in members.items():
+            add(tar, name, data)
+    url = f"{web(tmp_path)}/x.tar"
+    with tarfile.open(tmp_path / "x.tar") as tar:
+        places = {member.name: tar_member(url, member.offset_data, member.size) for member in tar}
+    assert {name: read_content(place, 10**6).data for name, place in places.items()} == members
 
 
 @pytest.fixture
