@@ -75,6 +75,17 @@ def test_a_sidecar_that_cannot_be_used_is_its_picture_s_problem(tmp_path: Path, 
         assert "a.png.json" in problem.message
 
 
+@pytest.mark.parametrize("place", ["", "local://"])
+def test_sidecars_of_pictures_that_are_left_out_say_nothing_about_the_others(tmp_path: Path, place: str) -> None:
+    root = tree(tmp_path / "p", "bag/a.png", "bag/raw-b.png", ".trash/c.png", "old/d.png")
+    (root / "bag" / "a.json").write_text('{"price": 3}')
+    for name in ("bag/raw-b", ".trash/c", "old/d"):
+        (root / f"{name}.json").write_text('{"label": "mine", "price": "dear", "odd": 1}')
+    source = open_source(f"{place}{root}", selection=Selection(exclude=("old", "raw-*")))
+    assert source.fields == {"label": FieldType.KEYWORD, "price": FieldType.INTEGER}
+    assert [item.metadata for item in source.items()] == [{"label": "bag", "price": 3}]
+
+
 def test_sidecars_in_a_linked_folder_count_like_all_others(tmp_path: Path) -> None:
     tree(tmp_path / "elsewhere", "a.png", "deep/b.png")
     (tmp_path / "elsewhere" / "a.json").write_text('{"price": 3}')
@@ -87,6 +98,8 @@ def test_sidecars_in_a_linked_folder_count_like_all_others(tmp_path: Path) -> No
     source = open_source(str(root))
     assert source.fields["price"] is FieldType.FLOAT
     assert {name: item.metadata["price"] for name, item in by_name(source).items()} == {"a.png": 3, "b.png": 4.5, "c.png": 6}
+    chosen = open_source(str(root), selection=Selection(exclude=("again/*",)))
+    assert by_name(chosen)["c.png"].metadata == {"label": "z", "price": 6}
 
 
 def test_rows_that_name_no_picture_of_the_folder_are_counted(tmp_path: Path) -> None:

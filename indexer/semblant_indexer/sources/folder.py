@@ -129,32 +129,44 @@ class FolderSource:
                 stack.extend(reversed(subfolders))
 
     def _takes(self, entry: os.DirEntry[str], *, is_folder: bool) -> bool:
-        path = entry.path[len(str(self._root)) :].strip(os.sep).replace(os.sep, "/")
-        takes = self._selection.takes_folder(path) if is_folder else self._selection.takes_file(path)
+        takes = self._chosen(entry.path, is_folder=is_folder)
         self._left_out += not takes and (is_folder or has_picture_suffix(entry.name))
         return takes
 
+    def _chosen(self, place: str, *, is_folder: bool) -> bool:
+        path = place[len(str(self._root)) :].strip(os.sep).replace(os.sep, "/")
+        return self._selection.takes_folder(path) if is_folder else self._selection.takes_file(path)
+
     def _sidecar_records(self) -> Iterator[dict[str, Any] | str]:
-        """Every sidecar: `picture.png.json` or `picture.json` beside `picture.png`."""
-        hidden = self._selection.hidden
+        """Every sidecar of a picture that is taken: `picture.png.json` or `picture.json` beside `picture.png`."""
+        hidden, everything = self._selection.hidden, self._selection.everything
+
+        def takes(folder: str, name: str, *, is_folder: bool) -> bool:
+            seen = hidden or not name.startswith(".")
+            return seen and (everything or self._chosen(f"{folder}{os.sep}{name}", is_folder=is_folder))
+
         seen: set[tuple[int, int]] = set()
-        for folder, subfolders, names in os.walk(self._root, followlinks=True):
-            try:
-                facts = Path(folder).stat()
-            except OSError:  # gone since it was listed
-                continue
-            if (facts.st_dev, facts.st_ino) in seen:
-                subfolders.clear()
-                continue
-            seen.add((facts.st_dev, facts.st_ino))
-            if not any(name.endswith(".json") for name in names):
-                continue
-            stems = {name.rpartition(".")[0] for name in names if has_picture_suffix(name)}
-            for name in names:
-                stem = name.removesuffix(".json")
-                if stem != name and (hidden or not name.startswith(".")) and (stem in stems or stem in names):
-                    self._with_sidecars.add((facts.st_dev, facts.st_ino))
-                    yield _read_sidecar(Path(folder, name))
+        tops = [str(self._root)]
+        for top in tops:  # grows: links to folders come after all real folders, as in `_walk`
+            for folder, subfolders, names in os.walk(top):
+                try:
+                    facts = Path(folder).stat()
+                except OSError:  # gone since it was listed
+                    continue
+                if (facts.st_dev, facts.st_ino) in seen:
+                    subfolders.clear()
+                    continue
+                seen.add((facts.st_dev, facts.st_ino))
+                subfolders[:] = [name for name in subfolders if takes(folder, name, is_folder=True)]
+                tops += [str(path) for path in (Path(folder, name) for name in subfolders) if path.is_symlink()]
+                if not any(name.endswith(".json") for name in names):
+                    continue
+                pictures = {name for name in names if has_picture_suffix(name) and takes(folder, name, is_folder=False)}
+                stems = pictures | {name.rpartition(".")[0] for name in pictures}
+                for name in names:
+                    if name.endswith(".json") and name.removesuffix(".json") in stems:
+                        self._with_sidecars.add((facts.st_dev, facts.st_ino))
+                        yield _read_sidecar(Path(folder, name))
 
     def _sidecar(self, picture: str) -> dict[str, Any]:
         """The payload in a picture's sidecar. Raises `MetadataError` where it cannot be used."""
