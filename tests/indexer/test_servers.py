@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 SEMBLANT = Path(sysconfig.get_path("scripts")) / "semblant"
 
 
-def stored(url: str) -> dict[str, Record]:
+def stored(url: str, api_key: str | None = None) -> dict[str, Record]:
     patient = RetryPolicy(attempts=20, first_wait=0.01, longest_wait=0.1)
-    with closing(QdrantDatabase(url, timeout=2, retry=patient)) as database:
+    with closing(QdrantDatabase(url, api_key=api_key, timeout=2, retry=patient)) as database:
         return {record.payload["_uri"]: record for record in database.open("images").scroll(with_image=True)}
 
 
@@ -151,14 +151,15 @@ def test_a_ray_cluster_indexes_what_one_machine_does(
         shutil.copyfile(photos / name, pictures / "photos" / name)
 
     def both(url: str, engine: str) -> tuple[IndexReport, IndexReport]:
-        job = IndexJob(str(pictures), encoder_file, url, state=tmp_path / "state", engine=engine, prune=True, workers=1)
+        reached: dict[str, Any] = {"db": url, "api_key": "secret", "state": tmp_path / "state"}
+        job = IndexJob(str(pictures), encoder_file, engine=engine, prune=True, workers=1, **reached)
         return index(pictures, orb=OrbSettings(), prune=True), run(job)
 
     def account(report: IndexReport) -> tuple[Any, ...]:
         failures = sorted((failure.uri, failure.reason, failure.message) for failure in report.failures)
         return report.account, report.encoded, report.moved, report.pruned, report.points, report.reasons, failures
 
-    with server("--strict", "--yellow", "2") as url:
+    with server("--strict", "--yellow", "2", "--api-key", "secret") as url:
         both(url, "local")
         for name in names[3:]:
             shutil.copyfile(photos / name, pictures / name)
@@ -170,11 +171,12 @@ def test_a_ray_cluster_indexes_what_one_machine_does(
         (pictures / "photos" / "coffee.png").rename(pictures / "renamed.png")
         (pictures / "photos" / "page.png").write_text("not any more")
         (pictures / "photos" / "moon.png").unlink()
-        (pictures / "metadata.csv").write_text("file,price\ntext.png,3\nrenamed.png,4\n")
+        known = next((pictures / "bag").iterdir()).name  # of which only the metadata is new
+        (pictures / "metadata.csv").write_text(f"file,price\ntext.png,3\nrenamed.png,4\nbag/{known},5\n")
         local, spread = both(url, "ray")
-        assert local.account == "found 39 = 4 indexed + 30 unchanged + 0 duplicate + 4 failed + 1 skipped"
+        assert local.account == "found 39 = 5 indexed + 29 unchanged + 0 duplicate + 4 failed + 1 skipped"
         assert (local.encoded, local.moved) == (3, 1)
         assert account(spread) == account(local)
-        assert_same(stored(url), records())
+        assert_same(stored(url, "secret"), records())
     with pytest.raises(InvalidInput, match="belongs to one process"):
         index(pictures, engine="ray")
