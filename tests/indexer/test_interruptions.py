@@ -14,8 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
+from semblant_indexer.ledger import Todo
+from semblant_indexer.pipeline import Pipeline
+from semblant_indexer.pool import WorkerPool
 from semblant_indexer.status import read_status
+from semblant_indexer.worker import WorkerConfig
 from semblant_search import Encoder, canonical_uri
+from semblant_search.errors import StoreError
 from semblant_search.store import open_database
 
 if TYPE_CHECKING:
@@ -155,3 +160,36 @@ def test_a_run_that_did_not_finish_is_said_and_its_report_follows(pictures: Path
     last = read_status(str(tmp_path / "db"), "images").last_run
     assert last is not None
     assert last["report"] == json.loads(json.dumps(report.to_json()))
+
+
+class Told:
+    """Takes the place of a writer, and notes what it is told; with `full` the store refuses a batch."""
+
+    def __init__(self, *, full: bool) -> None:
+        self.calls: list[str] = []
+        self.full = full
+
+    def write(self, *_: object) -> None:
+        self.calls.append("write")
+        if self.full:
+            raise StoreError("no room")
+
+    def flush(self) -> None:
+        self.calls.append("flush")
+
+
+@pytest.mark.parametrize(("full", "error", "last"), [(False, KeyboardInterrupt, "flush"), (True, StoreError, "write")])
+def test_what_is_encoded_is_kept_when_a_run_is_interrupted_but_a_store_that_failed_is_not_asked_again(
+    pictures: Path, encoder_file: Path, full: bool, error: type[BaseException], last: str
+) -> None:
+    encoder, writer = Encoder(encoder_file, threads=1), Told(full=full)
+    todos = [Todo(canonical_uri(path), -1, -1, "{}", "") for path in sorted(pictures.rglob("*.png"))]
+    pool = WorkerPool(WorkerConfig(encoder.card.fit, 10**6), workers=1, slots=2, batch=1, patience=60)
+
+    def stop() -> None:
+        if writer.calls and not full:
+            raise KeyboardInterrupt
+
+    with closing(Pipeline(pool, encoder, writer, batch=1)) as pipeline, pytest.raises(error):  # type: ignore[arg-type]
+        pipeline.run(iter(todos), len(todos), stop)
+    assert writer.calls[-1] == last
