@@ -199,7 +199,7 @@ def read_verdicts(group: str) -> dict[str, str]:
 
 
 def verdict_of_failure(group: str, fault: str) -> str:
-    """`uncollectable` where a fault keeps the tests from being loaded, for some call the code then; else something is broken."""
+    """`uncollectable` where a fault keeps the tests from loading, for some call the code then; else something is broken."""
     mutants = WORK / group / "mutants"
     environment = {**os.environ, "PYTHONPATH": str(mutants / "src"), "MUTANT_UNDER_TEST": fault}
     tests = [f"tests/{test}" for test in matching(mutants / "tests", GROUPS[group].tests)]
