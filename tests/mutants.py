@@ -4,7 +4,8 @@
 
 mutmut makes the faults and runs the tests that reach each of them. Without `--sample` all are tried, which takes hours; with
 it as many, drawn at random from all of them. Prints each survivor with its difference, then one JSON line; exit code 1 if less
-than the asked share was noticed. Works in `.mutants/`, which may be deleted at any time.
+than the asked share was noticed, of a sample if so little that luck is no excuse. Works in `.mutants/`, which may be deleted
+at any time.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from math import comb
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,6 +74,8 @@ GROUPS = {
 NOTICED = {"killed", "uncollectable", "timeout", "segfault"}
 PRELOADED = ("numpy", "PIL.Image", "onnxruntime", "qdrant_client", "qdrant_edge", "cv2")
 """What takes long to load, starts no threads, and is no plugin of pytest's."""
+_LUCK = 0.02
+"""How improbable a sample's result must be, with tests that notice as much as asked, before it counts as too little."""
 NOT_RUN = 255
 """mutmut's exit code where pytest ran no test."""
 
@@ -123,20 +127,26 @@ def main() -> int:
     for group, fault in missed:
         print(f"\n{verdicts[fault]}: {fault}", flush=True)
         mutmut(group, "show", fault)
-    share = 1 - len(missed) / len(faults)
+    noticed, share = len(faults) - len(missed), 1 - len(missed) / len(faults)
+    sampled = options.sample is not None
     tried, left = Counter(group for group, _ in faults), Counter(group for group, _ in missed)
     result: dict[str, Any] = {
         "mutants": len(faults),
-        "noticed": len(faults) - len(missed),
+        "noticed": noticed,
         "share": round(share, 4),
         "least": options.least,
         "groups": {group: f"{count - left[group]}/{count}" for group, count in tried.items()},
         "verdicts": Counter(verdicts.values()),
         "seconds": round(time.monotonic() - started),
-        "ok": share >= options.least,
+        "ok": share >= options.least or (sampled and luck(noticed, len(faults), options.least) > _LUCK),
     }
     print(json.dumps(result))
     return 0 if result["ok"] else 1
+
+
+def luck(noticed: int, tried: int, share: float) -> float:
+    """How probable it is that at most so many of a sample are noticed where this share of all would be."""
+    return sum(comb(tried, count) * share**count * (1 - share) ** (tried - count) for count in range(noticed + 1))
 
 
 def lay_out(group: str) -> list[str]:
