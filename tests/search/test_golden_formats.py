@@ -272,8 +272,10 @@ def test_settings_of_features_are_written_as_they_were_and_unknown_ones_refused(
     assert OrbSettings.from_json(facts) == OrbSettings(features=40)
     assert list(facts) == [
         *("features", "query_features", "longest_side", "grow_to", "grow_at_most", "smallest"),
-        *("levels", "scale_factor", "fast_threshold", "faint_threshold", "edge", "grid"),
+        *("levels", "scale_factor", "fast_threshold", "faint_threshold", "edge", "grid", "least_side"),
     ]
+    # Before small pictures were left out, manifests did not say from which size on.
+    assert OrbSettings.from_json(without(facts, "least_side")) == OrbSettings(features=40, least_side=1)
     for wrong in ({**facts, "colour": 1}, without(facts, "grid")):
         with pytest.raises(InvalidInput, match="index again"):
             OrbSettings.from_json(wrong)

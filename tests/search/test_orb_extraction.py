@@ -77,6 +77,13 @@ def test_lower_contrast_gives_more_corners_and_a_smooth_picture_gets_a_second_ch
     np.testing.assert_array_equal(keypoints(coffee, faint_threshold=1), keypoints(coffee))
 
 
+def test_a_picture_is_too_small_by_its_longest_side(coffee: np.ndarray) -> None:
+    for width, height, found in ((48, 32, True), (32, 48, True), (47, 32, False), (47, 47, False)):
+        grey = np.asarray(Image.fromarray(coffee).resize((width, height), Image.Resampling.BOX))
+        assert bool(len(extract(grey))) == found
+        assert len(extract(grey, OrbSettings(least_side=1)))
+
+
 def test_small_pictures_are_enlarged_and_places_are_in_their_own_pixels(coffee: np.ndarray) -> None:
     small = np.asarray(Image.fromarray(coffee).resize((120, 80), Image.Resampling.BOX))
     grown, plain = keypoints(small), keypoints(small, grow_at_most=1, smallest=1)
@@ -88,8 +95,9 @@ def test_small_pictures_are_enlarged_and_places_are_in_their_own_pixels(coffee: 
     assert keypoints(small, grow_to=150)[:, 2].min() == pytest.approx(31 / 1.25, rel=0.02)
     assert keypoints(small, grow_to=1, smallest=1)[:, 2].min() == pytest.approx(31)
     tiny = np.asarray(Image.fromarray(coffee).resize((30, 20), Image.Resampling.BOX))
-    assert keypoints(tiny)[:, 2].min() == pytest.approx(31 / 1.25**6, rel=0.03)  # as many times as it takes to `smallest`
-    assert keypoints(tiny, smallest=240)[:, 2].min() == pytest.approx(31 / 1.25**9, rel=0.03)
+    # As many times as it takes to `smallest`.
+    assert keypoints(tiny, least_side=1)[:, 2].min() == pytest.approx(31 / 1.25**6, rel=0.03)
+    assert keypoints(tiny, smallest=240, least_side=30)[:, 2].min() == pytest.approx(31 / 1.25**9, rel=0.03)
 
 
 @pytest.mark.parametrize(("width", "height"), [(480, 320), (120, 80), (61, 43)])

@@ -74,7 +74,7 @@ def extract(grey: np.ndarray, settings: OrbSettings | None = None, *, limit: int
         limit: most features to return; None takes `settings.features`. Queries take `settings.query_features`.
 
     Returns:
-        At most `limit` features; none for a flat picture, which is no error.
+        At most `limit` features; none for a flat picture or one smaller than `settings.least_side`, which is no error.
 
     Raises:
         MissingExtra: OpenCV is not installed.
@@ -88,6 +88,8 @@ def extract(grey: np.ndarray, settings: OrbSettings | None = None, *, limit: int
         )
     cv2 = load_cv2()
     height, width = grey.shape
+    if settings.too_small(width, height):
+        return Features.empty()
     scale = _growth(settings, max(height, width))
     try:
         grey = np.ascontiguousarray(grey)
@@ -105,9 +107,11 @@ def extract(grey: np.ndarray, settings: OrbSettings | None = None, *, limit: int
         raise ImageError(f"grey picture of {width}×{height}: no features: {error}", reason="unsupported") from error
     if descriptors is None or len(points) == 0:
         return Features.empty()
-    rows = np.array([(*point.pt, point.size, point.angle, point.response, point.octave) for point in points], np.float32)
-    keep = _spread(rows, limit, settings, grey.shape)
-    keypoints = np.ascontiguousarray(rows[keep, :4])
+    places: np.ndarray = cv2.KeyPoint.convert(points)  # [n, 2]; much faster than asking each point
+    strengths = np.array([(point.response, point.octave) for point in points], np.float32)
+    keep = _spread(places, strengths[:, 0], strengths[:, 1], limit, settings, grey.shape)
+    patches = np.array([(points[row].size, points[row].angle) for row in keep.tolist()], np.float32)
+    keypoints = np.hstack([places[keep], patches])
     # Pixel centres: enlarging by s moves the centre of pixel x to s·(x + ½) − ½.
     ratio = np.array([grey.shape[1] / width, grey.shape[0] / height], np.float32)
     keypoints[:, :2] = (keypoints[:, :2] + 0.5) / ratio - 0.5
@@ -132,18 +136,23 @@ def _detector(cv2: ModuleType, settings: OrbSettings, shortest: int, candidates:
     )
 
 
-def _spread(rows: np.ndarray, limit: int, settings: OrbSettings, shape: tuple[int, int]) -> np.ndarray:
+def _spread(
+    places: np.ndarray,
+    response: np.ndarray,
+    octave: np.ndarray,
+    limit: int,
+    settings: OrbSettings,
+    shape: tuple[int, int],
+) -> np.ndarray:
     """Indices of at most `limit` key points, taken in turns from the cells of a grid and the levels of the pyramid.
 
     Round r holds the r-th strongest of every (level, cell); rounds are filled one after the other, so that one texture
     cannot use up the whole budget, and coarse levels, which half-size copies match, get their share.
     """
-    if len(rows) <= limit:
-        return np.arange(len(rows))
-    cell = np.minimum((rows[:, :2] / (shape[1], shape[0]) * settings.grid).astype(np.int64), settings.grid - 1)
-    level = rows[:, 5].astype(np.int64)
-    group = (level * settings.grid + cell[:, 1]) * settings.grid + cell[:, 0]
-    response = rows[:, 4]
+    if len(places) <= limit:
+        return np.arange(len(places))
+    cell = np.minimum((places / (shape[1], shape[0]) * settings.grid).astype(np.int64), settings.grid - 1)
+    group = (octave.astype(np.int64) * settings.grid + cell[:, 1]) * settings.grid + cell[:, 0]
     order = np.lexsort((-response, group))
     grouped = group[order]
     starts = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]])

@@ -25,7 +25,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "faint_threshold": (1, 100),
     "edge": (3, 64),
     "grid": (1, 32),
+    "least_side": (1, 1024),
 }
+_BEFORE: dict[str, int] = {"least_side": 1}
+"""Settings that came later: what a collection that does not name them was indexed with."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class OrbSettings:
         faint_threshold: the same for a smooth picture, where the first finds less than a quarter of the features wanted.
         edge: pixels at the border of each level where no key point is taken.
         grid: the picture is cut into `grid` × `grid` cells, and the strongest key points of each go first.
+        least_side: pictures whose longest side has fewer pixels get no features. Of photographs 28 pixels wide, a third of
+            the crops of half their area were not proven any more, at 40 one in eight, at 48 one in 14, at 64 one in 25.
     """
 
     features: int = 224
@@ -60,6 +65,7 @@ class OrbSettings:
     faint_threshold: int = 5
     edge: int = 12
     grid: int = 6
+    least_side: int = 48
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
@@ -72,14 +78,19 @@ class OrbSettings:
         scale = min(1.0, self.longest_side / max(width, height))
         return max(1, round(width * scale)), max(1, round(height * scale))
 
+    def too_small(self, width: int, height: int) -> bool:
+        """Whether a picture of so many pixels gets no features."""
+        return max(width, height) < self.least_side
+
     def to_json(self) -> dict[str, Any]:
         """The form that is stored in a collection's manifest."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> OrbSettings:
-        """The inverse of `to_json`; raises `InvalidInput` on missing, unknown or impossible values."""
+        """The inverse of `to_json`, also of an older version's; raises `InvalidInput` on missing, unknown or wrong values."""
         names = {item.name for item in fields(cls)}
+        data = {**_BEFORE, **data}
         if set(data) != names:
             raise InvalidInput(
                 f"ORB settings {dict(data)!r}: expected exactly {', '.join(sorted(names))}; "
