@@ -14,8 +14,9 @@ from semblant_search.collection import RESERVED_FIELDS, FieldType, point_id
 from semblant_search.encoder import Encoder
 from semblant_search.errors import EncoderError, InvalidInput, SemblantError
 from semblant_search.kept_encoder import KeptEncoder
-from semblant_search.orb import CALIBRATION_ASSET, Calibration, Vocabulary
+from semblant_search.orb import CALIBRATION_ASSET, Calibration, Features, OrbSettings, Vocabulary
 from semblant_search.store import open_database
+from semblant_search.where import F
 
 from . import generations
 from .duplicates import settle_duplicates
@@ -70,6 +71,8 @@ class _Run:
         self.stages: dict[str, float] = {}
         self.ledger = Ledger()
         self.engine_busy = False
+        self.extracted: dict[str, Features] = {}
+        """Features of the pictures that the visual words were learned from, by content."""
 
     def run(self) -> IndexReport:
         """The whole job, top to bottom."""
@@ -144,7 +147,7 @@ class _Run:
             recall_at_10=recall,
             reasons=ledger.reasons(),
             failures=tuple(itertools.starmap(Failure, itertools.islice(ledger.failures(), _REPORTED_FAILURES))),
-            notes=tuple(source.notes),
+            notes=(*source.notes, *_without_details(store)),
             seconds=round(time.perf_counter() - began, 3),
             stages={name: round(seconds, 3) for name, seconds in self.stages.items()},
         )
@@ -178,7 +181,7 @@ class _Run:
     def _stages(self, store: Store, encoder: Encoder, writer: Writer) -> Pipeline | RayPipeline:
         job, fit = self.job, encoder.card.fit
         batch = job.batch_size(int(np.prod(fit.shape)))
-        config = WorkerConfig(fit, job.max_pixels, *generations.orb_of(store), exif=job.exif)
+        config = WorkerConfig(fit, job.max_pixels, *generations.orb_of(store), exif=job.exif, extracted=self.extracted)
         if job.engine == "ray":
             from .ray_engine import Plan, RayPipeline
 
@@ -211,7 +214,7 @@ class _Run:
         paths = self.ledger.sample(SAMPLE, job.seed)
         config = WorkerConfig(encoder.card.fit, job.max_pixels, job.orb)
         with self._stage("vocabulary"):
-            return train_vocabulary(
+            learned = train_vocabulary(
                 paths,
                 config,
                 workers=job.workers or cores(),
@@ -219,6 +222,8 @@ class _Run:
                 seed=job.seed,
                 on_progress=lambda done: self.on_progress(Progress("vocabulary", len(paths), done)),
             )
+        self.extracted = learned.features
+        return learned.vocabulary
 
     def _reconcile(self, store: Store) -> None:
         """Make ledger and store agree: after a crash, a lost ledger, or points deleted by hand."""
@@ -272,6 +277,18 @@ class _Run:
     def _stage(self, name: str) -> _Stage:
         self.on_progress(Progress(name))
         return _Stage(self.stages, name)
+
+
+def _without_details(store: Store) -> list[str]:
+    """A note where pictures of the collection are too small for details."""
+    if store.manifest.orb is None:
+        return []
+    least = OrbSettings.from_json(store.manifest.orb["settings"]).least_side
+    small, points = store.count((F("_width") < least) & (F("_height") < least)), store.count()
+    if small == 0:
+        return []
+    some = f"{small:,} of {points:,} pictures are" if small < points else "all pictures are"
+    return [f"{some} smaller than {least} pixels: too small for details, so that only searches by look find them"]
 
 
 class _Stage:

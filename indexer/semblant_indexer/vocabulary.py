@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from semblant_search.orb import Vocabulary, unpack
+from semblant_search.images import Fit
+from semblant_search.orb import Features, Vocabulary
 
 from .pool import WorkerPool
 from .worker import Decoded, Task
@@ -16,13 +18,24 @@ if TYPE_CHECKING:
 
     from .worker import WorkerConfig
 
-__all__ = ["LEAST_DESCRIPTORS", "SAMPLE", "train_vocabulary"]
+__all__ = ["LEAST_DESCRIPTORS", "SAMPLE", "Learned", "train_vocabulary"]
 
 SAMPLE = 2000
 """Pictures whose features train the vocabulary."""
 LEAST_DESCRIPTORS = 50_000
 """With fewer, the vocabulary that ships with the package is the better one."""
 _BATCH = 16
+_FRUITLESS = 128
+"""Where so many pictures of the sample have not one feature, being too small or flat, the others are not looked at."""
+_NO_LOOK = Fit(1, 1, 1, "stretch")
+"""Here pictures are decoded for their details alone."""
+
+
+class Learned(NamedTuple):
+    """Visual words, and the features that the sample's contents (SHA-256) turned out to have."""
+
+    vocabulary: Vocabulary
+    features: dict[str, Features]
 
 
 def train_vocabulary(
@@ -33,8 +46,10 @@ def train_vocabulary(
     patience: float,
     seed: int,
     on_progress: Callable[[int], None],
-) -> Vocabulary:
+) -> Learned:
     """Visual words of these pictures; the general ones where they have too few features. Bad pictures are passed over.
+
+    Extracting features costs more than all else, so those of the sample are handed back for the job to go on with.
 
     Args:
         paths: the sample.
@@ -46,8 +61,11 @@ def train_vocabulary(
     """
     batches = iter([paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)])
     answers: dict[str, np.ndarray] = {}
+    features: dict[str, Features] = {}
     done = 0
-    with closing(WorkerPool(config, workers=workers, slots=workers, batch=_BATCH, patience=patience)) as pool:
+    with closing(
+        WorkerPool(replace(config, fit=_NO_LOOK), workers=workers, slots=workers, batch=_BATCH, patience=patience)
+    ) as pool:
         free = list(range(workers))
         files: Sequence[str] | None = next(batches, None)
         while files is not None or pool.busy:
@@ -58,10 +76,15 @@ def train_vocabulary(
                 free.append(batch.task.slot)
                 done += len(batch.results)
                 for (path, _), result in zip(batch.task.files, batch.results, strict=True):
-                    if isinstance(result, Decoded) and result.features is not None:
-                        answers[path] = unpack(result.features).descriptors
+                    if isinstance(result, Decoded) and result.found is not None:
+                        features[result.sha256] = result.found
+                        if len(result.found):
+                            answers[path] = result.found.descriptors
             on_progress(done)
+            if done >= _FRUITLESS and not answers:
+                break
     if sum(map(len, answers.values())) < LEAST_DESCRIPTORS:
-        return Vocabulary.general()
+        return Learned(Vocabulary.general(), features)
     # In the order of the sample, whichever worker was faster: the same pictures give the same words.
-    return Vocabulary.train(np.concatenate([answers[path] for path in paths if path in answers]), seed=seed)
+    chosen = np.concatenate([answers[path] for path in paths if path in answers])
+    return Learned(Vocabulary.train(chosen, seed=seed), features)

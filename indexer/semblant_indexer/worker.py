@@ -18,33 +18,38 @@ import pickle
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from semblant_search.errors import ImageError
 from semblant_search.images import Fit, fit_image, open_image, open_picture, to_grey
-from semblant_search.orb import OrbSettings, Vocabulary, extract, pack
+from semblant_search.orb import Features, OrbSettings, Vocabulary, extract, pack
 
 from .exif import exif_facts
 from .reading import most_bytes, name_of, read_content
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Decoded", "Rejected", "SharedFrames", "Task", "Unchanged", "WorkerConfig"]
 
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What a worker needs to know; `orb` with `vocabulary` None extracts features without visual words."""
+    """What a worker needs to know; `orb` with `vocabulary` None extracts features without visual words.
+
+    `extracted` has the features of contents (SHA-256) that were looked at before: packing changes a bit of some, so that words
+    of packed ones would be others.
+    """
 
     fit: Fit
     max_pixels: int
     orb: OrbSettings | None = None
     vocabulary: bytes | None = None
     exif: bool = False
+    extracted: Mapping[str, Features] = field(default_factory=dict)
 
 
 class Task(NamedTuple):
@@ -56,7 +61,7 @@ class Task(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """A picture whose pixels are in shared memory, with the facts of its file."""
+    """A picture whose pixels are in shared memory, with the facts of its file; `found` where words are still to be learned."""
 
     sha256: str
     size: int
@@ -67,6 +72,7 @@ class Decoded(NamedTuple):
     features: np.ndarray | None
     words: tuple[np.ndarray, np.ndarray] | None
     exif: dict[str, Any] | None = None
+    found: Features | None = None
 
 
 class Unchanged(NamedTuple):
@@ -131,12 +137,14 @@ def _one(
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 in known:
         return Unchanged(sha256, len(data), mtime_ns)
-    fit, orb = config.fit, config.orb
+    fit, orb, found = config.fit, config.orb, config.extracted.get(sha256)
     try:
         # As `Encoder.prepare` does it, so that a query with this very file finds it at a distance of nothing.
         picture = open_picture(data, max_pixels=config.max_pixels, at_least=(fit.height, fit.width))
         detailed = picture.image
-        if orb is not None and detailed.width * detailed.height < picture.width * picture.height:
+        if orb is not None and orb.too_small(picture.width, picture.height):
+            found = Features.empty()
+        if orb is not None and found is None and detailed.width * detailed.height < picture.width * picture.height:
             # A JPEG that was decoded at a scale too small for its details.
             detailed = open_image(data, max_pixels=config.max_pixels, at_least=(orb.longest_side, orb.longest_side))
     except ImageError as error:
@@ -146,14 +154,18 @@ def _one(
     pixels[...] = fit_image(picture.image, fit)
     features = words = None
     if orb is not None:
-        found = extract(to_grey(detailed, longest_side=orb.longest_side), orb)
+        if found is None:
+            found = extract(to_grey(detailed, longest_side=orb.longest_side), orb)
         if len(found):
             features = pack(found)
             if vocabulary is not None:
                 sparse = vocabulary.sparse(found)
                 words = (sparse.indices, sparse.values)
     exif = exif_facts(picture.image) if config.exif else None
-    return Decoded(sha256, len(data), mtime_ns, picture.width, picture.height, picture.format, features, words, exif)
+    size = picture.width, picture.height
+    return Decoded(
+        sha256, len(data), mtime_ns, *size, picture.format, features, words, exif, found if vocabulary is None else None
+    )
 
 
 def main() -> None:

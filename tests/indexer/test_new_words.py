@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
+from PIL import Image
+from semblant_indexer import IndexJob, run
 from semblant_indexer.generations import publish
 from semblant_indexer.ledger import Ledger
+from semblant_indexer.pool import WorkerPool
 from semblant_indexer.retraining import RetrainJob, retrain
 from semblant_indexer.sources import Item
-from semblant_indexer.vocabulary import train_vocabulary
-from semblant_indexer.worker import WorkerConfig
-from semblant_search import EncoderCard, Fit
+from semblant_indexer.vocabulary import Learned, train_vocabulary
+from semblant_indexer.worker import Decoded, Task, WorkerConfig
+from semblant_search import EncoderCard, Fit, SearchClient
 from semblant_search.collection import StorageOptions, point_id
-from semblant_search.errors import StoreError
+from semblant_search.errors import NoFeaturesError, StoreError
 from semblant_search.images import open_image, to_grey
-from semblant_search.orb import FEATURE_BYTES, Calibration, OrbSettings, Vocabulary, extract, pack, unpack
+from semblant_search.orb import FEATURE_BYTES, Calibration, Features, OrbSettings, Vocabulary, extract, pack
 from semblant_search.store import open_database
 from semblant_search.store.base import Point, VectorQuery
 from support.ledgers import indexed, run_over, todo
@@ -28,7 +32,6 @@ if TYPE_CHECKING:
 
     from semblant_indexer import Progress
     from semblant_search.collection import Manifest
-    from semblant_search.orb import Features
     from semblant_search.store.base import Record
 
 SETTINGS = OrbSettings()
@@ -210,18 +213,79 @@ def test_an_index_job_learns_from_all_pictures_of_its_sample(photos: Path, tmp_p
     paths = [str(path) for path in (*sorted(photos.iterdir())[:7], bad, *sorted(photos.iterdir())[7:])]
     done: list[int] = []
 
-    def learn(names: list[str], **options: Any) -> Vocabulary:
+    def learn(names: list[str], **options: Any) -> Learned:
         config = WorkerConfig(Fit(28, 28, 1), 10**9, settings)
         defaults = {"workers": 2, "patience": 60, "seed": 3, "on_progress": done.append}
         return train_vocabulary(names, config, **{**defaults, **options})
 
     learned = learn(paths)
     assert done[-1] == 20
-    found = []
+    there = {}
     for path in sorted(photos.iterdir()):
         picture = open_image(path, at_least=(1024, 1024))
-        found.append(unpack(pack(extract(to_grey(picture, longest_side=1024), settings))).descriptors)
-    descriptors = np.concatenate(found)
+        there[hashlib.sha256(path.read_bytes()).hexdigest()] = extract(to_grey(picture, longest_side=1024), settings)
+    descriptors = np.concatenate([one.descriptors for one in there.values()])
     assert len(descriptors) >= 50_000
-    assert learned.fingerprint == Vocabulary.train(descriptors, seed=3).fingerprint
-    assert learn(paths[:3]).fingerprint == Vocabulary.general().fingerprint
+    assert learned.vocabulary.fingerprint == Vocabulary.train(descriptors, seed=3).fingerprint
+    assert learned.features.keys() == there.keys()
+    assert all(np.array_equal(learned.features[content].keypoints, one.keypoints) for content, one in there.items())
+    assert learn(paths[:3]).vocabulary.fingerprint == Vocabulary.general().fingerprint
+
+
+def test_features_that_the_words_were_learned_from_are_not_extracted_again(photos: Path) -> None:
+    """What is handed to the workers is taken as it is, none included; other contents are looked at."""
+    paths = [photos / name for name in NAMES]
+    contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    # As float32, the first four bytes are infinite, which packing changes.
+    mine = Features(np.full((1, 4), 32, np.float32), np.array([[0, 0, 128, 127] + [7] * 28], np.uint8))
+    known = {contents[0]: mine, contents[1]: Features.empty()}
+    words = Vocabulary.general()
+    config = WorkerConfig(Fit(28, 28, 1), 10**9, SETTINGS, words.to_bytes(), extracted=known)
+    with closing(WorkerPool(config, workers=1, slots=1, batch=4, patience=60)) as pool:
+        pool.submit(Task(0, [(str(path), frozenset()) for path in paths]))
+        while not (done := pool.collect(1.0)):
+            pass
+    first, second, *others = done[0].results
+    assert isinstance(first, Decoded)
+    assert isinstance(second, Decoded)
+    assert first.features is not None
+    assert first.words is not None
+    np.testing.assert_array_equal(first.features, pack(mine))
+    np.testing.assert_array_equal(first.words[0], words.sparse(mine).indices)
+    assert (second.features, second.words) == (None, None)
+    assert all(isinstance(other, Decoded) and other.features is not None and len(other.features) > 20 for other in others)
+
+
+def test_a_sample_without_any_details_is_not_looked_at_to_its_end(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(300)]
+    noise = np.random.default_rng(0).integers(0, 256, (300, 28, 28), dtype=np.uint8)
+    for path, pixels in zip(paths, noise, strict=True):
+        Image.fromarray(pixels).save(path)
+    done: list[int] = []
+    config = WorkerConfig(Fit(28, 28, 1), 10**9, SETTINGS)
+    learned = train_vocabulary([str(path) for path in paths], config, workers=1, patience=60, seed=0, on_progress=done.append)
+    assert learned.vocabulary.fingerprint == Vocabulary.general().fingerprint
+    assert done[-1] == len(learned.features) == 128
+    assert not any(map(len, learned.features.values()))
+
+
+def test_a_report_says_which_pictures_are_too_small_for_details(photos: Path, encoder_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "mixed").mkdir()
+    (tmp_path / "small").mkdir()
+    with Image.open(photos / "coffee.png") as coffee:
+        for size in ((47, 31), (31, 47), (48, 32)):
+            coffee.resize(size).save(tmp_path / "mixed" / f"{size[0]}.png")
+            if max(size) < 48:
+                coffee.resize(size).save(tmp_path / "small" / f"{size[0]}.png")
+
+    def notes(source: str, settings: OrbSettings | None) -> tuple[str, ...]:
+        name = source if settings is not None else "none"
+        return run(IndexJob(str(tmp_path / source), encoder_file, str(tmp_path / f"{name}.db"), orb=settings, threads=1)).notes
+
+    some, every = notes("mixed", SETTINGS), notes("small", SETTINGS)
+    assert len(some) == len(every) == 1
+    assert some[0].startswith("2 of 3 pictures are smaller than 48 pixels: too small for details")
+    assert every[0].startswith("all pictures are smaller than 48 pixels: too small for details")
+    assert notes("small", None) == ()
+    with SearchClient(tmp_path / "small.db") as client, pytest.raises(NoFeaturesError, match="very small"):
+        client.search_features(tmp_path / "small" / "47.png")
