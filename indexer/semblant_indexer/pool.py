@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-__all__ = ["Batch", "WorkerPool"]
+__all__ = ["Batch", "WorkerPool", "child_environment"]
 
 _START_ATTEMPTS = 3
 _START_PATIENCE = 120.0
@@ -223,20 +223,13 @@ class WorkerPool:
 
     def _start(self, number: int) -> _Worker:
         ours, theirs = socket.socketpair()
-        # One thread each: the workers are the parallelism. Absolute paths: a worker must not import from the user's folder.
-        environment = {
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path),
-        }
         arguments = [theirs.fileno(), self._settings, self._memory, number, *self._layout]
         try:
             with _interrupts_blocked():
                 process = subprocess.Popen(
                     [sys.executable, "-c", "from semblant_indexer.worker import main; main()", *map(str, arguments)],
                     pass_fds=(theirs.fileno(), self._settings, self._memory),
-                    env=environment,
+                    env=child_environment(),
                     cwd=os.path.sep,
                     stdin=subprocess.DEVNULL,
                 )
@@ -249,6 +242,17 @@ class WorkerPool:
         finally:
             theirs.close()
         return _Worker(number, process, Connection(ours.detach()))
+
+
+def child_environment() -> dict[str, str]:
+    """What a process of the job is started with."""
+    # One thread each: the workers are the parallelism. Absolute paths: a worker must not import from the user's folder.
+    return {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path),
+    }
 
 
 def _ending(code: int, reason: str) -> str:

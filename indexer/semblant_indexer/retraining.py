@@ -21,7 +21,7 @@ from .ledger import now
 from .ledger.copying import copy_generation
 from .report import Progress
 from .state import state_folder
-from .vocabulary import LEAST_DESCRIPTORS, SAMPLE
+from .vocabulary import LEAST_DESCRIPTORS, SAMPLE, cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -161,7 +161,7 @@ def _learn(store: Store, job: RetrainJob, tell: Callable[[Progress], None]) -> t
     count = sum(map(len, found))
     if count < LEAST_DESCRIPTORS:
         return Vocabulary.general(), len(found), 0
-    return Vocabulary.train(np.concatenate(found), seed=job.seed), len(found), count
+    return cluster(np.concatenate(found), seed=job.seed), len(found), count
 
 
 def _build(db: Database, old: Store, vocabulary: Vocabulary, job: RetrainJob, tell: Callable[[Progress], None]) -> str:

@@ -172,6 +172,7 @@ def test_training_is_repeatable_and_the_seed_matters(trained: tuple[Vocabulary, 
     vocabulary, descriptors = trained
     assert Vocabulary.train(descriptors, 400, seed=3).fingerprint == vocabulary.fingerprint
     assert Vocabulary.train(descriptors, 400, seed=4).fingerprint != vocabulary.fingerprint
+    assert Vocabulary.train(descriptors, 400, seed=3, threads=3).fingerprint == vocabulary.fingerprint
 
 
 def test_words_lie_near_what_they_stand_for(trained: tuple[Vocabulary, np.ndarray]) -> None:

@@ -31,8 +31,6 @@ _BRANCH_ROUNDS, _WORD_ROUNDS = 6, 2
 """Of 160 quarters of photographs the words shortlist 155 after eight rounds each, 152 after one of words, 148 after none."""
 _A_BRANCH = 128
 """Descriptors that place a branch: few centres need no more."""
-_THREADS = 2
-"""More would wait for each other: products of matrices use all cores already."""
 _BLOCK = 2048
 """Descriptors that are clustered together: at 1 KB each they stay in the processor's cache."""
 _CHUNK = 96
@@ -55,10 +53,12 @@ class Vocabulary:
         return len(self.words)
 
     @classmethod
-    def train(cls, descriptors: np.ndarray, size: int = 65536, seed: int = 0) -> Vocabulary:
+    def train(cls, descriptors: np.ndarray, size: int = 65536, seed: int = 0, *, threads: int = 1) -> Vocabulary:
         """Cluster descriptors, uint8 `[n, 32]`, into at most `size` words; the same input and seed give the same words.
 
-        With fewer than four descriptors a word, the vocabulary is made smaller. Raises `InvalidInput` on none at all.
+        With fewer than four descriptors a word, the vocabulary is made smaller. More than one of `threads` help where NumPy's
+        own products of matrices keep to one (`OPENBLAS_NUM_THREADS=1`), else they wait for each other; the words are the same.
+        Raises `InvalidInput` on none at all.
         """
         if descriptors.dtype != np.uint8 or descriptors.ndim != 2 or descriptors.shape[1] != DESCRIPTOR_BYTES:
             raise InvalidInput(
@@ -70,8 +70,8 @@ class Vocabulary:
         rng = np.random.default_rng(seed)
         sample = rng.permutation(len(descriptors))[: _A_BRANCH * width]
         branches = _k_majority(descriptors[sample], width, rng, _BRANCH_ROUNDS)
-        with ThreadPoolExecutor(_THREADS) as pool:  # NumPy lets go of the interpreter for nearly all of the work
-            shares = np.array_split(descriptors, _THREADS * 4)
+        with ThreadPoolExecutor(threads) as pool:  # NumPy lets go of the interpreter for nearly all of the work
+            shares = np.array_split(descriptors, threads)
             label = np.concatenate(list(pool.map(lambda share: _closest(share, branches), shares)))
             members = np.split(
                 descriptors[np.argsort(label, kind="stable")], np.cumsum(np.bincount(label, minlength=width))[:-1]
