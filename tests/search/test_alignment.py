@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from semblant_search import ImageError
-from semblant_search.alignment import pixel_difference
+from semblant_search.duplicates.alignment import pixel_difference
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image, ImageDraw
 from semblant_search import InvalidInput, SearchClient, StoreError, draw_groups
-from semblant_search.alignment import pixel_difference
 from semblant_search.cli import semblant
+from semblant_search.duplicates.alignment import pixel_difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable

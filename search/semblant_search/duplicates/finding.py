@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from semblant_search.collection import uri_path
+from semblant_search.errors import ImageError
+from semblant_search.orb import Verifier
+from semblant_search.results import Picture, split_payload
+from semblant_search.store.base import VectorQuery
+
 from .alignment import pixel_difference
-from .collection import uri_path
-from .errors import ImageError
-from .orb import Verifier
-from .results import Picture, split_payload
-from .store.base import VectorQuery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from .feature_reader import FeatureReader, Seen
-    from .orb import Match
-    from .store.base import Record, Store
-    from .where import Where
+    from semblant_search.feature_reader import FeatureReader, Seen
+    from semblant_search.orb import Match
+    from semblant_search.store.base import Record, Store
+    from semblant_search.where import Where
 
 __all__ = ["Duplicate", "DuplicateGroup", "find_duplicates"]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFilter
 
-from .images import open_image
+from semblant_search.images import open_image
 
 if TYPE_CHECKING:
-    from .images import ImageSource
+    from semblant_search.images import ImageSource
 
 __all__ = ["pixel_difference"]
 
