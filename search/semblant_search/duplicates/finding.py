@@ -1,233 +1,285 @@
-"""Near-duplicates of a collection: candidates by embedding, verified by details, joined into groups."""
+"""Duplicates of a collection: its files are read, candidates are found by small rasters, and pixels decide."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semblant_search.collection import uri_path
 from semblant_search.errors import ImageError
-from semblant_search.orb import Verifier
+from semblant_search.images import open_image, read_file
 from semblant_search.results import Picture, split_payload
-from semblant_search.store.base import VectorQuery
 
-from .alignment import pixel_difference
+from .changes import changes_between
+from .codecs import codec_of
+from .copies import Seen, copy_distance
+from .files import Content, contents_of, is_unchanged
+from .pixels import ORIENTATIONS, flat_pixels, oriented
+from .results import Duplicate, DuplicateGroup
+from .signatures import GRID, Box, Signature, invariants, nearest, normalized
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from semblant_search.feature_reader import FeatureReader, Seen
-    from semblant_search.orb import Match
-    from semblant_search.store.base import Record, Store
+    from semblant_search.feature_reader import FeatureReader
+    from semblant_search.store.base import Store
     from semblant_search.where import Where
 
-__all__ = ["Duplicate", "DuplicateGroup", "find_duplicates"]
+    from .files import Name
 
-NEIGHBOURS = 8
-"""Nearest pictures of each that are candidates; chains of pairs still make groups of any size."""
+__all__ = ["find_duplicates"]
+
 _BATCH = 256
-_CACHED = 4096
-"""Pictures whose features are kept for the next comparison: 32 MB at most."""
-_SAME = ("copy", "rotated/scaled")
-_DIFFERENCE = 12.5
-"""Grey levels by which two copies may differ where they differ most (`pixel_difference`). Measured on clip-art: JPEG at
-quality 40, half size and quarter turns stay below it in 5 of 6 cases; one drawing in two colours, with two faces or words, or
-with another burger in the bun (13.1) is above."""
-_AGREEING = 0.45
-"""Without the files, the share of all details that have to agree instead."""
+_COPIES, _CHANGED = 64, 16
+"""Nearest pictures of each that are looked at, for copies and for changed pictures."""
+_LEVELS = 9.0
+"""Root mean square difference of two rasters, in levels, up to which they may be copies."""
+_CORRELATION = 0.9
+"""Least correlation of two rasters that may show one picture, changed."""
+_NEARLY_COPIES = 1.5
+"""Pictures that nothing was seen to be done to, and that are no copies: up to this distance they are called changed."""
+_KEPT_BYTES = 200_000_000
+_ALL: Box = (0.0, 0.0, 1.0, 1.0)
 
 
-@dataclass(frozen=True)
-class Duplicate(Picture):
-    """A picture that is the same as its group's representative, but for size, direction, compression or small changes.
+@dataclass
+class _Cluster:
+    """Contents that were proven to be copies of the first."""
 
-    Attributes:
-        exact: the files have the same bytes.
-        verdict: how the representative lies in it, as in `FeatureHit`; `none` where only others of the group link the two.
-        probability: 0–1, that this is no chance agreement.
-    """
+    first: Content
+    copies: list[tuple[Content, tuple[str, ...]]] = field(default_factory=list)
+    changed: list[tuple[Content, tuple[str, ...], str, float]] = field(default_factory=list)
 
-    exact: bool = False
-    verdict: str = "none"
-    probability: float = 0.0
-
-    def to_json(self) -> dict[str, object]:
-        """JSON values, as `--json` prints them."""
-        return {**super().to_json(), "exact": self.exact, "verdict": self.verdict, "probability": self.probability}
-
-
-@dataclass(frozen=True)
-class DuplicateGroup:
-    """Pictures that are one and the same.
-
-    Attributes:
-        representative: the one to keep: most pixels, then most bytes.
-        others: the rest, by URI.
-    """
-
-    representative: Picture
-    others: tuple[Duplicate, ...]
-
-    def to_json(self) -> dict[str, object]:
-        """JSON values, as `--json` prints them."""
-        return {"representative": self.representative.to_json(), "others": [other.to_json() for other in self.others]}
+    @property
+    def size(self) -> int:
+        return len(self.first.files) + sum(len(content.files) for content, _ in self.copies)
 
 
 def find_duplicates(
     store: Store,
-    reader: FeatureReader,
+    reader: Callable[[], FeatureReader] | None,
     *,
     where: Where | None,
     min_score: float,
     min_confidence: float,
     on_progress: Callable[[int], None] | None = None,
 ) -> list[DuplicateGroup]:
-    """Groups of two and more, largest first. One pass over the collection, one kNN of a few neighbours for each picture.
+    """Groups of two and more files, largest first.
 
-    Precision comes before recall: pictures that are not the same bytes are joined only where their details prove that each is
-    the whole of the other, and, the files being at hand, their pixels agree everywhere once they are laid over each other: a
-    series of drawings on one template shares most of its details. Flat pictures are joined only by their bytes.
+    Every file is read once in this run. Files of the same bytes are one content, however many they are. Contents are gone
+    through from the one most worth keeping on; each is compared, pixel by pixel, with those before it that are nearest by a
+    raster of 16 × 16 in the best of eight orientations, and joins the first of which it is a copy, or stands for itself. So all
+    copies of a group were compared with its representative, and nothing is joined by way of others. What stands for itself is
+    then compared with others as a changed picture: mirrored, framed, recoloured, watermarked.
+
+    Pictures whose files are not at hand are joined by the hash of their bytes; where the collection has details, also as
+    changed pictures by embedding and details.
     """
-    groups = _Groups()
-    features = _FeatureCache(store, reader)
-    first_of: dict[str, str] = {}  # by SHA-256
-    tried: dict[str, set[str]] = {}  # for pictures still to come, those that they were compared with
-    done = 0
-    for batch in _batches(store.scroll(where=where, fields=["_sha256"], with_image=True, batch=_BATCH)):
-        queries, asked = [], []
-        for record in batch:
-            first = first_of.setdefault(str(record.payload.get("_sha256", record.id)), record.id)
-            if first != record.id:
-                groups.join(first, record.id)
-            elif record.image is not None:
-                asked.append(record.id)
-                queries.append(
-                    VectorQuery(record.image, NEIGHBOURS + 1, where=where, fields=["_sha256"], score_threshold=min_score)
-                )
-        found = store.query_batch(queries) if queries else []
-        for id, near in zip(asked, found, strict=True):
-            before = tried.pop(id, set())
-            others = [hit.id for hit in near if hit.id != id and hit.id not in before and not groups.joined(id, hit.id)]
-            for other in others:
-                if other > id:  # scrolled in the order of ids
-                    tried.setdefault(other, set()).add(id)
-            for other, match in features.compare(id, others):
-                if match is not None and match.probability >= min_confidence and features.is_same(id, other, match):
-                    groups.join(id, other)
-        done += len(batch)
-        if on_progress is not None:
-            on_progress(done)
-    described = [_describe(store, features, ids) for ids in groups.all()]
-    return sorted(described, key=lambda group: (-len(group.others), group.representative.uri))
+    contents = contents_of(store.scroll(where=where, fields=None, batch=_BATCH), _BATCH, on_progress)
+    contents.sort(key=lambda content: content.first.uri)
+    contents.sort(key=lambda content: content.worth, reverse=True)
+    looks = _Looks()
+    clusters = _joined_by_pixels([content for content in contents if content.signature is not None], looks)
+    clusters += [_Cluster(content) for content in contents if content.signature is None]
+    _attach_changed(clusters, looks)
+    if reader is not None and any(not content.at_hand for content in contents):
+        from .details import attach_by_details
+
+        attach_by_details(store, reader(), clusters, where=where, min_score=min_score, min_confidence=min_confidence)
+    groups = [_described(cluster) for cluster in clusters if cluster.size > 1 or cluster.changed]
+    return sorted(groups, key=lambda group: (-len(group.others), group.representative.uri))
 
 
-class _Groups:
-    """Connected components (union-find with path halving)."""
+class _Looks:
+    """The pixels of the pictures that were compared last."""
 
     def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
+        self._kept: OrderedDict[str, Seen] = OrderedDict()
+        self._bytes = 0
 
-    def root(self, id: str) -> str:
-        parent = self._parent
-        while (up := parent.get(id, id)) != id:
-            parent[id] = parent.get(up, up)
-            id = parent[id]
-        return id
-
-    def join(self, a: str, b: str) -> None:
-        a, b = sorted((self.root(a), self.root(b)))
-        self._parent.setdefault(a, a)
-        self._parent[b] = a
-
-    def joined(self, a: str, b: str) -> bool:
-        return self.root(a) == self.root(b)
-
-    def all(self) -> list[list[str]]:
-        members: dict[str, list[str]] = {}
-        for id in self._parent:
-            members.setdefault(self.root(id), []).append(id)
-        return [ids for ids in members.values() if len(ids) > 1]
-
-
-class _Kept(NamedTuple):
-    seen: Seen
-    path: Path | None
+    def of(self, content: Content) -> Seen | None:
+        """None where the file changed since it was read first, or went."""
+        kept = self._kept.get(content.sha256)
+        if kept is None:
+            path = content.first.path
+            try:
+                if path is None:
+                    return None
+                data, facts = read_file(path)
+                if content.first.file is None or (facts.st_size, facts.st_mtime_ns) != content.first.file[2:]:
+                    return None
+                kept = Seen(flat_pixels(open_image(data)), codec_of(data))
+            except ImageError:
+                return None
+            self._kept[content.sha256] = kept
+            self._bytes += kept.pixels.nbytes
+        self._kept.move_to_end(content.sha256)
+        while self._bytes > _KEPT_BYTES and len(self._kept) > 2:
+            self._bytes -= self._kept.popitem(last=False)[1].pixels.nbytes
+        return kept
 
 
-class _FeatureCache:
-    """Stored features of the pictures that were compared last."""
-
-    def __init__(self, store: Store, reader: FeatureReader) -> None:
-        self._store = store
-        self._reader = reader
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-
-    def compare(self, id: str, others: Sequence[str]) -> list[tuple[str, Match | None]]:
-        """Verify one picture against others; those that vanished meanwhile are left out."""
-        if not others:
-            return []
-        seen = self._get([id, *others])
-        if id not in seen:
-            return []
-        there = [other for other in others if other in seen]
-        verifier = Verifier(seen[id].features, seen[id].grey, self._reader.calibration)
-        matches = verifier.verify_many([seen[other].features for other in there], [seen[other].grey for other in there])
-        return list(zip(there, matches, strict=True))
-
-    def is_same(self, id: str, other: str, match: Match) -> bool:
-        """Whether two compared pictures are one and the same."""
-        if match.verdict not in _SAME or match.mirrored:
-            return False
-        here, there = self._kept[id], self._kept[other]
-        transform = there.seen.to_picture @ match.transform @ np.linalg.inv(here.seen.to_picture)
-        try:
-            if here.path is not None and there.path is not None:
-                return pixel_difference(here.path, there.path, transform) <= _DIFFERENCE
-        except ImageError:
-            pass  # moved or damaged since it was indexed
-        return match.inliers >= _AGREEING * min(len(here.seen.features), len(there.seen.features))
-
-    def _get(self, ids: Sequence[str]) -> dict[str, Seen]:
-        missing = [id for id in ids if id not in self._kept]
-        if missing:
-            for record in self._store.retrieve(missing, with_features=True):
-                self._kept[record.id] = _Kept(self._reader.of_record(record), uri_path(str(record.payload["_uri"])))
-        out = {id: self._kept[id].seen for id in ids if id in self._kept}
-        for id in out:
-            self._kept.move_to_end(id)
-        while len(self._kept) > _CACHED:
-            self._kept.popitem(last=False)
-        return out
+def _joined_by_pixels(contents: list[Content], looks: _Looks) -> list[_Cluster]:
+    clusters: list[_Cluster] = []
+    of_content: list[_Cluster] = []
+    if not contents:
+        return clusters
+    rasters = np.stack([_signature(content).raster for content in contents])
+    limit = _LEVELS * (3 * GRID * GRID) ** 0.5
+    for number, near in enumerate(nearest(invariants(rasters), _COPIES, limit)):
+        content = contents[number]
+        others = {id(of_content[other]): of_content[other] for other in near.tolist()}
+        best: tuple[float, _Cluster, int] | None = None
+        for cluster in others.values():
+            for orientation in _turns(_signature(cluster.first), _signature(content)):
+                distance = _distance(cluster.first, content, orientation, looks)
+                if distance <= 1 and (best is None or distance < best[0]):
+                    best = distance, cluster, orientation
+            if best is not None and best[0] <= 0.2:
+                break
+        if best is None:
+            clusters.append(_Cluster(content))
+            of_content.append(clusters[-1])
+        else:
+            best[1].copies.append((content, _difference(best[1].first, content, best[2])))
+            of_content.append(best[1])
+    return clusters
 
 
-def _describe(store: Store, features: _FeatureCache, ids: Sequence[str]) -> DuplicateGroup:
-    records = sorted(store.retrieve(ids), key=_worth)
-    first, rest = records[0], sorted(records[1:], key=lambda record: str(record.payload["_uri"]))
-    matches = dict(features.compare(first.id, [record.id for record in rest]))
-    others = []
-    for record in rest:
-        uri, metadata, facts = split_payload(record.payload)
-        exact = facts.get("_sha256") == first.payload.get("_sha256")
-        match = matches.get(record.id)
-        verdict, probability = (
-            ("copy", 1.0) if exact else ("none", 0.0) if match is None else (match.verdict, match.probability)
-        )
-        others.append(Duplicate(record.id, uri, metadata, facts, exact, verdict, probability))
-    uri, metadata, facts = split_payload(first.payload)
-    return DuplicateGroup(Picture(first.id, uri, metadata, facts), tuple(others))
+def _signature(content: Content) -> Signature:
+    assert content.signature is not None
+    return content.signature
 
 
-def _worth(record: Record) -> tuple[int, int, str]:
-    facts = record.payload
-    return -int(facts["_width"]) * int(facts["_height"]), -int(facts["_bytes"]), str(facts["_uri"])
+def _turns(larger: Signature, smaller: Signature) -> list[int]:
+    """Orientations, mirror images left out, in which the sizes of two pictures fit and their rasters agree, the best first."""
+    if larger.animated != smaller.animated or larger.animated:
+        return []  # of more frames than the first nothing is known here
+    away = []
+    wanted = smaller.raster.astype(np.float32)
+    for orientation in range(4):
+        width, height = larger.size if orientation % 2 == 0 else larger.size[::-1]
+        scale = (smaller.size[0] * smaller.size[1] / (width * height)) ** 0.5
+        if abs(width * scale - smaller.size[0]) > 1.01 or abs(height * scale - smaller.size[1]) > 1.01:
+            continue
+        distance = float(np.sqrt(np.square(oriented(larger.raster, orientation) - wanted).mean()))
+        if distance <= _LEVELS:
+            away.append((distance, orientation))
+    away.sort()
+    return [orientation for distance, orientation in away[:2] if distance <= away[0][0] + 2]
 
 
-def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
-    iterator = iter(records)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch
+def _distance(larger: Content, smaller: Content, orientation: int, looks: _Looks) -> float:
+    one, other = looks.of(larger), looks.of(smaller)
+    if one is None or other is None:
+        return float("inf")
+    turned = Seen(np.ascontiguousarray(oriented(one.pixels, orientation)), one.codec.turned(orientation))
+    if turned.pixels.shape[0] * turned.pixels.shape[1] < other.pixels.shape[0] * other.pixels.shape[1]:
+        turned, other = other, turned
+    return copy_distance(turned, other)
+
+
+def _difference(first: Content, content: Content, orientation: int) -> tuple[str, ...]:
+    one, other = _signature(first), _signature(content)
+    size = one.size if orientation % 2 == 0 else one.size[::-1]
+    why = [ORIENTATIONS[orientation]] if orientation else []
+    if size != other.size:
+        why.append("resized")
+    formats = [str(each.first.payload.get("_format")) for each in (first, content)]
+    if formats[0] != formats[1]:
+        why.append("another format")
+    return tuple(why) or ("recompressed",)
+
+
+def _attach_changed(clusters: list[_Cluster], looks: _Looks) -> None:
+    """Compare what stands for itself with the others as changed pictures: the larger group is the main one, and has no main."""
+    order = sorted(
+        (cluster for cluster in clusters if cluster.first.signature is not None),
+        key=lambda cluster: (-cluster.size, [-part for part in cluster.first.worth], cluster.first.first.uri),
+    )
+    owners, boxes, rows = [], [], []
+    for number, cluster in enumerate(order):
+        seen = _signature(cluster.first)
+        for raster, box in ((seen.raster, _ALL), (seen.content, seen.box)):
+            row = None if raster is None else normalized(raster)
+            if row is not None:
+                owners.append(number)
+                boxes.append(box)
+                rows.append(row)
+    if not rows:
+        return
+    attached = set[int]()
+    points = np.stack(rows)[..., None]
+    tried: dict[int, list[tuple[float, int, int, int, int]]] = {}
+    for row, near in enumerate(nearest(invariants(points), 4 * _CHANGED, (2 - 2 * _CORRELATION) ** 0.5)):
+        for other in near.tolist():
+            if owners[other] != owners[row]:
+                ways = [(float((oriented(rows[other], turn) * rows[row]).sum()), turn) for turn in range(8)]
+                tried.setdefault(owners[row], []).extend((way, owners[other], other, row, turn) for way, turn in ways)
+    for number, ways in sorted(tried.items()):
+        likely = [way for way in sorted(ways, reverse=True) if way[0] >= _CORRELATION and way[1] not in attached]
+        for _, main, other, row, turn in likely[: 2 * _CHANGED]:
+            why = _changes(order[main].first, boxes[other], order[number].first, boxes[row], turn, looks)
+            if why is None:
+                continue
+            attached.add(number)
+            order[main].changed.append((order[number].first, why, "none", 1.0))
+            break
+
+
+def _changes(one: Content, one_box: Box, other: Content, other_box: Box, turn: int, looks: _Looks) -> tuple[str, ...] | None:
+    first, second = looks.of(one), looks.of(other)
+    if first is None or second is None:
+        return None
+    why = changes_between(first.pixels, one_box, second.pixels, other_box, turn)
+    if why == ("recompressed",) and _distance(one, other, 0, looks) > _NEARLY_COPIES:
+        return None
+    if why is not None and (_signature(one).animated or _signature(other).animated):
+        return (*(word for word in why if word != "recompressed"), "animated")
+    return why
+
+
+def _described(cluster: _Cluster) -> DuplicateGroup:
+    first = cluster.first.first
+    facts = first.payload
+    kept = is_unchanged(first)
+    others, names = [], {}
+    copies = [(cluster.first, ("same bytes",)), *cluster.copies]
+    for content, why in copies:
+        for file in content.files:
+            if len(file) > 1:
+                names[file[0].uri] = tuple(name.uri for name in file[1:])
+            if file[0] is first:
+                continue
+            exact = content is cluster.first
+            same = exact or not {"resized", *ORIENTATIONS[1:]} & set(why)
+            may_go = kept and not any(name.link for name in file) and _is_another_file(first, file[0])
+            verdict = "copy" if same else "rotated/scaled"
+            others.append(_duplicate(file[0], exact=exact, verdict=verdict, probability=1.0, tier="copy", why=why, goes=may_go))
+    others.sort(key=lambda other: other.uri)
+    changed = []
+    for content, why, verdict, probability in cluster.changed:
+        for file in content.files:
+            if len(file) > 1:
+                names[file[0].uri] = tuple(name.uri for name in file[1:])
+            changed.append(
+                _duplicate(file[0], exact=False, verdict=verdict, probability=probability, tier="changed", why=why, goes=False)
+            )
+    changed.sort(key=lambda other: other.uri)
+    uri, metadata, own = split_payload(facts)
+    return DuplicateGroup(Picture(first.id, uri, metadata, own), (*others, *changed), names)
+
+
+def _is_another_file(first: Name, other: Name) -> bool:
+    """Whether the other is a file of its own, and still the one that was compared."""
+    return other.file is not None and first.file is not None and other.file[:2] != first.file[:2] and is_unchanged(other)
+
+
+def _duplicate(
+    name: Name, *, exact: bool, verdict: str, probability: float, tier: str, why: tuple[str, ...], goes: bool
+) -> Duplicate:
+    uri, metadata, facts = split_payload(name.payload)
+    kind = "copy" if tier == "copy" else "changed"
+    return Duplicate(name.id, uri, metadata, facts, exact, verdict, probability, kind, why, goes)  # type: ignore[arg-type]
