@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _transforms import flat, seed_of
-from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
 __all__ = ["CHANGES", "COPIES", "LOOKALIKES", "Made", "document", "save"]
 
@@ -166,8 +167,13 @@ CHANGES: dict[str, Callable[[Image.Image, Path], Path]] = {
 """What changes a picture all over, which still is the same one."""
 
 
+@lru_cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
 def _text(draw: ImageDraw.ImageDraw, at: tuple[float, float], words: str, size: int, fill: str = "black") -> None:
-    draw.text(at, words, fill=fill, font_size=size)
+    draw.text(at, words, fill=fill, font=_font(size))
 
 
 def document(
@@ -184,7 +190,7 @@ def document(
             word = str(rng.choice(WORDS))
             placed.append((word, (round(x), y)))
             _text(draw, (x, y), word, letters)
-            x += draw.textlength(word + " ", font_size=letters)
+            x += draw.textlength(word + " ", font=_font(letters))
         y += round(letters * 1.5)
         y += 18 if rng.random() < 0.15 else 0
     return page, placed
@@ -196,7 +202,7 @@ def _another_word(rng: np.random.Generator, _: Image.Image) -> list[tuple[Image.
     word, at = placed[int(rng.integers(len(placed)))]
     other = page.copy()
     draw = ImageDraw.Draw(other)
-    draw.rectangle((*at, at[0] + draw.textlength(word, font_size=15), at[1] + 19), fill="white")
+    draw.rectangle((*at, at[0] + draw.textlength(word, font=_font(15)), at[1] + 19), fill="white")
     _text(draw, at, str(rng.choice([w for w in WORDS if w != word and len(w) == len(word)])), 15)
     if rng.random() < 0.5:
         other = _scaled(other, 0.5, _R.LANCZOS)

@@ -100,7 +100,9 @@ def _small(picture: Image.Image) -> Image.Image:
     return picture
 
 
-def made(root: Path, half: str, sources: dict[str, list[Image.Image]], share: float) -> Iterator[Made]:
+def made(
+    root: Path, half: str, sources: dict[str, list[Image.Image]], scenes: list[Image.Image], share: float
+) -> Iterator[Made]:
     """Writes a half of the set."""
     folder = root / half
     originals = [picture for pictures in zip(*sources.values(), strict=True) for picture in pictures]
@@ -129,9 +131,10 @@ def made(root: Path, half: str, sources: dict[str, list[Image.Image]], share: fl
                 yield Made(path, kind, f"{name}-{kind.split(',')[0]}", name)
             else:
                 path.unlink()
-    for place, (kind, make) in enumerate(LOOKALIKES.items()):
+    scene = iter(scenes)
+    for kind, make in LOOKALIKES.items():
         for number in range(round(PAIRS * share)):
-            photo = sources["photographs"][-1 - number - PAIRS * place]
+            photo = next(scene)
             for step, (picture, options) in enumerate(make(seeded(half, kind, str(number)), photo)):
                 name = f"{half}-{kind}-{number}-{step}"
                 path = written(picture, options, folder / kind.replace(" ", "-") / f"{number:03d}-{step}")
@@ -184,6 +187,8 @@ def judged(pictures: list[Made], groups: list[DuplicateGroup]) -> dict[str, Any]
         found_copies.setdefault(str(first.path), first.copies)
         if copies == sets[first.copies]:
             right.add(first.copies)
+    for name in sorted(name for name, members in sets.items() if len(members) > 1 and name not in right):
+        print(f"not right: {name}", file=sys.stderr)
     several = {name for name, members in sets.items() if len(members) > 1}
     missed: dict[str, int] = defaultdict(int)
     copied = [picture for picture in pictures if picture.copies in several]
@@ -212,16 +217,20 @@ def main() -> None:
     arguments.add_argument("--photographs", type=Path, help="a folder of photographs of your own")
     options = arguments.parse_args()
     share = 0.2 if options.quick else 1.0
-    need = ORIGINALS + CHANGED
-    third = -(-need // 3) + PAIRS * len(LOOKALIKES)
-    sources = {"photographs": photographs(options.photographs, 2 * third), "drawings": drawings(2 * third)}
-    sources["pages"] = [document(seeded("page", str(number)))[0] for number in range(2 * third)]
+    third = -(-(round(ORIGINALS * share) + round(CHANGED * share)) // 3)
+    lookalikes = round(PAIRS * share) * len(LOOKALIKES)
+    scenes = photographs(options.photographs, 2 * (third + lookalikes))
+    sources = {
+        "photographs": scenes[: 2 * third],
+        "drawings": drawings(2 * third),
+        "pages": [document(seeded("page", str(number)))[0] for number in range(2 * third)],
+    }
     numbers: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as work:
         root, pictures = Path(work) / "pictures", {}
         for position, half in enumerate(HALVES):
             mine = {kind: found[position::2] for kind, found in sources.items()}
-            pictures[half] = list(made(root, half, mine, share))
+            pictures[half] = list(made(root, half, mine, scenes[2 * third :][position::2], share))
         encoder = Path(work) / "encoder.onnx"
         encoder.write_bytes(pixel_encoder(Fit(64, 64, 1), grid=8))
         run(IndexJob(source=str(root), encoder=encoder, db=str(Path(work) / "db"), orb=None))

@@ -13,7 +13,7 @@ __all__ = ["changes_between"]
 _SIDE = 256
 _MARGIN = 3
 """Pixels at the edges that are not looked at: a frame's shadow, the blur of a JPEG block across it."""
-_ENERGY, _COLOUR, _UNEXPLAINED = 13.0, 11.0, 0.3
+_ENERGY, _COLOUR, _UNEXPLAINED = 13.0, 16.0, 0.3
 _ALL: Box = (0.0, 0.0, 1.0, 1.0)
 
 
@@ -38,16 +38,23 @@ def changes_between(
     if framed:
         a = _registered(a, b)
     inside = (slice(_MARGIN, -_MARGIN), slice(_MARGIN, -_MARGIN))
-    a, b = a[inside], b[inside]
+    plain, b = a[inside], b[inside]
+    a = plain
     why = ["mirrored"] * (orientation >= 4) + ["turned"] * (orientation % 4 > 0) + ["framed"] * framed
     contrast = float((b @ LUMA).std())
     if contrast < 8:
         return None
+    if float(np.corrcoef((a @ LUMA).ravel(), (b @ LUMA).ravel())[0, 1]) < 0.85:
+        return None
     if _agrees(b - a, contrast):
         return tuple(why) if why else ("recompressed",)
-    recoloured = _recoloured(a, b)
-    if recoloured is not None and _agrees(b - recoloured, contrast):
-        return (*why, "recoloured")
+    colours = _colours(a, b)
+    if colours is not None:
+        # Cut off at black and white before it was shrunk, as whatever changed the picture did.
+        a = _in_colours(a, colours) if framed else _shrunk(_in_colours(first, colours), size)[inside]
+        if _agrees(b - a, contrast):
+            return (*why, "recoloured")
+        a = plain
     if _has_watermark(a, b, contrast) or _has_watermark(b, a, contrast):
         return (*why, "watermark")
     return None
@@ -60,7 +67,7 @@ def _cut(pixels: np.ndarray, box: Box) -> np.ndarray:
 
 
 def _shrunk(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    picture = Image.fromarray(np.ascontiguousarray(np.rint(pixels).astype(np.uint8)))
     return np.asarray(picture.resize(size, Image.Resampling.BILINEAR), np.float32)
 
 
@@ -114,32 +121,36 @@ def _moved(channel: np.ndarray, matrix: tuple[float, ...]) -> np.ndarray:
     return np.where(np.asarray(inside) > 0, np.asarray(out), channel)
 
 
-def _recoloured(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
-    """The first picture in the second one's colours: brightness, contrast, gamma, saturation, tint; None for other colours."""
+def _colours(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
+    """What brings the first picture into the second one's colours (brightness, contrast, gamma, saturation, no colour at all):
+    float64 `[7, 3]`, weights of 1, the channels and their squares; None where colours were exchanged."""
     flat_a, flat_b = a.reshape(-1, 3) / 255, b.reshape(-1, 3) / 255
-    terms = np.concatenate([np.ones((len(flat_a), 1)), flat_a, flat_a**2], axis=1)
-    out = np.empty_like(flat_a)
-    for channel in range(3):
-        use = (flat_b[:, channel] > 0.02) & (flat_b[:, channel] < 0.98)  # what was cut off at black or white says nothing
-        if use.sum() < 50:
-            use[:] = True
-        for _ in range(2):
-            solved = np.linalg.lstsq(terms[use], flat_b[use, channel], rcond=None)[0]
-            out[:, channel] = np.clip(terms @ solved, 0, 1)
-            away = np.abs(out[:, channel] - flat_b[:, channel])
-            use &= away <= 3 * np.median(away) + 0.01
-            if use.sum() < 50:
-                break
     luma_a, luma_b = flat_a @ LUMA, flat_b @ LUMA
     if float(np.corrcoef(luma_a, luma_b)[0, 1]) < 0.9:
         return None
     hue_a, hue_b = flat_a - luma_a[:, None], flat_b - luma_b[:, None]
-    strong = np.sqrt((hue_a**2).sum() * (hue_b**2).sum()) / len(flat_a)
-    if strong > 1e-4 and (hue_b**2).mean() > 1e-4 and float((hue_a * hue_b).sum() / len(flat_a)) < 0.3 * strong:
-        tinted = float(np.linalg.norm(hue_b.mean(axis=0)) / np.sqrt((hue_b**2).sum(axis=1).mean())) > 0.8
-        if not tinted:
-            return None
-    return (out * 255).reshape(a.shape)
+    strength = float(np.sqrt((hue_a**2).mean() * (hue_b**2).mean()))
+    if (hue_b**2).mean() > 1e-4 and float((hue_a * hue_b).mean()) < 0.5 * strength:
+        return None
+    terms, solved = _terms(flat_a), np.zeros((7, 3))
+    for channel in range(3):
+        use = (flat_b[:, channel] > 0.02) & (flat_b[:, channel] < 0.98)  # what was cut off at black or white says nothing
+        for _ in range(2):
+            if use.sum() < 50:
+                use[:] = True
+            solved[:, channel] = np.linalg.lstsq(terms[use], flat_b[use, channel], rcond=None)[0]
+            away = np.abs(np.clip(terms @ solved[:, channel], 0, 1) - flat_b[:, channel])
+            use &= away <= 3 * np.median(away) + 0.01
+    return solved
+
+
+def _terms(flat: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.ones((len(flat), 1)), flat, flat**2], axis=1)
+
+
+def _in_colours(pixels: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    shown = np.clip(_terms(pixels.reshape(-1, 3) / 255) @ colours, 0, 1) * 255
+    return shown.reshape(pixels.shape).astype(np.float32)
 
 
 def _has_watermark(plain: np.ndarray, marked: np.ndarray, contrast: float) -> bool:
@@ -167,12 +178,12 @@ def _has_watermark(plain: np.ndarray, marked: np.ndarray, contrast: float) -> bo
         if (sign * moved > -2).mean() < 0.97:
             continue
         use = room > 25
-        if use.mean() < 0.4 or float(under[use].std()) < 10:
+        if use.mean() < 0.4 or float(np.subtract(*np.percentile(under[use], [75, 25]))) < 8:
             continue
         strength = sign * moved[use] / room[use]
         middle = float(np.median(strength))
         spread = float(np.median(np.abs(strength - middle)))
-        follows = float(np.corrcoef(room[use], sign * moved[use])[0, 1])
-        if 0.1 < middle < 0.8 and spread < 0.12 and follows > 0.4:
+        slope = float(np.polyfit(room[use], sign * moved[use], 1)[0])  # 1 where one colour covers what was there
+        if 0.1 < middle < 0.8 and spread < 0.12 and abs(slope - middle) < 0.15:
             return True
     return False

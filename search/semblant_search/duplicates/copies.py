@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from .pixels import LUMA, box_mean, explanations
 
@@ -28,6 +29,8 @@ _NEARLY = 6.0
 """A distance from which on no other explanation is tried."""
 _USUAL = 3
 """Settings of a codec that are tried with every filter; the others are tried with the best of them."""
+_GLANCE, _GLANCE_LEVELS = 96, 35.0
+"""Longest side in pixels, and levels, of the first look."""
 _ACTIVE = 30.0
 """Variance of fine detail, in levels², from which on a place shows how a picture was compressed."""
 
@@ -56,7 +59,11 @@ def copy_distance(larger: Seen, smaller: Seen) -> float:
     if larger.pixels.shape == smaller.pixels.shape:
         if np.array_equal(larger.pixels, smaller.pixels):
             return 0.0
+        if _differ_at_a_glance(larger.pixels, smaller.pixels):
+            return float("inf")
         return min(_one_way(larger, smaller), _one_way(smaller, larger))
+    if _differ_at_a_glance(larger.pixels, smaller.pixels):
+        return float("inf")
     distance = _one_way(larger, smaller)
     enlarged = larger.pixels.shape[0] / smaller.pixels.shape[0]
     if 1 < distance < _NEARLY and enlarged < _FAR:
@@ -64,9 +71,26 @@ def copy_distance(larger: Seen, smaller: Seen) -> float:
     return distance
 
 
+def _differ_at_a_glance(larger: np.ndarray, smaller: np.ndarray) -> bool:
+    """Whether two pictures already differ at a size at which compression is averaged out: most lookalikes do."""
+    height, width = smaller.shape[:2]
+    scale = _GLANCE / max(height, width)
+    if scale > 0.75:
+        return False
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    one, other = (
+        np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize(size, Image.Resampling.BOX), np.float32) @ LUMA
+        for pixels in (larger, smaller)
+    )
+    left = one - other
+    return float(np.sqrt(np.square(left).mean())) > _UNEXPLAINED * float(other.std()) or worst_energy(left, 3) > _GLANCE_LEVELS
+
+
 def _one_way(source: Seen, copy: Seen) -> float:
     wanted = copy.pixels.astype(np.float32)
-    contrast = float((wanted @ LUMA).std()) + 1e-3
+    contrast = float((wanted @ LUMA).std())
+    if contrast < 1:
+        return float("inf")  # of one colour, there is nothing to be the same
     shrunk = (source.pixels.shape[0] * source.pixels.shape[1] / (wanted.shape[0] * wanted.shape[1])) ** 0.5
     strict = _STRICT if shrunk > _FAR else 1.0
     best = np.inf
@@ -75,7 +99,7 @@ def _one_way(source: Seen, copy: Seen) -> float:
     noise = copy.codec.step + source.codec.step
     for shown in explanations(source.pixels, copy.pixels):
         left = wanted - shown
-        unexplained = float((left @ LUMA).std()) / contrast
+        unexplained = float(np.sqrt(np.square(left @ LUMA).mean())) / contrast
         if unexplained > _UNEXPLAINED:
             continue
         for setting in usual:

@@ -35,6 +35,13 @@ class Duplicate(Picture):
     why: tuple[str, ...] = ()
     removable: bool = False
 
+    @property
+    def label(self) -> str:
+        """What it is, in a few words for people: `copy: resized`, `same picture, changed: mirrored`, `…, not to be removed`."""
+        kind = "copy" if self.tier == "copy" else "same picture, changed"
+        text = "same bytes" if self.exact else f"{kind}: {', '.join(self.why)}" if self.why else kind
+        return text if self.removable or self.tier == "changed" else f"{text}, not to be removed"
+
     def to_json(self) -> dict[str, object]:
         """JSON values, as `--json` prints them."""
         names = ("exact", "verdict", "probability", "tier")

@@ -23,7 +23,7 @@ GRID = 16
 """Cells of a raster's side."""
 Box = tuple[float, float, float, float]
 _SIDE = 160
-_FAINT = 14
+_FAINT = 20
 """Levels within which a border is of one colour; JPEG files blur it a little."""
 _FLAT = 3.0
 """Levels of contrast below which a raster shows nothing but noise."""
@@ -85,8 +85,8 @@ def content_box(pixels: np.ndarray) -> Box:
     )
     colour = np.median(edge, axis=0)
     marked = np.abs(values - colour).max(axis=2) > _FAINT
-    rows = np.flatnonzero(marked.mean(axis=1) > 0.005)
-    columns = np.flatnonzero(marked.mean(axis=0) > 0.005)
+    rows = np.flatnonzero(marked.mean(axis=1) > 0.02)
+    columns = np.flatnonzero(marked.mean(axis=0) > 0.02)
     if not len(rows) or not len(columns):
         return (0.0, 0.0, 1.0, 1.0)
     left, top, right, bottom = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
