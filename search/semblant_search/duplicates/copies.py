@@ -29,7 +29,7 @@ _NEARLY = 6.0
 """A distance from which on no other explanation is tried."""
 _USUAL = 3
 """Settings of a codec that are tried with every filter; the others are tried with the best of them."""
-_GLANCE, _GLANCE_LEVELS = 96, 35.0
+_GLANCE, _GLANCE_LEVELS = 96, 60.0
 """Longest side in pixels, and levels, of the first look."""
 _ACTIVE = 30.0
 """Variance of fine detail, in levels², from which on a place shows how a picture was compressed."""
@@ -83,7 +83,7 @@ def _differ_at_a_glance(larger: np.ndarray, smaller: np.ndarray) -> bool:
         for pixels in (larger, smaller)
     )
     left = one - other
-    return float(np.sqrt(np.square(left).mean())) > _UNEXPLAINED * float(other.std()) or worst_energy(left, 3) > _GLANCE_LEVELS
+    return float(np.sqrt(np.square(left).mean())) > 0.6 * float(other.std()) or worst_energy(left, 3) > _GLANCE_LEVELS
 
 
 def _one_way(source: Seen, copy: Seen) -> float:
@@ -123,7 +123,8 @@ def _compressed_distance(shown: np.ndarray, left: np.ndarray, copy: Seen, settin
     for near in (shown, shown + np.clip(left, -slack, slack)):
         again = copy.pixels - copy.codec.rewritten(np.clip(np.rint(near), 0, 255).astype(np.uint8), setting).astype(np.float32)
         luma = again @ LUMA
-        colour = float(np.abs(box_mean(again - luma[..., None], 5)).max())
+        hue = again - luma[..., None]
+        colour = max(float(np.abs(box_mean(hue, 5)).max()), worst_energy(np.abs(hue).max(axis=2), 3) / 2)
         best = min(best, max(worst_energy(luma, 3) / (4 + 1.3 * noise), colour / (5 + 0.8 * noise)) / strict)
         if best <= 0.5:
             break

@@ -38,6 +38,8 @@ _LEVELS = 9.0
 """Root mean square difference of two rasters, in levels, up to which they may be copies."""
 _CORRELATION = 0.9
 """Least correlation of two rasters that may show one picture, changed."""
+_DOUBTFUL, _WITNESSES = 2.5, 4
+"""Distance up to which copies of a group are asked as well, and how many of them."""
 _NEARLY_COPIES = 1.5
 """Pictures that nothing was seen to be done to, and that are no copies: up to this distance they are called changed."""
 _KEPT_BYTES = 200_000_000
@@ -132,13 +134,19 @@ def _joined_by_pixels(contents: list[Content], looks: _Looks) -> list[_Cluster]:
         content = contents[number]
         others = {id(of_content[other]): of_content[other] for other in near.tolist()}
         best: tuple[float, _Cluster, int] | None = None
+        doubtful: list[tuple[float, _Cluster, int]] = []
         for cluster in others.values():
             for orientation in _turns(_signature(cluster.first), _signature(content)):
                 distance = _distance(cluster.first, content, orientation, looks)
-                if distance <= 1 and (best is None or distance < best[0]):
+                if distance > 1:
+                    doubtful.append((distance, cluster, orientation))
+                elif best is None or distance < best[0]:
                     best = distance, cluster, orientation
             if best is not None and best[0] <= 0.2:
                 break
+        if best is None:
+            likely = sorted((one for one in doubtful if one[0] <= _DOUBTFUL), key=lambda one: one[0])
+            best = next((one for one in likely if _is_copy_of_a_copy(one[1], content, looks)), None)
         if best is None:
             clusters.append(_Cluster(content))
             of_content.append(clusters[-1])
@@ -146,6 +154,22 @@ def _joined_by_pixels(contents: list[Content], looks: _Looks) -> list[_Cluster]:
             best[1].copies.append((content, _difference(best[1].first, content, best[2])))
             of_content.append(best[1])
     return clusters
+
+
+def _is_copy_of_a_copy(cluster: _Cluster, content: Content, looks: _Looks) -> bool:
+    """Whether a picture that is nearly proven against a group's first is wholly proven against one of its larger copies: the
+    first may be an enlargement, which is a worse witness than what it was made of."""
+    for copy, _ in cluster.copies[:_WITNESSES]:
+        if _pixels(copy) >= 2 * _pixels(content) or _pixels(copy) == _pixels(content):
+            for orientation in _turns(_signature(copy), _signature(content)):
+                if _distance(copy, content, orientation, looks) <= 0.7:
+                    return True
+    return False
+
+
+def _pixels(content: Content) -> int:
+    width, height = _signature(content).size
+    return width * height
 
 
 def _signature(content: Content) -> Signature:
