@@ -5,15 +5,17 @@ Everything is drawn from a seed that depends on nothing but names, so that each 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from _transforms import flat, seed_of
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = ["CHANGES", "COPIES", "LOOKALIKES", "Made", "document", "save"]
 
@@ -337,7 +339,7 @@ def _burst(rng: np.random.Generator, photo: Image.Image) -> list[tuple[Image.Ima
     side = int(rng.integers(max(8, photo.width // 25), max(10, photo.width // 12)))
     mask = Image.new("L", (side, side), 0)
     ImageDraw.Draw(mask).ellipse((0, 0, side - 1, side - 1), fill=255)
-    frames = []
+    frames: list[tuple[Image.Image, dict[str, Any]]] = []
     thing = _part(rng, photo, side)
     for _ in range(3):
         while True:  # somewhere where it can be seen
@@ -370,7 +372,7 @@ def _line(rng: np.random.Generator, photo: Image.Image) -> list[tuple[Image.Imag
 def _blank(rng: np.random.Generator, _: Image.Image) -> list[tuple[Image.Image, dict[str, Any]]]:
     """Scans of empty pages: nothing but paper and dust."""
     pages = []
-    for _ in range(4):
+    for _page in range(4):
         paper = 246 + rng.normal(0, 1.5, (400, 300, 1)) + rng.normal(0, 0.6, (400, 300, 3))
         for _dust in range(int(rng.integers(1, 6))):
             top, left = int(rng.integers(390)), int(rng.integers(290))

@@ -101,10 +101,10 @@ def test_all_turns_and_all_tags_are_copies(coffee: Image.Image, index: Callable[
     for number, turn in enumerate((Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)):
         coffee.transpose(turn).save(tmp_path / f"turned{number}.jpg", quality=70)
     back = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
-    for tag, turn in back.items():
+    for tag, number in back.items():
         exif = Image.Exif()
         exif[0x0112] = tag
-        coffee.transpose(Image.Transpose(turn)).save(tmp_path / f"tag{tag}.jpg", quality=85, exif=exif)
+        coffee.transpose(Image.Transpose(number)).save(tmp_path / f"tag{tag}.jpg", quality=85, exif=exif)
     (group,) = found(index, tmp_path, sorted(tmp_path.glob("*.*g")))
     why = {name(other.uri): other.why for other in group.others}
     assert set(why) == {*(f"turned{n}.jpg" for n in range(3)), *(f"tag{tag}.jpg" for tag in back)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from PIL import Image
 from semblant_search import DuplicateGroup, SearchClient, canonical_uri

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from PIL import Image
 
 from .pixels import LUMA, box_mean, oriented
-from .signatures import Box
+
+if TYPE_CHECKING:
+    from .signatures import Box
 
 __all__ = ["changes_between"]
 
@@ -150,7 +154,8 @@ def _terms(flat: np.ndarray) -> np.ndarray:
 
 def _in_colours(pixels: np.ndarray, colours: np.ndarray) -> np.ndarray:
     shown = np.clip(_terms(pixels.reshape(-1, 3) / 255) @ colours, 0, 1) * 255
-    return shown.reshape(pixels.shape).astype(np.float32)
+    out: np.ndarray = shown.reshape(pixels.shape).astype(np.float32)
+    return out
 
 
 def _has_watermark(plain: np.ndarray, marked: np.ndarray, contrast: float) -> bool:

@@ -19,7 +19,7 @@ __all__ = ["Seen", "copy_distance"]
 _SLACK = 3.0
 """Levels by which a copy may have differed from its original before it was compressed: other filters, other roundings."""
 _UNEXPLAINED = 0.4
-"""The most that may be left to differ, as a share of the contrast: noise on two empty pages has nothing to do with each other."""
+"""The most that may be left to differ, as a share of the contrast: the noise of two empty pages is all of it."""
 _NOISY_UNEXPLAINED = 0.25
 _TINY = 64
 """Pixels of the shorter side, below which nothing is put down to noise that cannot be told from a change."""

@@ -237,15 +237,16 @@ def _attach_changed(clusters: list[_Cluster], looks: _Looks) -> None:
     attached = set[int]()
     points = np.stack(rows)[..., None]
     tried: dict[int, list[tuple[float, int, int, int, int]]] = {}
-    for row, near in enumerate(nearest(invariants(points), 4 * _CHANGED, (2 - 2 * _CORRELATION) ** 0.5)):
+    for place, near in enumerate(nearest(invariants(points), 4 * _CHANGED, (2 - 2 * _CORRELATION) ** 0.5)):
         for other in near.tolist():
-            if owners[other] != owners[row]:
-                ways = [(float((oriented(rows[other], turn) * rows[row]).sum()), turn) for turn in range(8)]
-                tried.setdefault(owners[row], []).extend((way, owners[other], other, row, turn) for way, turn in ways)
+            if owners[other] != owners[place]:
+                for turn in range(8):
+                    likeness = float((oriented(rows[other], turn) * rows[place]).sum())
+                    tried.setdefault(owners[place], []).append((likeness, owners[other], other, place, turn))
     for number, ways in sorted(tried.items()):
         likely = [way for way in sorted(ways, reverse=True) if way[0] >= _CORRELATION and way[1] not in attached]
-        for _, main, other, row, turn in likely[: 2 * _CHANGED]:
-            why = _changes(order[main].first, boxes[other], order[number].first, boxes[row], turn, looks)
+        for _, main, other, place, turn in likely[: 2 * _CHANGED]:
+            why = _changes(order[main].first, boxes[other], order[number].first, boxes[place], turn, looks)
             if why is None:
                 continue
             attached.add(number)

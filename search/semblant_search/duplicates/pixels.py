@@ -103,7 +103,8 @@ def _area(values: np.ndarray, length: int, axis: int) -> np.ndarray:
     shape[axis] = length + 1
     part = (edges - whole).reshape(shape)
     at = sums.take(whole, axis) * (1 - part) + sums.take(whole + 1, axis) * part
-    return (np.diff(at, axis=axis) * (length / there)).astype(np.float32)
+    out: np.ndarray = (np.diff(at, axis=axis) * (length / there)).astype(np.float32)
+    return out
 
 
 def box_mean(values: np.ndarray, side: int) -> np.ndarray:
