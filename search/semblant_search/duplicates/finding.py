@@ -18,7 +18,7 @@ from .copies import Seen, copy_distance
 from .files import Content, contents_of, is_unchanged
 from .pixels import ORIENTATIONS, flat_pixels, oriented
 from .results import Duplicate, DuplicateGroup
-from .signatures import GRID, Box, Signature, invariants, nearest, normalized
+from .signatures import GRID, Box, Signature, content_box, invariants, nearest, normalized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -258,6 +258,10 @@ def _changes(one: Content, one_box: Box, other: Content, other_box: Box, turn: i
     first, second = looks.of(one), looks.of(other)
     if first is None or second is None:
         return None
+    # Where a border was seen in a signature, it ends at a pixel of the picture itself.
+    one_box, other_box = (
+        box if box == _ALL else content_box(seen.pixels) for seen, box in ((first, one_box), (second, other_box))
+    )
     why = changes_between(first.pixels, one_box, second.pixels, other_box, turn)
     if why == ("recompressed",) and _distance(one, other, 0, looks) > _NEARLY_COPIES:
         return None
