@@ -275,28 +275,32 @@ class SearchClient:
         min_confidence: float | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> list[DuplicateGroup]:
-        """Groups of pictures that are one and the same but for size, direction, compression or small changes; largest first.
+        """Groups of files that are one and the same picture, largest first; each with the one to keep.
 
-        Embeddings bring up candidates, details prove them: precision comes before recall.
+        Every file is read now: the same bytes are one content whatever they are called, and a name that is a link is no file.
+        Copies (in another size, direction, format or compression) are proven by pixels, changed pictures (mirrored, framed,
+        recoloured, watermarked) are a tier of their own. `Duplicate.removable` says which may go. Files that are not at hand,
+        as behind URLs, are copies by the hash of their bytes only; by details they are at most `changed`.
 
         Args:
             where: look among these pictures only.
-            min_score: least cosine of a candidate, -1 to 1. Less finds more, slower.
-            min_confidence: least probability that an agreement is no chance, as in `search_features`.
-            on_progress: called with the number of pictures looked at so far.
+            min_score: for files that are not at hand: least cosine of a candidate, -1 to 1. Less finds more, slower.
+            min_confidence: for files that are not at hand: least probability that an agreement of details is no chance, as in
+                `search_features`.
+            on_progress: called with the number of pictures read so far.
 
         Raises:
-            StoreError: the collection was indexed without ORB.
-            MissingExtra: OpenCV is not installed (`semblant-search[orb]`).
+            MissingExtra: files are not at hand, and OpenCV is not installed (`semblant-search[orb]`).
         """
         from .duplicates import find_duplicates
 
         check_confidence(min_confidence)
         if not -1 <= min_score <= 1:
             raise InvalidInput(f"min_score {min_score!r}: expected a cosine, -1 to 1")
+        store = self._opened
         return find_duplicates(
-            self._opened,
-            self._features,
+            store,
+            None if store.manifest.orb is None else lambda: self._features,
             where=as_where(where),
             min_score=min_score,
             min_confidence=DEFAULT_MIN_CONFIDENCE if min_confidence is None else min_confidence,

@@ -236,8 +236,8 @@ def test_duplicates_say_what_to_keep_and_what_each_other_is(copies: Path) -> Non
     lines = [line.split("\t") for line in result.stdout.splitlines()]
     assert lines == [
         ["1", str(folder / "large.png"), "keep"],
-        ["1", str(folder / "same.png"), "rotated/scaled"],
-        ["1", str(folder / "small.png"), "rotated/scaled"],
+        ["1", str(folder / "same.png"), "copy: resized"],
+        ["1", str(folder / "small.png"), "copy: resized"],
     ]
     assert result.stderr == f"1 groups, 2 pictures that could go\ngallery: {copies / 'groups.png'}\n"
     with Image.open(copies / "groups.png") as picture:
@@ -246,7 +246,9 @@ def test_duplicates_say_what_to_keep_and_what_each_other_is(copies: Path) -> Non
     assert (document["collection"], document["where"]) == ("images", None)
     (group,) = document["groups"]
     assert group["representative"]["uri"] == canonical_uri(folder / "large.png")
-    assert set(group["others"][0]) == {"id", "uri", "metadata", "facts", "exact", "verdict", "probability"}
+    assert set(group["others"][0]) == {
+        *("id", "uri", "metadata", "facts", "exact", "verdict", "probability", "tier", "why", "removable")
+    }
 
 
 def test_files_of_the_same_bytes_are_called_that(copies: Path) -> None:

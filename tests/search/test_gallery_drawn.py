@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
@@ -141,15 +141,15 @@ def test_no_hits_says_so(squares: list[Path]) -> None:
     assert find_text(draw_groups([], title="none"), "No duplicates", 20, MUTED)
 
 
-def group(first: Path, *others: tuple[Path, bool, str]) -> DuplicateGroup:
-    rest = [Duplicate("", canonical_uri(path), exact=exact, verdict=verdict) for path, exact, verdict in others]
+def group(first: Path, *others: tuple[Path, bool, Literal["copy", "changed"]]) -> DuplicateGroup:
+    rest = [Duplicate("", canonical_uri(path), exact=exact, tier=tier, why=("why",)) for path, exact, tier in others]
     return DuplicateGroup(Picture("", canonical_uri(first)), tuple(rest))
 
 
 def test_groups_are_drawn_side_by_side_each_beginning_with_the_one_to_keep(squares: list[Path]) -> None:
     groups = [
-        group(squares[0], (squares[1], True, "copy"), (squares[2], False, "rotated/scaled")),
-        group(squares[3], (squares[4], False, "none")),
+        group(squares[0], (squares[1], True, "copy"), (squares[2], False, "copy")),
+        group(squares[3], (squares[4], False, "changed")),
         group(squares[5], (squares[6], False, "copy"), (squares[7], False, "copy")),
     ]
     drawing = draw_groups(groups, title="three", columns=5)
@@ -162,7 +162,7 @@ def test_groups_are_drawn_side_by_side_each_beginning_with_the_one_to_keep(squar
     outlines = [box[:2] for box in boxes(is_colour(drawing, ACCENT)) if box[2] - box[0] > 100]
     assert outlines == [(found[number][0] - 4, found[number][1] - 4) for number in (0, 3, 5)]
     for text, colour, count in (
-        ("Keep", ACCENT, 3), ("same bytes", INK, 1), ("rotated/scaled", INK, 1), ("by way of others", INK, 1), ("copy", INK, 2)
+        ("Keep", ACCENT, 3), ("same bytes", INK, 1), ("changed", WARN, 1), ("copy", INK, 3)
     ):  # fmt: skip
         assert len(find_text(drawing, text, 17, colour)) == count, text
     assert find_text(drawing, "three", 24, INK)

@@ -174,16 +174,29 @@ def test_the_calibration_that_a_collection_keeps_decides_what_its_client_calls_p
             verified = [hit for hit in hits if hit.inliers]
             assert verified
             assert all(hit.probability == calibration.probability(hit.evidence) for hit in verified)
-            found[name] = client.search_features(query), client.duplicates(min_score=0.5)
-    assert [hit.verdict for hit in found["mild"][0]] == ["rotated/scaled"]
-    assert len(found["mild"][1]) == 1
-    assert found["hard"] == ([], [])
-    # Between the two, confidence decides what is a duplicate.
-    keep(shelf, Calibration(0.02, found["mild"][0][0].evidence / np.log(1.2 / 0.003), 100))
-    with SearchClient(shelf) as client:
+            found[name] = client.search_features(query)
+    assert [hit.verdict for hit in found["mild"]] == ["rotated/scaled"]
+    assert found["hard"] == []
+
+
+def test_confidence_decides_what_is_a_changed_picture_where_files_are_gone(
+    photos: Path, index: Callable[..., None], tmp_path: Path
+) -> None:
+    with Image.open(photos / "chelsea.png") as picture:
+        picture.save(tmp_path / "cat.png")
+        picture.save(tmp_path / "cat.jpg", quality=80)
+    with_files = [tmp_path / "cat.png", tmp_path / "cat.jpg"]
+    index(tmp_path / "db", with_files)
+    for path in with_files:
+        path.unlink()
+    keep(tmp_path / "db", Calibration(0.02, 1.3, 100))
+    with SearchClient(tmp_path / "db") as client:
         ((other,),) = (group.others for group in client.duplicates(min_score=0.5))
-        assert 0.99 <= other.probability < 0.9999
-        assert client.duplicates(min_score=0.5, min_confidence=0.9999) == []
+        assert (other.tier, other.verdict, other.removable) == ("changed", "copy", False)
+        assert client.duplicates(min_score=1) == []
+    keep(tmp_path / "db", Calibration(0.9, 60.0, 100))
+    with SearchClient(tmp_path / "db") as client:
+        assert client.duplicates(min_score=0.5) == []
 
 
 def test_a_collection_is_calibrated_on_its_stored_features_in_their_own_sizes(shelf: Path) -> None:

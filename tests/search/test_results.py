@@ -27,6 +27,7 @@ PROOF: dict[str, Any] = {
     "transform": ((1.0, 0.0, 2.0), (0.0, 1.0, 3.0), (0.0, 0.0, 1.0)),
     "polygon": SQUARE,
 }
+TIER: dict[str, Any] = {"tier": "copy", "why": [], "removable": False}
 
 
 @pytest.mark.parametrize(
@@ -51,12 +52,28 @@ PROOF: dict[str, Any] = {
         ),
         (
             Duplicate(**PICTURE, exact=True, verdict="copy", probability=0.99),
-            {**PICTURE, "exact": True, "verdict": "copy", "probability": 0.99},
+            {**PICTURE, "exact": True, "verdict": "copy", "probability": 0.99, **TIER},
         ),
-        (Duplicate(**PICTURE), {**PICTURE, "exact": False, "verdict": "none", "probability": 0.0}),
+        (Duplicate(**PICTURE), {**PICTURE, "exact": False, "verdict": "none", "probability": 0.0, **TIER}),
+        (
+            Duplicate(**PICTURE, tier="changed", why=("mirrored",), removable=True),
+            {
+                **PICTURE,
+                "exact": False,
+                "verdict": "none",
+                "probability": 0.0,
+                "tier": "changed",
+                "why": ["mirrored"],
+                "removable": True,
+            },
+        ),
         (
             DuplicateGroup(Picture(**PICTURE), (Duplicate(**PICTURE, exact=True),)),
-            {"representative": PICTURE, "others": [{**PICTURE, "exact": True, "verdict": "none", "probability": 0.0}]},
+            {
+                "representative": PICTURE,
+                "others": [{**PICTURE, "exact": True, "verdict": "none", "probability": 0.0, **TIER}],
+                "other_names": {},
+            },
         ),
     ],
     ids=lambda value: type(value).__name__,

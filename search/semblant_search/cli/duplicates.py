@@ -26,31 +26,36 @@ _DRAWN = 40
 @click.command()
 @database_options
 @where_option
-@click.option("--min-score", default=0.95, show_default=True, help="Least cosine of candidates; less finds more, slower.")
-@click.option("--min-confidence", type=float, help="Least probability that the details agree by more than chance.")
+@click.option("--min-score", default=0.95, show_default=True, help="Where files are not at hand: least cosine of candidates.")
+@click.option("--min-confidence", type=float, help="Where files are not at hand: least probability that details agree.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--gallery", metavar="FILE", help=f"Draw the {_DRAWN} largest groups into this file.")
 @command_errors()
 def duplicates(
     target: Target, where: str | None, min_score: float, min_confidence: float | None, as_json: bool, gallery: str | None
 ) -> None:
-    """Group the near-identical pictures of a collection.
+    """Group the files of a collection that are one and the same picture.
 
-    Copies in another size, direction, format or compression, proven by their details. The first of each group is the one to
-    keep: it has most pixels. Nothing is changed.
+    Every file is read, and copies in another size, direction, format or compression are proven by their pixels. The first of
+    each group is the one to keep: it has most pixels. "Could go" are only copies whose one to keep was read again and is there;
+    the same picture mirrored, framed, recoloured or with a watermark is listed as changed: look before you delete. Nothing is
+    changed or removed.
     """
     with target.client() as client, _progress(client.count(where)) as advance:
         groups = client.duplicates(where=where, min_score=min_score, min_confidence=min_confidence, on_progress=advance)
-    others = sum(len(group.others) for group in groups)
+    removable = sum(len(group.removable) for group in groups)
+    changed = sum(len(group.changed) for group in groups)
     if as_json:
         print_json({"collection": target.collection, "where": where, "groups": [group.to_json() for group in groups]})
     else:
         print_rows(["group", "picture", "is"], _rows(groups), right=(0,))
-    click.echo(f"{len(groups):,} groups, {others:,} pictures that could go", err=True)
+    click.echo(f"{len(groups):,} groups, {removable:,} pictures that could go", err=True)
+    if changed:
+        click.echo(f"{changed:,} pictures that are the same, changed: look before you delete", err=True)
     if gallery is not None:
         from semblant_search.drawing import draw_groups, save_picture
 
-        title = f"{len(groups):,} groups of duplicates, {others:,} pictures that could go"
+        title = f"{len(groups):,} groups of duplicates, {removable:,} pictures that could go"
         save_picture(draw_groups(groups[:_DRAWN], title=title), gallery)
         click.echo(f"gallery: {gallery}", err=True)
 
@@ -59,9 +64,7 @@ def _rows(groups: list[DuplicateGroup]) -> list[list[str]]:
     rows = []
     for number, group in enumerate(groups, start=1):
         rows.append([str(number), place_of(group.representative), "keep"])
-        for other in group.others:
-            kind = "same bytes" if other.exact else other.verdict if other.verdict != "none" else "by way of others"
-            rows.append([str(number), place_of(other), kind])
+        rows += [[str(number), place_of(other), other.label] for other in group.others]
     return rows
 
 
@@ -75,5 +78,5 @@ def _progress(total: int) -> Iterator[Callable[[int], None] | None]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("comparing", total=total)
+        task = progress.add_task("reading", total=total)
         yield lambda done: progress.update(task, completed=done)

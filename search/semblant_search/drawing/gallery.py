@@ -114,8 +114,9 @@ def _group_tiles(group: DuplicateGroup, columns: int) -> list[_Tile]:
     first, hidden = group.representative, len(group.others) + 1 - columns
     tiles = [_Tile(_load(first.uri), "Keep", f"+{hidden} more" if hidden > 0 else "", name_of(first.uri), ACCENT)]
     for other in group.others[: columns - 1]:
-        head = "same bytes" if other.exact else other.verdict if other.verdict != "none" else "by way of others"
-        tiles.append(_Tile(_load(other.uri), head, "", name_of(other.uri)))
+        head = "same bytes" if other.exact else "copy" if other.tier == "copy" else "changed"
+        note = "" if other.exact else ", ".join(other.why)
+        tiles.append(_Tile(_load(other.uri), head, note, name_of(other.uri), WARN if other.tier == "changed" else INK))
     return tiles
 
 

@@ -1,0 +1,152 @@
+"""Pictures of a collection as the files that they are now: which names are one file, and what is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from semblant_search.collection import uri_path
+from semblant_search.errors import ImageError
+from semblant_search.images import read_file
+
+from .signatures import Signature, signature_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from semblant_search.store.base import Record
+
+__all__ = ["Content", "Name", "contents_of", "is_unchanged"]
+
+
+@dataclass(frozen=True)
+class Name:
+    """A picture of the collection: a name of a file.
+
+    Attributes:
+        id, uri, payload: as stored.
+        path: the local file; None behind a URL.
+        file: device, inode, size and time of last change (ns), all of it as read in this run; None where it was not read.
+        link: the name itself is a symbolic link.
+        sha256: of its bytes now, or as they were indexed where it cannot be read now.
+    """
+
+    id: str
+    uri: str
+    payload: dict[str, Any] = field(repr=False)
+    path: Path | None
+    file: tuple[int, int, int, int] | None
+    link: bool
+    sha256: str
+
+
+@dataclass
+class Content:
+    """All pictures of the same bytes.
+
+    Attributes:
+        sha256: of these bytes.
+        files: the names of each file, the one that stands for it first.
+        signature: what it looks like; None where no file is at hand or none can be decoded.
+    """
+
+    sha256: str
+    files: list[list[Name]]
+    signature: Signature | None
+
+    @property
+    def first(self) -> Name:
+        """The name that stands for it: of a file that is no link, if there is one."""
+        return self.files[0][0]
+
+    @property
+    def at_hand(self) -> bool:
+        """A file of it was read just now."""
+        return self.first.file is not None
+
+    @property
+    def worth(self) -> tuple[int, ...]:
+        """What makes it worth keeping: most pixels, transparency, most bits, most bytes; more is better."""
+        facts, seen = self.first.payload, self.signature
+        size = seen.size if seen is not None else (int(facts.get("_width", 0)), int(facts.get("_height", 0)))
+        length = self.first.file[2] if self.first.file is not None else int(facts.get("_bytes", 0))
+        extra = (0, 0) if seen is None else (int(seen.alpha), int(seen.deep))
+        return (int(self.at_hand), size[0] * size[1], *extra, length)
+
+
+def contents_of(records: Iterable[Record], batch: int, on_progress: Callable[[int], None] | None) -> list[Content]:
+    """Read every file of these records once, decode each content once, and put together what has the same bytes.
+
+    Local files that are gone are left out where another file of the same bytes is at hand: a renamed folder leaves such names
+    behind. Where none is, as in a collection of another machine, all of them stay.
+    """
+    names: dict[str, list[Name]] = {}
+    seen: dict[str, Signature | None] = {}
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for done, found in _in_order(pool, records, seen, batch):
+            for name in found:
+                names.setdefault(name.sha256, []).append(name)
+            if on_progress is not None and done:
+                on_progress(done)
+    return [Content(sha256, _files(group), seen.get(sha256)) for sha256, group in names.items()]
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, records: Iterable[Record], seen: dict[str, Signature | None], batch: int
+) -> Iterator[tuple[int, list[Name]]]:
+    chunk: list[Record] = []
+    done = 0
+    for record in records:
+        chunk.append(record)
+        if len(chunk) == batch:
+            done += len(chunk)
+            yield done, list(pool.map(lambda one: _read(one, seen), chunk))
+            chunk = []
+    if chunk:
+        yield done + len(chunk), list(pool.map(lambda one: _read(one, seen), chunk))
+
+
+def _read(record: Record, seen: dict[str, Signature | None]) -> Name:
+    uri = str(record.payload["_uri"])
+    path, stored = uri_path(uri), str(record.payload.get("_sha256", record.id))
+    if path is None:
+        return Name(record.id, uri, record.payload, None, None, False, stored)
+    try:
+        data, facts = read_file(path)
+    except ImageError:
+        return Name(record.id, uri, record.payload, path, None, False, stored)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 not in seen:  # two threads may both decode it: no harm
+        try:
+            seen[sha256] = signature_of(data)
+        except ImageError:
+            seen[sha256] = None
+    file = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    return Name(record.id, uri, record.payload, path, file, path.is_symlink(), sha256)
+
+
+def _files(names: list[Name]) -> list[list[Name]]:
+    """Names put together by the file they are of, files that are at hand and no links first."""
+    here = [name for name in names if name.file is not None]
+    away = [name for name in names if name.file is None and (name.path is None or not here)]
+    files: dict[tuple[int, int], list[Name]] = {}
+    for name in sorted(here, key=lambda name: (name.link, name.uri)):
+        assert name.file is not None
+        files.setdefault(name.file[:2], []).append(name)
+    read = sorted(files.values(), key=lambda group: (group[0].link, -len(group), group[0].uri))
+    return [*read, *([name] for name in sorted(away, key=lambda name: name.uri))]
+
+
+def is_unchanged(name: Name) -> bool:
+    """Whether a file, read again, still is the one that was compared."""
+    if name.path is None or name.file is None or name.link or name.path.is_symlink():
+        return False
+    try:
+        data, facts = read_file(name.path)
+    except ImageError:
+        return False
+    return (facts.st_dev, facts.st_ino) == name.file[:2] and hashlib.sha256(data).hexdigest() == name.sha256

@@ -1,0 +1,85 @@
+"""What a search for duplicates answers with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from semblant_search.results import Picture
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Duplicate", "DuplicateGroup"]
+
+
+@dataclass(frozen=True)
+class Duplicate(Picture):
+    """A picture that is the same as its group's representative.
+
+    Attributes:
+        exact: the files have the same bytes.
+        verdict: how the representative lies in it: `copy` (same size and direction), `rotated/scaled`, or `none` for a changed
+            picture whose pixels were compared; for files that are not at hand as in `FeatureHit`.
+        probability: 0–1, that this is no chance: 1 where bytes or pixels were compared, else the one of the details.
+        tier: `copy` where the two differ in nothing but size, direction, format and compression; `changed` for the same picture
+            mirrored, framed, recoloured or with a watermark, and for one that only details speak for: look before you delete.
+        why: what makes the difference: `same bytes`, or some of `resized`, `turned 90°`, `another format`, `recompressed`,
+            `mirrored`, `framed`, `recoloured`, `watermark`, `animated`, `by details alone`.
+        removable: it may go: a copy, whose group's representative was read again at the end of the search, is unchanged, and is
+            another file (another device or inode) that is no link. Never more than a recommendation.
+    """
+
+    exact: bool = False
+    verdict: str = "none"
+    probability: float = 0.0
+    tier: Literal["copy", "changed"] = "copy"
+    why: tuple[str, ...] = ()
+    removable: bool = False
+
+    @property
+    def label(self) -> str:
+        """What it is, in a few words for people: `copy: resized`, `same picture, changed: mirrored`, `…, not to be removed`."""
+        kind = "copy" if self.tier == "copy" else "same picture, changed"
+        text = "same bytes" if self.exact else f"{kind}: {', '.join(self.why)}" if self.why else kind
+        return text if self.removable or self.tier == "changed" else f"{text}, not to be removed"
+
+    def to_json(self) -> dict[str, object]:
+        """JSON values, as `--json` prints them."""
+        names = ("exact", "verdict", "probability", "tier")
+        named = {name: getattr(self, name) for name in names}
+        return {**super().to_json(), **named, "why": list(self.why), "removable": self.removable}
+
+
+@dataclass(frozen=True)
+class DuplicateGroup:
+    """Files that are one and the same picture.
+
+    Attributes:
+        representative: the one to keep: most pixels, then transparency, most bits a pixel, most bytes. Each of the others was
+            compared with it.
+        others: the rest: copies by URI, then changed pictures by URI.
+        other_names: further indexed names (hard and symbolic links) of files of the group, by the URI that stands for the file.
+    """
+
+    representative: Picture
+    others: tuple[Duplicate, ...]
+    other_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def removable(self) -> tuple[Duplicate, ...]:
+        """The others that may go."""
+        return tuple(other for other in self.others if other.removable)
+
+    @property
+    def changed(self) -> tuple[Duplicate, ...]:
+        """The others that are the same picture, but changed."""
+        return tuple(other for other in self.others if other.tier == "changed")
+
+    def to_json(self) -> dict[str, object]:
+        """JSON values, as `--json` prints them."""
+        return {
+            "representative": self.representative.to_json(),
+            "others": [other.to_json() for other in self.others],
+            "other_names": {uri: list(names) for uri, names in self.other_names.items()},
+        }
