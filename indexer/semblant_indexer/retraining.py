@@ -12,7 +12,7 @@ import numpy as np
 from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.kept_encoder import ENCODER_ASSET
-from semblant_search.orb import CALIBRATION_ASSET, Calibration, Vocabulary, unpack
+from semblant_search.orb import CALIBRATION_ASSET, Vocabulary, calibrate, unpack
 from semblant_search.store import open_database
 from semblant_search.store.base import Point
 
@@ -131,7 +131,7 @@ def retrain(job: RetrainJob, on_progress: Callable[[Progress], None] | None = No
         else:  # where they were lost or damaged, this brings them back
             tell(Progress("calibrate"))
             old.put_asset(VOCABULARY_ASSET, vocabulary.to_bytes())
-            old.put_asset(CALIBRATION_ASSET, Calibration.of_store(old).to_bytes())
+            old.put_asset(CALIBRATION_ASSET, calibrate(old, vocabulary).to_bytes())
         report = RetrainReport(
             collection=job.collection,
             before=manifest.generation,
@@ -178,7 +178,7 @@ def _build(db: Database, old: Store, vocabulary: Vocabulary, job: RetrainJob, te
         tell(Progress("optimize"))
         new.optimize()
         tell(Progress("calibrate"))
-        new.put_asset(CALIBRATION_ASSET, Calibration.of_store(new).to_bytes())
+        new.put_asset(CALIBRATION_ASSET, calibrate(new, vocabulary).to_bytes())
         if new.count() != old.count():
             raise StoreError(
                 f"collection {job.collection!r} was written to while its words were learned: {old.count():,} pictures, "

@@ -14,7 +14,7 @@ from semblant_search.collection import RESERVED_FIELDS, FieldType, point_id
 from semblant_search.encoder import Encoder
 from semblant_search.errors import EncoderError, InvalidInput, SemblantError
 from semblant_search.kept_encoder import KeptEncoder
-from semblant_search.orb import CALIBRATION_ASSET, Calibration, Features, OrbSettings, Vocabulary
+from semblant_search.orb import CALIBRATION_ASSET, Features, OrbSettings, Vocabulary, calibrate
 from semblant_search.store import open_database
 from semblant_search.where import F
 
@@ -127,7 +127,8 @@ class _Run:
             recall = self._wait(generations.recall, store)
             if store.manifest.orb is not None:
                 with self._stage("calibrate"):
-                    store.put_asset(CALIBRATION_ASSET, self._wait(Calibration.of_store, store).to_bytes())
+                    words = Vocabulary.general() if vocabulary is None else Vocabulary.from_bytes(vocabulary)
+                    store.put_asset(CALIBRATION_ASSET, self._wait(calibrate, store, words).to_bytes())
         if serving != store.manifest.generation:
             self._wait(generations.publish, db, store)
             generations.drop_old(db, job.collection, job.keep_generations)

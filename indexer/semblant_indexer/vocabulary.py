@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LEAST_DESCRIPTORS", "SAMPLE", "Learned", "cluster", "train_vocabulary"]
 
-SAMPLE = 2000
+SAMPLE = 3000
 """Pictures whose features train the vocabulary."""
 LEAST_DESCRIPTORS = 50_000
 """With fewer, the vocabulary that ships with the package is the better one."""

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from semblant_search.errors import ImageError
 from semblant_search.images import Fit, fit_image, open_image, open_picture, to_grey
-from semblant_search.orb import Features, OrbSettings, Vocabulary, extract, pack
+from semblant_search.orb import Features, OrbSettings, Vocabulary, extract, pack, thumbnail
 
 from .exif import exif_facts
 from .reading import most_bytes, name_of, read_content
@@ -154,10 +154,11 @@ def _one(
     pixels[...] = fit_image(picture.image, fit)
     features = words = None
     if orb is not None:
+        grey = to_grey(detailed, longest_side=orb.longest_side)
         if found is None:
-            found = extract(to_grey(detailed, longest_side=orb.longest_side), orb)
+            found = extract(grey, orb)
         if len(found):
-            features = pack(found)
+            features = pack(found, thumbnail(grey, orb.thumbnail) if orb.thumbnail else None)
             if vocabulary is not None:
                 sparse = vocabulary.sparse(found)
                 words = (sparse.indices, sparse.values)

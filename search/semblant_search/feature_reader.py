@@ -10,7 +10,17 @@ import numpy as np
 from .collection import uri_path
 from .errors import NoFeaturesError, StoreError
 from .images import open_picture, to_grey
-from .orb import CALIBRATION_ASSET, Calibration, Features, OrbSettings, Vocabulary, extract, unpack
+from .orb import (
+    CALIBRATION_ASSET,
+    Calibration,
+    Features,
+    OrbSettings,
+    Verifier,
+    Vocabulary,
+    extract,
+    unpack,
+    unpack_thumbnail,
+)
 from .querying.regions import region_of
 
 if TYPE_CHECKING:
@@ -34,6 +44,7 @@ class Seen:
         grey: `(width, height)` of that picture.
         box: `(x, y, width, height)` of the part that was looked at, in pixels of the whole picture.
         pixels: uint8 `[h, w]`, the grey picture itself, where it was decoded and wholly looked at.
+        thumbnail: uint8 `[h, w]`, the grey picture in a few pixels, where it is one of the collection and keeps one.
         mirrored: the features are those of the picture's mirror image.
     """
 
@@ -41,6 +52,7 @@ class Seen:
     grey: tuple[int, int]
     box: tuple[float, float, float, float]
     pixels: np.ndarray | None = field(default=None, repr=False)
+    thumbnail: np.ndarray | None = field(default=None, repr=False)
     mirrored: bool = False
 
     @property
@@ -90,8 +102,10 @@ class FeatureReader:
     def of_record(self, record: Record) -> Seen:
         """The stored features of an indexed picture; without any where it has none."""
         width, height = int(record.payload["_width"]), int(record.payload["_height"])
-        features = Features.empty() if record.features is None else unpack(record.features)
-        return Seen(features, self._grey_size(width, height), (0, 0, width, height))
+        features, thumbnail = Features.empty(), None
+        if record.features is not None:
+            features, thumbnail = unpack(record.features), unpack_thumbnail(record.features)
+        return Seen(features, self.settings.grey_size(width, height), (0, 0, width, height), thumbnail=thumbnail)
 
     def of_picture(self, source: ImageSource, region: Region | None = None) -> Seen:
         """The features of a decoded picture, or of a region of it: `(x, y, width, height)` in pixels, or a mask `[h, w]`.
@@ -119,7 +133,13 @@ class FeatureReader:
         if seen.pixels is None:
             return None
         flipped = np.ascontiguousarray(seen.pixels[:, ::-1])
-        return replace(seen, features=extract(flipped, self.settings, limit=self.settings.query_features), mirrored=True)
+        features = extract(flipped, self.settings, limit=self.settings.query_features)
+        return replace(seen, features=features, pixels=flipped, mirrored=True)
+
+    def verifier(self, query: Seen) -> Verifier:
+        """What compares a query with candidates of the collection."""
+        pixels = query.thumbnail if query.pixels is None else query.pixels
+        return Verifier(query.features, query.grey, self.calibration, pixels)
 
     def of_queried(self, query: Queried, region: Region | None = None) -> Seen:
         """Of a queried picture: the stored ones where it is one of the collection, unless its file is there to be cut."""
@@ -139,11 +159,6 @@ class FeatureReader:
                 "search by its whole look instead, without --features"
             )
         return seen
-
-    def _grey_size(self, width: int, height: int) -> tuple[int, int]:
-        """The size that `to_grey` gives a picture."""
-        scale = min(1.0, self.settings.longest_side / max(width, height))
-        return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _inside_region(seen: Seen, region: Region) -> Seen:

@@ -68,7 +68,10 @@ class FeatureHit(Hit):
             too few to be sure), or `none`.
         probability: 0–1, that this is no chance agreement, calibrated on the collection.
         inliers: details that agree on one transform.
-        evidence: −log10 of the number of as good agreements expected by chance; what verified hits are ordered by.
+        evidence: −log10 of the number of as good agreements expected by chance between two random pictures.
+        support: agreeing details ÷ the smaller number of details that either picture has where they overlap, 0–1.
+        correlation: of the pixels where they overlap, −1 to 1; None where the collection keeps no thumbnails.
+        strength: all of these weighed, as log-odds of the same picture; what verified hits are ordered by.
         mirrored: the hit shows the query's mirror image.
         transform: 3 × 3, row by row, pixels of the query to pixels of the hit (homogeneous); None where nothing agrees.
         polygon: where the query (or its region) lies in the hit: four corners `(x, y)`, clockwise from the query's top left.
@@ -79,6 +82,9 @@ class FeatureHit(Hit):
     probability: float = 0.0
     inliers: int = 0
     evidence: float = 0.0
+    support: float = 0.0
+    correlation: float | None = None
+    strength: float = 0.0
     mirrored: bool = False
     transform: tuple[tuple[float, ...], ...] | None = None
     polygon: tuple[tuple[float, ...], ...] | None = None
@@ -86,7 +92,18 @@ class FeatureHit(Hit):
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, as `--json` prints them; without the pairs, which are many."""
-        names = ("verdict", "probability", "inliers", "evidence", "mirrored", "transform", "polygon")
+        names = (
+            "verdict",
+            "probability",
+            "inliers",
+            "evidence",
+            "support",
+            "correlation",
+            "strength",
+            "mirrored",
+            "transform",
+            "polygon",
+        )
         return {**super().to_json(), **{name: getattr(self, name) for name in names}}
 
 

@@ -34,7 +34,7 @@ _DRAWN = 40
 def duplicates(
     target: Target, where: str | None, min_score: float, min_confidence: float | None, as_json: bool, gallery: str | None
 ) -> None:
-    """Group the files of a collection that are one and the same picture.
+    """Group the files that are one and the same picture.
 
     Every file is read, and copies in another size, direction, format or compression are proven by their pixels. The first of
     each group is the one to keep: it has most pixels. "Could go" are only copies whose one to keep was read again and is there;

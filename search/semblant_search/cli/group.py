@@ -46,7 +46,7 @@ KNOWN = {
     "info": Known("Show what a database holds.", "semblant-search"),
     "count": Known("Count the pictures that match a filter.", "semblant-search"),
     "facet": Known("List the values of a metadata field with their counts.", "semblant-search"),
-    "duplicates": Known("Group the near-identical pictures of a collection.", "semblant-search"),
+    "duplicates": Known("Group the files that are one and the same picture.", "semblant-search"),
     "delete": Known("Remove pictures from a collection.", "semblant-search"),
 }
 """In the order of work. The help repeats the first line of each command's own, so that `semblant --help` imports none."""

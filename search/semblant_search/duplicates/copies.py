@@ -29,7 +29,7 @@ _NEARLY = 6.0
 """A distance from which on no other explanation is tried."""
 _USUAL = 3
 """Settings of a codec that are tried with every filter; the others are tried with the best of them."""
-_GLANCE, _GLANCE_LEVELS = 96, 60.0
+_GLANCE, _GLANCE_LEVELS = 64, 60.0
 """Longest side in pixels, and levels, of the first look."""
 _ACTIVE = 30.0
 """Variance of fine detail, in levels², from which on a place shows how a picture was compressed."""
@@ -75,7 +75,7 @@ def _differ_at_a_glance(larger: np.ndarray, smaller: np.ndarray) -> bool:
     """Whether two pictures already differ at a size at which compression is averaged out: most lookalikes do."""
     height, width = smaller.shape[:2]
     scale = _GLANCE / max(height, width)
-    if scale > 0.75:
+    if scale > 0.4:  # few pixels of the smaller one would be averaged
         return False
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     one, other = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from semblant_search.orb import Verifier
 from semblant_search.store.base import VectorQuery
 
 if TYPE_CHECKING:
@@ -63,11 +62,11 @@ def attach_by_details(
         # Where neither is at hand, the one that comes first is the main one.
         near = [id for id in near if clusters[at[id]].first.at_hand or at[id] < number]
         seen = reader.of_record(records[0])
-        verifier = Verifier(seen.features, seen.grey, reader.calibration)
+        verifier = reader.verifier(seen)
         for record in sorted(store.retrieve(near, with_features=True), key=lambda record: near.index(record.id)):
             other = reader.of_record(record)
-            match = verifier.verify(other.features, other.grey)
-            if match is None or match.mirrored or match.verdict not in _WHOLE or match.probability < min_confidence:
+            match = verifier.verify(other.features, other.grey, other.thumbnail)
+            if match is None or match.verdict not in _WHOLE or match.probability < min_confidence:
                 continue
             if match.inliers >= _AGREEING * min(len(seen.features), len(other.features)):
                 main = clusters[at[record.id]]

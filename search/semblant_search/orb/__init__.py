@@ -6,9 +6,11 @@ Needs OpenCV (`pip install 'semblant-search[orb]'`) to extract and to verify; wi
 
 from __future__ import annotations
 
+from .calibrating import calibrate
 from .calibration import CALIBRATION_ASSET, Calibration
 from .features import Features, extract
-from .packing import FEATURE_BYTES, pack, unpack
+from .overlap import thumbnail
+from .packing import FEATURE_BYTES, pack, unpack, unpack_thumbnail
 from .settings import OrbSettings
 from .verify import DEFAULT_MIN_CONFIDENCE, Match, Verifier, verify, verify_many
 from .vocabulary import Vocabulary
@@ -23,9 +25,12 @@ __all__ = [
     "OrbSettings",
     "Verifier",
     "Vocabulary",
+    "calibrate",
     "extract",
     "pack",
+    "thumbnail",
     "unpack",
+    "unpack_thumbnail",
     "verify",
     "verify_many",
 ]

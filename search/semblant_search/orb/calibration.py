@@ -1,116 +1,96 @@
-"""From evidence to a probability: how often do pictures of this collection that have nothing in common agree this well?"""
+"""From strength to a probability: how strong is the best of a query's lookalikes where its picture is not in the collection?"""
 
 from __future__ import annotations
 
-import itertools
 import json
 from dataclasses import asdict, dataclass
-from math import exp, expm1
+from math import exp, log
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from semblant_search.errors import StoreError
 
-from .packing import unpack
-from .settings import OrbSettings
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from semblant_search.store.base import Store
-
-    from .features import Features
-
-__all__ = ["CALIBRATION_ASSET", "Calibration"]
+__all__ = ["CALIBRATION_ASSET", "Calibration", "Tail"]
 
 CALIBRATION_ASSET = "calibration.json"
 """The name under which a generation of a collection keeps its calibration."""
 
-_FORMAT = 1
-_CEILING = 5.0
-"""Random pairs that agree better than this do have something in common (a series of pictures): they are left out."""
-_PRIOR_PAIRS = 1000
-_PRIOR_FOUND = 100
-"""The general calibration counts as much as this many pairs, or found agreements: false matches are few and far between."""
-_COMPARED = 60
-"""How many random pairs a query is worth: two dozen candidates on average, and as many again for its mirror image, each a
-little likelier to agree than a random one, being picked for its words."""
+_FORMAT = 2
+_BEFORE = 1
+"""Format that told of random pairs, which say nothing about a query's likeliest lookalikes."""
+_RATE = 0.1
+"""Share of the queries that the tail is fitted to."""
+_DIRECTIONS = 2
+"""A query in which nothing is proven is compared a second time, mirrored."""
+_PRIOR_QUERIES = 40
+"""The general tail counts as much as this many measured queries."""
+
+
+@dataclass(frozen=True)
+class Tail:
+    """How strong the strongest candidate of a query is by chance: at least s with probability 0.1·exp(−(s−start)/scale).
+
+    Attributes:
+        start: what one query in ten reaches.
+        scale: by how much strength has to grow for chance to become e times rarer.
+    """
+
+    start: float
+    scale: float
+
+    def chance(self, strength: float) -> float:
+        """0–1: the share of queries whose picture is not in the collection that have a candidate as strong."""
+        exponent = -(strength - self.start) / self.scale
+        return 1.0 if exponent > 50 else min(1.0, _RATE * exp(exponent))
+
+    def measured(self, strongest: Sequence[float]) -> Tail:
+        """The tail of measured queries, the strongest candidate of each, and of as many of this one as its word is worth.
+
+        Some pictures of any collection do have something in common with another one (a series, a family of icons), which draws
+        the tail out. So the scale comes from the median, and is at most this tail's; much less would be luck.
+        """
+        if not strongest:
+            return self
+        rare = (np.arange(_PRIOR_QUERIES) + 0.5) / _PRIOR_QUERIES
+        values = np.concatenate([np.asarray(strongest, np.float64), self.start - self.scale * np.log(rare / _RATE)])
+        start = float(np.quantile(values, 1 - _RATE))
+        beyond = values[values > start]
+        scale = float(np.median(beyond) - start) / log(2) if len(beyond) else 0.0
+        return Tail(start, min(max(scale, self.scale / 4), self.scale))
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The false matches of a collection: two random pictures agree with evidence ≥ e with probability `share`·exp(−e/`slope`).
+    """What chance does in a collection.
 
     Attributes:
-        share: of random pairs, how many agree at all (evidence above 0).
-        slope: by how much evidence has to grow for false matches to become e times rarer.
-        pairs: random pairs that were compared; 0 for the general calibration.
+        pixels: the tail where pixels of the overlap were compared as well.
+        details: the tail of details alone.
+        queries: pictures of the collection that were asked for, themselves and their copies left out; 0 for the general one.
     """
 
-    share: float
-    slope: float
-    pairs: int
+    pixels: Tail
+    details: Tail
+    queries: int
 
     @classmethod
     def general(cls) -> Calibration:
-        """Measured on clip-art against photographs (`bench/features.py`); for collections too small to measure themselves."""
-        return cls(share=0.02, slope=1.3, pairs=0)
+        """Of photographs (`bench/details.py`); for collections too small to measure themselves."""
+        return cls(Tail(-7.0, 2.6), Tail(-4.0, 2.2), 0)
 
-    @classmethod
-    def measure(
-        cls, features: Sequence[Features], sizes: Sequence[tuple[int, int]], *, pairs: int = 3000, seed: int = 0
-    ) -> Calibration:
-        """Compare random pairs of a sample of a collection (some hundreds of its pictures), about 0.3 ms each.
+    def probability(self, strength: float, *, pixels: bool) -> float:
+        """0–1: one minus the probability that a query whose picture is not in the collection has a candidate as strong.
 
         Args:
-            features: of each picture, as stored.
-            sizes: `(width, height)` of the grey pictures that they were extracted from.
-            pairs: how many pairs to compare at most; the same arguments and seed give the same calibration.
-            seed: of the pairs' choice.
+            strength: of the agreement (`weighing.strength`).
+            pixels: whether it was weighed with pixels.
         """
-        from .verify import Verifier
-
-        count = len(features)
-        if count < 2:
-            return cls.general()
-        rng = np.random.default_rng(seed)
-        first = rng.integers(count, size=min(pairs, count * (count - 1)))
-        second = (first + rng.integers(1, count, size=len(first))) % count
-        found: list[float] = []
-        for one in np.unique(first):
-            verifier = Verifier(features[one], sizes[one], cls.general())
-            others = second[first == one]
-            matches = verifier.verify_many([features[i] for i in others], [sizes[i] for i in others])
-            found += [match.evidence for match in matches if match is not None and 0 < match.evidence < _CEILING]
-        prior = cls.general()
-        # A query may come from elsewhere and agree by chance more often than the collection's own pictures do with each other:
-        # drawings asked of photographs met twice the false hits before the general share became the least.
-        share = max(prior.share, (len(found) + _PRIOR_PAIRS * prior.share) / (len(first) + _PRIOR_PAIRS))
-        mean = (sum(found) + _PRIOR_FOUND * _truncated_mean(prior.slope)) / (len(found) + _PRIOR_FOUND)
-        return cls(share=share, slope=_slope(mean), pairs=len(first))
-
-    @classmethod
-    def of_store(cls, store: Store, *, sample: int = 400, pairs: int = 3000) -> Calibration:
-        """Compare pictures of a collection, which has ORB features; about a second.
-
-        Ids are hashes, so the first ones in order are a random sample, and the same one each time.
-        """
-        facts = (store.manifest.orb or {}).get("settings")
-        if facts is None:
-            raise StoreError(f"collection {store.manifest.collection!r} was indexed without ORB features")
-        settings = OrbSettings.from_json(facts)
-        first = [record.id for record in itertools.islice(store.scroll(fields=["_uri"], batch=sample), sample)]
-        records = [record for record in store.retrieve(sorted(first), with_features=True) if record.features is not None]
-        records.sort(key=lambda record: record.id)
-        features = [unpack(record.features) for record in records if record.features is not None]
-        sizes = [settings.grey_size(int(record.payload["_width"]), int(record.payload["_height"])) for record in records]
-        return cls.measure(features, sizes, pairs=pairs)
-
-    def probability(self, evidence: float) -> float:
-        """0–1: one minus the expected number of chance matches this good when a query's picture is not in the collection."""
-        by_chance = self.share * exp(-max(evidence, 0.0) / self.slope)
-        return max(0.0, 1.0 - _COMPARED * by_chance)
+        tail = self.pixels if pixels else self.details
+        return max(0.0, 1.0 - _DIRECTIONS * tail.chance(strength))
 
     def to_bytes(self) -> bytes:
         """The content of a store's asset `calibration.json`."""
@@ -118,28 +98,17 @@ class Calibration:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Calibration:
-        """The inverse of `to_bytes`; raises `StoreError` on anything else."""
+        """The inverse of `to_bytes`; raises `StoreError` on anything else. Of format 1 only the general one is left."""
         try:
             facts = json.loads(data)
+            if facts["format"] == _BEFORE:
+                return cls.general()
             if facts["format"] != _FORMAT:
                 raise ValueError(f"version {facts['format']!r}")
-            found = cls(float(facts["share"]), float(facts["slope"]), int(facts["pairs"]))
-            if not (0 <= found.share <= 1 and found.slope > 0):
-                raise ValueError(f"share {found.share}, slope {found.slope}")
+            pixels, details = (Tail(float(facts[name]["start"]), float(facts[name]["scale"])) for name in ("pixels", "details"))
+            for tail in (pixels, details):
+                if not (np.isfinite(tail.start) and 0 < tail.scale < np.inf):
+                    raise ValueError(f"start {tail.start}, scale {tail.scale}")
+            return cls(pixels, details, int(facts["queries"]))
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"not a calibration of ORB matches: {error!r}; run `semblant vocabulary` again") from error
-        return found
-
-
-def _truncated_mean(slope: float) -> float:
-    """Mean of an exponential of this slope below `_CEILING`."""
-    return slope - _CEILING / expm1(_CEILING / slope)
-
-
-def _slope(mean: float) -> float:
-    """The slope whose `_truncated_mean` this is, from 0.2 to 5, by bisection."""
-    low, high = 0.2, 5.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _truncated_mean(middle) < mean else (low, middle)
-    return (low + high) / 2

@@ -1,13 +1,13 @@
 """Geometric verification: whether two pictures show the same thing, where, and how sure that is.
 
 `Verifier` holds a query and checks candidates of a shortlist against it: mutual nearest descriptors, one transform that many of
-them agree on, the evidence in that agreement, and a probability from the collection's own false matches (`calibration`).
+them agree on, what speaks for it and against it in the overlap (`overlap`, `weighing`), and a probability from the collection's
+own lookalikes (`calibration`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import lgamma, log, log1p
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,23 +15,25 @@ import numpy as np
 from .calibration import Calibration
 from .geometry import apply, find_transform, is_sane, simplest
 from .matching import Matchable
+from .overlap import compare_pixels, details_inside
+from .relation import VERDICTS, corners, relation
+from .weighing import evidence, strength
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .features import Features
+    from .overlap import PixelAgreement
 
 __all__ = ["DEFAULT_MIN_CONFIDENCE", "VERDICTS", "Match", "Verifier", "verify", "verify_many"]
 
 DEFAULT_MIN_CONFIDENCE = 0.99
 """At the default, at most one in a hundred queries whose picture is not in the collection gets a hit."""
 
-VERDICTS = ("copy", "rotated/scaled", "crop", "contains", "lookalike")
 _LEAST = 4
-_WHOLE = 0.8
+_MORE = 5
+"""Features that the overlap is taken to have besides: four that agree out of four are no proof."""
 _CELLS = 8
-_CHANCE = 1e-3
-"""How often a wrong match agrees with a transform; measured on pictures that have nothing in common."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +44,19 @@ class Match:
         inliers: matched features that agree on the transform, counted once where several lie on one spot.
         matches: matched features before geometry.
         transform: float64 `[3, 3]`: pixels of the query to pixels of the candidate, both in the pictures that the features
-            were extracted from. Where `mirrored`, the query has to be flipped horizontally first.
+            were extracted from.
         polygon: float64 `[4, 2]`: the query's corners in the candidate, clockwise from the query's top left.
         pairs: int64 `[k, 2]`: rows of the query's and the candidate's features that agree.
-        verdict: `copy` (the whole picture, same size and direction), `rotated/scaled` (the whole picture), `crop` (the query
-            is a part of the candidate), `contains` (the query shows the candidate or a part of it among other things),
-            `lookalike` (something agrees, but less than `DEFAULT_MIN_CONFIDENCE` asks for).
-        evidence: −log10 of the number of as good agreements expected by chance, before calibration; what hits are ordered by.
+        verdict: in the pixels of the features: `copy` (the whole picture, same size and direction), `rotated/scaled` (the whole
+            picture, on a plain ground perhaps), `crop` (the query is a part of the candidate), `contains` (the query shows the
+            candidate or a part of it among other things), `lookalike` (something agrees, but less than
+            `DEFAULT_MIN_CONFIDENCE` asks for).
+        evidence: −log10 of the number of as good agreements expected by chance between two random pictures.
+        support: inliers ÷ the smaller number of features that either picture has in the overlap and five more, 0–1.
+        details: share of the query's features that lie in the overlap, 0–1.
+        pixels: how well the pixels of the overlap agree; None where they were not at hand.
+        strength: all of these in one number, the log-odds of the same picture; what hits are ordered by.
         probability: 0–1, that this is no chance match; see `Calibration`.
-        mirrored: the candidate shows the query's mirror image.
     """
 
     inliers: int
@@ -60,8 +66,11 @@ class Match:
     pairs: np.ndarray = field(repr=False)
     verdict: str
     evidence: float
+    support: float
+    details: float
+    pixels: PixelAgreement | None
+    strength: float
     probability: float
-    mirrored: bool = False
 
 
 class Verifier:
@@ -71,16 +80,30 @@ class Verifier:
         query: its features.
         size: `(width, height)` in pixels of the picture they were extracted from.
         calibration: of the collection; None takes the general one.
+        pixels: uint8 `[h, w]`, that picture in grey, in any size; None compares details alone.
     """
 
-    def __init__(self, query: Features, size: tuple[int, int], calibration: Calibration | None = None) -> None:
+    def __init__(
+        self,
+        query: Features,
+        size: tuple[int, int],
+        calibration: Calibration | None = None,
+        pixels: np.ndarray | None = None,
+    ) -> None:
         self.query = query
         self.size = size
         self.calibration = calibration or Calibration.general()
+        self.pixels = pixels
         self._matchable = Matchable(query.descriptors)
 
-    def verify(self, candidate: Features, size: tuple[int, int]) -> Match | None:
-        """What agrees between the query and this candidate of `(width, height)`, or None where nothing does."""
+    def verify(self, candidate: Features, size: tuple[int, int], thumbnail: np.ndarray | None = None) -> Match | None:
+        """What agrees between the query and a candidate, or None where nothing does.
+
+        Args:
+            candidate: its features.
+            size: `(width, height)` in pixels of the picture that they were extracted from.
+            thumbnail: uint8 `[h, w]`, that picture in grey, in any size; None compares details alone.
+        """
         if len(self.query) < _LEAST or len(candidate) < _LEAST:
             return None
         mine, theirs, _ = self._matchable.match(candidate.descriptors)
@@ -91,22 +114,49 @@ class Verifier:
         inliers = min(_spots(here.keypoints[fit.inliers]), _spots(there.keypoints[fit.inliers]))
         if inliers < _LEAST:
             return None
-        evidence = _evidence(_witnesses(here.keypoints[fit.inliers], self.size), len(mine))
-        probability = self.calibration.probability(evidence)
+        transform = simplest(here, there, fit)
+        back = np.linalg.inv(transform)
+        inside, inside_there = details_inside(self.query, transform, size), details_inside(candidate, back, self.size)
+        found = evidence(_witnesses(here.keypoints[fit.inliers], self.size), len(mine))
+        support = min(1.0, inliers / (min(inside, inside_there) + _MORE))
+        pixels = None
+        if self.pixels is not None and thumbnail is not None:
+            pixels = compare_pixels(self.pixels, self.size, thumbnail, size, transform)
+        weight = strength(found, support, None if pixels is None else pixels.correlation)
+        probability = self.calibration.probability(weight, pixels=pixels is not None)
+        details = inside / len(self.query)
         proven = probability >= DEFAULT_MIN_CONFIDENCE
-        transform = simplest(here, there, fit) if proven else fit.transform
-        polygon = apply(transform, _corners(self.size))
-        verdict = _verdict(transform, self.size, size) if proven else "lookalike"
-        pairs = np.column_stack([mine[fit.inliers], theirs[fit.inliers]])
-        return Match(inliers, len(mine), transform, polygon, pairs, verdict, evidence, probability)
+        verdict = relation(transform, self.size, size, details) if proven else "lookalike"
+        return Match(
+            inliers=inliers,
+            matches=len(mine),
+            transform=transform,
+            polygon=apply(transform, corners(self.size)),
+            pairs=np.column_stack([mine[fit.inliers], theirs[fit.inliers]]),
+            verdict=verdict,
+            evidence=found,
+            support=support,
+            details=details,
+            pixels=pixels,
+            strength=weight,
+            probability=probability,
+        )
 
-    def verify_many(self, candidates: Sequence[Features], sizes: Sequence[tuple[int, int]]) -> list[Match | None]:
+    def verify_many(
+        self,
+        candidates: Sequence[Features],
+        sizes: Sequence[tuple[int, int]],
+        thumbnails: Sequence[np.ndarray | None] | None = None,
+    ) -> list[Match | None]:
         """`verify` for each candidate, in their order.
 
         One after the other: threads were measured to be slower (21 against 20 ms a query), for NumPy's calls on so few numbers
         are too short to gain from letting go of the interpreter lock.
         """
-        return [self.verify(candidate, size) for candidate, size in zip(candidates, sizes, strict=True)]
+        pictures = [None] * len(candidates) if thumbnails is None else thumbnails
+        return [
+            self.verify(candidate, size, picture) for candidate, size, picture in zip(candidates, sizes, pictures, strict=True)
+        ]
 
 
 def verify(
@@ -116,7 +166,7 @@ def verify(
     candidate_size: tuple[int, int],
     calibration: Calibration | None = None,
 ) -> Match | None:
-    """Compare one query with one candidate; sizes are `(width, height)` of the pictures that the features are from."""
+    """Compare the details of one query with those of one candidate; sizes are `(width, height)` of their pictures."""
     return Verifier(query, query_size, calibration).verify(candidate, candidate_size)
 
 
@@ -127,7 +177,7 @@ def verify_many(
     candidate_sizes: Sequence[tuple[int, int]],
     calibration: Calibration | None = None,
 ) -> list[Match | None]:
-    """Compare one query with a shortlist; None where nothing agrees."""
+    """Compare the details of one query with those of a shortlist; None where nothing agrees."""
     return Verifier(query, query_size, calibration).verify_many(candidates, candidate_sizes)
 
 
@@ -141,43 +191,3 @@ def _witnesses(keypoints: np.ndarray, size: tuple[int, int]) -> float:
     """Σ √inliers over a grid of the query: agreement in many places counts for more than as many points on one texture."""
     cell = np.clip((keypoints[:, :2] / size * _CELLS).astype(np.int64), 0, _CELLS - 1)
     return float(np.sqrt(np.bincount(cell[:, 1] * _CELLS + cell[:, 0])).sum())
-
-
-def _evidence(witnesses: float, matches: int) -> float:
-    """−log10 of how many transforms with as many witnesses random matches would give.
-
-    A-contrario reasoning (Moisan and Stival, "A probabilistic criterion to detect rigid point matches", IJCV 2004): each pair
-    of matches proposes a transform, and each other match agrees by chance with probability `_CHANCE`. The leading term of the
-    binomial tail is enough, and takes fractions.
-    """
-    agree = max(witnesses - 2, 0.1)
-    others = max(matches - 2, agree)
-    log_tail = lgamma(others + 1) - lgamma(agree + 1) - lgamma(others - agree + 1)
-    log_tail += agree * log(_CHANCE) + (others - agree) * log1p(-_CHANCE)
-    return -(log_tail + log(matches * (matches - 1) / 2)) / log(10)
-
-
-def _corners(size: tuple[int, int]) -> np.ndarray:
-    width, height = size
-    return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
-
-
-def _verdict(transform: np.ndarray, query: tuple[int, int], candidate: tuple[int, int]) -> str:
-    """Name the relation by how much of each picture lies in the other."""
-    of_query = _share_inside(transform, query, candidate)
-    of_candidate = _share_inside(np.linalg.inv(transform), candidate, query)
-    if of_query >= _WHOLE and of_candidate >= _WHOLE:
-        corner, right, _, down = apply(transform, _corners(query))
-        turn = abs(float(np.degrees(np.arctan2(*(right - corner)[::-1]))))
-        scale = float(np.linalg.norm(right - corner) / query[0]), float(np.linalg.norm(down - corner) / query[1])
-        return "copy" if turn < 3 and all(0.95 < value < 1.05 for value in scale) else "rotated/scaled"
-    return "crop" if of_query >= _WHOLE else "contains"
-
-
-def _share_inside(transform: np.ndarray, size: tuple[int, int], other: tuple[int, int]) -> float:
-    """Share of a picture's area that the transform brings into the other picture, on a 16 × 16 grid of points."""
-    steps = (np.arange(16) + 0.5) / 16
-    grid = np.stack(np.meshgrid(steps * size[0], steps * size[1]), axis=-1).reshape(-1, 2)
-    there = apply(transform, grid)
-    inside = (there >= 0).all(axis=1) & (there <= np.array(other)).all(axis=1)
-    return float(inside.mean())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semblant_search.orb import Verifier
+from semblant_search.orb.relation import relation
 from semblant_search.results import FeatureHit, split_payload
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def prove(
     is gone through in stages, the first alone, and no further once `enough` are proven, or where a stage after a proven one
     proves nothing more.
     """
-    verifier = Verifier(query.features, query.grey, reader.calibration)
+    verifier = reader.verifier(query)
     hits: list[FeatureHit] = []
     proven = 0
     for start in range(1 - _STAGE, len(shortlist), _STAGE):
@@ -46,7 +46,9 @@ def prove(
         stored = {record.id: record for record in store.retrieve([record.id for record in stage], with_features=True)}
         there = [record for record in stage if record.id in stored]  # another process of a server may have deleted one
         seen = [reader.of_record(stored[record.id]) for record in there]
-        matches = verifier.verify_many([item.features for item in seen], [item.grey for item in seen])
+        matches = verifier.verify_many(
+            [item.features for item in seen], [item.grey for item in seen], [item.thumbnail for item in seen]
+        )
         chances = [0.0 if match is None else match.probability for match in matches]
         hits += [
             _hit(replace(record, payload=stored[record.id].payload), item, match, query)
@@ -57,7 +59,7 @@ def prove(
         if min_confidence > 0 and ((proven and not now) or proven + now >= enough):
             break
         proven += now
-    return sorted(hits, key=lambda hit: (-hit.evidence, -hit.score))
+    return sorted(hits, key=lambda hit: (hit.transform is None, -hit.strength, -hit.score))  # strength may be below 0
 
 
 def unproven(shortlist: Sequence[ScoredRecord]) -> list[FeatureHit]:
@@ -73,10 +75,13 @@ def _hit(record: ScoredRecord, seen: Seen, match: Match | None, query: Seen) -> 
     uri, metadata, facts = split_payload(record.payload)
     if match is None:
         return FeatureHit(record.id, uri, metadata, facts, record.score)
-    flip = np.array([[-1, 0, query.grey[0]], [0, 1, 0], [0, 0, 1]], np.float64) if match.mirrored else np.eye(3)
-    transform = seen.to_picture @ match.transform @ flip @ np.linalg.inv(query.to_picture)
+    transform = seen.to_picture @ match.transform @ np.linalg.inv(query.to_picture)
     x, y, width, height = query.box
     corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
+    verdict = match.verdict
+    if verdict != "lookalike":  # in the pictures' own pixels, for features are from pictures of one size
+        part = [[-1, 0, x + width], [0, 1, y], [0, 0, 1]] if query.mirrored else [[1, 0, x], [0, 1, y], [0, 0, 1]]
+        verdict = relation(transform @ np.array(part), (width, height), seen.box[2:], match.details)
     mine, theirs = match.pairs.T
     here = _through(query.to_picture, query.features.keypoints[mine, :2])
     there = _through(seen.to_picture, seen.features.keypoints[theirs, :2])
@@ -86,11 +91,14 @@ def _hit(record: ScoredRecord, seen: Seen, match: Match | None, query: Seen) -> 
         metadata,
         facts,
         record.score,
-        verdict=match.verdict,
+        verdict=verdict,
         probability=match.probability,
         inliers=match.inliers,
         evidence=match.evidence,
-        mirrored=match.mirrored or query.mirrored,
+        support=match.support,
+        correlation=None if match.pixels is None else match.pixels.correlation,
+        strength=match.strength,
+        mirrored=query.mirrored,
         transform=tuple(map(tuple, (transform / transform[2, 2]).tolist())),
         polygon=tuple(map(tuple, _through(transform, np.array(corners, np.float64)).tolist())),
         pairs=tuple((*a, *b) for a, b in zip(here.tolist(), there.tolist(), strict=True)),

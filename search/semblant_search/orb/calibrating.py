@@ -1,0 +1,102 @@
+"""Measure the calibration of a collection: its own pictures are asked for, and they and their copies do not count."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from semblant_search.errors import StoreError
+from semblant_search.store.base import VectorQuery
+
+from .calibration import Calibration
+from .overlap import share_inside
+from .packing import unpack, unpack_thumbnail
+from .settings import OrbSettings
+from .verify import Verifier
+from .weighing import strength
+
+if TYPE_CHECKING:
+    from semblant_search.store.base import Record, Store
+
+    from .verify import Match
+    from .vocabulary import Vocabulary
+
+__all__ = ["calibrate"]
+
+_SAMPLE = 128
+_SHORTLIST = 48
+_NOTHING = -20.0
+"""Strength of a query of which nothing agrees with anything."""
+_WHOLE = 0.8
+_EVERYWHERE = 0.95
+_SUPPORT = 0.3
+
+
+def calibrate(store: Store, vocabulary: Vocabulary, *, sample: int = _SAMPLE, shortlist: int = _SHORTLIST) -> Calibration:
+    """How strong the strongest lookalike of a picture is, where neither the picture nor a copy of it counts; seconds.
+
+    Ids are hashes, so the first ones in order are a random sample, and the same one each time.
+
+    Args:
+        store: a collection with ORB features.
+        vocabulary: the collection's.
+        sample: pictures that are asked for.
+        shortlist: candidates that each is compared with, as many as a query is.
+
+    Raises:
+        StoreError: the collection was indexed without ORB features.
+    """
+    facts = (store.manifest.orb or {}).get("settings")
+    if facts is None:
+        raise StoreError(f"collection {store.manifest.collection!r} was indexed without ORB features")
+    settings = OrbSettings.from_json(facts)
+    ids = [record.id for record in itertools.islice(store.scroll(fields=["_uri"], batch=sample), sample)]
+    with_pixels, without = [], []
+    for record in sorted(store.retrieve(ids, with_features=True), key=lambda record: record.id):
+        if record.features is None:
+            continue
+        strongest = _strongest(store, settings, vocabulary, record, shortlist)
+        without.append(strongest[0])
+        with_pixels.append(strongest[1])
+    general = Calibration.general()
+    pixels = general.pixels.measured(with_pixels) if settings.thumbnail else general.pixels
+    return Calibration(pixels, general.details.measured(without), len(without))
+
+
+def _strongest(
+    store: Store, settings: OrbSettings, vocabulary: Vocabulary, record: Record, shortlist: int
+) -> tuple[float, float]:
+    """The strongest lookalike of an indexed picture, without and with pixels."""
+    assert record.features is not None
+    features = unpack(record.features)
+    verifier = Verifier(features, _size(settings, record), None, unpack_thumbnail(record.features))
+    near = store.query(VectorQuery(vocabulary.sparse(features), shortlist + 1, fields=[]))
+    others = [hit.id for hit in near if hit.id != record.id][:shortlist]
+    details = pixels = _NOTHING
+    for other in store.retrieve(others, with_features=True):
+        if other.features is None or other.payload.get("_sha256") == record.payload.get("_sha256"):
+            continue
+        size = _size(settings, other)
+        match = verifier.verify(unpack(other.features), size, unpack_thumbnail(other.features))
+        if match is None or _is_copy(match, verifier.size, size):
+            continue
+        details = max(details, strength(match.evidence, match.support, None))
+        if match.pixels is not None:
+            pixels = max(pixels, match.strength)
+    return details, pixels
+
+
+def _size(settings: OrbSettings, record: Record) -> tuple[int, int]:
+    return settings.grey_size(int(record.payload["_width"]), int(record.payload["_height"]))
+
+
+def _is_copy(match: Match, query: tuple[int, int], candidate: tuple[int, int]) -> bool:
+    """Whether the two are one picture: all of it, and all but a small part of it agrees."""
+    if match.pixels is None:
+        return match.support >= _SUPPORT
+    return match.pixels.everywhere >= _EVERYWHERE and (
+        share_inside(match.transform, query, candidate) >= _WHOLE
+        or share_inside(np.linalg.inv(match.transform), candidate, query) >= _WHOLE
+    )

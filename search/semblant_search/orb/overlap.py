@@ -1,0 +1,129 @@
+"""What lies in the overlap of two pictures that were laid over each other: details of either, and pixels of both.
+
+Agreement that a transform was chosen for proves little: among a query's likeliest lookalikes some outline or texture always
+agrees in a few places. What nobody chose is everything else that the transform brings together. In copies it agrees, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .features import load_cv2
+from .geometry import apply
+
+if TYPE_CHECKING:
+    from .features import Features
+
+__all__ = ["PixelAgreement", "compare_pixels", "details_inside", "share_inside", "thumbnail"]
+
+_MEAN = (7, 7)
+_PLACE = (9, 9)
+_CONTRAST = 4.0
+"""Variance, in grey levels, from which a place counts as marked."""
+_ALIKE = 0.6
+_LEAST = 24
+"""Fewest pixels of a thumbnail that say anything."""
+_LOUDEST = 0.995
+"""Correlation beyond which quantization of the thumbnail decides."""
+
+
+def thumbnail(grey: np.ndarray, longest_side: int) -> np.ndarray:
+    """A grey picture, uint8 `[h, w]`, shrunk to `longest_side` pixels at most: uint8."""
+    cv2 = load_cv2()
+    height, width = grey.shape
+    scale = min(1.0, longest_side / max(width, height))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    out: np.ndarray = cv2.resize(np.ascontiguousarray(grey), size, interpolation=cv2.INTER_AREA)
+    return out
+
+
+def details_inside(features: Features, transform: np.ndarray, size: tuple[int, int]) -> int:
+    """How many features the transform `[3, 3]` brings into a picture of this `(width, height)`."""
+    there = apply(transform, features.keypoints[:, :2].astype(np.float64))
+    return int(((there >= 0).all(axis=1) & (there <= np.array(size)).all(axis=1)).sum())
+
+
+def share_inside(transform: np.ndarray, size: tuple[float, float], other: tuple[float, float]) -> float:
+    """Share of a picture's area that the transform brings into the other picture, on a 16 × 16 grid of points."""
+    steps = (np.arange(16) + 0.5) / 16
+    grid = np.stack(np.meshgrid(steps * size[0], steps * size[1]), axis=-1).reshape(-1, 2)
+    there = apply(transform, grid)
+    inside = (there >= 0).all(axis=1) & (there <= np.array(other)).all(axis=1)
+    return float(inside.mean())
+
+
+class PixelAgreement(NamedTuple):
+    """How well the pixels of two pictures agree where they lie over each other, once each has lost what is smooth about it.
+
+    Where a silhouette lies on a plain ground, any other one correlates; what is left without the local mean is the drawing.
+
+    Attributes:
+        correlation: over the whole overlap, −1 to 1; 0 where it is too small, or flat.
+        everywhere: share of the places with contrast that correlate by themselves, 0–1.
+    """
+
+    correlation: float
+    everywhere: float
+
+
+def compare_pixels(
+    query: np.ndarray, query_size: tuple[int, int], thumb: np.ndarray, size: tuple[int, int], transform: np.ndarray
+) -> PixelAgreement:
+    """Lay a query over the thumbnail of a candidate.
+
+    Args:
+        query: uint8 `[h, w]`, the query in grey, in any size.
+        query_size: `(width, height)` of the pixels that the transform is from.
+        thumb: uint8 `[h, w]`, the candidate in grey, in any size.
+        size: `(width, height)` of the pixels that the transform leads to.
+        transform: float64 `[3, 3]`.
+    """
+    cv2 = load_cv2()
+    placed, inside = _placed(query, query_size, thumb.shape, size, transform)
+    if inside.sum() < _LEAST:
+        return PixelAgreement(0.0, 0.0)
+    weight = inside.astype(np.float32)
+    share = np.maximum(cv2.blur(weight, _MEAN), 1e-6)
+    first, second = ((pixels - cv2.blur(pixels * weight, _MEAN) / share) * weight for pixels in (placed, thumb))
+    products = [first * second, first * first, second * second]
+    both, one, other = (float(product.sum()) for product in products)
+    if one * other <= 1:
+        return PixelAgreement(0.0, 0.0)
+    near = np.maximum(cv2.blur(weight, _PLACE), 1e-6)
+    together, here, there = (cv2.blur(product, _PLACE) / near for product in products)
+    marked = inside & (near > 0.4) & (np.maximum(here, there) > _CONTRAST)
+    agree = together > _ALIKE * np.sqrt(np.maximum(here * there, 0))
+    everywhere = float(agree[marked].mean()) if marked.any() else 0.0
+    return PixelAgreement(min(_LOUDEST, both / (one * other) ** 0.5), everywhere)
+
+
+def _placed(
+    query: np.ndarray, query_size: tuple[int, int], shape: tuple[int, ...], size: tuple[int, int], transform: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The query as the candidate's thumbnail would show it, uint8 `[h, w]`, and where there is any of it, bool `[h, w]`."""
+    cv2 = load_cv2()
+    height, width = shape
+    back = np.linalg.inv(transform) @ _between((width, height), size)  # pixels of the thumbnail to the query's
+    origin, right, down = apply(back, np.array([[0, 0], [1, 0], [0, 1]]) + np.array([width / 2, height / 2]))
+    along, across = right - origin, down - origin
+    step = float(abs(along[0] * across[1] - along[1] * across[0])) ** 0.5
+    shrink = min(1.0, query_size[0] / query.shape[1] / step) if step > 0 else 1.0  # beyond the horizon it stays 1
+    if shrink < 1:  # first, lest pixels be skipped
+        smaller = (max(1, round(query.shape[1] * shrink)), max(1, round(query.shape[0] * shrink)))
+        query = cv2.resize(query, smaller, interpolation=cv2.INTER_AREA)
+    there = np.linalg.inv(_between((query.shape[1], query.shape[0]), query_size)) @ back
+    column, row = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
+    depth = there[2, 0] * column + there[2, 1] * row + there[2, 2]
+    depth = np.where(depth > 1e-9, depth, np.nan)
+    x, y = (((line[0] * column + line[1] * row + line[2]) / depth).astype(np.float32) for line in there[:2])
+    inside = (x >= -0.5) & (y >= -0.5) & (x <= query.shape[1] - 0.5) & (y <= query.shape[0] - 0.5)
+    x, y = np.nan_to_num(x, nan=-1.0), np.nan_to_num(y, nan=-1.0)
+    return cv2.remap(query, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), inside
+
+
+def _between(pixels: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """From a picture scaled to so many pixels to one of another `(width, height)`; centres of pixels are whole numbers."""
+    across, down = size[0] / pixels[0], size[1] / pixels[1]
+    return np.array([[across, 0, across / 2 - 0.5], [0, down, down / 2 - 0.5], [0, 0, 1]])
