@@ -20,6 +20,7 @@ from semblant_search.collection import RESERVED_FIELDS, FieldType, Manifest, Sto
 from semblant_search.encoder import EncoderCard
 from semblant_search.errors import CollectionNotFound, InvalidInput, MetadataError, PointNotFound, StoreError, WhereError
 from semblant_search.images import Fit
+from semblant_search.orb import FEATURE_BYTES, Features, pack, unpack, unpack_thumbnail
 from semblant_search.store import Point, SparseVector, Store, VectorQuery, open_database
 from semblant_search.store.qdrant import QdrantDatabase
 from semblant_search.where import And, Contains, Equals, Exists, F, Not, OneOf, Or, Range, StartsWith, Where, parse_where
@@ -383,6 +384,25 @@ def test_facets_count_the_same_in_the_same_order(edge: Store, other: Store, fiel
     for limit in (1, 3, 1000):
         assert list(edge.facet(field, where=where, limit=limit).items()) == ordered[:limit]
         assert list(other.facet(field, where=where, limit=limit).items()) == ordered[:limit]
+
+
+@pytest.mark.parametrize("level", [0, 127, 128, 254, 255, None])
+def test_thumbnails_behind_features_are_numbers_to_every_engine(database: Database, name: str, level: int | None) -> None:
+    """Each four bytes are kept as one float32, of which none may be NaN or infinite."""
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(0, 256, (43, 64), dtype=np.uint8) if level is None else np.full((43, 64), level, np.uint8)
+    features = Features(rng.uniform(4, 480, (9, 4)).astype(np.float32), rng.integers(0, 256, (9, 32), dtype=np.uint8))
+    packed = pack(features, pixels)
+    facts = manifest(name, orb={"feature_bytes": FEATURE_BYTES, "vocabulary": "x"}, fields={"label": FieldType.KEYWORD})
+    with closing(database.create(facts)) as store:
+        store.upsert(
+            [Point(POINTS[0].id, POINTS[0].image, {}, SparseVector(np.array([1], np.uint32), np.ones(1, np.float32)), packed)]
+        )
+        (record,) = store.retrieve([POINTS[0].id], with_features=True)
+    assert record.features is not None
+    assert record.features.tobytes() == packed.tobytes()
+    np.testing.assert_array_equal(unpack_thumbnail(record.features), pixels | 1)
+    assert unpack(record.features).descriptors.tobytes() == unpack(pack(features)).descriptors.tobytes()
 
 
 def test_records_come_back_as_they_were_written(edge: Store, other: Store) -> None:

@@ -13,6 +13,7 @@ from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
+from PIL import Image
 from semblant_search.cli.group import KNOWN
 from support.interpreters import PARTS, UV, Built, build, call, interpreter
 
@@ -138,7 +139,11 @@ def test_it_indexes_and_searches(environment: Path, fashion_small: Path, tmp_pat
     from semblant_search import Fit
 
     (tmp_path / "encoder.onnx").write_bytes(pixel_encoder(Fit(28, 28, 1)))
-    source, db, semblant = fashion_small / "test" / "bag", tmp_path / "db", environment / "bin" / "semblant"
+    source, db, semblant = tmp_path / "bags", tmp_path / "db", environment / "bin" / "semblant"
+    source.mkdir()
+    for path in (fashion_small / "test" / "bag").iterdir():  # enlarged, for details of 28 pixels prove nothing
+        with Image.open(path) as picture:
+            picture.resize((112, 112), Image.Resampling.BICUBIC).save(source / path.name)
     job: list[str | Path] = ["--encoder", tmp_path / "encoder.onnx", "--db", db, "--workers", "1", "--threads", "1"]
     assert call(semblant, "index", source, *job).startswith("found 20 = 20 indexed")
     query = sorted(source.iterdir())[0]

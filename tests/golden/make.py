@@ -31,7 +31,18 @@ from semblant_search.collection import FORMAT_VERSION, RESERVED_FIELDS, StorageO
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.images import fit_image, open_image, open_picture, to_grey
 from semblant_search.kept_encoder import ENCODER_ASSET
-from semblant_search.orb import CALIBRATION_ASSET, FEATURE_BYTES, Calibration, OrbSettings, Vocabulary, extract, pack
+from semblant_search.orb import (
+    CALIBRATION_ASSET,
+    FEATURE_BYTES,
+    Calibration,
+    Features,
+    OrbSettings,
+    Vocabulary,
+    extract,
+    pack,
+    thumbnail,
+)
+from semblant_search.orb.calibration import Tail
 from semblant_search.store import Point, open_database
 from support.golden import CREATED_AT, FITS, GOLDEN, GREY_SIDE, indexed_files, picture_files, uri_of
 
@@ -39,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ORB = OrbSettings(features=40)
+CALIBRATION = Calibration(Tail(-6.5, 3.0), Tail(-3.5, 2.25), 160)
 FIELDS = {
     "label": FieldType.KEYWORD,
     "tags": FieldType.KEYWORD,
@@ -147,12 +159,14 @@ def make_formats() -> None:
         storage=StorageOptions("scalar", on_disk=True),
     )
     write_json("manifest.json", manifest.to_json())
-    write_json("calibration.json", json.loads(Calibration(0.25, 0.75, 2000).to_bytes()))
+    write_json("calibration-2.json", json.loads(CALIBRATION.to_bytes()))
     photograph = open_image(GOLDEN / "pictures" / "progressive.jpg")
-    features = extract(to_grey(photograph, longest_side=ORB.longest_side), ORB)
+    grey = to_grey(photograph, longest_side=ORB.longest_side)
+    features, small = extract(grey, ORB), thumbnail(grey, ORB.thumbnail)
     np.savez_compressed(
         GOLDEN / "features.npz", keypoints=features.keypoints, descriptors=features.descriptors, packed=pack(features)
     )
+    np.savez_compressed(GOLDEN / "thumbnail.npz", thumbnail=small, packed=pack(Features.empty(), small))
     (GOLDEN / "vocabulary.npz").write_bytes(vocabulary().to_bytes())
 
 
@@ -175,7 +189,7 @@ def make_database() -> None:
         store.add_fields({**RESERVED_FIELDS, **FIELDS})
         store.put_asset(ENCODER_ASSET, encoder.to_bytes())
         store.put_asset(VOCABULARY_ASSET, words.to_bytes())
-        store.put_asset(CALIBRATION_ASSET, Calibration(0.25, 0.75, 2000).to_bytes())
+        store.put_asset(CALIBRATION_ASSET, CALIBRATION.to_bytes())
         points = [make_point(encoder, words, number, file) for number, file in enumerate(indexed_files())]
         store.upsert(points)
         store.optimize()
@@ -205,7 +219,8 @@ def make_point(encoder: Encoder, words: Vocabulary, number: int, path: Path) -> 
     """A golden picture as a point, with payload of all types: every field is sometimes missing, null or a list."""
     opened = open_picture(path)
     embedding, cells = encoder.encode_with_cells(encoder.prepare(path)[None])
-    features = extract(to_grey(opened.image, longest_side=ORB.longest_side), ORB)
+    grey = to_grey(opened.image, longest_side=ORB.longest_side)
+    features = extract(grey, ORB)
     data, uri = path.read_bytes(), uri_of(path)
     payload: dict[str, Any] = {
         "label": path.stem,
@@ -227,7 +242,8 @@ def make_point(encoder: Encoder, words: Vocabulary, number: int, path: Path) -> 
     }
     if number % 5 == 0:
         del payload["price"]
-    return Point(point_id(uri), embedding[0], payload, words.sparse(features), pack(features), cells[0])
+    packed = pack(features, thumbnail(grey, ORB.thumbnail)) if len(features) else None
+    return Point(point_id(uri), embedding[0], payload, words.sparse(features), packed, cells[0])
 
 
 def vocabulary() -> Vocabulary:

@@ -19,7 +19,7 @@ from semblant_indexer.generations import roll_back
 from semblant_indexer.status import read_status
 from semblant_search import Encoder, canonical_uri
 from semblant_search.errors import SemblantError, StoreError, StoreLocked
-from semblant_search.orb import Calibration, OrbSettings, Vocabulary
+from semblant_search.orb import Calibration, OrbSettings, Vocabulary, calibrate, unpack_thumbnail
 from semblant_search.store import open_database
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def test_old_generations_are_kept_as_the_job_says(pictures: Path, index: Index, 
     assert [generation.name for generation in read_status(str(tmp_path / "db"), "images").generations] == ["g0003"]
 
 
-def test_false_matches_are_measured_and_kept_whenever_pictures_came(photos: Path, index: Index, tmp_path: Path) -> None:
+def test_lookalikes_are_measured_and_kept_whenever_pictures_came(photos: Path, index: Index, tmp_path: Path) -> None:
     source = tmp_path / "album"
     source.mkdir()
     names = ("coffee.png", "rocket.jpg", "chelsea.png", "text.png")
@@ -212,8 +212,9 @@ def test_false_matches_are_measured_and_kept_whenever_pictures_came(photos: Path
             assert kept is not None
             assert words is not None
             assert store.manifest.orb is not None
-            assert Vocabulary.from_bytes(words).fingerprint == store.manifest.orb["vocabulary"]
-            return Calibration.from_bytes(kept), Calibration.of_store(store)
+            vocabulary = Vocabulary.from_bytes(words)
+            assert vocabulary.fingerprint == store.manifest.orb["vocabulary"]
+            return Calibration.from_bytes(kept), calibrate(store, vocabulary)
 
     phases: list[str] = []
     report = index(source, orb=OrbSettings(), on_progress=lambda progress: phases.append(progress.phase))
@@ -221,9 +222,28 @@ def test_false_matches_are_measured_and_kept_whenever_pictures_came(photos: Path
     assert "calibrate" in report.stages
     kept, measured = stored()
     assert kept == measured
-    assert kept.pairs == 6
+    assert kept.queries == 3
+    assert kept != Calibration.general()
     shutil.copyfile(photos / names[3], source / names[3])
     index(source, orb=OrbSettings())
     kept, measured = stored()
     assert kept == measured
-    assert kept.pairs == 12
+    assert kept.queries == 4
+
+
+def test_a_thumbnail_is_kept_with_the_features_as_the_settings_say(photos: Path, index: Index, tmp_path: Path) -> None:
+    source = tmp_path / "album"
+    source.mkdir()
+    for name in ("coffee.png", "chelsea.png"):
+        shutil.copyfile(photos / name, source / name)
+    sizes = {}
+    for side in (64, 32, 0):
+        index(source, orb=OrbSettings(thumbnail=side), db=str(tmp_path / f"{side}.db"))
+        with closing(open_database(tmp_path / f"{side}.db")) as db, closing(db.open("images")) as store:
+            assert store.manifest.orb is not None
+            assert store.manifest.orb["settings"]["thumbnail"] == side
+            records = store.retrieve([record.id for record in store.scroll()], with_features=True)
+            packed = [record.features for record in records if record.features is not None]
+            small = [unpack_thumbnail(one) for one in packed]
+            sizes[side] = [None if one is None else one.shape for one in small]
+    assert sizes == {64: [(43, 64), (43, 64)], 32: [(21, 32), (21, 32)], 0: [None, None]}

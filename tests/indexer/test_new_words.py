@@ -21,7 +21,18 @@ from semblant_search import EncoderCard, Fit, SearchClient
 from semblant_search.collection import StorageOptions, point_id
 from semblant_search.errors import NoFeaturesError, SemblantError, StoreError
 from semblant_search.images import open_image, to_grey
-from semblant_search.orb import FEATURE_BYTES, Calibration, Features, OrbSettings, Vocabulary, extract, pack
+from semblant_search.orb import (
+    FEATURE_BYTES,
+    Calibration,
+    Features,
+    OrbSettings,
+    Vocabulary,
+    calibrate,
+    extract,
+    pack,
+    thumbnail,
+    unpack,
+)
 from semblant_search.store import open_database
 from semblant_search.store.base import Point, VectorQuery
 from support.ledgers import indexed, run_over, todo
@@ -40,8 +51,13 @@ CARD = EncoderCard("cells", "pixels", Fit(28, 28, 1), 8, "none", cells=(2, 3))
 
 
 @pytest.fixture(scope="module")
-def features(photos: Path) -> list[Features]:
-    return [extract(to_grey(open_image(photos / name), longest_side=SETTINGS.longest_side), SETTINGS) for name in NAMES]
+def greys(photos: Path) -> list[np.ndarray]:
+    return [to_grey(open_image(photos / name), longest_side=SETTINGS.longest_side) for name in NAMES]
+
+
+@pytest.fixture(scope="module")
+def features(greys: list[np.ndarray]) -> list[Features]:
+    return [extract(grey, SETTINGS) for grey in greys]
 
 
 @pytest.fixture(scope="module")
@@ -50,23 +66,25 @@ def few_words(features: list[Features]) -> Vocabulary:
 
 
 @pytest.fixture
-def db(tmp_path: Path, features: list[Features], few_words: Vocabulary) -> Path:
+def db(tmp_path: Path, greys: list[np.ndarray], few_words: Vocabulary) -> Path:
     """Four pictures with features and one without, with words that no longer suit them, all vectors and a ledger."""
-    fill(tmp_path / "db", features, few_words)
+    fill(tmp_path / "db", greys, few_words)
     return tmp_path / "db"
 
 
-def fill(path: Path, features: list[Features], words: Vocabulary) -> None:
+def fill(path: Path, greys: list[np.ndarray], words: Vocabulary) -> None:
     orb = {"settings": SETTINGS.to_json(), "vocabulary": words.fingerprint, "feature_bytes": FEATURE_BYTES}
     facts = manifest(orb=orb, encoder=CARD, storage=StorageOptions(on_disk=True))
     images, cells = unit_vectors(5), unit_vectors(10, 3).reshape(5, 2, 3)
     points = []
     for number, (image, local) in enumerate(zip(images, cells, strict=True)):
         uri = f"{FOLDER}{number}.png"
-        payload = {"_uri": uri, "_width": 600, "_height": 400, "price": number}
-        found = features[number] if number < len(features) else None
-        sparse = words.sparse(found) if found is not None else None
-        points.append(Point(point_id(uri), image, payload, sparse, pack(found) if found is not None else None, local))
+        payload = {"_uri": uri, "_sha256": str(number), "_width": 600, "_height": 400, "price": number}
+        sparse = packed = None
+        if number < len(greys):
+            found = extract(greys[number], SETTINGS)
+            sparse, packed = words.sparse(found), pack(found, thumbnail(greys[number], SETTINGS.thumbnail))
+        points.append(Point(point_id(uri), image, payload, sparse, packed, local))
     with closing(open_database(path, create=True)) as database, closing(database.create(facts)) as store:
         store.put_asset("encoder.onnx", b"the encoder")
         store.put_asset("vocabulary.npz", words.to_bytes())
@@ -95,7 +113,8 @@ def read(db: Path, generation: str) -> Facts:
         ids = [record.id for record in store.scroll()]
         records = store.retrieve(ids, with_image=True, with_features=True, with_cells=True)
         assets = {name: store.asset(name) for name in ("encoder.onnx", "vocabulary.npz", "calibration.json")}
-        return Facts(store.manifest, assets, {one.id: one for one in records}, Calibration.of_store(store))
+        words = Vocabulary.from_bytes(assets["vocabulary.npz"] or b"")
+        return Facts(store.manifest, assets, {one.id: one for one in records}, calibrate(store, words))
 
 
 def assert_same(first: dict[str, Record], second: dict[str, Record]) -> None:
@@ -143,7 +162,7 @@ def test_a_new_generation_has_other_words_and_all_else(db: Path, features: list[
     assert new.assets["encoder.onnx"] == b"the encoder"
     assert new.assets["vocabulary.npz"] == general.to_bytes()
     assert new.assets["calibration.json"] == new.calibration.to_bytes()
-    assert new.calibration.pairs == 12
+    assert new.calibration.queries == 4
     with run_over(db / "images" / "ledger.sqlite", items(), generation="g0002") as ledger:
         assert (ledger.points(), todo(ledger)) == (0, ["0", "1", "2", "3", "4"])  # of a generation made at another time
     phases = list(dict.fromkeys(progress.phase for progress in seen))
@@ -170,9 +189,9 @@ def test_no_more_pictures_are_asked_than_the_sample_has(db: Path, sample: int, p
         assert database.generations("images") == ["g0002"]
 
 
-def test_the_same_words_restore_what_was_lost_or_damaged(tmp_path: Path, features: list[Features]) -> None:
+def test_the_same_words_restore_what_was_lost_or_damaged(tmp_path: Path, greys: list[np.ndarray]) -> None:
     db = tmp_path / "db"
-    fill(db, features, Vocabulary.general())
+    fill(db, greys, Vocabulary.general())
     (db / "images" / "g0001" / "assets" / "vocabulary.npz").write_bytes(b"damaged")
     report = retrain(RetrainJob(str(db)))
     assert (report.changed, report.generation, report.points) == (False, "g0001", 5)
@@ -250,7 +269,8 @@ def test_features_that_the_words_were_learned_from_are_not_extracted_again(photo
     assert isinstance(second, Decoded)
     assert first.features is not None
     assert first.words is not None
-    np.testing.assert_array_equal(first.features, pack(mine))
+    np.testing.assert_array_equal(first.features[:1], pack(mine))
+    assert len(unpack(first.features)) == 1  # a thumbnail follows
     np.testing.assert_array_equal(first.words[0], words.sparse(mine).indices)
     assert (second.features, second.words) == (None, None)
     assert all(isinstance(other, Decoded) and other.features is not None and len(other.features) > 20 for other in others)

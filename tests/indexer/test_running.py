@@ -14,7 +14,7 @@ from semblant_indexer.generations import recall
 from semblant_search import FieldType, canonical_uri, point_id
 from semblant_search.collection import RESERVED_FIELDS, StorageOptions
 from semblant_search.errors import StoreError
-from semblant_search.orb import OrbSettings
+from semblant_search.orb import OrbSettings, unpack
 from semblant_search.store import open_database
 from support.processes import decode_workers
 from support.small_stores import as_points, unit_vectors
@@ -159,4 +159,4 @@ def test_new_pictures_get_the_features_that_the_collection_was_built_with(
     with store() as serving:
         ids = [record.id for record in serving.scroll()]
         found = [record.features for record in serving.retrieve(ids, with_features=True)]
-    assert [len(features) for features in found if features is not None] == [40, 40]
+    assert [len(unpack(features)) for features in found if features is not None] == [40, 40]

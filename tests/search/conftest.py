@@ -15,7 +15,7 @@ from semblant_search.collection import RESERVED_FIELDS
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.images import open_image, to_grey
 from semblant_search.kept_encoder import ENCODER_ASSET
-from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary, extract, pack
+from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary, extract, pack, thumbnail
 from semblant_search.store import open_database
 from semblant_search.store.base import Database, Point
 from support.encoders import encoder_bytes
@@ -41,10 +41,16 @@ def write_collection(
     collection: str = "images",
     orb: bool = True,
     keep: bool = True,
+    thumbnails: bool = True,
 ) -> None:
-    """Index pictures the short way: label = name of the folder, price = position in the list."""
-    settings, vocabulary = OrbSettings(), Vocabulary.general()
-    facts = {"settings": settings.to_json(), "vocabulary": vocabulary.fingerprint, "feature_bytes": FEATURE_BYTES}
+    """Index pictures the short way: label = name of the folder, price = position in the list.
+
+    Without thumbnails it is a collection as versions before them made it: its settings do not know the word.
+    """
+    # Of pictures of 28 pixels, too, which an index job leaves out.
+    settings, vocabulary = OrbSettings(least_side=1, thumbnail=64 if thumbnails else 0), Vocabulary.general()
+    known = {name: value for name, value in settings.to_json().items() if thumbnails or name != "thumbnail"}
+    facts = {"settings": known, "vocabulary": vocabulary.fingerprint, "feature_bytes": FEATURE_BYTES}
     manifest = Manifest(
         collection=collection,
         generation="g0001",
@@ -62,7 +68,12 @@ def write_collection(
     points = []
     for number, (path, vector, local) in enumerate(zip(pictures, *encoded(encoder, pictures), strict=True)):
         uri, data, picture = canonical_uri(path), path.read_bytes(), open_image(path)
-        features = extract(to_grey(picture, longest_side=settings.longest_side), settings) if orb else None
+        packed = words = None
+        if orb:
+            grey = to_grey(picture, longest_side=settings.longest_side)
+            if len(features := extract(grey, settings)):
+                packed = pack(features, thumbnail(grey, settings.thumbnail) if settings.thumbnail else None)
+                words = vocabulary.sparse(features)
         payload = {
             "label": path.parent.name,
             "price": float(number),
@@ -74,8 +85,7 @@ def write_collection(
             "_bytes": len(data),
             "_indexed_at": manifest.created_at,
         }
-        words = vocabulary.sparse(features) if features is not None else None
-        points.append(Point(point_id(uri), vector, payload, words, pack(features) if features is not None else None, local))
+        points.append(Point(point_id(uri), vector, payload, words, packed, local))
     for start in range(0, len(points), 50):  # as the indexer does; the last batch is replayed whenever the database is opened
         store.upsert(points[start : start + 50])
     store.optimize()
@@ -126,12 +136,12 @@ def write(encoder: Encoder) -> Callable[[Database, list[Path]], None]:
 
 
 @pytest.fixture(scope="session")
-def index(encoder: Encoder) -> Callable[[Path, list[Path]], None]:
-    """Writes pictures into a new database directory."""
+def index(encoder: Encoder) -> Callable[..., None]:
+    """Writes pictures into a new database directory; `thumbnails=False` as versions before thumbnails did."""
 
-    def write(path: Path, pictures: list[Path]) -> None:
+    def write(path: Path, pictures: list[Path], *, thumbnails: bool = True) -> None:
         database = open_database(path, create=True)
-        write_collection(database, encoder, pictures)
+        write_collection(database, encoder, pictures, thumbnails=thumbnails)
         database.close()
 
     return write

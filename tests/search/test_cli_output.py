@@ -139,7 +139,8 @@ def test_a_search_answers_with_its_question(shared: Path, pictures: list[Path]) 
         "region": "0,0,28,28",
     }
     names = {"id", "uri", "metadata", "facts", "score", "verdict", "probability", "inliers", "evidence", "mirrored"}
-    assert [set(hit) for hit in document["hits"]] == [names | {"transform", "polygon"}] * 2
+    proof = {"support", "correlation", "strength", "transform", "polygon"}
+    assert [set(hit) for hit in document["hits"]] == [names | proof] * 2
 
 
 def test_a_region_may_have_fractions_and_blanks(shared: Path, pictures: list[Path]) -> None:

@@ -77,6 +77,15 @@ def pasted(picture: Image.Image) -> Changed:
     return query, np.array([[zoom[0], 0, -60 * zoom[0]], [0, zoom[1], -40 * zoom[1]], [0, 0, 1]])
 
 
+def pasted_above_gravel(picture: Image.Image) -> Changed:
+    """Whole, above details that are none of its own."""
+    query = Image.new("RGB", (picture.width + 100, picture.height + 140), "white")
+    query.paste(picture, (60, 40))
+    coarse = np.random.default_rng(4).integers(0, 256, (12, query.width // 6), dtype=np.uint8)
+    query.paste(Image.fromarray(coarse).resize((query.width, 72)).convert("RGB"), (0, query.height - 72))
+    return query, np.array([[1, 0, -60], [0, 1, -40], [0, 0, 1]], np.float64)
+
+
 def photographed(picture: Image.Image) -> Changed:
     """From the side."""
     width, height = picture.size
@@ -92,7 +101,8 @@ def photographed(picture: Image.Image) -> Changed:
         (enlarged, None),
         (turned, None),
         (quarter, "rotated/scaled"),
-        (pasted, "contains"),
+        (pasted, "rotated/scaled"),  # a plain ground is nothing that the query shows besides
+        (pasted_above_gravel, "contains"),
         (photographed, None),
     ],
     ids=lambda value: getattr(value, "__name__", value),
@@ -112,7 +122,8 @@ def test_a_hit_says_where_the_query_lies_in_it(
     np.testing.assert_allclose(through(np.array(hit.transform), corners(*query.size)), hit.polygon, atol=1e-6)  # type: ignore[arg-type]
     points = np.array(hit.pairs)
     away = np.linalg.norm(through(truth, points[:, :2]) - points[:, 2:], axis=1)
-    assert np.median(away) < 0.004 * max(picture.size)
+    off = 0.006 if change is pasted_above_gravel else 0.004  # other details take places from its own
+    assert np.median(away) < off * max(picture.size)
     assert 15 <= hit.inliers <= len(points)
     assert hit.evidence > 10
     assert hit.transform is not None

@@ -76,7 +76,7 @@ def test_a_vocabulary_that_does_not_fit_says_how_to_make_one(db: Path, content: 
 
 
 def test_a_damaged_calibration_says_how_to_measure_it(db: Path) -> None:
-    (assets(db) / CALIBRATION_ASSET).write_text('{"format": 1, "share": 7}')
+    (assets(db) / CALIBRATION_ASSET).write_text('{"format": 2, "queries": 7}')
     with SearchClient(db) as client, pytest.raises(StoreError, match="semblant vocabulary"):
         client.search_features(triangle())
 

@@ -91,10 +91,10 @@ def test_a_fused_score_counts_both_ranks(client: SearchClient, library: list[Pat
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
-def test_proven_hits_lead_the_fused_list_in_the_order_of_their_evidence(client: SearchClient, library: list[Path]) -> None:
+def test_proven_hits_lead_the_fused_list_in_the_order_of_their_strength(client: SearchClient, library: list[Path]) -> None:
     hits = client.search(library[0], limit=30, mode="fused")
     verdicts = [isinstance(hit, FeatureHit) and hit.verdict != "none" for hit in hits]
-    proven = [hit.evidence for hit in hits if isinstance(hit, FeatureHit) and hit.verdict != "none"]
+    proven = [hit.strength for hit in hits if isinstance(hit, FeatureHit) and hit.verdict != "none"]
     assert verdicts == sorted(verdicts, reverse=True)
     assert len(proven) == 17
     assert proven == sorted(proven, reverse=True)
@@ -118,7 +118,7 @@ def test_as_many_proven_hits_come_as_asked_for(client: SearchClient, library: li
     assert len(hits) == min(limit, 17)
     assert len({hit.id for hit in hits}) == len(hits)
     assert all(hit.path in library[:18] and hit.path != library[5] for hit in hits)
-    assert [hit.evidence for hit in hits] == sorted((hit.evidence for hit in hits), reverse=True)
+    assert [hit.strength for hit in hits] == sorted((hit.strength for hit in hits), reverse=True)
     assert len(client.search_features(library[5], limit=limit, offset=5)) == min(limit, 12)
     assert client.search_features(library[5], limit=limit, offset=17) == []
 

@@ -25,8 +25,21 @@ from semblant_search.encoder import CARD_KEY
 from semblant_search.encoder import FORMAT_VERSION as CARD_VERSION
 from semblant_search.errors import EncoderError, InvalidInput, NotADatabase, StoreError
 from semblant_search.feature_reader import VOCABULARY_ASSET
+from semblant_search.images import open_image, to_grey
 from semblant_search.kept_encoder import ENCODER_ASSET
-from semblant_search.orb import CALIBRATION_ASSET, FEATURE_BYTES, Calibration, Features, OrbSettings, Vocabulary, pack, unpack
+from semblant_search.orb import (
+    CALIBRATION_ASSET,
+    FEATURE_BYTES,
+    Calibration,
+    Features,
+    OrbSettings,
+    Vocabulary,
+    pack,
+    thumbnail,
+    unpack,
+    unpack_thumbnail,
+)
+from semblant_search.orb.calibration import Tail
 from semblant_search.store import open_database
 from support.golden import CREATED_AT, GOLDEN
 
@@ -219,6 +232,17 @@ def test_features_are_packed_and_unpacked_as_they_were() -> None:
     assert (np.minimum(turn, 360 - turn) <= 5.625 + 1e-3).all()
 
 
+def test_a_thumbnail_is_made_packed_and_unpacked_as_it_was() -> None:
+    with np.load(GOLDEN / "thumbnail.npz") as arrays, np.load(GOLDEN / "features.npz") as before:
+        pixels, packed = arrays["thumbnail"], arrays["packed"]
+        features, alone = Features(before["keypoints"], before["descriptors"]), before["packed"]
+    assert (pixels.shape, packed.shape) == ((43, 64), (86, 36))
+    np.testing.assert_array_equal(pack(features, pixels), np.concatenate([alone, packed]))
+    np.testing.assert_array_equal(unpack_thumbnail(packed), pixels | 1)
+    grey = to_grey(open_image(GOLDEN / "pictures" / "progressive.jpg"), longest_side=480)
+    assert np.abs(thumbnail(grey, 64).astype(int) - pixels).max() <= 2  # decoders of JPEG differ by as much
+
+
 def test_a_row_of_features_has_its_geometry_at_known_bits() -> None:
     """Bits of x, y, size and angle, from the lowest; and one bit of a descriptor that would read as NaN is given up."""
     keypoints = np.array([[1.5, 1023.5, 8.0, 348.75], [2000, -3, 1, 360], [0, 0, 1e6, 0]], np.float32)
@@ -260,11 +284,17 @@ def test_another_version_of_a_vocabulary_is_refused_by_its_number(tmp_path: Path
 
 
 def test_a_calibration_is_written_and_read_as_it_was() -> None:
-    calibration = Calibration(0.25, 0.75, 2000)
-    assert json.loads(calibration.to_bytes()) == golden("calibration.json")
-    assert Calibration.from_bytes((GOLDEN / "calibration.json").read_bytes()) == calibration
-    with pytest.raises(StoreError, match="version 2"):
-        Calibration.from_bytes(json.dumps({**golden("calibration.json"), "format": 2}).encode())
+    calibration = Calibration(Tail(-6.5, 3.0), Tail(-3.5, 2.25), 160)
+    assert json.loads(calibration.to_bytes()) == golden("calibration-2.json")
+    assert Calibration.from_bytes((GOLDEN / "calibration-2.json").read_bytes()) == calibration
+    with pytest.raises(StoreError, match="version 3"):
+        Calibration.from_bytes(json.dumps({**golden("calibration-2.json"), "format": 3}).encode())
+
+
+def test_a_calibration_of_format_1_is_read_as_the_general_one() -> None:
+    """It told how often random pairs agree, which no longer decides anything."""
+    assert golden("calibration-1.json")["format"] == 1
+    assert Calibration.from_bytes((GOLDEN / "calibration-1.json").read_bytes()) == Calibration.general()
 
 
 def test_settings_of_features_are_written_as_they_were_and_unknown_ones_refused() -> None:
@@ -272,10 +302,22 @@ def test_settings_of_features_are_written_as_they_were_and_unknown_ones_refused(
     assert OrbSettings.from_json(facts) == OrbSettings(features=40)
     assert list(facts) == [
         *("features", "query_features", "longest_side", "grow_to", "grow_at_most", "smallest"),
-        *("levels", "scale_factor", "fast_threshold", "faint_threshold", "edge", "grid", "least_side"),
+        *("levels", "scale_factor", "fast_threshold", "faint_threshold", "edge", "grid", "thumbnail", "least_side"),
     ]
     # Before small pictures were left out, manifests did not say from which size on.
     assert OrbSettings.from_json(without(facts, "least_side")) == OrbSettings(features=40, least_side=1)
     for wrong in ({**facts, "colour": 1}, without(facts, "grid")):
         with pytest.raises(InvalidInput, match="index again"):
             OrbSettings.from_json(wrong)
+
+
+def test_settings_that_were_written_before_there_were_thumbnails_have_none() -> None:
+    manifest = Manifest.from_json(golden("manifest-before-thumbnails.json"))
+    assert manifest.orb is not None
+    facts = manifest.orb["settings"]
+    assert "thumbnail" not in facts
+    assert OrbSettings.from_json(facts) == OrbSettings(features=40, thumbnail=0, least_side=1)
+    new = golden("manifest.json")
+    assert new["orb"]["settings"].pop("thumbnail") == 64
+    assert new["orb"]["settings"].pop("least_side") == 48
+    assert new == golden("manifest-before-thumbnails.json")

@@ -1,4 +1,4 @@
-"""From evidence to a probability: what a collection's own false matches change, and where the client takes that from."""
+"""From strength to a probability: the tails of chance, the file that keeps them, and where the client takes them from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from semblant_search import SearchClient, StoreError
-from semblant_search.orb import CALIBRATION_ASSET, Calibration, Features, unpack
+from semblant_search.orb import CALIBRATION_ASSET, Calibration, Verifier, verify, verify_many
+from semblant_search.orb.calibration import Tail
 from semblant_search.store import open_database
 from support.details import SIZE, agreeing, described, places
 
@@ -19,128 +20,190 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-
-def collection(count: int, shared: int, loose: int) -> list[Features]:
-    """Pictures that share details: some at the same places in all, false matches, and some at places of their own."""
-    common = described(places(shared + loose, 7), seed=7)
-    made = []
-    for number in range(count):
-        where = places(shared + loose + 10, 500 + number)
-        where[:shared] = common.keypoints[:shared, :2]
-        own = described(places(10, number), seed=100 + number)
-        made.append(Features(described(where).keypoints, np.concatenate([common.descriptors, own.descriptors])))
-    return made
+GENERAL = Calibration.general()
+MILD, HARD = Tail(-4.0, 2.0), Tail(30.0, 40.0)
 
 
-NONE, WEAK, STRONG, COPIES = (0, 0), (4, 15), (5, 30), (10, 20)
-"""Details that all pictures share, and what any two agree with: nothing, evidence 1.6, 2.5, and more than any chance."""
+def least(tail: Tail, confidence: float = 0.99) -> float:
+    """The strength that has a probability."""
+    calibration = Calibration(tail, tail, 0)
+    found = np.linspace(-50, 400, 45_001)
+    return float(next(value for value in found if calibration.probability(float(value), pixels=True) >= confidence))
 
 
-def measured(kind: tuple[int, int], count: int = 12, **options: int) -> Calibration:
-    return Calibration.measure(collection(count, *kind), [SIZE] * count, **options)
+def sample(start: float, scale: float, count: int, seed: int = 0) -> list[float]:
+    """Strongest candidates of so many queries, of which one in ten reaches `start`."""
+    rng = np.random.default_rng(seed)
+    return [float(start + scale * (value - np.log(10))) for value in rng.exponential(1, count)]
 
 
-def test_more_false_matches_in_a_collection_or_stronger_ones_make_its_proofs_less_sure() -> None:
-    plain = Calibration(share=0.02, slope=1.3, pairs=100)
-    often, strong = replace(plain, share=0.2), replace(plain, slope=2.6)
-    for evidence in (6.0, 8.0, 10.0):
-        assert often.probability(evidence) < plain.probability(evidence) - 1e-4
-        assert strong.probability(evidence) < plain.probability(evidence) - 1e-4
-    # As rare a chance match, and as improbable: share·exp(−e/slope) is what counts.
-    assert often.probability(6.0 + 1.3 * np.log(10)) == pytest.approx(plain.probability(6.0))
-    assert strong.probability(12.0) == pytest.approx(plain.probability(6.0))
-    assert replace(plain, share=0.0).probability(0.0) == 1
-    assert replace(plain, pairs=7).probability(7.0) == plain.probability(7.0)
+def test_one_query_in_ten_reaches_the_start_and_fewer_what_is_beyond() -> None:
+    tail = Tail(-7.0, 3.0)
+    assert tail.chance(-7.0) == pytest.approx(0.1)
+    assert tail.chance(-7.0 + 3.0 * np.log(10)) == pytest.approx(0.01)
+    assert tail.chance(-7.0 - 3.0 * np.log(10)) == pytest.approx(1)
+    assert tail.chance(-30) == tail.chance(-1e9) == tail.chance(float("-inf")) == 1
+    assert 0 <= tail.chance(1e9) < 1e-300
 
 
-def test_the_general_calibration_asks_for_some_evidence_and_not_for_too_much() -> None:
-    general = Calibration.general()
-    assert general.pairs == 0
-    assert general.probability(-5) == general.probability(0) == 0
-    assert general.probability(4) < 0.99 < general.probability(8)
-    by_chance = [1 - general.probability(evidence) for evidence in (5.0, 6.0, 7.0)]
-    assert by_chance[0] / by_chance[1] == pytest.approx(by_chance[1] / by_chance[2])  # exponential
+def test_a_query_has_two_chances_of_a_lookalike_for_it_is_asked_mirrored_as_well() -> None:
+    calibration = Calibration(Tail(-7.0, 3.0), Tail(-4.0, 2.0), 0)
+    for strength in (-3.0, 0.0, 5.0, 9.0):
+        assert calibration.probability(strength, pixels=True) == pytest.approx(1 - 2 * calibration.pixels.chance(strength))
+        assert calibration.probability(strength, pixels=False) == pytest.approx(1 - 2 * calibration.details.chance(strength))
+        assert calibration.probability(strength, pixels=True) != calibration.probability(strength, pixels=False)
+    assert calibration.probability(-50, pixels=True) == calibration.probability(-50, pixels=False) == 0  # and not −1
+
+
+def test_stronger_lookalikes_in_a_collection_make_its_proofs_less_sure() -> None:
+    plain = Tail(-7.0, 3.0)
+    for harder in (replace(plain, start=-4.0), replace(plain, scale=4.0)):
+        for strength in (2.0, 5.0, 9.0):
+            one, other = (Calibration(tail, tail, 0).probability(strength, pixels=True) for tail in (plain, harder))
+            assert other < one - 1e-4
+    assert replace(GENERAL, queries=9).probability(3.0, pixels=True) == GENERAL.probability(3.0, pixels=True)
+
+
+def test_the_general_calibration_asks_for_some_strength_and_not_for_too_much() -> None:
+    assert GENERAL.queries == 0
+    for pixels in (True, False):
+        values = [GENERAL.probability(float(strength), pixels=pixels) for strength in np.linspace(-30, 60, 500)]
+        assert values == sorted(values)
+        assert values[0] == 0
+        assert 0.999999 < values[-1] <= 1
+        assert len(set(values)) > 50, "it rises"
+        assert GENERAL.probability(-3, pixels=pixels) < 0.97
+        assert GENERAL.probability(6, pixels=pixels) > 0.99
+
+
+def test_the_tail_of_measured_queries_is_found_again() -> None:
+    prior = Tail(-7.0, 3.0)
+    for start, scale in ((-7.0, 3.0), (0.0, 3.0), (-12.0, 1.0)):
+        found = prior.measured(sample(start, scale, 40_000))
+        assert found.start == pytest.approx(start, abs=0.06 * scale + 0.02)
+        assert found.scale == pytest.approx(scale, rel=0.06)
+    assert prior.measured([]) == prior
+    # Where few have much in common, and most nothing, the tail is longer than any of chance.
+    assert prior.measured(sample(2.0, 8.0, 40_000)).scale == prior.scale
+    assert prior.measured(sample(-9.0, 0.01, 40_000)).scale == pytest.approx(0.75)
+
+
+def test_a_tail_keeps_its_promise_on_other_queries_of_the_collection() -> None:
+    others = sample(-1.0, 2.0, 20_000, 100)
+    tails = [GENERAL.pixels.measured(sample(-1.0, 2.0, 1000, seed)) for seed in range(8)]
+    for confidence in (0.1, 0.03, 0.01):
+        wrong = [float(np.mean([tail.chance(value) <= confidence for value in others])) for tail in tails]
+        assert 0.7 * confidence < np.mean(wrong) < 1.4 * confidence
+        assert max(wrong) < 2.5 * confidence
+
+
+def test_few_queries_hardly_move_the_general_tail_and_forty_count_for_half() -> None:
+    prior, start = Tail(-7.0, 3.0), 5.0
+    moved = [prior.measured([start] * count).start for count in (1, 4, 40, 4000)]
+    assert moved == sorted(moved)
+    assert -7 < moved[0] < -6
+    assert moved[1] < moved[2]
+    assert moved[3] == pytest.approx(start, abs=0.2)
+    assert prior.measured([start] * 4000).scale > 0  # though nothing lies beyond the start
+    scales = [prior.measured(sample(-7.0, 1.5, count)).scale for count in (10, 100, 10_000)]
+    assert max(scales) <= 3.0
+    assert scales[2] == pytest.approx(1.5, rel=0.08)
+
+
+def test_queries_of_which_nothing_agrees_with_anything_make_proofs_surer_but_not_of_anything() -> None:
+    nothing = GENERAL.pixels.measured([-20.0] * 160)
+    assert nothing.start < GENERAL.pixels.start
+    assert nothing.scale == pytest.approx(GENERAL.pixels.scale, rel=0.05)
+    assert least(nothing) < least(GENERAL.pixels)
+    assert least(nothing) > -12
+
+
+def test_the_order_of_queries_does_not_matter() -> None:
+    values = sample(-3.0, 2.0, 77)
+    assert GENERAL.pixels.measured(values) == GENERAL.pixels.measured(values[::-1])
 
 
 def test_a_match_is_as_probable_as_the_calibration_that_is_given_says() -> None:
-    from semblant_search.orb import Verifier, verify, verify_many
-
     features = described(places(9, 1))
-    for calibration in (Calibration(0.02, 1.3, 0), Calibration(0.5, 1.3, 9), Calibration(0.02, 4, 9)):
+    for calibration in (Calibration(MILD, MILD, 0), Calibration(MILD, Tail(-3.0, 5.0), 9), Calibration(MILD, HARD, 9)):
         one = verify(features, features, SIZE, SIZE, calibration)
         (many,) = verify_many(features, [features], SIZE, [SIZE], calibration)
         held = Verifier(features, SIZE, calibration).verify(features, SIZE)
         assert one is not None
         assert many is not None
         assert held is not None
-        assert one.probability == many.probability == held.probability == calibration.probability(one.evidence)
+        assert one.pixels is None
+        expected = calibration.probability(one.strength, pixels=False)
+        assert one.probability == many.probability == held.probability == expected
+        assert expected != calibration.probability(one.strength, pixels=True) or calibration.pixels == calibration.details
     general = agreeing(9, 9)
     assert general is not None
-    assert general.probability == Calibration.general().probability(general.evidence)
+    assert general.probability == GENERAL.probability(general.strength, pixels=False)
 
 
-def test_pictures_that_agree_by_chance_raise_the_share_and_the_slope() -> None:
-    none, weak, strong = measured(NONE), measured(WEAK), measured(STRONG)
-    assert none.pairs == weak.pairs == 132  # 12 pictures, each with 11 others
-    assert none.share == Calibration.general().share  # never below the general one: a query may come from elsewhere
-    assert none.slope == pytest.approx(Calibration.general().slope)
-    assert 0.1 < weak.share < 0.17
-    assert strong.share == pytest.approx(weak.share, abs=0.02)
-    assert strong.slope > 1.3 * weak.slope > 1.5 * none.slope
-    assert strong.probability(8) < weak.probability(8) < none.probability(8)
+def test_with_both_thumbnails_the_tail_of_pixels_counts() -> None:
+    features = described(places(30, 1))
+    picture = np.random.default_rng(2).integers(0, 256, (48, 64), dtype=np.uint8)
+    calibration = Calibration(MILD, HARD, 3)
+    found = {}
+    for name, mine, theirs in (
+        ("both", picture, picture),
+        ("mine", picture, None),
+        ("theirs", None, picture),
+        ("none", None, None),
+    ):
+        match = Verifier(features, SIZE, calibration, mine).verify(features, SIZE, theirs)
+        assert match is not None
+        assert (match.pixels is None) == (name != "both")
+        assert match.probability == calibration.probability(match.strength, pixels=name == "both")
+        found[name] = match
+    assert found["both"].pixels is not None
+    assert found["both"].pixels.correlation > 0.98
+    assert found["both"].probability > 0.99 > found["none"].probability
+    assert found["mine"].strength == found["theirs"].strength == found["none"].strength != found["both"].strength
 
 
-def test_copies_in_a_collection_are_no_false_matches() -> None:
-    copies, none = measured(COPIES), measured(NONE)
-    assert copies.share == none.share
-    assert copies.slope == pytest.approx(none.slope)
-
-
-def test_few_pairs_hardly_move_the_general_calibration() -> None:
-    few, many, general = measured(WEAK, count=4), measured(WEAK, count=25), Calibration.general()
-    assert (few.pairs, many.pairs) == (12, 600)
-    assert general.share < few.share < 2 * general.share
-    assert 0.3 < many.share < 0.5
-    assert Calibration.measure([], []) == Calibration.measure(collection(1, *WEAK), [SIZE]) == general
-
-
-def test_as_many_pairs_are_compared_as_asked_for_and_the_seed_picks_them() -> None:
-    features = collection(8, *WEAK)[:8] + collection(20, *NONE)[8:]  # so that it matters which pairs are picked
-    sizes = [SIZE] * len(features)
-    one = Calibration.measure(features, sizes, pairs=150)
-    assert one.pairs == 150
-    assert one == Calibration.measure(features, sizes, pairs=150, seed=0)
-    assert one != Calibration.measure(features, sizes, pairs=150, seed=1)
-    assert one.share < measured(WEAK).share
-
-
-def test_the_size_of_each_picture_is_its_own() -> None:
-    features = collection(6, *WEAK)
-    here = Calibration.measure(features, [SIZE] * 6)
-    # In so large a picture all details lie in one corner, which is less evidence.
-    assert Calibration.measure(features, [(4000, 3000)] * 6) != here
-    assert Calibration.measure(features, [SIZE] * 5 + [(4000, 3000)]) != here
+SOUND = {"format": 2, "pixels": {"start": -6.5, "scale": 3.0}, "details": {"start": -3.5, "scale": 2.25}, "queries": 160}
 
 
 def test_the_file_of_a_calibration_stays_readable() -> None:
-    data = b'{"format": 1, "share": 0.05, "slope": 1.75, "pairs": 3000}'
-    assert Calibration.from_bytes(data) == Calibration(share=0.05, slope=1.75, pairs=3000)
-    assert json.loads(Calibration(share=0.05, slope=1.75, pairs=3000).to_bytes()) == json.loads(data)
+    calibration = Calibration(pixels=Tail(-6.5, 3.0), details=Tail(-3.5, 2.25), queries=160)
+    assert Calibration.from_bytes(json.dumps(SOUND).encode()) == calibration
+    assert json.loads(calibration.to_bytes()) == SOUND
+    assert Calibration.from_bytes(GENERAL.to_bytes()) == GENERAL
 
 
-SOUND = {"format": 1, "share": 0.1, "slope": 1.5, "pairs": 10}
+@pytest.mark.parametrize("rest", [{"share": 0.05, "slope": 1.75, "pairs": 3000}, {"share": 1.0, "slope": 60.0, "pairs": 1}])
+def test_what_was_measured_on_random_pairs_is_no_calibration_of_queries(rest: dict[str, object]) -> None:
+    """Collections that keep a file of format 1 are searched with the general one, until they are indexed again."""
+    assert Calibration.from_bytes(json.dumps({"format": 1, **rest}).encode()) == GENERAL
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"[1]", b"null", b"\xff\xfe", b'{"format": 9}', b'{"format": "2"}', b'{"format": 2}']
+)
+def test_a_file_that_is_no_calibration_says_so(data: bytes) -> None:
+    with pytest.raises(StoreError, match=r"calibration.*semblant vocabulary"):
+        Calibration.from_bytes(data)
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"format": 2}, {"format": 0}, {"share": -0.01}, {"share": 1.01}, {"share": "often"}, {"share": None}, {"slope": 0},
-        {"slope": -1}, {"slope": float("nan")}, {"share": float("nan")}, {"pairs": None},
+        {"format": 3}, {"format": 0}, {"queries": None}, {"queries": "many"}, {"pixels": 3}, {"details": None}, {"pixels": {}},
+        *[
+            {name: {"start": 1.0, "scale": 2.0, **change}}
+            for name in ("pixels", "details")
+            for change in (
+                {"scale": 0}, {"scale": -1}, {"scale": float("nan")}, {"scale": float("inf")}, {"scale": None},
+                {"start": float("nan")}, {"start": float("-inf")}, {"start": "low"},
+            )
+        ],
     ],
     ids=str,
 )  # fmt: skip
 def test_a_calibration_with_a_number_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
-    assert Calibration.from_bytes(json.dumps(SOUND).encode()).share == 0.1
+    assert Calibration.from_bytes(json.dumps(SOUND).encode()).queries == 160
     with pytest.raises(StoreError, match=r"calibration.*semblant vocabulary"):
         Calibration.from_bytes(json.dumps({**SOUND, **wrong}).encode())
     for name in SOUND:
@@ -167,13 +230,15 @@ def keep(db: Path, calibration: Calibration) -> None:
 def test_the_calibration_that_a_collection_keeps_decides_what_its_client_calls_proven(shelf: Path, photos: Path) -> None:
     query = photos / "chelsea.png"
     found = {}
-    for name, calibration in {"mild": Calibration(0.02, 1.3, 100), "hard": Calibration(0.9, 60.0, 100)}.items():
+    for name, tail in {"mild": MILD, "hard": HARD}.items():
+        calibration = Calibration(tail, replace(tail, start=tail.start + 1), 100)
         keep(shelf, calibration)
         with SearchClient(shelf) as client:
             hits = client.search_features(query, min_confidence=0)
             verified = [hit for hit in hits if hit.inliers]
             assert verified
-            assert all(hit.probability == calibration.probability(hit.evidence) for hit in verified)
+            assert all(hit.correlation is not None for hit in verified)
+            assert all(hit.probability == calibration.probability(hit.strength, pixels=True) for hit in verified)
             found[name] = client.search_features(query)
     assert [hit.verdict for hit in found["mild"]] == ["rotated/scaled"]
     assert found["hard"] == []
@@ -189,30 +254,11 @@ def test_confidence_decides_what_is_a_changed_picture_where_files_are_gone(
     index(tmp_path / "db", with_files)
     for path in with_files:
         path.unlink()
-    keep(tmp_path / "db", Calibration(0.02, 1.3, 100))
+    keep(tmp_path / "db", Calibration.general())
     with SearchClient(tmp_path / "db") as client:
         ((other,),) = (group.others for group in client.duplicates(min_score=0.5))
         assert (other.tier, other.verdict, other.removable) == ("changed", "copy", False)
         assert client.duplicates(min_score=1) == []
-    keep(tmp_path / "db", Calibration(0.9, 60.0, 100))
+    keep(tmp_path / "db", Calibration(HARD, HARD, 100))
     with SearchClient(tmp_path / "db") as client:
         assert client.duplicates(min_score=0.5) == []
-
-
-def test_a_collection_is_calibrated_on_its_stored_features_in_their_own_sizes(shelf: Path) -> None:
-    with closing(open_database(shelf)) as database, closing(database.open("images")) as store:
-        found = Calibration.of_store(store)
-        records = sorted(
-            store.retrieve([record.id for record in store.scroll()], with_features=True), key=lambda record: record.id
-        )
-        features = [unpack(record.features) for record in records if record.features is not None]
-        scale = [min(1, 480 / max(record.payload["_width"], record.payload["_height"])) for record in records]
-        sizes = [
-            (round(record.payload["_width"] * by), round(record.payload["_height"] * by))
-            for record, by in zip(records, scale, strict=True)
-        ]
-        assert found == Calibration.measure(features, sizes)
-        assert found.pairs == 30
-        assert Calibration.of_store(store, sample=3).pairs == 6
-        assert Calibration.of_store(store, pairs=4).pairs == 4
-        assert Calibration.of_store(store, sample=3) == Calibration.measure(features[:3], sizes[:3])

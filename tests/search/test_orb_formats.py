@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from semblant_search.errors import InvalidInput, StoreError
-from semblant_search.orb import FEATURE_BYTES, Features, OrbSettings, pack, unpack
+from semblant_search.orb import FEATURE_BYTES, Features, OrbSettings, pack, unpack, unpack_thumbnail
 
 DESCRIPTOR = bytes(range(32))
 
@@ -55,13 +55,71 @@ def test_packing_leaves_the_features_as_they_were() -> None:
     assert features.descriptors.tobytes() == words
 
 
+def test_a_thumbnail_has_golden_bytes_behind_the_features() -> None:
+    """7 bits a pixel, 32 of them in a row, with width, height and 31 for the size in each."""
+    pixels = np.arange(35, dtype=np.uint8).reshape(5, 7) * 7
+    packed = pack(feature(10.5, 0, 8, 45), pixels)
+    geometry = (7 | 5 << 11 | 31 << 22).to_bytes(4, "little")
+    shown = bytes(number * 7 % 256 >> 1 for number in range(35))
+    first = DESCRIPTOR + (21 | 4 << 22 | 4 << 27).to_bytes(4, "little")
+    assert packed.tobytes() == first + shown[:32] + geometry + shown[32:] + bytes(29) + geometry
+    np.testing.assert_array_equal(unpack_thumbnail(packed), pixels | 1)  # the middle of what a pixel may have been
+    assert unpack(packed).descriptors.tobytes() == DESCRIPTOR
+    np.testing.assert_allclose(unpack(packed).keypoints, [(10.5, 0, 8, 45)])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 43), (43, 64), (64, 1), (1, 64), (32, 32), (256, 256), (33, 31)], ids=str)
+def test_thumbnails_of_any_size_come_back_but_for_their_lowest_bit_and_are_numbers(size: tuple[int, int]) -> None:
+    width, height = size
+    rng = np.random.default_rng(width)
+    features = Features(rng.uniform(4, 400, (40, 4)).astype(np.float32), rng.integers(0, 256, (40, 32), dtype=np.uint8))
+    for pixels in (rng.integers(0, 256, (height, width), dtype=np.uint8), np.full((height, width), 255, np.uint8)):
+        packed = pack(features, pixels)
+        assert packed.dtype == np.uint8
+        assert packed.shape == (40 + -(-width * height // 32), FEATURE_BYTES)
+        assert np.isfinite(packed.view("<f4")).all()  # or no engine takes them
+        back = unpack_thumbnail(packed)
+        assert back is not None
+        assert back.dtype == np.uint8
+        assert back.shape == (height, width)
+        assert np.abs(back.astype(int) - pixels).max() <= 1
+        alone = pack(features)
+        np.testing.assert_array_equal(packed[:40], alone)
+        np.testing.assert_array_equal(unpack(packed).descriptors, unpack(alone).descriptors)
+        np.testing.assert_array_equal(unpack(packed).keypoints, unpack(alone).keypoints)
+        assert unpack_thumbnail(alone) is None
+        np.testing.assert_array_equal(unpack_thumbnail(packed[::-1][::-1]), back)  # in whatever memory
+
+
+def test_the_largest_feature_is_no_thumbnail() -> None:
+    packed = pack(feature(1023.5, 1023.5, 1e9, 359))
+    assert len(unpack(packed)) == 1
+    assert unpack_thumbnail(packed) is None
+
+
+def test_a_thumbnail_without_features_and_nothing_at_all() -> None:
+    none = Features(np.empty((0, 4), np.float32), np.empty((0, 32), np.uint8))
+    assert unpack_thumbnail(pack(none)) is None
+    packed = pack(none, np.full((2, 3), 200, np.uint8))
+    assert len(unpack(packed)) == 0
+    np.testing.assert_array_equal(unpack_thumbnail(packed), np.full((2, 3), 201))
+
+
+@pytest.mark.parametrize("sides", [0, 7, 5 << 11, 7 | 5 << 11], ids=["none", "wide", "high", "too many"])
+def test_a_thumbnail_whose_rows_do_not_hold_it_is_refused(sides: int) -> None:
+    row = bytes(32) + (sides | 31 << 22).to_bytes(4, "little")
+    with pytest.raises(StoreError, match="index again"):
+        unpack_thumbnail(np.frombuffer(row, np.uint8).reshape(1, 36))
+
+
 @pytest.mark.parametrize(
     "wrong", [np.zeros((5, 35), np.uint8), np.zeros((5, 36), np.int8), np.zeros(36, np.uint8), np.zeros((1, 5, 36), np.uint8)],
     ids=lambda array: f"{array.dtype} {array.shape}",
 )  # fmt: skip
 def test_bytes_that_are_no_features_are_refused(wrong: np.ndarray) -> None:
-    with pytest.raises(StoreError, match=r"\[n, 36\].*index again"):
-        unpack(wrong)
+    for read in (unpack, unpack_thumbnail):
+        with pytest.raises(StoreError, match=r"\[n, 36\].*index again"):
+            read(wrong)
 
 
 DEFAULTS = {
@@ -77,6 +135,7 @@ DEFAULTS = {
     "faint_threshold": 5,
     "edge": 12,
     "grid": 6,
+    "thumbnail": 64,
     "least_side": 48,
 }
 """What a collection's manifest says today. Others are kept as they are written, so that index and query agree."""
@@ -87,7 +146,10 @@ def test_settings_of_collections_that_exist_stay_readable() -> None:
     assert OrbSettings.from_json(DEFAULTS) == OrbSettings()
     changed = {**DEFAULTS, "levels": 4, "scale_factor": 1.5}
     assert OrbSettings.from_json(changed).to_json() == changed
-    for name in DEFAULTS.keys() - {"least_side"}:
+    # Collections that were made before there were any thumbnails, and before small pictures were left out.
+    before = {key: value for key, value in DEFAULTS.items() if key not in ("thumbnail", "least_side")}
+    assert OrbSettings.from_json(before) == OrbSettings(thumbnail=0, least_side=1)
+    for name in before:
         with pytest.raises(InvalidInput, match=name):
             OrbSettings.from_json({key: value for key, value in DEFAULTS.items() if key != name})
 
@@ -107,6 +169,7 @@ def test_settings_of_collections_that_exist_stay_readable() -> None:
         ("faint_threshold", (1, 100), (0, 101)),
         ("edge", (3, 64), (2, 65)),
         ("grid", (1, 32), (0, 33)),
+        ("thumbnail", (0, 256), (-1, 257)),
         ("least_side", (1, 1024), (0, 1025)),
     ],
 )

@@ -1,0 +1,80 @@
+"""For and against: what each thing that is known of a match adds to its strength, and takes away."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import comb, isfinite, log10
+
+import numpy as np
+import pytest
+from semblant_search.orb.weighing import evidence, strength
+
+EVIDENCE, SUPPORT = (0.5, 1.0, 3.0, 10.0, 40.0, 150.0), (0.01, 0.05, 0.2, 0.5, 1.0)
+CORRELATION = (None, -0.4, 0.0, 0.3, 0.7, 0.95)
+
+
+def rises(values: list[float]) -> bool:
+    return all(one < other for one, other in pairwise(values))
+
+
+def test_each_argument_raises_the_strength_whatever_the_others_are() -> None:
+    for support in SUPPORT:
+        for correlation in CORRELATION:
+            assert rises([strength(found, support, correlation) for found in EVIDENCE])
+    for found in EVIDENCE:
+        for correlation in CORRELATION:
+            assert rises([strength(found, support, correlation) for support in SUPPORT])
+        for support in SUPPORT:
+            assert rises([strength(found, support, correlation) for correlation in CORRELATION if correlation is not None])
+
+
+def test_pixels_that_agree_speak_for_a_match_and_pixels_that_do_not_against_it() -> None:
+    """Log-odds: above 0, copies are the likelier explanation."""
+    for found, support in ((8.0, 0.2), (20.0, 0.2), (20.0, 0.5)):
+        alone = strength(found, support, None)
+        assert strength(found, support, 0.9) > alone + 2
+        assert strength(found, support, 0.2) < alone - 2
+        assert strength(found, support, 0.0) < 0
+    assert strength(30.0, 0.3, 0.9) > 5
+    assert strength(3.0, 0.05, 0.1) < -10
+
+
+def test_twice_the_evidence_or_support_adds_the_same_wherever_it_begins() -> None:
+    for correlation in (None, 0.5):
+        for name in ("evidence", "support"):
+            at = [
+                strength(value if name == "evidence" else 10, value / 10 if name == "support" else 0.5, correlation)
+                for value in (1, 2, 4, 8)
+            ]
+            steps = [other - one for one, other in pairwise(at)]
+            assert steps == pytest.approx([steps[0]] * 3)
+            assert steps[0] > 1
+
+
+def test_nothing_at_all_is_weak_and_finite() -> None:
+    for correlation in (None, -1.0, 0.0, 0.995):
+        worst = strength(-300.0, 0.0, correlation)
+        assert isfinite(worst)
+        assert worst < strength(1.0, 0.1, correlation)
+    assert strength(-5.0, 0.5, 0.5) == strength(0.0, 0.5, 0.5)
+    assert strength(5.0, 0.5, -1.0) == strength(5.0, 0.5, -0.5)
+    assert isfinite(strength(500.0, 1.0, 0.995))
+
+
+def tail(agree: int, others: int) -> float:
+    """The leading term of the chance that as many of the others agree, each with one in a thousand."""
+    return comb(others, agree) * 1e-3**agree * (1 - 1e-3) ** (others - agree)
+
+
+@pytest.mark.parametrize(("witnesses", "matches"), [(3, 3), (4, 4), (5, 10), (12, 40), (20, 200), (40, 200)])
+def test_evidence_is_the_number_of_transforms_that_chance_would_propose(witnesses: int, matches: int) -> None:
+    """Two matches propose one; as many more have to agree with it."""
+    expected = comb(matches, 2) * tail(witnesses - 2, matches - 2)
+    assert evidence(witnesses, matches) == pytest.approx(-log10(expected), rel=1e-9)
+
+
+def test_evidence_takes_fractions_and_rises_between_whole_numbers() -> None:
+    values = [evidence(float(witnesses), 100) for witnesses in np.linspace(3, 60, 200)]
+    assert rises(values)
+    assert evidence(2.0, 4) == evidence(1.0, 4)  # fewer than it takes to propose one
+    assert rises([evidence(12.0, matches) for matches in (200, 80, 30, 12)])
