@@ -1,0 +1,74 @@
+"""Pictures that look alike and are not the same: one form filled in many times, one family of icons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["forms", "icons"]
+
+_FIELDS = ("Name", "Street", "Town", "Telephone", "Date of birth", "Occupation", "Remarks", "Signature")
+_SYLLABLES = ("ka", "lo", "mi", "ren", "tas", "vor", "ul", "den", "sha", "pe", "quo", "bri", "nad", "ef", "wy", "zan", "tor")
+
+
+def _words(rng: np.random.Generator, least: int, most: int) -> str:
+    def word() -> str:
+        return "".join(rng.choice(_SYLLABLES, size=int(rng.integers(2, 4)))).capitalize()
+
+    return " ".join(word() for _ in range(int(rng.integers(least, most + 1))))
+
+
+def forms(folder: Path, count: int, *, first: int = 0) -> None:
+    """`count` PNG files of 620 × 877 pixels: one printed form, each with another text in its fields."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(first, first + count):
+        rng = np.random.default_rng(number)
+        page = Image.new("L", (620, 877), 255)
+        draw = ImageDraw.Draw(page)
+        draw.rectangle((30, 30, 590, 110), fill=225, outline=0, width=2)
+        draw.text((50, 45), "Application for membership", fill=0, font=ImageFont.load_default(30))
+        draw.text((50, 82), "Please fill in all fields in capital letters and return to the office", fill=60)
+        for row, name in enumerate(_FIELDS):
+            top = 140 + row * 85
+            draw.text((40, top), name, fill=0, font=ImageFont.load_default(16))
+            draw.rectangle((180, top - 8, 590, top + 52), outline=0)
+            draw.text((190, top), _words(rng, 1, 3), fill=20, font=ImageFont.load_default(22))
+            if rng.random() < 0.5:
+                draw.text((190, top + 26), _words(rng, 1, 4), fill=20, font=ImageFont.load_default(18))
+        draw.text((40, 830), "Form 27 b (2019)    Do not write below this line", fill=90)
+        page.save(folder / f"form-{number:04d}.png")
+
+
+def icons(folder: Path, count: int, *, first: int = 0) -> None:
+    """`count` PNG files of 256 × 256 pixels: one badge with a ring and a ribbon, each with another sign in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(first, first + count):
+        rng = np.random.default_rng(10_000 + number)
+        icon = Image.new("RGB", (256, 256), "white")
+        draw = ImageDraw.Draw(icon)
+        draw.ellipse((16, 16, 240, 240), fill=(40, 90, 160), outline=(20, 40, 80), width=6)
+        draw.ellipse((36, 36, 220, 220), outline=(230, 230, 240), width=4)
+        for tick in range(24):
+            angle = tick * np.pi / 12
+            inner, outer = (128 + length * np.array([np.cos(angle), np.sin(angle)]) for length in (94, 108))
+            draw.line((*inner, *outer), fill=(230, 230, 240), width=3)
+        draw.polygon([(30, 200), (226, 200), (206, 222), (226, 244), (30, 244), (50, 222)], fill=(200, 60, 50))
+        for _ in range(int(rng.integers(3, 6))):
+            x, y = rng.integers(70, 150, size=2)
+            width, height = rng.integers(15, 50, size=2)
+            fill = tuple(int(value) for value in rng.integers(150, 256, size=3))
+            box = (int(x), int(y), int(x + width), int(y + height))
+            kind = int(rng.integers(3))
+            if kind == 0:
+                draw.rectangle(box, fill=fill)
+            elif kind == 1:
+                draw.ellipse(box, fill=fill)
+            else:
+                draw.polygon([(box[0], box[3]), (box[2], box[3]), ((box[0] + box[2]) // 2, box[1])], fill=fill)
+        draw.text((70, 208), _words(rng, 1, 1), fill="white", font=ImageFont.load_default(22))
+        icon.save(folder / f"icon-{number:04d}.png")
