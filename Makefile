@@ -54,12 +54,12 @@ mutants: $(STAMP) ## small faults, one at a time: which of them does no test not
 	$(PY) tests/mutants.py
 
 mutants-sample: $(STAMP) ## forty of them, drawn at random, where the tests are fastest: five minutes
-	$(PY) tests/mutants.py where orb metadata --sample 40
+	$(PY) tests/mutants.py where metadata --sample 40
 
 bench: $(STAMP) ## run every script in bench/, one JSON line each: three and a half hours; says first how long each takes
 	$(PY) bench/run_all.py
 
-bench-quick: $(STAMP) ## the same with fewer pictures and shorter trainings: ten minutes
+bench-quick: $(STAMP) ## the same with fewer pictures and shorter trainings: twelve minutes
 	$(PY) bench/run_all.py --quick
 
 MINUTES := 10

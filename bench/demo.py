@@ -1,5 +1,5 @@
-"""The main job on real pictures, as `make demo` runs it: data → train → export → index → evaluate → three searches
-(what looks like it; the same among some categories; which picture this is a turned and enlarged copy of).
+"""The main job on real pictures, as `make demo` runs it: data → train → export → index → evaluate → two searches
+(what looks like it; the same among some categories). Pictures of 28 pixels are too small for a search by details.
 
 Every step is the `semblant` command that a user would type, printed before it runs. A step whose result is there and newer
 than what it was made from is not run again. Ends with a table of numbers and `summary.json`.
@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
@@ -39,14 +38,6 @@ def semblant(*arguments: str | Path, ok: tuple[int, ...] = (0,), capture: bool =
 def stale(result: Path, *sources: Path) -> bool:
     """Whether `result` must be made again, as `make` sees it."""
     return not result.exists() or any(source.stat().st_mtime > result.stat().st_mtime for source in sources)
-
-
-def turn(picture: Path, out: Path) -> Path:
-    """An indexed picture as someone might have it: five times as large, and not straight."""
-    with Image.open(picture) as image:
-        large = image.convert("L").resize((5 * image.width, 5 * image.height), Image.Resampling.BICUBIC)
-    large.rotate(20, Image.Resampling.BICUBIC, expand=True).save(out)
-    return out
 
 
 def run(out: Path, data: Path | None, train_options: list[str], query_category: str) -> dict[str, Any]:
@@ -80,11 +71,6 @@ def run(out: Path, data: Path | None, train_options: list[str], query_category: 
         "search", query, "--db", db, "-k", "10", "--where", 'label in ["Ankle boot", "Sandal"]',
         "--gallery", galleries / "filtered.png",
     )  # fmt: skip
-    turned = turn(sorted((data / "train" / query_category).glob("*.png"))[0], out / "turned.png")
-    semblant(
-        "search", turned, "--db", db, "-k", "10", "--features",
-        "--gallery", galleries / "features.png", "--show", galleries / "matches.png",
-    )  # fmt: skip
     return summarise(out, took, json.loads(evaluation.read_text()), json.loads((out / "index.json").read_text()))
 
 
@@ -116,7 +102,7 @@ def main() -> None:
     parser.add_argument(
         "--query",
         default="sneaker",
-        help="the category folder whose first test picture is the query, and whose first train picture is turned",
+        help="the category folder whose first test picture is the query",
     )
     arguments, train_options = parser.parse_known_args()
     run(arguments.out, arguments.data, train_options, arguments.query)
