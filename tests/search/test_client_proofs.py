@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from semblant_search import FeatureHit, SearchClient
 from support.details import through
 
@@ -86,6 +86,16 @@ def pasted_above_gravel(picture: Image.Image) -> Changed:
     return query, np.array([[1, 0, -60], [0, 1, -40], [0, 0, 1]], np.float64)
 
 
+def in_a_window(picture: Image.Image) -> Changed:
+    """Whole, on a screen: with a title above it, whose few details are too near the border to be extracted."""
+    query = Image.new("RGB", (picture.width + 16, picture.height + 48), (236, 236, 240))
+    draw = ImageDraw.Draw(query)
+    draw.rectangle((0, 0, query.width, 26), fill=(52, 60, 80))
+    draw.text((8, 4), "Viewer: holiday pictures", fill="white", font_size=14)
+    query.paste(picture, (8, 40))
+    return query, np.array([[1, 0, -8], [0, 1, -40], [0, 0, 1]], np.float64)
+
+
 def photographed(picture: Image.Image) -> Changed:
     """From the side."""
     width, height = picture.size
@@ -103,6 +113,7 @@ def photographed(picture: Image.Image) -> Changed:
         (quarter, "rotated/scaled"),
         (pasted, "rotated/scaled"),  # a plain ground is nothing that the query shows besides
         (pasted_above_gravel, "contains"),
+        (in_a_window, "contains"),
         (photographed, None),
     ],
     ids=lambda value: getattr(value, "__name__", value),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from semblant_search.images import open_image, to_grey
 from semblant_search.orb import thumbnail
-from semblant_search.orb.overlap import PixelAgreement, compare_pixels, details_inside, share_inside
+from semblant_search.orb.overlap import Besides, PixelAgreement, compare_pixels, details_inside, share_inside
 from support.details import described
 
 if TYPE_CHECKING:
@@ -318,3 +318,25 @@ def test_the_share_of_a_picture_that_lies_in_the_other(
 ) -> None:
     assert share_inside(transform, (400, 200), size) == pytest.approx(share, abs=0.04)
     assert share_inside(np.linalg.inv(transform), size, (400, 200)) == pytest.approx(back, abs=0.04)
+
+
+@pytest.mark.parametrize("side", [480, 96, 64])
+def test_what_a_query_shows_besides_a_picture_is_what_is_not_plain_around_it(greys: dict[str, np.ndarray], side: int) -> None:
+    """Text below it is; a border of any brightness, noise and the picture's own outline are not."""
+    grey = greys["astronaut.png"]
+    height, width = grey.shape
+    noise = np.random.default_rng(1).integers(-4, 5, (height + 120, width + 80))
+    framed = np.clip(200 + noise, 0, 255).astype(np.uint8)
+    framed[20 : 20 + height, 40 : 40 + width] = grey
+    captioned = framed.copy()
+    cv2.putText(captioned, "Figure 3", (60, height + 90), cv2.FONT_HERSHEY_SIMPLEX, 1.5, 0, 3)
+
+    def besides(query: np.ndarray) -> float:
+        return Besides(thumbnail(query, side), size_of(query))(shift(-40, -20), size_of(grey))
+
+    assert besides(framed) < 0.005
+    assert 0.05 < besides(captioned) < 0.5
+    assert Besides(grey, size_of(grey))(np.eye(3), size_of(grey)) == 0, "there is nothing around a picture in itself"
+    assert Besides(grey, size_of(grey))(shift(-3, 3), size_of(grey)) < 0.005, "nor where it is off by a little"
+    left = Besides(grey, size_of(grey))(shift(-width, 0), size_of(grey))
+    assert left > 0.2, "all of it lies around a picture that it does not meet"

@@ -16,7 +16,7 @@ from .geometry import apply
 if TYPE_CHECKING:
     from .features import Features
 
-__all__ = ["PixelAgreement", "compare_pixels", "details_inside", "share_inside", "thumbnail"]
+__all__ = ["Besides", "PixelAgreement", "compare_pixels", "details_inside", "share_inside", "thumbnail"]
 
 _MEAN = (7, 7)
 _PLACE = (9, 9)
@@ -27,6 +27,13 @@ _LEAST = 24
 """Fewest pixels of a thumbnail that say anything."""
 _LOUDEST = 0.995
 """Correlation beyond which quantization of the thumbnail decides."""
+_AROUND = 96
+_MARGIN = 0.03
+"""Of the longest side: so far from its outline may a picture be off, and its own border is no part of what is around it."""
+_RANGE = 16
+"""Grey levels, among neighbouring pixels, from which a place is not plain."""
+_LEAST_AROUND = 0.02
+"""Share of a query's area: of less, a few places would be much."""
 
 
 def thumbnail(grey: np.ndarray, longest_side: int) -> np.ndarray:
@@ -52,6 +59,28 @@ def share_inside(transform: np.ndarray, size: tuple[float, float], other: tuple[
     there = apply(transform, grid)
     inside = (there >= 0).all(axis=1) & (there <= np.array(other)).all(axis=1)
     return float(inside.mean())
+
+
+class Besides:
+    """What a query shows besides a picture in it.
+
+    Args:
+        pixels: uint8 `[h, w]`, the query in grey, in any size.
+        size: `(width, height)` of the pixels that transforms are from.
+    """
+
+    def __init__(self, pixels: np.ndarray, size: tuple[int, int]) -> None:
+        small = thumbnail(pixels, _AROUND)
+        square = np.ones((3, 3), np.uint8)
+        self._marked = (load_cv2().morphologyEx(small, load_cv2().MORPH_GRADIENT, square) > _RANGE).ravel()
+        row, column = np.indices(small.shape).reshape(2, -1)
+        self._places = (np.column_stack([column, row]) + 0.5) * (size[0] / small.shape[1], size[1] / small.shape[0]) - 0.5
+
+    def __call__(self, transform: np.ndarray, size: tuple[int, int]) -> float:
+        """Share of what lies around a picture of this `(width, height)`, brought there by the transform, that is not plain."""
+        there, margin = apply(transform, self._places), _MARGIN * max(size)
+        around = ~((there >= -margin).all(axis=1) & (there <= np.array(size) + margin).all(axis=1))
+        return float(self._marked[around].sum() / max(around.sum(), _LEAST_AROUND * len(self._places)))
 
 
 class PixelAgreement(NamedTuple):

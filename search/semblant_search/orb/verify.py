@@ -15,7 +15,7 @@ import numpy as np
 from .calibration import Calibration
 from .geometry import apply, find_transform, is_sane, simplest
 from .matching import Matchable
-from .overlap import compare_pixels, details_inside
+from .overlap import Besides, compare_pixels, details_inside
 from .relation import VERDICTS, corners, relation
 from .weighing import evidence, strength
 
@@ -34,6 +34,8 @@ _LEAST = 4
 _MORE = 5
 """Features that the overlap is taken to have besides: four that agree out of four are no proof."""
 _CELLS = 8
+_ALL_DETAILS = 0.97
+_PLAIN = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,8 @@ class Match:
             `DEFAULT_MIN_CONFIDENCE` asks for).
         evidence: −log10 of the number of as good agreements expected by chance between two random pictures.
         support: inliers ÷ the smaller number of features that either picture has in the overlap and five more, 0–1.
-        details: share of the query's features that lie in the overlap, 0–1.
+        plain: the query shows nothing besides the candidate: what is around it has no contrast, or, where its pixels are not
+            at hand, no features.
         pixels: how well the pixels of the overlap agree; None where they were not at hand.
         strength: all of these in one number, the log-odds of the same picture; what hits are ordered by.
         probability: 0–1, that this is no chance match; see `Calibration`.
@@ -67,7 +70,7 @@ class Match:
     verdict: str
     evidence: float
     support: float
-    details: float
+    plain: bool
     pixels: PixelAgreement | None
     strength: float
     probability: float
@@ -94,6 +97,7 @@ class Verifier:
         self.size = size
         self.calibration = calibration or Calibration.general()
         self.pixels = pixels
+        self._besides = None if pixels is None else Besides(pixels, size)
         self._matchable = Matchable(query.descriptors)
 
     def verify(self, candidate: Features, size: tuple[int, int], thumbnail: np.ndarray | None = None) -> Match | None:
@@ -124,9 +128,9 @@ class Verifier:
             pixels = compare_pixels(self.pixels, self.size, thumbnail, size, transform)
         weight = strength(found, support, None if pixels is None else pixels.correlation)
         probability = self.calibration.probability(weight, pixels=pixels is not None)
-        details = inside / len(self.query)
+        plain = inside >= _ALL_DETAILS * len(self.query) if self._besides is None else self._besides(transform, size) <= _PLAIN
         proven = probability >= DEFAULT_MIN_CONFIDENCE
-        verdict = relation(transform, self.size, size, details) if proven else "lookalike"
+        verdict = relation(transform, self.size, size, plain=plain) if proven else "lookalike"
         return Match(
             inliers=inliers,
             matches=len(mine),
@@ -136,7 +140,7 @@ class Verifier:
             verdict=verdict,
             evidence=found,
             support=support,
-            details=details,
+            plain=plain,
             pixels=pixels,
             strength=weight,
             probability=probability,

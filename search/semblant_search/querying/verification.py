@@ -81,7 +81,7 @@ def _hit(record: ScoredRecord, seen: Seen, match: Match | None, query: Seen) -> 
     verdict = match.verdict
     if verdict != "lookalike":  # in the pictures' own pixels, for features are from pictures of one size
         part = [[-1, 0, x + width], [0, 1, y], [0, 0, 1]] if query.mirrored else [[1, 0, x], [0, 1, y], [0, 0, 1]]
-        verdict = relation(transform @ np.array(part), (width, height), seen.box[2:], match.details)
+        verdict = relation(transform @ np.array(part), (width, height), seen.box[2:], plain=match.plain)
     mine, theirs = match.pairs.T
     here = _through(query.to_picture, query.features.keypoints[mine, :2])
     there = _through(seen.to_picture, seen.features.keypoints[theirs, :2])
