@@ -14,7 +14,7 @@ from semblant_search.collection import RESERVED_FIELDS, FieldType, point_id
 from semblant_search.encoder import Encoder
 from semblant_search.errors import EncoderError, InvalidInput, SemblantError
 from semblant_search.kept_encoder import KeptEncoder
-from semblant_search.orb import CALIBRATION_ASSET, Features, OrbSettings, Vocabulary, calibrate
+from semblant_search.orb import CALIBRATION_ASSET, OrbSettings, Vocabulary, calibrate
 from semblant_search.store import open_database
 from semblant_search.where import F
 
@@ -71,7 +71,7 @@ class _Run:
         self.stages: dict[str, float] = {}
         self.ledger = Ledger()
         self.engine_busy = False
-        self.extracted: dict[str, Features] = {}
+        self.extracted: dict[str, np.ndarray | None] = {}
         """Features of the pictures that the visual words were learned from, by content."""
 
     def run(self) -> IndexReport:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from semblant_search.errors import SemblantError
 from semblant_search.images import Fit
-from semblant_search.orb import Features, Vocabulary
+from semblant_search.orb import Vocabulary, unpack
 from semblant_search.orb.features import DESCRIPTOR_BYTES
 
 from .job import cores
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LEAST_DESCRIPTORS", "SAMPLE", "Learned", "cluster", "train_vocabulary"]
 
-SAMPLE = 3000
+SAMPLE = 1500
 """Pictures whose features train the vocabulary."""
 LEAST_DESCRIPTORS = 50_000
 """With fewer, the vocabulary that ships with the package is the better one."""
@@ -38,10 +38,10 @@ _NO_LOOK = Fit(1, 1, 1, "stretch")
 
 
 class Learned(NamedTuple):
-    """Visual words, and the features that the sample's contents (SHA-256) turned out to have."""
+    """Visual words, and the packed features that the sample's contents (SHA-256) turned out to have, None for none."""
 
     vocabulary: Vocabulary
-    features: dict[str, Features]
+    features: dict[str, np.ndarray | None]
 
 
 def train_vocabulary(
@@ -67,7 +67,7 @@ def train_vocabulary(
     """
     batches = iter([paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)])
     answers: dict[str, np.ndarray] = {}
-    features: dict[str, Features] = {}
+    features: dict[str, np.ndarray | None] = {}
     done = 0
     with closing(
         WorkerPool(replace(config, fit=_NO_LOOK), workers=workers, slots=workers, batch=_BATCH, patience=patience)
@@ -82,10 +82,10 @@ def train_vocabulary(
                 free.append(batch.task.slot)
                 done += len(batch.results)
                 for (path, _), result in zip(batch.task.files, batch.results, strict=True):
-                    if isinstance(result, Decoded) and result.found is not None:
-                        features[result.sha256] = result.found
-                        if len(result.found):
-                            answers[path] = result.found.descriptors
+                    if isinstance(result, Decoded):
+                        features[result.sha256] = result.features
+                        if result.features is not None:
+                            answers[path] = unpack(result.features).descriptors
             on_progress(done)
             if done >= _FRUITLESS and not answers:
                 break

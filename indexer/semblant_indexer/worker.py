@@ -24,14 +24,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from semblant_search.errors import ImageError
-from semblant_search.images import Fit, fit_image, open_image, open_picture, to_grey
-from semblant_search.orb import Features, OrbSettings, Vocabulary, extract, pack, thumbnail
+from semblant_search.images import Fit, fit_image, open_image, open_picture
+from semblant_search.orb import OrbSettings, Vocabulary, extract, grey_pixels, pack, thumbnail, unpack
 
 from .exif import exif_facts
 from .reading import most_bytes, name_of, read_content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from PIL import Image
 
 __all__ = ["Decoded", "Rejected", "SharedFrames", "Task", "Unchanged", "WorkerConfig"]
 
@@ -40,8 +42,7 @@ __all__ = ["Decoded", "Rejected", "SharedFrames", "Task", "Unchanged", "WorkerCo
 class WorkerConfig:
     """What a worker needs to know; `orb` with `vocabulary` None extracts features without visual words.
 
-    `extracted` has the features of contents (SHA-256) that were looked at before: packing changes a bit of some, so that words
-    of packed ones would be others.
+    `extracted` has the packed features of contents (SHA-256) that were looked at before, None where there were none.
     """
 
     fit: Fit
@@ -49,7 +50,7 @@ class WorkerConfig:
     orb: OrbSettings | None = None
     vocabulary: bytes | None = None
     exif: bool = False
-    extracted: Mapping[str, Features] = field(default_factory=dict)
+    extracted: Mapping[str, np.ndarray | None] = field(default_factory=dict)
 
 
 class Task(NamedTuple):
@@ -61,7 +62,7 @@ class Task(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """A picture whose pixels are in shared memory, with the facts of its file; `found` where words are still to be learned."""
+    """A picture whose pixels are in shared memory, with the facts of its file; `features` are packed."""
 
     sha256: str
     size: int
@@ -72,7 +73,6 @@ class Decoded(NamedTuple):
     features: np.ndarray | None
     words: tuple[np.ndarray, np.ndarray] | None
     exif: dict[str, Any] | None = None
-    found: Features | None = None
 
 
 class Unchanged(NamedTuple):
@@ -137,36 +137,40 @@ def _one(
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 in known:
         return Unchanged(sha256, len(data), mtime_ns)
-    fit, orb, found = config.fit, config.orb, config.extracted.get(sha256)
+    fit, orb = config.fit, config.orb
+    to_extract = orb is not None and sha256 not in config.extracted
     try:
         # As `Encoder.prepare` does it, so that a query with this very file finds it at a distance of nothing.
         picture = open_picture(data, max_pixels=config.max_pixels, at_least=(fit.height, fit.width))
         detailed = picture.image
         if orb is not None and orb.too_small(picture.width, picture.height):
-            found = Features.empty()
-        if orb is not None and found is None and detailed.width * detailed.height < picture.width * picture.height:
+            to_extract = False
+        if orb is not None and to_extract and detailed.width * detailed.height < picture.width * picture.height:
             # A JPEG that was decoded at a scale too small for its details.
-            detailed = open_image(data, max_pixels=config.max_pixels, at_least=(orb.longest_side, orb.longest_side))
+            side = orb.longest_side
+            detailed = open_image(data, max_pixels=config.max_pixels, at_least=(side, side), luma=True)
     except ImageError as error:
         # The picture was given as bytes; a user wants to hear its name.
         _, _, text = str(error).partition(": ")
         raise ImageError(f"{name_of(path)!r}: {text}", reason=error.reason) from error
     pixels[...] = fit_image(picture.image, fit)
-    features = words = None
-    if orb is not None:
-        grey = to_grey(detailed, longest_side=orb.longest_side)
-        if found is None:
-            found = extract(grey, orb)
-        if len(found):
-            features = pack(found, thumbnail(grey, orb.thumbnail) if orb.thumbnail else None)
-            if vocabulary is not None:
-                sparse = vocabulary.sparse(found)
-                words = (sparse.indices, sparse.values)
+    features = _details(detailed, orb) if orb is not None and to_extract else config.extracted.get(sha256)
+    words = None
+    if features is not None and vocabulary is not None:
+        sparse = vocabulary.sparse(unpack(features))
+        words = (sparse.indices, sparse.values)
     exif = exif_facts(picture.image) if config.exif else None
     size = picture.width, picture.height
-    return Decoded(
-        sha256, len(data), mtime_ns, *size, picture.format, features, words, exif, found if vocabulary is None else None
-    )
+    return Decoded(sha256, len(data), mtime_ns, *size, picture.format, features, words, exif)
+
+
+def _details(picture: Image.Image, settings: OrbSettings) -> np.ndarray | None:
+    """Packed features of a decoded picture, with its thumbnail; None where it has none."""
+    grey = grey_pixels(picture, settings)
+    found = extract(grey, settings)
+    if not len(found):
+        return None
+    return pack(found, thumbnail(grey, settings.thumbnail) if settings.thumbnail else None)
 
 
 def main() -> None:

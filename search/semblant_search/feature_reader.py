@@ -9,7 +9,7 @@ import numpy as np
 
 from .collection import uri_path
 from .errors import NoFeaturesError, StoreError
-from .images import open_picture, to_grey
+from .images import open_picture
 from .orb import (
     CALIBRATION_ASSET,
     Calibration,
@@ -18,6 +18,7 @@ from .orb import (
     Verifier,
     Vocabulary,
     extract,
+    grey_pixels,
     unpack,
     unpack_thumbnail,
 )
@@ -115,7 +116,7 @@ class FeatureReader:
             InvalidInput: a region that has no area or lies outside the picture.
         """
         side = self.settings.longest_side
-        opened = open_picture(source, at_least=(side, side) if region is None else None)
+        opened = open_picture(source, at_least=(side, side) if region is None else None, luma=True)
         picture = opened.image  # of fewer pixels than the file, where a large JPEG was decoded at a reduced scale
         mask: np.ndarray | None = None
         box = (0.0, 0.0, float(opened.width), float(opened.height))
@@ -123,7 +124,7 @@ class FeatureReader:
             mask, box = region_of(region, opened.width, opened.height)
             left, top, width, height = (int(value) for value in box)
             picture = picture.crop((left, top, left + width, top + height))
-        grey = to_grey(picture, longest_side=side)
+        grey = grey_pixels(picture, self.settings)
         features = extract(grey, self.settings, limit=self.settings.query_features)
         seen = Seen(features, (grey.shape[1], grey.shape[0]), box, grey if mask is None else None)
         return seen if mask is None else _inside(seen, mask)
@@ -139,7 +140,7 @@ class FeatureReader:
     def verifier(self, query: Seen) -> Verifier:
         """What compares a query with candidates of the collection."""
         pixels = query.thumbnail if query.pixels is None else query.pixels
-        return Verifier(query.features, query.grey, self.calibration, pixels)
+        return Verifier(query.features, query.grey, self.calibration, pixels, mirrored=query.mirrored)
 
     def of_queried(self, query: Queried, region: Region | None = None) -> Seen:
         """Of a queried picture: the stored ones where it is one of the collection, unless its file is there to be cut."""

@@ -97,7 +97,7 @@ def expected(store: Store, is_copy: Callable[[str, str], bool]) -> Calibration:
             size = (other.payload["_width"], other.payload["_height"])
             match = verifier.verify(unpack(other.features), size, unpack_thumbnail(other.features))
             if match is not None:
-                best[0] = max(best[0], strength(match.evidence, match.support, None))
+                best[0] = max(best[0], strength(match.evidence, match.support, None, match.disagreement))
                 best[1] = max(best[1], match.strength if match.pixels else NOTHING)
         details.append(best[0])
         pixels.append(best[1])

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from semblant_search.images import open_image, to_grey
 from semblant_search.orb import thumbnail
-from semblant_search.orb.overlap import Besides, PixelAgreement, compare_pixels, details_inside, share_inside
+from semblant_search.orb.geometry import apply
+from semblant_search.orb.overlap import Besides, PixelAgreement, compare_pixels, inside, share_inside
 from support.details import described
 
 if TYPE_CHECKING:
@@ -291,12 +292,18 @@ def test_a_silhouette_alone_is_no_agreement() -> None:
 def test_details_are_counted_where_the_transform_brings_them_into_the_picture() -> None:
     points = np.array([[0, 0], [10, 10], [99, 49], [101, 20], [50, 51], [-1, 5]], np.float64)
     features = described(points)
-    assert details_inside(features, np.eye(3), (100, 50)) == 3
-    assert details_inside(features, shift(1, 0), (100, 50)) == 4  # one came in on the left, and one on the border stays
-    assert details_inside(features, shift(-30, -15), (100, 50)) == 3
-    assert details_inside(features, shift(500, 0), (100, 50)) == 0
-    assert details_inside(features, np.diag([0.5, 0.5, 1]), (100, 50)) == 5
-    assert details_inside(features.take(np.zeros(0, np.int64)), np.eye(3), (100, 50)) == 0
+    for transform, expected in (
+        (np.eye(3), 3),
+        (shift(1, 0), 4),  # one came in on the left, and one on the border stays
+        (shift(-30, -15), 3),
+        (shift(500, 0), 0),
+        (np.diag([0.5, 0.5, 1]), 5),
+    ):
+        within, there = inside(features, transform, (100, 50))
+        assert within.sum() == expected
+        np.testing.assert_allclose(there, apply(transform, features.keypoints[:, :2]))
+    none, nowhere = inside(features.take(np.zeros(0, np.int64)), np.eye(3), (100, 50))
+    assert (none.shape, nowhere.shape) == ((0,), (0, 2))
 
 
 @pytest.mark.parametrize(

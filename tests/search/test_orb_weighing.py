@@ -20,30 +20,39 @@ def rises(values: list[float]) -> bool:
 def test_each_argument_raises_the_strength_whatever_the_others_are() -> None:
     for support in SUPPORT:
         for correlation in CORRELATION:
-            assert rises([strength(found, support, correlation) for found in EVIDENCE])
+            assert rises([strength(found, support, correlation, 0.0) for found in EVIDENCE])
     for found in EVIDENCE:
         for correlation in CORRELATION:
-            assert rises([strength(found, support, correlation) for support in SUPPORT])
+            assert rises([strength(found, support, correlation, 0.0) for support in SUPPORT])
         for support in SUPPORT:
-            assert rises([strength(found, support, correlation) for correlation in CORRELATION if correlation is not None])
+            assert rises([strength(found, support, correlation, 0.0) for correlation in CORRELATION if correlation is not None])
+
+
+def test_a_place_where_nothing_agrees_speaks_against_a_match_once_it_is_more_than_copies_have() -> None:
+    for correlation in CORRELATION:
+        whole = strength(90.0, 0.5, correlation, 0.0)
+        assert strength(90.0, 0.5, correlation, 3.5) == whole
+        assert rises([strength(90.0, 0.5, correlation, against) for against in (18.0, 7.0, 4.0, 3.6, 3.5)])
+    assert strength(140.0, 0.55, 0.94, 8.0) < 0, "an icon with another sign in it"
+    assert strength(45.0, 0.25, 0.95, 4.5) > 5, "a copy in another light"
 
 
 def test_pixels_that_agree_speak_for_a_match_and_pixels_that_do_not_against_it() -> None:
     """Log-odds: above 0, copies are the likelier explanation."""
     for found, support in ((8.0, 0.2), (20.0, 0.2), (20.0, 0.5)):
-        alone = strength(found, support, None)
-        assert strength(found, support, 0.9) > alone + 2
-        assert strength(found, support, 0.2) < alone - 2
-        assert strength(found, support, 0.0) < 0
-    assert strength(30.0, 0.3, 0.9) > 5
-    assert strength(3.0, 0.05, 0.1) < -10
+        alone = strength(found, support, None, 0.0)
+        assert strength(found, support, 0.9, 0.0) > alone + 2
+        assert strength(found, support, 0.2, 0.0) < alone - 2
+        assert strength(found, support, 0.0, 0.0) < 0
+    assert strength(30.0, 0.3, 0.9, 0.0) > 5
+    assert strength(3.0, 0.05, 0.1, 0.0) < -10
 
 
 def test_twice_the_evidence_or_support_adds_the_same_wherever_it_begins() -> None:
     for correlation in (None, 0.5):
         for name in ("evidence", "support"):
             at = [
-                strength(value if name == "evidence" else 10, value / 10 if name == "support" else 0.5, correlation)
+                strength(value if name == "evidence" else 10, value / 10 if name == "support" else 0.5, correlation, 0.0)
                 for value in (1, 2, 4, 8)
             ]
             steps = [other - one for one, other in pairwise(at)]
@@ -53,12 +62,12 @@ def test_twice_the_evidence_or_support_adds_the_same_wherever_it_begins() -> Non
 
 def test_nothing_at_all_is_weak_and_finite() -> None:
     for correlation in (None, -1.0, 0.0, 0.995):
-        worst = strength(-300.0, 0.0, correlation)
+        worst = strength(-300.0, 0.0, correlation, 0.0)
         assert isfinite(worst)
-        assert worst < strength(1.0, 0.1, correlation)
-    assert strength(-5.0, 0.5, 0.5) == strength(0.0, 0.5, 0.5)
-    assert strength(5.0, 0.5, -1.0) == strength(5.0, 0.5, -0.5)
-    assert isfinite(strength(500.0, 1.0, 0.995))
+        assert worst < strength(1.0, 0.1, correlation, 0.0)
+    assert strength(-5.0, 0.5, 0.5, 0.0) == strength(0.0, 0.5, 0.5, 0.0)
+    assert strength(5.0, 0.5, -1.0, 0.0) == strength(5.0, 0.5, -0.5, 0.0)
+    assert isfinite(strength(500.0, 1.0, 0.995, 0.0))
 
 
 def tail(agree: int, others: int) -> float:

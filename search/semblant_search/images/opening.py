@@ -84,7 +84,11 @@ class OpenedPicture:
 
 
 def open_image(
-    source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: tuple[int, int] | None = None
+    source: ImageSource,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    at_least: tuple[int, int] | None = None,
+    luma: bool = False,
 ) -> Image.Image:
     """Decode a picture as it is meant to be seen: first frame, EXIF orientation applied, mode L, RGB, LA or RGBA.
 
@@ -93,15 +97,20 @@ def open_image(
         max_pixels: refuse larger pictures before decoding them.
         at_least: `(height, width)` in pixels: a JPEG may be decoded at a reduced scale (its DCT allows 1/2, 1/4, 1/8) that is
             still at least twice as large, so that the resize which follows does the averaging.
+        luma: the caller wants no more than greys: of a JPEG that stores luma and colours apart, only its luma is decoded.
 
     Raises:
         ImageError: the picture cannot be used; `reason` says why in one word.
     """
-    return open_picture(source, max_pixels=max_pixels, at_least=at_least).image
+    return open_picture(source, max_pixels=max_pixels, at_least=at_least, luma=luma).image
 
 
 def open_picture(
-    source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: tuple[int, int] | None = None
+    source: ImageSource,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    at_least: tuple[int, int] | None = None,
+    luma: bool = False,
 ) -> OpenedPicture:
     """`open_image` that also tells the true size and the format of the file. Same arguments, same errors."""
     from PIL import Image
@@ -117,9 +126,11 @@ def open_picture(
             width, height = image.size
             _check_size(width, height, max_pixels, name)
             kind = image.format
-            if at_least is not None and kind == "JPEG" and data is not None:
-                high, wide = at_least if _orientation(image) < 5 else at_least[::-1]  # of the pixels as they lie in the file
-                image.draft(None, (2 * wide, 2 * high))
+            if (at_least is not None or luma) and kind == "JPEG" and data is not None:
+                high, wide = at_least or (height, width)
+                if _orientation(image) >= 5:  # of the pixels as they lie in the file
+                    high, wide = wide, high
+                image.draft("L" if luma and image.mode == "RGB" else None, (2 * wide, 2 * high))
             image.load()
             if image.width * image.height > width * height:  # icons and the like learn their size while decoding
                 width, height = image.size

@@ -1,4 +1,4 @@
-"""Measure the calibration of a collection: its own pictures are asked for, and they and their copies do not count."""
+"""Measure the calibration of a collection: its own pictures are asked for, and they and what is the same do not count."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .overlap import share_inside
 from .packing import unpack, unpack_thumbnail
 from .settings import OrbSettings
 from .verify import Verifier
-from .weighing import strength
+from .weighing import USUAL_DISAGREEMENT, strength
 
 if TYPE_CHECKING:
     from semblant_search.store.base import Record, Store
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["calibrate"]
 
 _SAMPLE = 128
-_SHORTLIST = 48
+_SHORTLIST = 24
+"""Candidates that each is compared with: half of what a query is, for the strongest are nearly always among these."""
 _NOTHING = -20.0
 """Strength of a query of which nothing agrees with anything."""
 _WHOLE = 0.8
 _EVERYWHERE = 0.95
 _SUPPORT = 0.3
+_SOME_SUPPORT = 0.15
 
 
 def calibrate(store: Store, vocabulary: Vocabulary, *, sample: int = _SAMPLE, shortlist: int = _SHORTLIST) -> Calibration:
@@ -43,7 +45,7 @@ def calibrate(store: Store, vocabulary: Vocabulary, *, sample: int = _SAMPLE, sh
         store: a collection with ORB features.
         vocabulary: the collection's.
         sample: pictures that are asked for.
-        shortlist: candidates that each is compared with, as many as a query is.
+        shortlist: candidates that each is compared with.
 
     Raises:
         StoreError: the collection was indexed without ORB features.
@@ -80,9 +82,9 @@ def _strongest(
             continue
         size = _size(settings, other)
         match = verifier.verify(unpack(other.features), size, unpack_thumbnail(other.features))
-        if match is None or _is_copy(match, verifier.size, size):
+        if match is None or _is_related(match, verifier.size, size):
             continue
-        details = max(details, strength(match.evidence, match.support, None))
+        details = max(details, strength(match.evidence, match.support, None, match.disagreement))
         if match.pixels is not None:
             pixels = max(pixels, match.strength)
     return details, pixels
@@ -92,11 +94,14 @@ def _size(settings: OrbSettings, record: Record) -> tuple[int, int]:
     return settings.grey_size(int(record.payload["_width"]), int(record.payload["_height"]))
 
 
-def _is_copy(match: Match, query: tuple[int, int], candidate: tuple[int, int]) -> bool:
-    """Whether the two are one picture: all of it, and all but a small part of it agrees."""
+def _is_related(match: Match, query: tuple[int, int], candidate: tuple[int, int]) -> bool:
+    """Whether the two are one picture, or one drawing in other colours: all of it agrees, wherever one looks."""
     if match.pixels is None:
-        return match.support >= _SUPPORT
-    return match.pixels.everywhere >= _EVERYWHERE and (
+        return match.support >= _SUPPORT and match.disagreement < USUAL_DISAGREEMENT
+    agrees = match.pixels.everywhere >= _EVERYWHERE
+    if match.strength > 0 and match.support >= _SOME_SUPPORT and match.disagreement < USUAL_DISAGREEMENT:
+        agrees = True
+    return agrees and (
         share_inside(match.transform, query, candidate) >= _WHOLE
         or share_inside(np.linalg.inv(match.transform), candidate, query) >= _WHOLE
     )

@@ -24,8 +24,9 @@ _BEFORE = 1
 """Format that told of random pairs, which say nothing about a query's likeliest lookalikes."""
 _RATE = 0.1
 """Share of the queries that the tail is fitted to."""
-_DIRECTIONS = 2
-"""A query in which nothing is proven is compared a second time, mirrored."""
+_DIRECT, _MIRRORED = 1.25, 5.0
+"""A query in which nothing is proven is compared a second time, mirrored. That is rarely what was meant, so a fifth of the
+queries that chance may prove is left to it, and four fifths to the first time (Bonferroni's correction, with weights)."""
 _PRIOR_QUERIES = 40
 """The general tail counts as much as this many measured queries."""
 
@@ -51,7 +52,8 @@ class Tail:
         """The tail of measured queries, the strongest candidate of each, and of as many of this one as its word is worth.
 
         Some pictures of any collection do have something in common with another one (a series, a family of icons), which draws
-        the tail out. So the scale comes from the median, and is at most this tail's; much less would be luck.
+        the tail out. So the scale comes from the median, and is at most this tail's; much less would be luck, and so would a
+        start below this one's.
         """
         if not strongest:
             return self
@@ -60,7 +62,7 @@ class Tail:
         start = float(np.quantile(values, 1 - _RATE))
         beyond = values[values > start]
         scale = float(np.median(beyond) - start) / log(2) if len(beyond) else 0.0
-        return Tail(start, min(max(scale, self.scale / 4), self.scale))
+        return Tail(max(start, self.start), min(max(scale, self.scale / 4), self.scale))
 
 
 @dataclass(frozen=True)
@@ -82,15 +84,16 @@ class Calibration:
         """Of photographs (`bench/details.py`); for collections too small to measure themselves."""
         return cls(Tail(-7.0, 2.6), Tail(-4.0, 2.2), 0)
 
-    def probability(self, strength: float, *, pixels: bool) -> float:
+    def probability(self, strength: float, *, pixels: bool, mirrored: bool = False) -> float:
         """0–1: one minus the probability that a query whose picture is not in the collection has a candidate as strong.
 
         Args:
             strength: of the agreement (`weighing.strength`).
             pixels: whether it was weighed with pixels.
+            mirrored: whether the query was mirrored before.
         """
         tail = self.pixels if pixels else self.details
-        return max(0.0, 1.0 - _DIRECTIONS * tail.chance(strength))
+        return max(0.0, 1.0 - (_MIRRORED if mirrored else _DIRECT) * tail.chance(strength))
 
     def to_bytes(self) -> bytes:
         """The content of a store's asset `calibration.json`."""

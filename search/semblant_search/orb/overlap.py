@@ -16,7 +16,7 @@ from .geometry import apply
 if TYPE_CHECKING:
     from .features import Features
 
-__all__ = ["Besides", "PixelAgreement", "compare_pixels", "details_inside", "share_inside", "thumbnail"]
+__all__ = ["Besides", "PixelAgreement", "compare_pixels", "inside", "share_inside", "thumbnail"]
 
 _MEAN = (7, 7)
 _PLACE = (9, 9)
@@ -42,14 +42,18 @@ def thumbnail(grey: np.ndarray, longest_side: int) -> np.ndarray:
     height, width = grey.shape
     scale = min(1.0, longest_side / max(width, height))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    out: np.ndarray = cv2.resize(np.ascontiguousarray(grey), size, interpolation=cv2.INTER_AREA)
+    pixels = np.ascontiguousarray(grey)
+    if scale < 0.25 and height % 2 == width % 2 == 0:  # halves are fast, and what is left is a quarter of the work
+        pixels = cv2.resize(pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    out: np.ndarray = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     return out
 
 
-def details_inside(features: Features, transform: np.ndarray, size: tuple[int, int]) -> int:
-    """How many features the transform `[3, 3]` brings into a picture of this `(width, height)`."""
+def inside(features: Features, transform: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Which features the transform `[3, 3]` brings into a picture of this `(width, height)`, bool `[n]`, and all their places
+    there, float64 `[n, 2]`."""
     there = apply(transform, features.keypoints[:, :2].astype(np.float64))
-    return int(((there >= 0).all(axis=1) & (there <= np.array(size)).all(axis=1)).sum())
+    return np.logical_and((there >= 0).all(axis=1), (there <= np.array(size)).all(axis=1)), there
 
 
 def share_inside(transform: np.ndarray, size: tuple[float, float], other: tuple[float, float]) -> float:

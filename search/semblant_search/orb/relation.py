@@ -7,7 +7,7 @@ import numpy as np
 from .geometry import apply
 from .overlap import share_inside
 
-__all__ = ["VERDICTS", "corners", "relation"]
+__all__ = ["VERDICTS", "corners", "is_laid_over", "is_unmoved", "relation"]
 
 VERDICTS = ("copy", "rotated/scaled", "crop", "contains", "lookalike")
 _WHOLE = 0.8
@@ -36,8 +36,22 @@ def relation(transform: np.ndarray, query: tuple[float, float], candidate: tuple
         return "crop" if of_query >= _WHOLE else "contains"
     if not plain:
         return "contains"
-    corner, right, _, down = apply(transform, corners(query))
+    # Turned on a plain ground, perhaps, or with a plain border.
+    return "copy" if of_query >= _WHOLE and is_unmoved(transform, query) else "rotated/scaled"
+
+
+def is_unmoved(transform: np.ndarray, size: tuple[float, float]) -> bool:
+    """Whether the transform `[3, 3]` leaves a picture of this `(width, height)` upright and of its size."""
+    corner, right, _, down = apply(transform, corners(size))
     turn = abs(float(np.degrees(np.arctan2(*(right - corner)[::-1]))))
-    scale = float(np.linalg.norm(right - corner) / query[0]), float(np.linalg.norm(down - corner) / query[1])
-    same = of_query >= _WHOLE and turn < _TURNED and all(abs(value - 1) < _SCALED for value in scale)
-    return "copy" if same else "rotated/scaled"  # turned on a plain ground, perhaps, or with a plain border
+    scale = float(np.linalg.norm(right - corner) / size[0]), float(np.linalg.norm(down - corner) / size[1])
+    return turn < _TURNED and all(abs(value - 1) < _SCALED for value in scale)
+
+
+def is_laid_over(transform: np.ndarray, query: tuple[float, float], candidate: tuple[float, float]) -> bool:
+    """Whether the transform lays all of one picture over all of the other, upright and in its size."""
+    return (
+        is_unmoved(transform, query)
+        and share_inside(transform, query, candidate) >= _WHOLE
+        and share_inside(np.linalg.inv(transform), candidate, query) >= _WHOLE
+    )

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .calibration import Calibration
+from .disagreement import disagreement
 from .geometry import apply, find_transform, is_sane, simplest
 from .matching import Matchable
-from .overlap import Besides, compare_pixels, details_inside
-from .relation import VERDICTS, corners, relation
+from .overlap import Besides, compare_pixels, inside
+from .relation import VERDICTS, corners, is_laid_over, relation
 from .weighing import evidence, strength
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ class Match:
             `DEFAULT_MIN_CONFIDENCE` asks for).
         evidence: −log10 of the number of as good agreements expected by chance between two random pictures.
         support: inliers ÷ the smaller number of features that either picture has in the overlap and five more, 0–1.
+        disagreement: −log10 of the probability that, in a copy, as few details would agree in the place where they agree least.
         plain: the query shows nothing besides the candidate: what is around it has no contrast, or, where its pixels are not
-            at hand, no features.
+            at hand, no features. False for a `lookalike`.
         pixels: how well the pixels of the overlap agree; None where they were not at hand.
         strength: all of these in one number, the log-odds of the same picture; what hits are ordered by.
         probability: 0–1, that this is no chance match; see `Calibration`.
@@ -70,6 +72,7 @@ class Match:
     verdict: str
     evidence: float
     support: float
+    disagreement: float
     plain: bool
     pixels: PixelAgreement | None
     strength: float
@@ -84,6 +87,7 @@ class Verifier:
         size: `(width, height)` in pixels of the picture they were extracted from.
         calibration: of the collection; None takes the general one.
         pixels: uint8 `[h, w]`, that picture in grey, in any size; None compares details alone.
+        mirrored: this is the mirror image of what was asked for; see `Calibration.probability`.
     """
 
     def __init__(
@@ -92,11 +96,14 @@ class Verifier:
         size: tuple[int, int],
         calibration: Calibration | None = None,
         pixels: np.ndarray | None = None,
+        *,
+        mirrored: bool = False,
     ) -> None:
         self.query = query
         self.size = size
         self.calibration = calibration or Calibration.general()
         self.pixels = pixels
+        self.mirrored = mirrored
         self._besides = None if pixels is None else Besides(pixels, size)
         self._matchable = Matchable(query.descriptors)
 
@@ -120,17 +127,26 @@ class Verifier:
             return None
         transform = simplest(here, there, fit)
         back = np.linalg.inv(transform)
-        inside, inside_there = details_inside(self.query, transform, size), details_inside(candidate, back, self.size)
+        mine_inside, places = inside(self.query, transform, size)
+        theirs_inside, _ = inside(candidate, back, self.size)
         found = evidence(_witnesses(here.keypoints[fit.inliers], self.size), len(mine))
-        support = min(1.0, inliers / (min(inside, inside_there) + _MORE))
+        support = min(1.0, inliers / (min(mine_inside.sum(), theirs_inside.sum()) + _MORE))
+        against = disagreement(
+            places[mine_inside],
+            candidate.keypoints[theirs_inside, :2].astype(np.float64),
+            there.keypoints[fit.inliers, :2].astype(np.float64),
+        )
         pixels = None
         if self.pixels is not None and thumbnail is not None:
             pixels = compare_pixels(self.pixels, self.size, thumbnail, size, transform)
-        weight = strength(found, support, None if pixels is None else pixels.correlation)
-        probability = self.calibration.probability(weight, pixels=pixels is not None)
-        plain = inside >= _ALL_DETAILS * len(self.query) if self._besides is None else self._besides(transform, size) <= _PLAIN
-        proven = probability >= DEFAULT_MIN_CONFIDENCE
-        verdict = relation(transform, self.size, size, plain=plain) if proven else "lookalike"
+        laid_over = pixels is not None and is_laid_over(transform, self.size, size)
+        weight = strength(found, support, None if pixels is None else pixels.correlation, against, laid_over=laid_over)
+        probability = self.calibration.probability(weight, pixels=pixels is not None, mirrored=self.mirrored)
+        verdict, plain = "lookalike", False
+        if probability >= DEFAULT_MIN_CONFIDENCE:
+            around = None if self._besides is None else self._besides(transform, size)
+            plain = mine_inside.mean() >= _ALL_DETAILS if around is None else around <= _PLAIN
+            verdict = relation(transform, self.size, size, plain=plain)
         return Match(
             inliers=inliers,
             matches=len(mine),
@@ -140,6 +156,7 @@ class Verifier:
             verdict=verdict,
             evidence=found,
             support=support,
+            disagreement=against,
             plain=plain,
             pixels=pixels,
             strength=weight,
