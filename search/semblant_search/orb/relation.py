@@ -9,7 +9,7 @@ from .overlap import share_inside
 
 __all__ = ["VERDICTS", "corners", "relation"]
 
-VERDICTS = ("copy", "rotated/scaled", "crop", "contains", "lookalike")
+VERDICTS = ("copy", "rotated/scaled", "crop", "contains", "shared part", "lookalike")
 _WHOLE = 0.8
 _ALL_DETAILS = 0.97
 _TURNED = 3.0

@@ -16,6 +16,7 @@ from .calibration import Calibration
 from .geometry import apply, find_transform, is_sane, simplest
 from .matching import Matchable
 from .overlap import compare_pixels, details_inside
+from .parts import LEAST_PART, shared_part
 from .relation import VERDICTS, corners, relation
 from .weighing import evidence, strength
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from .features import Features
     from .overlap import PixelAgreement
+    from .parts import SharedPart
 
 __all__ = ["DEFAULT_MIN_CONFIDENCE", "VERDICTS", "Match", "Verifier", "verify", "verify_many"]
 
@@ -49,14 +51,15 @@ class Match:
         pairs: int64 `[k, 2]`: rows of the query's and the candidate's features that agree.
         verdict: in the pixels of the features: `copy` (the whole picture, same size and direction), `rotated/scaled` (the whole
             picture, on a plain ground perhaps), `crop` (the query is a part of the candidate), `contains` (the query shows the
-            candidate or a part of it among other things), `lookalike` (something agrees, but less than
-            `DEFAULT_MIN_CONFIDENCE` asks for).
+            candidate or a part of it among other things), `shared part` (the two have `part` in common, and that is all),
+            `lookalike` (something agrees, but less than `DEFAULT_MIN_CONFIDENCE` asks for).
         evidence: −log10 of the number of as good agreements expected by chance between two random pictures.
         support: inliers ÷ the smaller number of features that either picture has in the overlap and five more, 0–1.
         details: share of the query's features that lie in the overlap, 0–1.
         pixels: how well the pixels of the overlap agree; None where they were not at hand.
         strength: all of these in one number, the log-odds of the same picture; what hits are ordered by.
-        probability: 0–1, that this is no chance match; see `Calibration`.
+        probability: 0–1, that this is no chance match; see `Calibration`, and of a shared part `SharedPart`.
+        part: what the two have in common, of the verdict `shared part`.
     """
 
     inliers: int
@@ -71,6 +74,7 @@ class Match:
     pixels: PixelAgreement | None
     strength: float
     probability: float
+    part: SharedPart | None = None
 
 
 class Verifier:
@@ -81,6 +85,7 @@ class Verifier:
         size: `(width, height)` in pixels of the picture they were extracted from.
         calibration: of the collection; None takes the general one.
         pixels: uint8 `[h, w]`, that picture in grey, in any size; None compares details alone.
+        shared_parts: where the pictures are not proven to be one in the other, look for a part that they share.
     """
 
     def __init__(
@@ -89,11 +94,14 @@ class Verifier:
         size: tuple[int, int],
         calibration: Calibration | None = None,
         pixels: np.ndarray | None = None,
+        *,
+        shared_parts: bool = False,
     ) -> None:
         self.query = query
         self.size = size
         self.calibration = calibration or Calibration.general()
         self.pixels = pixels
+        self.shared_parts = shared_parts
         self._matchable = Matchable(query.descriptors)
 
     def verify(self, candidate: Features, size: tuple[int, int], thumbnail: np.ndarray | None = None) -> Match | None:
@@ -127,6 +135,14 @@ class Verifier:
         details = inside / len(self.query)
         proven = probability >= DEFAULT_MIN_CONFIDENCE
         verdict = relation(transform, self.size, size, details) if proven else "lookalike"
+        part = None
+        if self.shared_parts and not proven:
+            pairs = np.column_stack([mine, theirs])
+            part = shared_part(self.query, candidate, (self.size, size), transform, pairs, fit.inliers)
+            if part is not None and part.probability >= LEAST_PART:
+                verdict, probability = "shared part", part.probability
+            else:
+                part = None
         return Match(
             inliers=inliers,
             matches=len(mine),
@@ -140,6 +156,7 @@ class Verifier:
             pixels=pixels,
             strength=weight,
             probability=probability,
+            part=part,
         )
 
     def verify_many(
