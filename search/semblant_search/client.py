@@ -14,8 +14,8 @@ from .kept_encoder import KeptEncoder
 from .orb import DEFAULT_MIN_CONFIDENCE
 from .querying.fusion import fuse
 from .querying.queried import cells_of, id_of, locate, not_found
-from .querying.requests import check_confidence, check_limit, check_several, check_vector, hits_of, request_of
-from .querying.verification import SHORTLIST, prove, unproven
+from .querying.requests import check_confidence, check_limit, check_parts, check_several, check_vector, hits_of, request_of
+from .querying.verification import SHORTLIST, merged, prove, unproven
 from .results import Picture, split_payload
 from .store import open_database
 from .where import as_where
@@ -120,6 +120,7 @@ class SearchClient:
         include_self: bool = False,
         mode: str = "look",
         region: Region | None = None,
+        shared_parts: bool = False,
     ) -> Sequence[Hit]:
         """The pictures that look most like one, or hold something that looks like a region of it, best first.
 
@@ -138,10 +139,11 @@ class SearchClient:
             region: look for this part only, `(x, y, width, height)` in pixels or a mask `[h, w]`: each cell of it is compared
                 with all cells of every picture (MaxSim), and the score is the mean of the best cosines. Needs an encoder with
                 cells, and time that grows with the collection. `search_features` finds a region by its details instead.
+            shared_parts: with mode `fused`, as in `search_features`.
 
         Raises:
             InvalidInput: limit, offset or mode out of range; a region without area or outside the picture, or of a collection
-                whose encoder has no cells; `WhereError` for the filter.
+                whose encoder has no cells; shared parts in another mode than `fused`; `WhereError` for the filter.
             ImageError: the picture cannot be read or decoded.
             PointNotFound: a URI that is neither in the collection nor a local file.
             EncoderError: the picture must be encoded, and the collection's encoder is not at hand.
@@ -150,6 +152,7 @@ class SearchClient:
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         if mode not in ("look", "fused"):
             raise InvalidInput(f"mode {mode!r}: expected 'look' or 'fused'")
+        check_parts(shared_parts, compared=mode == "fused", instead=f"mode {mode!r}")
         if region is not None:
             if mode != "look":
                 raise InvalidInput(f"mode {mode!r} with a region: search for it by look, or with search_features by details")
@@ -161,7 +164,7 @@ class SearchClient:
         vector = stored if stored is not None else self.embed([query.source])[0]
         leave_out = None if include_self else query.id
         if mode == "fused":
-            return self._fused(picture, replace(request, vector=vector), leave_out)
+            return self._fused(picture, replace(request, vector=vector), leave_out, shared_parts)
         return self._run(replace(request, vector=vector), leave_out)
 
     def search_batch(
@@ -225,6 +228,7 @@ class SearchClient:
         offset: int = 0,
         verify: bool = True,
         min_confidence: float | None = None,
+        shared_parts: bool = False,
         include_self: bool = False,
     ) -> list[FeatureHit]:
         """The pictures that contain what one shows, each with the proof: crops, screenshots, pasted, turned and scaled copies.
@@ -238,15 +242,20 @@ class SearchClient:
                 of the collection.
             min_confidence: leave out hits that are less probable to be more than chance, 0 to 1; None takes 0.99, at which
                 about one query in a hundred whose picture is not in the collection gets a hit; 0 keeps all candidates.
+            shared_parts: return, after those, pictures that have a part in common with this one and no more, with the verdict
+                `shared part` and its outline in both: the same place behind other things, the same object, print or logo.
+                Those returned are at least 0.95 probable, or `min_confidence` where it is given and more; that is the share
+                of such parts that were right when looked at. Takes the time of comparing all of the shortlist.
 
         Raises:
             NoFeaturesError: the picture or region is too flat or too small to have key points.
             MissingExtra: OpenCV is not installed (`semblant-search[orb]`).
             StoreError: the collection was indexed without ORB.
-            InvalidInput: a region without area or outside the picture.
+            InvalidInput: a region without area or outside the picture; shared parts with `verify=False`.
         """
         request = request_of(limit, where, offset)
         check_confidence(min_confidence)
+        check_parts(shared_parts, compared=verify, instead="verify=False")
         query = locate(self._opened, picture, with_features=True)
         reader, wanted = self._features, offset + limit
         seen = reader.require(reader.of_queried(query, region))
@@ -261,10 +270,13 @@ class SearchClient:
         if not verify:
             return unproven(shortlist(seen)[offset:wanted])
         confidence = DEFAULT_MIN_CONFIDENCE if min_confidence is None else min_confidence
-        hits = prove(self._opened, reader, seen, shortlist(seen), confidence, wanted)
+        least_part = None if not shared_parts else 0.0 if min_confidence is None else min_confidence
+        hits = prove(self._opened, reader, seen, shortlist(seen), confidence, wanted, least_part)
+        parts = [hit for hit in hits if hit.verdict == "shared part"]
         # A second look costs as much as the first, so it is for those that would go away with nothing.
-        if not hits and (mirrored := reader.mirror(seen)) is not None and len(mirrored.features):
-            hits = prove(self._opened, reader, mirrored, shortlist(mirrored), confidence, wanted)
+        if len(parts) == len(hits) and (mirrored := reader.mirror(seen)) is not None and len(mirrored.features):
+            found = prove(self._opened, reader, mirrored, shortlist(mirrored), confidence, wanted)
+            hits = merged(parts, found) if parts else found
         return hits[offset:wanted]
 
     def duplicates(
@@ -355,7 +367,7 @@ class SearchClient:
         records = [record for record in self._opened.query(wide) if record.id != leave_out]
         return hits_of(records[query.offset : query.offset + query.limit])
 
-    def _fused(self, picture: ImageSource, look: VectorQuery, leave_out: str | None) -> list[FeatureHit]:
+    def _fused(self, picture: ImageSource, look: VectorQuery, leave_out: str | None, shared_parts: bool) -> list[FeatureHit]:
         wanted = look.limit + look.offset
         wide = replace(look, limit=max(SHORTLIST, wanted) + 1, offset=0)
         queries, reader = [wide], self._features
@@ -363,7 +375,10 @@ class SearchClient:
         if len(seen.features):  # flat pictures have a look only
             queries.append(replace(wide, vector=reader.vocabulary.sparse(seen.features), exact=False, score_threshold=None))
         found = [[r for r in records if r.id != leave_out] for records in self._opened.query_batch(queries)]
-        proven = prove(self._opened, reader, seen, found[1], DEFAULT_MIN_CONFIDENCE, wanted) if len(found) > 1 else []
+        proven: list[FeatureHit] = []
+        if len(found) > 1:
+            least_part = 0.0 if shared_parts else None
+            proven = prove(self._opened, reader, seen, found[1], DEFAULT_MIN_CONFIDENCE, wanted, least_part)
         return fuse(found, proven)[look.offset : wanted]
 
     @property

@@ -137,10 +137,12 @@ class FeatureReader:
         features = extract(flipped, self.settings, limit=self.settings.query_features)
         return replace(seen, features=features, pixels=flipped, mirrored=True)
 
-    def verifier(self, query: Seen) -> Verifier:
+    def verifier(self, query: Seen, *, shared_parts: bool = False) -> Verifier:
         """What compares a query with candidates of the collection."""
         pixels = query.thumbnail if query.pixels is None else query.pixels
-        return Verifier(query.features, query.grey, self.calibration, pixels, mirrored=query.mirrored)
+        return Verifier(
+            query.features, query.grey, self.calibration, pixels, mirrored=query.mirrored, shared_parts=shared_parts
+        )
 
     def of_queried(self, query: Queried, region: Region | None = None) -> Seen:
         """Of a queried picture: the stored ones where it is one of the collection, unless its file is there to be cut."""

@@ -64,10 +64,11 @@ class FeatureHit(Hit):
 
     Attributes:
         verdict: `copy` (all of it, same size and direction), `rotated/scaled` (all of it), `crop` (the query is part of the
-            hit), `contains` (the query shows the hit or a part of it among other things), `lookalike` (some details agree,
-            too few to be sure), or `none`.
-        probability: 0–1, that this is no chance agreement, calibrated on the collection.
-        inliers: details that agree on one transform.
+            hit), `contains` (the query shows the hit or a part of it among other things), `shared part` (the two have a part
+            in common, and no more; only where asked for), `lookalike` (some details agree, too few to be sure), or `none`.
+        probability: 0–1, that this is no chance agreement: calibrated on the collection, and for a shared part on pictures
+            that have nothing in common.
+        inliers: details that agree on one transform; of a shared part its fine ones, as are evidence, support and pairs.
         evidence: −log10 of the number of as good agreements expected by chance between two random pictures.
         support: agreeing details ÷ the smaller number of details that either picture has where they overlap, 0–1.
         correlation: of the pixels where they overlap, −1 to 1; None where the collection keeps no thumbnails.
@@ -76,6 +77,8 @@ class FeatureHit(Hit):
         transform: 3 × 3, row by row, pixels of the query to pixels of the hit (homogeneous); None where nothing agrees.
         polygon: where the query (or its region) lies in the hit: four corners `(x, y)`, clockwise from the query's top left.
         pairs: the agreeing details: x, y in the query and x, y in the hit.
+        part_in_query, part_in_hit: the outline of a shared part in either picture: three or more corners `(x, y)` of a convex
+            polygon around the details that agree; None for every other verdict.
     """
 
     verdict: str = "none"
@@ -89,10 +92,12 @@ class FeatureHit(Hit):
     transform: tuple[tuple[float, ...], ...] | None = None
     polygon: tuple[tuple[float, ...], ...] | None = None
     pairs: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
+    part_in_query: tuple[tuple[float, ...], ...] | None = None
+    part_in_hit: tuple[tuple[float, ...], ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values, as `--json` prints them; without the pairs, which are many."""
-        names = (
+        """JSON values, as `--json` prints them; without the pairs, which are many, and the outlines only of a shared part."""
+        names: tuple[str, ...] = (
             "verdict",
             "probability",
             "inliers",
@@ -104,6 +109,8 @@ class FeatureHit(Hit):
             "transform",
             "polygon",
         )
+        if self.verdict == "shared part":
+            names += ("part_in_query", "part_in_hit")
         return {**super().to_json(), **{name: getattr(self, name) for name in names}}
 
 

@@ -80,8 +80,14 @@ _COMBINED: list[tuple[str, str, dict[str, object]]] = [
     ),
     (
         "search",
-        "--fused --exact --min-score 0.5 --offset 2",
-        {"search.mode": "fused", "search.exact": True, "search.min_score": 0.5, "search.offset": 2},
+        "--fused --shared-parts --exact --min-score 0.5 --offset 2",
+        {
+            "search.mode": "fused",
+            "search.shared_parts": True,
+            "search.exact": True,
+            "search.min_score": 0.5,
+            "search.offset": 2,
+        },
     ),
     (
         "export",

@@ -208,3 +208,14 @@ def test_places_are_in_the_pixels_of_the_file_however_it_is_decoded(tmp_path: Pa
     rows, columns = np.nonzero(is_colour(right, GREEN, near=40))
     assert np.ptp(columns) == pytest.approx(210, abs=8)
     assert np.ptp(rows) == pytest.approx(105, abs=8)
+
+
+def test_a_shared_part_is_outlined_in_both(pale: Path) -> None:
+    square = ((40.0, 40.0), (140.0, 40.0), (140.0, 140.0), (40.0, 140.0))
+    triangle = ((500.0, 100.0), (700.0, 100.0), (600.0, 300.0))
+    hit = hit_of(pale, verdict="shared part", part_in_query=square, part_in_hit=triangle)
+    drawing = draw_matches(QUERY, [hit])
+    left, right = panels(drawing)
+    assert around(drawing, ACCENT, left) == pytest.approx((42, 42, 147, 147), abs=6)
+    assert around(drawing, GREEN, right) == pytest.approx((262, 52, 368, 158), abs=6)
+    assert find_text(drawing, "shared part · 99.5 % sure · 17 details agree", 15, MUTED)

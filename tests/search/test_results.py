@@ -30,6 +30,7 @@ PROOF: dict[str, Any] = {
     "transform": ((1.0, 0.0, 2.0), (0.0, 1.0, 3.0), (0.0, 0.0, 1.0)),
     "polygon": SQUARE,
 }
+SHARED = {**PROOF, "verdict": "shared part"}
 TIER: dict[str, Any] = {"tier": "copy", "why": [], "removable": False}
 
 
@@ -39,6 +40,10 @@ TIER: dict[str, Any] = {"tier": "copy", "why": [], "removable": False}
         (Picture(**PICTURE), PICTURE),
         (Hit(**PICTURE, score=0.5), {"score": 0.5, **PICTURE}),
         (FeatureHit(**PICTURE, score=7.5, **PROOF, pairs=((1.0, 2.0, 3.0, 4.0),)), {"score": 7.5, **PICTURE, **PROOF}),
+        (
+            FeatureHit(**PICTURE, score=7.5, **SHARED, part_in_query=SQUARE, part_in_hit=SQUARE[:3]),
+            {"score": 7.5, **PICTURE, **SHARED, "part_in_query": SQUARE, "part_in_hit": SQUARE[:3]},
+        ),
         (
             FeatureHit(**PICTURE, score=7.5),
             {

@@ -38,6 +38,11 @@ __all__ = ["search"]
 @click.option(
     "--min-confidence", type=float, help="With --features: least probability of a hit, 0 to 1; 0 shows all candidates."
 )
+@click.option(
+    "--shared-parts",
+    is_flag=True,
+    help="With --features or --fused: also pictures that have only a part in common with PICTURE: a place, an object, a logo.",
+)
 @click.option("--show", metavar="FILE", help="With --features: draw what agrees in the best hits into this file.")
 @click.option("--min-score", type=float, help="Leave out hits with a lower cosine.")
 @click.option("--exact", is_flag=True, help="Compare with every picture instead of walking the index.")
@@ -80,11 +85,13 @@ def _mode(options: dict[str, Any]) -> str:
     for name in ("min_confidence", "show"):
         if options[name] is not None and not options["features"]:
             raise click.UsageError(f"--{name.replace('_', '-')} goes with --features")
+    if options["shared_parts"] and not (options["features"] or options["fused"]):
+        raise click.UsageError("--shared-parts goes with --features or --fused")
     return "features" if options["features"] else "fused" if options["fused"] else "look"
 
 
 def _ask(client: SearchClient, source: ImageSource, by: str, options: dict[str, Any]) -> Sequence[Hit]:
-    common = {name: options[name] for name in ("limit", "offset", "where", "include_self")}
+    common = {name: options[name] for name in ("limit", "offset", "where", "include_self", "shared_parts")}
     common["region"] = _region(options["region"])
     if by == "features":
         return client.search_features(source, min_confidence=options["min_confidence"], **common)

@@ -124,7 +124,9 @@ def _overlay(
 
 
 def _outlines(hit: FeatureHit, region: tuple[float, ...] | None) -> tuple[list[_Point], list[_Point]]:
-    """What to outline in each: the query, or its region, in the hit; the hit in a query that contains it."""
+    """What to outline in each: a shared part; the query, or its region, in the hit; the hit in a query that contains it."""
+    if hit.verdict == "shared part":
+        return _points(hit.part_in_query), _points(hit.part_in_hit)
     if region is not None:
         x, y, width, height = region
         return [(x, y), (x + width, y), (x + width, y + height), (x, y + height)], _points(hit.polygon)

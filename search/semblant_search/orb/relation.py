@@ -9,7 +9,7 @@ from .overlap import share_inside
 
 __all__ = ["VERDICTS", "corners", "is_laid_over", "is_unmoved", "relation"]
 
-VERDICTS = ("copy", "rotated/scaled", "crop", "contains", "lookalike")
+VERDICTS = ("copy", "rotated/scaled", "crop", "contains", "shared part", "lookalike")
 _WHOLE = 0.8
 _TURNED = 3.0
 """Degrees from which a copy counts as turned."""

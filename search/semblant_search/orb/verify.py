@@ -17,6 +17,7 @@ from .disagreement import disagreement
 from .geometry import apply, find_transform, is_sane, simplest
 from .matching import Matchable
 from .overlap import Besides, compare_pixels, inside
+from .parts import LEAST_PART, shared_part
 from .relation import VERDICTS, corners, is_laid_over, relation
 from .weighing import evidence, strength
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from .features import Features
     from .overlap import PixelAgreement
+    from .parts import SharedPart
 
 __all__ = ["DEFAULT_MIN_CONFIDENCE", "VERDICTS", "Match", "Verifier", "verify", "verify_many"]
 
@@ -52,8 +54,8 @@ class Match:
         pairs: int64 `[k, 2]`: rows of the query's and the candidate's features that agree.
         verdict: in the pixels of the features: `copy` (the whole picture, same size and direction), `rotated/scaled` (the whole
             picture, on a plain ground perhaps), `crop` (the query is a part of the candidate), `contains` (the query shows the
-            candidate or a part of it among other things), `lookalike` (something agrees, but less than
-            `DEFAULT_MIN_CONFIDENCE` asks for).
+            candidate or a part of it among other things), `shared part` (the two have `part` in common, and that is all),
+            `lookalike` (something agrees, but less than `DEFAULT_MIN_CONFIDENCE` asks for).
         evidence: −log10 of the number of as good agreements expected by chance between two random pictures.
         support: inliers ÷ the smaller number of features that either picture has in the overlap and five more, 0–1.
         disagreement: −log10 of the probability that, in a copy, as few details would agree in the place where they agree least.
@@ -61,7 +63,8 @@ class Match:
             at hand, no features. False for a `lookalike`.
         pixels: how well the pixels of the overlap agree; None where they were not at hand.
         strength: all of these in one number, the log-odds of the same picture; what hits are ordered by.
-        probability: 0–1, that this is no chance match; see `Calibration`.
+        probability: 0–1, that this is no chance match; see `Calibration`, and of a shared part `SharedPart`.
+        part: what the two have in common, of the verdict `shared part`.
     """
 
     inliers: int
@@ -77,6 +80,7 @@ class Match:
     pixels: PixelAgreement | None
     strength: float
     probability: float
+    part: SharedPart | None = None
 
 
 class Verifier:
@@ -88,6 +92,7 @@ class Verifier:
         calibration: of the collection; None takes the general one.
         pixels: uint8 `[h, w]`, that picture in grey, in any size; None compares details alone.
         mirrored: this is the mirror image of what was asked for; see `Calibration.probability`.
+        shared_parts: where the pictures are not proven to be one in the other, look for a part that they share.
     """
 
     def __init__(
@@ -98,12 +103,14 @@ class Verifier:
         pixels: np.ndarray | None = None,
         *,
         mirrored: bool = False,
+        shared_parts: bool = False,
     ) -> None:
         self.query = query
         self.size = size
         self.calibration = calibration or Calibration.general()
         self.pixels = pixels
         self.mirrored = mirrored
+        self.shared_parts = shared_parts
         self._besides = None if pixels is None else Besides(pixels, size)
         self._matchable = Matchable(query.descriptors)
 
@@ -142,11 +149,16 @@ class Verifier:
         laid_over = pixels is not None and is_laid_over(transform, self.size, size)
         weight = strength(found, support, None if pixels is None else pixels.correlation, against, laid_over=laid_over)
         probability = self.calibration.probability(weight, pixels=pixels is not None, mirrored=self.mirrored)
-        verdict, plain = "lookalike", False
+        verdict, plain, part = "lookalike", False, None
         if probability >= DEFAULT_MIN_CONFIDENCE:
             around = None if self._besides is None else self._besides(transform, size)
             plain = mine_inside.mean() >= _ALL_DETAILS if around is None else around <= _PLAIN
             verdict = relation(transform, self.size, size, plain=plain)
+        elif self.shared_parts:
+            pairs = np.column_stack([mine, theirs])
+            found_part = shared_part(self.query, candidate, (self.size, size), transform, pairs, fit.inliers)
+            if found_part is not None and found_part.probability >= LEAST_PART:
+                verdict, probability, part = "shared part", found_part.probability, found_part
         return Match(
             inliers=inliers,
             matches=len(mine),
@@ -161,6 +173,7 @@ class Verifier:
             pixels=pixels,
             strength=weight,
             probability=probability,
+            part=part,
         )
 
     def verify_many(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from semblant_search.store.base import ScoredRecord
     from semblant_search.where import Where
 
-__all__ = ["check_confidence", "check_limit", "check_several", "check_vector", "hits_of", "request_of"]
+__all__ = ["check_confidence", "check_limit", "check_parts", "check_several", "check_vector", "hits_of", "request_of"]
 
 _NO_VECTOR = np.empty(0, dtype=np.float32)
 
@@ -53,6 +53,16 @@ def check_confidence(confidence: float | None) -> None:
     """Raise `InvalidInput` unless it is a probability, or None."""
     if confidence is not None and not 0 <= confidence <= 1:
         raise InvalidInput(f"min_confidence {confidence!r}: expected a probability, 0 to 1")
+
+
+def check_parts(shared_parts: bool, *, compared: bool, instead: str) -> None:
+    """Raise `InvalidInput` unless it is True or False, and True only where candidates are compared by their details."""
+    if not isinstance(shared_parts, bool):
+        raise InvalidInput(f"shared_parts {shared_parts!r}: expected True or False")
+    if shared_parts and not compared:
+        raise InvalidInput(
+            f"shared_parts with {instead}: use search_features, or mode 'fused'; parts are found by comparing details"
+        )
 
 
 def check_vector(vector: np.ndarray | Sequence[float], manifest: Manifest) -> np.ndarray:

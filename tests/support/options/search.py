@@ -59,6 +59,7 @@ SEARCH = (
             "--fused": Row(["--fused"], {"search.mode": "fused"}),
             "--region": Row(["--region", "1,2.5,30,40"], {"search.region": (1.0, 2.5, 30.0, 40.0)}),
             "--min-confidence": Row(["--features", "--min-confidence", "0.5"], _features(min_confidence=0.5), _BY_DETAILS),
+            "--shared-parts": Row(["--features", "--shared-parts"], _features(shared_parts=True), _BY_DETAILS),
             "--min-score": Row(["--min-score", "0.75"], {"search.min_score": 0.75}),
             "--exact": Row(["--exact"], {"search.exact": True}),
             "--include-self": Row(["--include-self"], {"search.include_self": True}),
