@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 from semblant_search import DuplicateGroup, SearchClient
-from semblant_search.duplicates import finding
+from semblant_search.duplicates import attaching, finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,13 +164,13 @@ def test_nothing_may_go_where_the_one_to_keep_went_meanwhile(
     for stem in "abc":
         coffee.save(tmp_path / f"{stem}.png")
     index(tmp_path / "db", sorted(tmp_path.glob("*.png")))
-    attach = finding._attach_changed
+    attach = attaching.attach_changed
 
     def and_delete(*arguments: object) -> None:
         attach(*arguments)  # type: ignore[arg-type]
         (tmp_path / "a.png").unlink()
 
-    monkeypatch.setattr(finding, "_attach_changed", and_delete)
+    monkeypatch.setattr(finding, "attach_changed", and_delete)
     with SearchClient(tmp_path / "db") as client:
         (group,) = client.duplicates()
     assert name(group.representative.uri) == "a.png"

@@ -137,7 +137,8 @@ def _files(names: list[Name]) -> list[list[Name]]:
     for name in sorted(here, key=lambda name: (name.link, name.uri)):
         assert name.file is not None
         files.setdefault(name.file[:2], []).append(name)
-    read = sorted(files.values(), key=lambda group: (group[0].link, -len(group), group[0].uri))
+    # Of equal files, the one that links lead to, then the shortest name: `a.png` rather than `a (1).png`.
+    read = sorted(files.values(), key=lambda group: (group[0].link, -len(group), len(group[0].uri), group[0].uri))
     return [*read, *([name] for name in sorted(away, key=lambda name: name.uri))]
 
 
