@@ -134,7 +134,7 @@ def _files(names: list[Name]) -> list[list[Name]]:
     here = [name for name in names if name.file is not None]
     away = [name for name in names if name.file is None and (name.path is None or not here)]
     files: dict[tuple[int, int], list[Name]] = {}
-    for name in sorted(here, key=lambda name: (name.link, name.uri)):
+    for name in sorted(here, key=lambda name: (name.link, len(name.uri), name.uri)):
         assert name.file is not None
         files.setdefault(name.file[:2], []).append(name)
     # Of equal files, the one that links lead to, then the shortest name: `a.png` rather than `a (1).png`.
