@@ -110,3 +110,19 @@ def test_a_part_of_a_file_has_no_path_and_keeps_its_uri() -> None:
     assert uri_path("file:///p/shard.tar#a.png") is None
     assert uri_path("file:///p/a%23b.png") is not None
     assert canonical_uri("file:///p/shard.tar#a.png") == "file:///p/shard.tar#a.png"
+
+
+def test_files_that_were_merged_into_one_point_are_still_files(coffee: Image.Image, index: Index, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("a.png", "b.png", "c.png"):
+        coffee.save(folder / name)
+    index(folder, duplicates="merge")
+    with SearchClient(tmp_path / "db") as client:
+        assert client.count() == 1
+        (group,) = client.duplicates()
+    assert group.representative.path == folder / "a.png"
+    assert [(other.path, other.exact, other.removable) for other in group.others] == [
+        (folder / "b.png", True, True),
+        (folder / "c.png", True, True),
+    ]
