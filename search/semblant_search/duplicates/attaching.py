@@ -79,6 +79,10 @@ def _changes(
         box if box == _ALL else content_box(picture.pixels) for picture, box in ((first, one_box), (second, other_box))
     )
     why = changes_between(first.pixels, one_box, second.pixels, other_box, turn)
+    if why is not None and turn == 0 and {"framed", "recoloured"} & set(why):
+        proof = decoded.proof(one, other, 0)
+        if proof.again and proof.distance > 1:  # the same frame and colours nearly everywhere: something in it is another
+            return None
     if why == ("recompressed",):
         if decoded.proof(one, other, 0).distance > _NEARLY_COPIES:
             return None

@@ -25,11 +25,13 @@ _UNEXPLAINED = 0.4
 _NOISY_UNEXPLAINED = 0.25
 _TINY = 64
 """Pixels of the shorter side, below which nothing is put down to noise that cannot be told from a change."""
-_LEAST_SIDE, _LEAST_AREA = 8, 160
+_LEAST_SIDE, _LEAST_AREA = 6, 144
 """Pixels of the shorter side and of the whole, below which a shrunk picture is like too many others."""
 _FAR, _STRICT, _COARSE = 4.0, 0.6, 2.5
 """Shrunk by more than this, a changed word is hardly more than noise: copies have to agree better, and where compression has
 steps of more levels than the third, nothing is proven unless all was done again exactly."""
+_GREY_LEVELS = 6.0
+"""Levels of colour that a picture may have of which a copy without colours was made."""
 _NEARLY = 6.0
 """A distance from which on no other explanation is tried."""
 _USUAL = 3
@@ -42,8 +44,8 @@ _AGAIN, _AGAIN_LEVELS = 0.95, 0.6
 """What made the copy was found and done again exactly where at this share of such places no more than these levels are left."""
 _SURE_LEVELS = 12.0
 """Levels up to which what is left may be compression for a copy to be sure."""
-_BIAS, _BIAS_SIDE = 1.5, 17
-"""Levels by which the mean of a larger place may be off, and its side in pixels: noise has none, other colours have."""
+_BIAS, _BIAS_NOISE, _BIAS_SIDE = 1.8, 1.5, 17
+"""Levels by which the mean of a larger place may be off, more of them for each level of noise, and its side in pixels."""
 
 
 class CopyProof(NamedTuple):
@@ -116,7 +118,7 @@ class _Copy:
         grey = self.wanted @ LUMA
         self.contrast = float(grey.std())
         self.shrunk = float((source.area / copy.area) ** 0.5)
-        self.noise = copy.codec.step + source.codec.step / max(1.0, self.shrunk)
+        self.noise = copy.codec.step + source.codec.step / (self.shrunk if self.shrunk > _FAR else 1.0)
         self.small = min(self.wanted.shape[:2]) < _TINY
         active = box_mean(np.square(grey - box_mean(grey, 5)), 9) > _ACTIVE
         self.active = active if active.sum() > 50 else np.ones_like(active)
@@ -128,6 +130,8 @@ class _Copy:
 
     def tried(self, shown: np.ndarray, setting: int | None) -> CopyProof:
         """The picture that is shown, compressed as the copy was: as it is, then a little nearer to the copy."""
+        if self.codec.grey and float(np.abs(box_mean(shown - (shown @ LUMA)[..., None], 5)).max()) > _GREY_LEVELS:
+            return NO_COPY  # written again as it was, it would lose its colours unseen
         best: CopyProof | None = None
         left = self.wanted - shown
         luma_left = hue_left = np.full(left.shape[:2], np.inf, np.float32)
@@ -146,8 +150,12 @@ class _Copy:
             faint = 1.5 if setting is None else 2 + 0.25 * self.noise
             worst = float(np.sqrt(luma_left.max())), float(np.sqrt(hue_left.max())) / 2
             if exact[0]:
-                colour = worst[1] / (faint if exact[1] else self.colour_allowed)
-                best = CopyProof(max(worst[0] / faint, colour), sure=True, again=True)
+                if exact[1]:
+                    colour = worst[1] / faint
+                else:  # another filter for colours, which leaves their means
+                    off = float(np.abs(box_mean(again - luma[..., None], _BIAS_SIDE)).max())
+                    colour = max(worst[1] / self.colour_allowed, off / (_BIAS + 0.3 * self.noise))
+                best = CopyProof(max(worst[0] / faint, colour), sure=exact[1], again=True)
             elif setting is None:
                 return NO_COPY
             else:
@@ -170,7 +178,7 @@ class _Copy:
         same_size = self.shrunk < 1.15
         noise = float(np.sqrt(np.median(energy[self.active])))
         most = 6.0 if self.small else 26.0 if same_size else 12.0
-        allowed = min(most, 2.5 + (8 if same_size and noise <= 2.5 else 5) * noise)
+        allowed = min(most, 2.5 + (5 if self.shrunk > _FAR or (same_size and noise > 2.5) else 8) * noise)
         colour = float(np.abs(box_mean(left - luma[..., None], 5)).max())
         distance = max(float(np.sqrt(energy.max())) / allowed, colour / (2 + allowed), self._bias(luma))
         return CopyProof(distance, sure=self.shrunk <= _FAR and allowed <= _SURE_LEVELS)
@@ -178,7 +186,7 @@ class _Copy:
     def _bias(self, luma: np.ndarray) -> float:
         """How far the mean of a larger place is off, as a share of what is allowed."""
         off = float(np.abs(box_mean(luma, _BIAS_SIDE)).max())
-        return off / (_BIAS + 0.3 * self.noise)
+        return off / (_BIAS + _BIAS_NOISE * self.noise)
 
     def _is_exact(self, energy: np.ndarray) -> bool:
         most = float(np.quantile(energy[self.active], _AGAIN))

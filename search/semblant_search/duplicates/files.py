@@ -71,11 +71,11 @@ class Content:
 
     @property
     def worth(self) -> tuple[int, ...]:
-        """What makes it worth keeping: most pixels, transparency, most bits, most bytes; more is better."""
+        """What makes it worth keeping: most pixels, transparency, most bits, no loss, most bytes; more is better."""
         facts, seen = self.first.payload, self.signature
         size = seen.size if seen is not None else (int(facts.get("_width", 0)), int(facts.get("_height", 0)))
         length = self.first.file[2] if self.first.file is not None else int(facts.get("_bytes", 0))
-        extra = (0, 0) if seen is None else (int(seen.alpha), int(seen.deep))
+        extra = (0, 0, 0) if seen is None else (int(seen.alpha), int(seen.deep), int(seen.lossless))
         return (int(self.at_hand), size[0] * size[1], *extra, length)
 
 

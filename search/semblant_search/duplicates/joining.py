@@ -19,8 +19,9 @@ __all__ = ["join_copies"]
 
 _CANDIDATES = 64
 """Nearest pictures that stand for themselves, which each is compared with."""
-_LEVELS = 9.0
-"""Root mean square difference of two rasters, in levels, up to which they may be copies."""
+_LEVELS, _LEVELS_SMALL, _MOST_LEVELS = 9.0, 200.0, 26.0
+"""Root mean square difference of two rasters, in levels, up to which they may be copies; more, divided by the shorter side in
+pixels, where filters mix the cells of a small picture; and at most."""
 _DOUBTFUL, _WITNESSES, _WITNESSED = 2.5, 4, 0.7
 """Distance up to which copies of a group are asked as well, how many of them, and the distance that they may have."""
 _APART = 0.5
@@ -40,8 +41,9 @@ def join_copies(contents: list[Content], decoded: DecodedPictures) -> list[Clust
     clusters: list[Cluster] = []
     stands: dict[int, Cluster] = {}
     rasters = np.stack([signature_of_content(content).raster for content in contents])
+    most = max(_most_levels(signature_of_content(content)) for content in contents)
     first = np.zeros(len(contents), bool)
-    for number, near in enumerate(nearest(invariants(rasters), _LEVELS * (3 * GRID * GRID) ** 0.5)):
+    for number, near in enumerate(nearest(invariants(rasters), most * (3 * GRID * GRID) ** 0.5)):
         content = contents[number]
         candidates = [stands[other] for other in near[first[near]][:_CANDIDATES].tolist()]
         compared = _compared(content, candidates, decoded)
@@ -104,10 +106,14 @@ def _turns(larger: Signature, smaller: Signature) -> list[int]:
         if abs(width * scale - smaller.size[0]) > 1.01 or abs(height * scale - smaller.size[1]) > 1.01:
             continue
         distance = float(np.sqrt(np.square(oriented(larger.raster, orientation) - wanted).mean()))
-        if distance <= _LEVELS:
+        if distance <= _most_levels(smaller):
             away.append((distance, orientation))
     away.sort()
     return [orientation for distance, orientation in away[:2] if distance <= away[0][0] + 2]
+
+
+def _most_levels(smaller: Signature) -> float:
+    return min(_MOST_LEVELS, _LEVELS + _LEVELS_SMALL / min(smaller.size))
 
 
 def _keeps_all(first: Content, content: Content, decoded: DecodedPictures) -> bool:

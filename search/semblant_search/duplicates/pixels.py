@@ -12,7 +12,18 @@ from semblant_search.images import flatten, scaled_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["LUMA", "MAX_PIXELS", "ORIENTATIONS", "box_mean", "explanations", "flat_pixels", "limited", "oriented", "resampled"]
+__all__ = [
+    "LUMA",
+    "MAX_PIXELS",
+    "ORIENTATIONS",
+    "area_mean",
+    "box_mean",
+    "explanations",
+    "flat_pixels",
+    "limited",
+    "oriented",
+    "resampled",
+]
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue (ITU-R BT.601), as `Image.convert("L")` has them."""
@@ -94,7 +105,7 @@ def resampled(pixels: np.ndarray, size: tuple[int, int]) -> Iterator[np.ndarray]
     point = (picture.width / size[0], 0, 0, 0, picture.height / size[1], 0)  # some look at a few pixels only, however far apart
     for kind in (filters.BILINEAR, filters.BICUBIC):
         yield np.asarray(picture.transform(size, Image.Transform.AFFINE, point, kind), np.float32)
-    yield _area(_area(pixels.astype(np.float32), size[1], 0), size[0], 1)
+    yield area_mean(area_mean(pixels.astype(np.float32), size[1], 0), size[0], 1)
 
 
 def _narrow_mean(values: np.ndarray, half: int) -> np.ndarray:
@@ -109,7 +120,7 @@ def _narrow_mean(values: np.ndarray, half: int) -> np.ndarray:
     return total
 
 
-def _area(values: np.ndarray, length: int, axis: int) -> np.ndarray:
+def area_mean(values: np.ndarray, length: int, axis: int) -> np.ndarray:
     """Means over parts of pixels along an axis, as OpenCV's INTER_AREA takes them; Pillow's box counts whole pixels only."""
     there = values.shape[axis]
     sums = np.concatenate([np.zeros_like(values.take([0], axis), np.float64), values.cumsum(axis, dtype=np.float64)], axis)

@@ -58,8 +58,8 @@ class DuplicateGroup:
     """Files that are one and the same picture.
 
     Attributes:
-        representative: the one to keep: most pixels, then transparency, most bits a pixel, most bytes; of equal files the
-            shortest name. Each of the others was compared with it.
+        representative: the one to keep: most pixels, then transparency, most bits a pixel, a format without loss, most bytes;
+            of equal files the shortest name. Each of the others was compared with it.
         others: the rest: copies by URI, then changed pictures by URI.
         other_names: further indexed names (hard and symbolic links) of files of the group, by the URI that stands for the file.
     """

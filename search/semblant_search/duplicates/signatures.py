@@ -12,8 +12,9 @@ from PIL import Image
 from semblant_search.images import open_picture
 from semblant_search.images.quiet import PILLOW_QUIET
 
+from .codecs import codec_of
 from .colours import in_srgb, profile_of
-from .pixels import LUMA, flat_pixels, oriented
+from .pixels import LUMA, area_mean, flat_pixels, oriented
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,7 @@ class Signature:
         box: that part: left, top, right, bottom, each 0–1.
         format: Pillow's name of the file's (`PNG`).
         profile: ICC profile of its colours; None for sRGB. The rasters are in sRGB.
+        lossless: the file keeps every pixel that it is given.
         alpha, deep, animated: the file has transparent pixels, more than 8 bits a channel, more frames or pages than one.
     """
 
@@ -51,6 +53,7 @@ class Signature:
     box: Box
     format: str | None
     profile: bytes | None
+    lossless: bool
     alpha: bool
     deep: bool
     animated: bool
@@ -64,14 +67,25 @@ def signature_of(data: bytes) -> Signature:
     pixels, profile = flat_pixels(opened.image), profile_of(opened.image)
     shown = in_srgb(pixels, profile)
     picture = Image.fromarray(pixels if shown is None else shown)
-    raster = np.asarray(picture.resize((GRID, GRID), Image.Resampling.BOX))
+    raster = _raster(picture)
     box = content_box(np.asarray(picture))
     content = None
     if box != (0.0, 0.0, 1.0, 1.0):
         inner = (box[0] * picture.width, box[1] * picture.height, box[2] * picture.width, box[3] * picture.height)
         content = np.asarray(picture.convert("L").resize((GRID, GRID), Image.Resampling.BOX, box=inner))
     size = (opened.width, opened.height)
-    return Signature(size, raster, content, box, opened.format, profile, bool(alpha), deep, animated)
+    return Signature(
+        size, raster, content, box, opened.format, profile, codec_of(data).kind == "EXACT", bool(alpha), deep, animated
+    )
+
+
+def _raster(picture: Image.Image) -> np.ndarray:
+    if min(picture.size) >= 4 * GRID:
+        return np.asarray(picture.resize((GRID, GRID), Image.Resampling.BOX))
+    # Pillow's box takes whole pixels only: of a few, other ones than of the same picture in another size.
+    cells = area_mean(area_mean(np.asarray(picture, np.float32), GRID, 0), GRID, 1)
+    raster: np.ndarray = np.rint(cells).clip(0, 255).astype(np.uint8)
+    return raster
 
 
 def _facts(data: bytes) -> tuple[bool, bool]:
