@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from semblant_search.errors import DataError
+from semblant_search.images import scaled_size
 
 from semblant_exporter import metrics
 from semblant_exporter.checkpoint import write_atomically
@@ -208,9 +209,7 @@ def _thumbnail(pixels: np.ndarray, side: int) -> Image.Image:
     from PIL import Image
 
     picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
-    scale = side / max(picture.size)
-    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    return picture.resize(size, Image.Resampling.LANCZOS)
+    return picture.resize(scaled_size(picture.size, side / max(picture.size)), Image.Resampling.LANCZOS)
 
 
 def _titled(canvas: Image.Image, title: str) -> Image.Image:

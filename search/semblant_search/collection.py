@@ -94,12 +94,17 @@ def canonical_uri(source: str | Path) -> str:
 
 
 def uri_path(uri: str) -> Path | None:
-    """The local path of a `file://` URI, or None for any other URI. Raises `InvalidInput` for what is no URI."""
+    """The local path of a `file://` URI; None for any other URI, and for a part of a file (`file:///…/shard.tar#member.jpg`).
+
+    Raises `InvalidInput` for what is no URI.
+    """
     try:
         parts = urlsplit(uri)
     except ValueError as error:
         raise InvalidInput(f"URI {uri!r}: {error}; expected a path, or a URI such as file:///pictures/a.png") from error
-    return Path(unquote(parts.path, errors="surrogateescape")) if parts.scheme == "file" else None
+    if parts.scheme != "file" or parts.fragment:
+        return None
+    return Path(unquote(parts.path, errors="surrogateescape"))
 
 
 def point_id(uri: str) -> str:

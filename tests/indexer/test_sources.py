@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import functools
-import http.server
 import io
 import json
 import shutil
 import tarfile
-import threading
 from typing import TYPE_CHECKING
 
 import pyarrow
@@ -23,7 +20,7 @@ from semblant_search import FieldType, SearchClient, canonical_uri
 from semblant_search.errors import InvalidInput, MetadataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from semblant_indexer import IndexReport
@@ -229,24 +226,3 @@ def test_members_of_a_tar_are_themselves_on_a_server_that_knows_no_ranges(tmp_pa
     with tarfile.open(tmp_path / "x.tar") as tar:
         places = {member.name: tar_member(url, member.offset_data, member.size) for member in tar}
     assert {name: read_content(place, 10**6).data for name, place in places.items()} == members
-
-
-@pytest.fixture
-def web() -> Iterator[Callable[[Path], str]]:
-    """Serves folders over HTTP, as simply as can be."""
-    servers: list[http.server.ThreadingHTTPServer] = []
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    def serve(folder: Path) -> str:
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()

@@ -104,9 +104,9 @@ def test_orientations_leave_the_invariants_as_they_are_and_never_push_pictures_a
 
 def test_nearest_are_the_earlier_ones_within_the_distance() -> None:
     points = np.random.default_rng(2).normal(size=(600, 3)).astype(np.float32)
-    for row, found in enumerate(nearest(points, 5, 0.6)):
+    for row, found in enumerate(nearest(points, 0.6)):
         away = np.linalg.norm(points[:row] - points[row], axis=1)
-        expected = [number for number in np.argsort(away, kind="stable") if away[number] <= 0.6][:5]
+        expected = [number for number in np.argsort(away, kind="stable") if away[number] <= 0.6]
         assert found.tolist() == expected
 
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from semblant_search.duplicates.codecs import codec_of
-from semblant_search.duplicates.copies import Seen, copy_distance
+from semblant_search.duplicates.copies import copy_proof
+from semblant_search.duplicates.decoding import DecodedPicture, decode
 from semblant_search.duplicates.pixels import MAX_PIXELS, explanations, flat_pixels, oriented, resampled
-from semblant_search.images import open_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,11 +39,10 @@ def written(line: str) -> Image.Image:
     return picture
 
 
-def seen(picture: Image.Image, kind: str = "PNG", **options: Any) -> Seen:
+def seen(picture: Image.Image, kind: str = "PNG", **options: Any) -> DecodedPicture:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
-    data = buffer.getvalue()
-    return Seen(flat_pixels(open_image(data)), codec_of(data))
+    return decode(buffer.getvalue())
 
 
 def resized(picture: Image.Image, by: float, kind: Image.Resampling = FILTERS.LANCZOS) -> Image.Image:
@@ -58,8 +56,8 @@ def test_jpeg_of_any_quality_leaves_a_picture_the_same(
 ) -> None:
     for picture in (coffee, page):
         copy = seen(picture, "JPEG", quality=quality, subsampling=subsampling)
-        assert copy_distance(seen(picture), copy) <= 1
-        assert copy_distance(copy, seen(picture)) <= 1
+        assert copy_proof(seen(picture), copy).distance <= 1
+        assert copy_proof(copy, seen(picture)).distance <= 1
 
 
 @pytest.mark.parametrize(
@@ -67,7 +65,7 @@ def test_jpeg_of_any_quality_leaves_a_picture_the_same(
     [("WEBP", {"quality": 80}), ("WEBP", {"lossless": True}), ("BMP", {}), ("TIFF", {}), ("PNG", {}), ("GIF", {})],
 )
 def test_other_formats_leave_it_the_same(page: Image.Image, kind: str, options: dict[str, Any]) -> None:
-    assert copy_distance(seen(page), seen(page, kind, **options)) <= 1
+    assert copy_proof(seen(page), seen(page, kind, **options)).distance <= 1
 
 
 @pytest.mark.parametrize("by", [0.9, 0.5, 0.31, 0.1])
@@ -77,32 +75,32 @@ def test_resizing_by_any_filter_leaves_it_the_same(
 ) -> None:
     for picture in (coffee, page):
         small = resized(picture, by, kind)
-        assert copy_distance(seen(picture), seen(small)) <= 1
-        assert copy_distance(seen(picture), seen(small, "JPEG", quality=75)) <= 1
+        assert copy_proof(seen(picture), seen(small)).distance <= 1
+        assert copy_proof(seen(picture), seen(small, "JPEG", quality=75)).distance <= 1
 
 
 def test_an_enlarged_picture_is_a_copy(coffee: Image.Image) -> None:
-    assert copy_distance(seen(resized(coffee, 2, FILTERS.BICUBIC)), seen(coffee)) <= 1
+    assert copy_proof(seen(resized(coffee, 2, FILTERS.BICUBIC)), seen(coffee)).distance <= 1
 
 
 @pytest.mark.parametrize("by", [1, 0.5, 0.34])
 @pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("JPEG", {"quality": 75}), ("WEBP", {"quality": 80})])
 def test_another_word_is_no_copy_at_any_size(page: Image.Image, by: float, kind: str, options: dict[str, Any]) -> None:
     other = resized(written("the quick green fox"), by)
-    assert copy_distance(seen(page), seen(other, kind, **options)) > 1
+    assert copy_proof(seen(page), seen(other, kind, **options)).distance > 1
 
 
 @pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("JPEG", {"quality": 90}), ("JPEG", {"quality": 60})])
 def test_a_line_of_one_pixel_is_no_copy(coffee: Image.Image, kind: str, options: dict[str, Any]) -> None:
     lined = coffee.copy()
     ImageDraw.Draw(lined).line((40, 200, 300, 200), fill=(20, 200, 40))
-    assert copy_distance(seen(coffee), seen(lined, kind, **options)) > 1
+    assert copy_proof(seen(coffee), seen(lined, kind, **options)).distance > 1
 
 
 def test_a_single_pixel_of_a_lossless_picture_is_seen(coffee: Image.Image) -> None:
     dotted = coffee.copy()
     dotted.putpixel((300, 200), (0, 255, 0))
-    assert copy_distance(seen(coffee), seen(dotted)) > 1
+    assert copy_proof(seen(coffee), seen(dotted)).distance > 1
 
 
 def test_a_small_thing_that_moved_is_seen_through_compression(coffee: Image.Image) -> None:
@@ -112,17 +110,17 @@ def test_a_small_thing_that_moved_is_seen_through_compression(coffee: Image.Imag
         ImageDraw.Draw(frame).ellipse((x, 40, x + 14, 54), fill=(30, 60, 160))
         frames.append(frame)
     for quality in (95, 50, 15):
-        assert copy_distance(seen(frames[0]), seen(frames[1], "JPEG", quality=quality)) > 1
+        assert copy_proof(seen(frames[0]), seen(frames[1], "JPEG", quality=quality)).distance > 1
 
 
 def test_empty_pages_with_other_noise_are_no_copies() -> None:
     rng = np.random.default_rng(3)
     pages = [Image.fromarray((245 + rng.normal(0, 2, (300, 200, 3))).clip(0, 255).astype(np.uint8)) for _ in range(2)]
-    assert copy_distance(seen(pages[0]), seen(pages[0])) == 0
-    assert copy_distance(seen(pages[0]), seen(pages[1])) > 1
-    assert copy_distance(seen(pages[0]), seen(pages[1], "JPEG", quality=90)) > 1
+    assert copy_proof(seen(pages[0]), seen(pages[0])).distance == 0
+    assert copy_proof(seen(pages[0]), seen(pages[1])).distance > 1
+    assert copy_proof(seen(pages[0]), seen(pages[1], "JPEG", quality=90)).distance > 1
     flat = [Image.new("RGB", (300, 200), (level, level, level)) for level in (8, 9)]
-    assert copy_distance(seen(flat[0]), seen(flat[1])) > 1
+    assert copy_proof(seen(flat[0]), seen(flat[1])).distance > 1
 
 
 def test_turned_files_are_compressed_again_as_they_lie(coffee: Image.Image) -> None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image, ImageDraw, ImageOps
 from semblant_search import DuplicateGroup, SearchClient
-from semblant_search.duplicates import finding
+from semblant_search.cli import semblant
+from semblant_search.duplicates import attaching, finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,13 +166,13 @@ def test_nothing_may_go_where_the_one_to_keep_went_meanwhile(
     for stem in "abc":
         coffee.save(tmp_path / f"{stem}.png")
     index(tmp_path / "db", sorted(tmp_path.glob("*.png")))
-    attach = finding._attach_changed
+    attach = attaching.attach_changed
 
     def and_delete(*arguments: object) -> None:
         attach(*arguments)  # type: ignore[arg-type]
         (tmp_path / "a.png").unlink()
 
-    monkeypatch.setattr(finding, "_attach_changed", and_delete)
+    monkeypatch.setattr(finding, "attach_changed", and_delete)
     with SearchClient(tmp_path / "db") as client:
         (group,) = client.duplicates()
     assert name(group.representative.uri) == "a.png"
@@ -213,3 +215,25 @@ def test_dark_photographs_are_copies_by_their_pixels_alone(
     shutil.copy(tmp_path / "0.jpg", tmp_path / "again.jpg")
     groups = found(index, tmp_path, sorted(tmp_path.glob("*.jpg")))
     assert [[name(p.uri) for p in (group.representative, *group.others)] for group in groups] == [["0.jpg", "again.jpg"]]
+
+
+def test_of_equal_files_the_shortest_name_is_kept_and_links_are_printed(
+    coffee: Image.Image, index: Callable[..., None], tmp_path: Path
+) -> None:
+    coffee.save(tmp_path / "cup.png")
+    for copy in ("cup (1).png", "a copy of cup.png"):
+        shutil.copy(tmp_path / "cup.png", tmp_path / copy)
+    index(tmp_path / "db", sorted(tmp_path.glob("*.png")))
+    os.link(tmp_path / "cup (1).png", tmp_path / "hard.png")
+    index(tmp_path / "linked", sorted(tmp_path.glob("*.png")))
+    printed = [
+        CliRunner().invoke(semblant, ["duplicates", "--db", str(tmp_path / db)]).stdout.splitlines() for db in ("db", "linked")
+    ]
+    rows = [[line.replace(f"{tmp_path}/", "").split("\t")[1:] for line in lines] for lines in printed]
+    assert rows[0] == [["cup.png", "keep"], ["a copy of cup.png", "same bytes"], ["cup (1).png", "same bytes"]]
+    assert rows[1] == [  # a file of two names is the one to keep
+        ["hard.png", "keep"],
+        ["a copy of cup.png", "same bytes"],
+        ["cup.png", "same bytes"],
+        ["cup (1).png", "same file as hard.png"],
+    ]

@@ -61,10 +61,10 @@ def test_the_largest_group_comes_first_and_its_largest_picture_is_kept(db: Path)
     ]
     facts = [(other.exact, other.verdict, other.why) for other in groups[0].others]
     assert facts == [
-        (False, "copy", ("recompressed",)),
-        (False, "copy", ("recompressed",)),
-        (False, "rotated/scaled", ("resized",)),
-        (False, "copy", ("recompressed",)),
+        (False, "copy", ("another format",)),
+        (False, "copy", ("another format",)),
+        (False, "rotated/scaled", ("resized", "another format")),
+        (False, "copy", ("another format",)),
     ]
     assert all(other.probability == 1 and other.tier == "copy" and other.removable for g in groups for other in g.others)
     turned, rocket = groups[1].others[0], groups[2].others[0]

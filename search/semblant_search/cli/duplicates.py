@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -65,6 +66,9 @@ def _rows(groups: list[DuplicateGroup]) -> list[list[str]]:
     for number, group in enumerate(groups, start=1):
         rows.append([str(number), place_of(group.representative), "keep"])
         rows += [[str(number), place_of(other), other.label] for other in group.others]
+        for uri, names in group.other_names.items():
+            picture = next(one for one in (group.representative, *group.others) if one.uri == uri)
+            rows += [[str(number), place_of(replace(picture, uri=name)), f"same file as {place_of(picture)}"] for name in names]
     return rows
 
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from semblant_search.collection import uri_path
 from semblant_search.errors import ImageError, InvalidInput
-from semblant_search.images import open_image
+from semblant_search.images import open_image, scaled_size
 from semblant_search.results import FeatureHit
 
 from .typography import Typography
@@ -116,6 +116,8 @@ def _group_tiles(group: DuplicateGroup, columns: int) -> list[_Tile]:
     for other in group.others[: columns - 1]:
         head = "same bytes" if other.exact else "copy" if other.tier == "copy" else "changed"
         note = "" if other.exact else ", ".join(other.why)
+        if other.tier == "copy" and not other.removable:
+            note = "not to be removed"
         tiles.append(_Tile(_load(other.uri), head, note, name_of(other.uri), WARN if other.tier == "changed" else INK))
     return tiles
 
@@ -146,7 +148,7 @@ def thumbnail(picture: Image.Image, box: int = BOX) -> Image.Image:
         size = (picture.width * int(scale), picture.height * int(scale))
         method = Image.Resampling.NEAREST
     else:
-        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        size = scaled_size(picture.size, scale)
         method = Image.Resampling.LANCZOS
     clear = picture.mode in ("LA", "RGBA")
     small = picture.convert("RGBA" if clear else "RGB").resize(size, method, reducing_gap=3.0 if scale < 1 else None)
@@ -200,7 +202,8 @@ def _draw_tile(canvas: Image.Image, tile: _Tile, at: tuple[int, int], fonts: Typ
     draw.rectangle((x, y, x + BOX - 1, y + BOX - 1), outline=LINE)
     draw.text((x, y + BOX + 7), tile.head, fill=tile.colour, font=fonts.font(17))
     if tile.note:
-        draw.text((x + BOX, y + BOX + 8), f"{tile.note}", fill=MUTED, font=fonts.font(15), anchor="ra")
+        note = fonts.elide(tile.note, 15, BOX - math.ceil(fonts.length(tile.head, 17)) - 10)
+        draw.text((x + BOX, y + BOX + 8), note, fill=MUTED, font=fonts.font(15), anchor="ra")
     draw.text((x, y + BOX + 28), fonts.elide(tile.caption, 15, BOX), fill=MUTED, font=fonts.font(15))
 
 

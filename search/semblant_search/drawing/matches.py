@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from semblant_search.errors import ImageError
-from semblant_search.images import open_image
+from semblant_search.images import open_image, scaled_size
 
 from .gallery import ACCENT, INK, LINE, MUTED, PANEL, name_of, percent
 from .typography import Typography
@@ -165,22 +165,22 @@ def _clipped(points: list[_Point], box: tuple[float, float, float, float]) -> li
 
 def _hit_panel(hit: FeatureHit) -> tuple[Image.Image, float]:
     """The hit's panel, and its pixels for each pixel of the picture as it was indexed."""
-    width = float(hit.facts["_width"])
+    width = int(hit.facts["_width"])
     try:
         if hit.path is None:
             raise ImageError(f"{hit.uri}: not a local file", reason="unsupported")
         panel = _panel(open_image(hit.path, at_least=(_SIDE, _SIDE)))
     except ImageError:
-        height = float(hit.facts["_height"])
+        height = int(hit.facts["_height"])
         scale = _SIDE / max(width, height)
-        panel = Image.new("RGB", (max(1, round(width * scale)), max(1, round(height * scale))), PANEL)
+        panel = Image.new("RGB", scaled_size((width, height), scale), PANEL)
     return panel, panel.width / width
 
 
 def _panel(picture: Image.Image) -> Image.Image:
     """The picture over white, its longest side `_SIDE` pixels."""
     scale = _SIDE / max(picture.size)
-    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    size = scaled_size(picture.size, scale)
     method = Image.Resampling.NEAREST if scale >= 4 else Image.Resampling.LANCZOS
     panel = Image.new("RGB", size, "white")
     clear = picture.mode in ("LA", "RGBA")

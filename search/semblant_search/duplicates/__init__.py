@@ -1,8 +1,8 @@
 """Duplicates: files of a collection that are one and the same picture, and pictures that are another one, changed.
 
-`find_duplicates` leads through: files are read (`files`), small rasters bring up candidates (`signatures`), pixels decide
-whether two are copies (`copies`, with `codecs` and `pixels`) or one of them was changed (`changes`). For files that are not at
-hand their details have to do (`details`).
+`find_duplicates` leads through: files are read (`files`), small rasters bring up candidates (`signatures`), and pixels
+(`decoding`, with `colours` and `codecs`) decide whether two are copies (`joining`, by `copies`) or one of them was changed
+(`attaching`, by `changes`). For files that are not at hand their details have to do (`details`).
 """
 
 from .finding import find_duplicates

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from semblant_search.store.base import VectorQuery
+
+from .clusters import Changed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from semblant_search.store.base import Store
     from semblant_search.where import Where
 
-    from .files import Content
+    from .clusters import Cluster
 
 __all__ = ["attach_by_details"]
 
@@ -23,17 +25,10 @@ _AGREEING = 0.45
 """Share of all details that have to agree: pages of one template share two fifths of theirs."""
 
 
-class _Attachable(Protocol):
-    """A cluster of `finding`."""
-
-    first: Content
-    changed: list[tuple[Content, tuple[str, ...], str, float]]
-
-
 def attach_by_details(
     store: Store,
     reader: FeatureReader,
-    clusters: Sequence[_Attachable],
+    clusters: Sequence[Cluster],
     *,
     where: Where | None,
     min_score: float,
@@ -44,7 +39,7 @@ def attach_by_details(
     Each is asked for once by embedding; the nearest few are verified by geometry.
     """
     at = {cluster.first.first.id: number for number, cluster in enumerate(clusters)}
-    taken = {content.sha256 for cluster in clusters for content, *_ in cluster.changed}
+    taken = {other.content.sha256 for cluster in clusters for other in cluster.changed}
     for number, cluster in enumerate(clusters):
         mine = cluster.first
         if mine.at_hand or mine.sha256 in taken or cluster.changed:
@@ -70,6 +65,6 @@ def attach_by_details(
                 continue
             if match.inliers >= _AGREEING * min(len(seen.features), len(other.features)):
                 main = clusters[at[record.id]]
-                main.changed.append((mine, ("by details alone",), match.verdict, match.probability))
+                main.changed.append(Changed(mine, ("by details alone",), match.verdict, match.probability))
                 taken.add(mine.sha256)
                 break

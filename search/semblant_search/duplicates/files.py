@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -70,11 +71,11 @@ class Content:
 
     @property
     def worth(self) -> tuple[int, ...]:
-        """What makes it worth keeping: most pixels, transparency, most bits, most bytes; more is better."""
+        """What makes it worth keeping: most pixels, transparency, most bits, no loss, most bytes; more is better."""
         facts, seen = self.first.payload, self.signature
         size = seen.size if seen is not None else (int(facts.get("_width", 0)), int(facts.get("_height", 0)))
         length = self.first.file[2] if self.first.file is not None else int(facts.get("_bytes", 0))
-        extra = (0, 0) if seen is None else (int(seen.alpha), int(seen.deep))
+        extra = (0, 0, 0) if seen is None else (int(seen.alpha), int(seen.deep), int(seen.lossless))
         return (int(self.at_hand), size[0] * size[1], *extra, length)
 
 
@@ -88,7 +89,7 @@ def contents_of(records: Iterable[Record], batch: int, on_progress: Callable[[in
     seen: dict[str, Signature | None] = {}
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for done, found in _in_order(pool, records, seen, batch):
-            for name in found:
+            for name in itertools.chain.from_iterable(found):
                 names.setdefault(name.sha256, []).append(name)
             if on_progress is not None and done:
                 on_progress(done)
@@ -97,28 +98,35 @@ def contents_of(records: Iterable[Record], batch: int, on_progress: Callable[[in
 
 def _in_order(
     pool: ThreadPoolExecutor, records: Iterable[Record], seen: dict[str, Signature | None], batch: int
-) -> Iterator[tuple[int, list[Name]]]:
+) -> Iterator[tuple[int, list[list[Name]]]]:
     chunk: list[Record] = []
     done = 0
     for record in records:
         chunk.append(record)
         if len(chunk) == batch:
             done += len(chunk)
-            yield done, list(pool.map(lambda one: _read(one, seen), chunk))
+            yield done, list(pool.map(lambda one: _read_all(one, seen), chunk))
             chunk = []
     if chunk:
-        yield done + len(chunk), list(pool.map(lambda one: _read(one, seen), chunk))
+        yield done + len(chunk), list(pool.map(lambda one: _read_all(one, seen), chunk))
 
 
-def _read(record: Record, seen: dict[str, Signature | None]) -> Name:
-    uri = str(record.payload["_uri"])
+def _read_all(record: Record, seen: dict[str, Signature | None]) -> list[Name]:
+    """A point stands for several files where pictures of the same bytes were merged when they were indexed (`_uris`)."""
+    merged = record.payload.get("_uris")
+    uris = [str(record.payload["_uri"]), *(map(str, merged) if isinstance(merged, list) else ())]
+    return [_read(record, uri, seen) for uri in dict.fromkeys(uris)]
+
+
+def _read(record: Record, uri: str, seen: dict[str, Signature | None]) -> Name:
     path, stored = uri_path(uri), str(record.payload.get("_sha256", record.id))
+    payload = {**record.payload, "_uri": uri}
     if path is None:
-        return Name(record.id, uri, record.payload, None, None, False, stored)
+        return Name(record.id, uri, payload, None, None, False, stored)
     try:
         data, facts = read_file(path)
     except ImageError:
-        return Name(record.id, uri, record.payload, path, None, False, stored)
+        return Name(record.id, uri, payload, path, None, False, stored)
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 not in seen:  # two threads may both decode it: no harm
         try:
@@ -126,7 +134,7 @@ def _read(record: Record, seen: dict[str, Signature | None]) -> Name:
         except ImageError:
             seen[sha256] = None
     file = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
-    return Name(record.id, uri, record.payload, path, file, path.is_symlink(), sha256)
+    return Name(record.id, uri, payload, path, file, path.is_symlink(), sha256)
 
 
 def _files(names: list[Name]) -> list[list[Name]]:
@@ -134,10 +142,11 @@ def _files(names: list[Name]) -> list[list[Name]]:
     here = [name for name in names if name.file is not None]
     away = [name for name in names if name.file is None and (name.path is None or not here)]
     files: dict[tuple[int, int], list[Name]] = {}
-    for name in sorted(here, key=lambda name: (name.link, name.uri)):
+    for name in sorted(here, key=lambda name: (name.link, len(name.uri), name.uri)):
         assert name.file is not None
         files.setdefault(name.file[:2], []).append(name)
-    read = sorted(files.values(), key=lambda group: (group[0].link, -len(group), group[0].uri))
+    # Of equal files, the one that links lead to, then the shortest name: `a.png` rather than `a (1).png`.
+    read = sorted(files.values(), key=lambda group: (group[0].link, -len(group), len(group[0].uri), group[0].uri))
     return [*read, *([name] for name in sorted(away, key=lambda name: name.uri))]
 
 

@@ -7,16 +7,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from semblant_search.images import flatten, scaled_size
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["LUMA", "MAX_PIXELS", "ORIENTATIONS", "box_mean", "explanations", "flat_pixels", "oriented", "resampled"]
+__all__ = [
+    "LUMA",
+    "MAX_PIXELS",
+    "ORIENTATIONS",
+    "area_mean",
+    "box_mean",
+    "explanations",
+    "flat_pixels",
+    "limited",
+    "oriented",
+    "resampled",
+]
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue (ITU-R BT.601), as `Image.convert("L")` has them."""
 
 MAX_PIXELS = 2_000_000
 """Larger pictures are compared at this size: one and a half times the width of a screen."""
+
+_NARROW = 5
 
 ORIENTATIONS = (
     "upright",
@@ -31,18 +46,18 @@ ORIENTATIONS = (
 """The eight ways to lay a picture over another one; turns are counter-clockwise, after mirroring left and right."""
 
 
-def flat_pixels(picture: Image.Image) -> np.ndarray:
-    """uint8 `[h, w, 3]` of a picture from `open_image`, over white, `MAX_PIXELS` at most."""
-    if picture.mode in ("LA", "RGBA"):
-        rgba = picture.convert("RGBA")
-        picture = Image.new("RGB", rgba.size, "white")
-        picture.paste(rgba, mask=rgba.getchannel("A"))
-    picture = picture.convert("RGB")
-    scale = (MAX_PIXELS / (picture.width * picture.height)) ** 0.5
-    if scale < 1:
-        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        picture = picture.resize(size, Image.Resampling.BOX)
-    return np.asarray(picture)
+def flat_pixels(picture: Image.Image, background: tuple[int, int, int] = (255, 255, 255)) -> np.ndarray:
+    """uint8 `[h, w, 3]` of a picture from `open_image`, over one colour, `MAX_PIXELS` at most."""
+    return limited(np.asarray(flatten(picture, background).convert("RGB")))
+
+
+def limited(pixels: np.ndarray) -> np.ndarray:
+    """uint8 `[h, w, 3]` shrunk to `MAX_PIXELS` at most."""
+    height, width = pixels.shape[:2]
+    scale = (MAX_PIXELS / (width * height)) ** 0.5
+    if scale >= 1:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize(scaled_size((width, height), scale), Image.Resampling.BOX))
 
 
 def oriented(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -90,10 +105,22 @@ def resampled(pixels: np.ndarray, size: tuple[int, int]) -> Iterator[np.ndarray]
     point = (picture.width / size[0], 0, 0, 0, picture.height / size[1], 0)  # some look at a few pixels only, however far apart
     for kind in (filters.BILINEAR, filters.BICUBIC):
         yield np.asarray(picture.transform(size, Image.Transform.AFFINE, point, kind), np.float32)
-    yield _area(_area(pixels.astype(np.float32), size[1], 0), size[0], 1)
+    yield area_mean(area_mean(pixels.astype(np.float32), size[1], 0), size[0], 1)
 
 
-def _area(values: np.ndarray, length: int, axis: int) -> np.ndarray:
+def _narrow_mean(values: np.ndarray, half: int) -> np.ndarray:
+    """Means along the first axis by adding neighbours, which for a few is faster than sums of all."""
+    total, length = values.copy(), len(values)
+    for away in range(1, min(half, length - 1) + 1):
+        total[away:] += values[:-away]
+        total[:-away] += values[away:]
+    place = np.arange(length)
+    count = np.minimum(place + half + 1, length) - np.maximum(place - half, 0)
+    total /= count.reshape(-1, *[1] * (values.ndim - 1)).astype(np.float32)
+    return total
+
+
+def area_mean(values: np.ndarray, length: int, axis: int) -> np.ndarray:
     """Means over parts of pixels along an axis, as OpenCV's INTER_AREA takes them; Pillow's box counts whole pixels only."""
     there = values.shape[axis]
     sums = np.concatenate([np.zeros_like(values.take([0], axis), np.float64), values.cumsum(axis, dtype=np.float64)], axis)
@@ -110,6 +137,9 @@ def _area(values: np.ndarray, length: int, axis: int) -> np.ndarray:
 def box_mean(values: np.ndarray, side: int) -> np.ndarray:
     """The mean over a square of `side` pixels, odd, around each place of `[h, w, …]`; the square is cut at the edges."""
     half = side // 2
+    if side <= _NARROW:
+        values = values.astype(np.float32)
+        return _narrow_mean(_narrow_mean(values, half).swapaxes(0, 1), half).swapaxes(0, 1)
     for axis in (0, 1):
         length = values.shape[axis]
         sums = np.concatenate([np.zeros_like(values.take([0], axis), np.float64), values.cumsum(axis, dtype=np.float64)], axis)

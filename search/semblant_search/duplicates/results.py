@@ -23,11 +23,13 @@ class Duplicate(Picture):
             picture whose pixels were compared; for files that are not at hand as in `FeatureHit`.
         probability: 0–1, that this is no chance: 1 where bytes or pixels were compared, else the one of the details.
         tier: `copy` where the two differ in nothing but size, direction, format and compression; `changed` for the same picture
-            mirrored, framed, recoloured or with a watermark, and for one that only details speak for: look before you delete.
-        why: what makes the difference: `same bytes`, or some of `resized`, `turned 90°`, `another format`, `recompressed`,
-            `mirrored`, `framed`, `recoloured`, `watermark`, `animated`, `by details alone`.
-        removable: it may go: a copy, whose group's representative was read again at the end of the search, is unchanged, and is
-            another file (another device or inode) that is no link. Never more than a recommendation.
+            mirrored, framed, recoloured or with a watermark, and for one that is not proven: look before you delete.
+        why: what makes the difference: `same bytes`, or some of `resized`, `turned 90°`, `another format`,
+            `another colour profile`, `recompressed`, `mirrored`, `framed`, `recoloured`, `watermark`, `animated`,
+            `fits several pictures` (too small to be told from two), `by details alone`.
+        removable: it may go: a copy in which a small change would have been seen, with no transparency or bits that the group's
+            representative lacks; this one was read again at the end of the search, is unchanged, and is another file (another
+            device or inode) that is no link. Never more than a recommendation.
     """
 
     exact: bool = False
@@ -56,8 +58,8 @@ class DuplicateGroup:
     """Files that are one and the same picture.
 
     Attributes:
-        representative: the one to keep: most pixels, then transparency, most bits a pixel, most bytes. Each of the others was
-            compared with it.
+        representative: the one to keep: most pixels, then transparency, most bits a pixel, a format without loss, most bytes;
+            of equal files the shortest name. Each of the others was compared with it.
         others: the rest: copies by URI, then changed pictures by URI.
         other_names: further indexed names (hard and symbolic links) of files of the group, by the URI that stands for the file.
     """

@@ -12,7 +12,9 @@ from PIL import Image
 from semblant_search.images import open_picture
 from semblant_search.images.quiet import PILLOW_QUIET
 
-from .pixels import LUMA, flat_pixels, oriented
+from .codecs import codec_of
+from .colours import in_srgb, profile_of
+from .pixels import LUMA, area_mean, flat_pixels, oriented
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,13 +41,19 @@ class Signature:
         raster: uint8 `[16, 16, 3]`, all of it, squeezed into a square.
         content: uint8 `[16, 16]`, luma of the part within a plain border; None where there is no such border.
         box: that part: left, top, right, bottom, each 0–1.
-        alpha, deep, animated: the file has transparent pixels, more than 8 bits a channel, more frames than one.
+        format: Pillow's name of the file's (`PNG`).
+        profile: ICC profile of its colours; None for sRGB. The rasters are in sRGB.
+        lossless: the file keeps every pixel that it is given.
+        alpha, deep, animated: the file has transparent pixels, more than 8 bits a channel, more frames or pages than one.
     """
 
     size: tuple[int, int]
     raster: np.ndarray
     content: np.ndarray | None
     box: Box
+    format: str | None
+    profile: bytes | None
+    lossless: bool
     alpha: bool
     deep: bool
     animated: bool
@@ -56,21 +64,39 @@ def signature_of(data: bytes) -> Signature:
     opened = open_picture(data, at_least=(_SIDE // 2, _SIDE // 2))
     deep, animated = _facts(data)
     alpha = opened.image.mode in ("LA", "RGBA") and opened.image.getchannel("A").getextrema()[0] < 255  # type: ignore[operator]
-    picture = Image.fromarray(flat_pixels(opened.image))
-    raster = np.asarray(picture.resize((GRID, GRID), Image.Resampling.BOX))
+    pixels, profile = flat_pixels(opened.image), profile_of(opened.image)
+    shown = in_srgb(pixels, profile)
+    picture = Image.fromarray(pixels if shown is None else shown)
+    raster = _raster(picture)
     box = content_box(np.asarray(picture))
     content = None
     if box != (0.0, 0.0, 1.0, 1.0):
         inner = (box[0] * picture.width, box[1] * picture.height, box[2] * picture.width, box[3] * picture.height)
         content = np.asarray(picture.convert("L").resize((GRID, GRID), Image.Resampling.BOX, box=inner))
-    return Signature((opened.width, opened.height), raster, content, box, bool(alpha), deep, animated)
+    size = (opened.width, opened.height)
+    return Signature(
+        size, raster, content, box, opened.format, profile, codec_of(data).kind == "EXACT", bool(alpha), deep, animated
+    )
+
+
+def _raster(picture: Image.Image) -> np.ndarray:
+    if min(picture.size) >= 4 * GRID:
+        return np.asarray(picture.resize((GRID, GRID), Image.Resampling.BOX))
+    # Pillow's box takes whole pixels only: of a few, other ones than of the same picture in another size.
+    cells = area_mean(area_mean(np.asarray(picture, np.float32), GRID, 0), GRID, 1)
+    raster: np.ndarray = np.rint(cells).clip(0, 255).astype(np.uint8)
+    return raster
 
 
 def _facts(data: bytes) -> tuple[bool, bool]:
     with PILLOW_QUIET, Image.open(io.BytesIO(data)) as picture:
         deep = picture.mode.startswith(("I", "F"))
         try:
-            animated = picture.format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF") and getattr(picture, "n_frames", 1) > 1
+            animated = picture.format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF", "MPO") and getattr(picture, "n_frames", 1) > 1
+            if animated and picture.format == "MPO":  # cameras put a small preview or a gain map behind the picture
+                size = picture.size
+                picture.seek(1)
+                animated = picture.size == size
         except Exception:  # frames behind the first are damaged: what Pillow raises has no common base
             animated = True
     return deep, animated
@@ -124,8 +150,8 @@ def invariants(rasters: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.einsum("ngc,go->noc", flat, member).reshape(len(rasters), -1))
 
 
-def nearest(points: np.ndarray, count: int, distance: float) -> Iterator[np.ndarray]:
-    """For each of `[n, d]` in turn, the earlier ones within a distance, nearest first, at most `count`.
+def nearest(points: np.ndarray, distance: float) -> Iterator[np.ndarray]:
+    """For each of `[n, d]` in turn, the earlier ones within a distance, nearest first.
 
     By products of blocks: memory for `_BLOCK` rows of n distances, 100 MB at n = 100,000; time grows with n².
     """
@@ -136,5 +162,5 @@ def nearest(points: np.ndarray, count: int, distance: float) -> Iterator[np.ndar
         away = squares[start:end, None] + squares[None, :end] - 2 * (block @ points[:end].T)
         for row in range(len(block)):
             found = np.flatnonzero(away[row, : start + row] <= distance * distance)
-            order = np.argsort(away[row, found], kind="stable")[:count]
+            order = np.argsort(away[row, found], kind="stable")
             yield found[order]

@@ -7,7 +7,7 @@ so that train and serve cannot drift apart.
 from typing import TYPE_CHECKING
 
 from .files import read_bytes, read_file
-from .fit import Fit, fit_image, to_grey
+from .fit import Fit, fit_image, flatten, scaled_size, size_within, to_grey
 from .opening import DEFAULT_MAX_PIXELS, OpenedPicture, open_image, open_picture
 
 if TYPE_CHECKING:
@@ -18,9 +18,12 @@ __all__ = [
     "Fit",
     "OpenedPicture",
     "fit_image",
+    "flatten",
     "open_image",
     "open_picture",
     "read_bytes",
     "read_file",
+    "scaled_size",
+    "size_within",
     "to_grey",
 ]

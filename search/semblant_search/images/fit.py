@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-__all__ = ["Fit", "fit_image", "to_grey"]
+__all__ = ["Fit", "fit_image", "flatten", "scaled_size", "size_within", "to_grey"]
 
 _POLICIES = ("stretch", "pad", "crop")
 _SMOOTH = ("bilinear", "bicubic", "lanczos")
@@ -112,16 +112,25 @@ def to_grey(image: Image.Image, *, longest_side: int) -> np.ndarray:
     """A picture from `open_image` as uint8 `[h, w]` luma over white, shrunk (never grown) to `longest_side` pixels."""
     from PIL import Image
 
-    grey = _flatten(image, (255, 255, 255)).convert("L")
-    scale = longest_side / max(grey.size)
-    if scale < 1:
-        size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))
+    grey = flatten(image, (255, 255, 255)).convert("L")
+    size = size_within(grey.size, longest_side)
+    if size != grey.size:
         grey = grey.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     return np.asarray(grey, dtype=np.uint8)
 
 
-def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    """Lay a picture with transparency over `background`, at its own size."""
+def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """`(width, height)` in whole pixels, at least 1, of a picture that is enlarged `scale` times, or shrunk."""
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def size_within(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
+    """`(width, height)` of a picture that is shrunk, never grown, to `longest_side` pixels."""
+    return scaled_size(size, min(1.0, longest_side / max(size)))
+
+
+def flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    """Lay a picture from `open_image` that has transparency over an RGB `background`, at its own size; others as they are."""
     from PIL import Image
 
     if image.mode not in _PREMULTIPLIED:
@@ -169,5 +178,4 @@ def _centre_crop(size: tuple[int, int], target: tuple[int, int]) -> tuple[float,
 
 def _inside(size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
     """The largest size of the same aspect ratio within `target`."""
-    scale = min(target[0] / size[0], target[1] / size[1])
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    return scaled_size(size, min(target[0] / size[0], target[1] / size[1]))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from semblant_search.images import scaled_size, size_within
+
 from .features import load_cv2
 from .geometry import apply
 
@@ -40,10 +42,9 @@ def thumbnail(grey: np.ndarray, longest_side: int) -> np.ndarray:
     """A grey picture, uint8 `[h, w]`, shrunk to `longest_side` pixels at most: uint8."""
     cv2 = load_cv2()
     height, width = grey.shape
-    scale = min(1.0, longest_side / max(width, height))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    size = size_within((width, height), longest_side)
     pixels = np.ascontiguousarray(grey)
-    if scale < 0.25 and height % 2 == width % 2 == 0:  # halves are fast, and what is left is a quarter of the work
+    if size[0] < width / 4 and height % 2 == width % 2 == 0:  # halves are fast, and what is left is a quarter of the work
         pixels = cv2.resize(pixels, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     out: np.ndarray = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     return out
@@ -144,7 +145,7 @@ def _placed(
     step = float(abs(along[0] * across[1] - along[1] * across[0])) ** 0.5
     shrink = min(1.0, query_size[0] / query.shape[1] / step) if step > 0 else 1.0  # beyond the horizon it stays 1
     if shrink < 1:  # first, lest pixels be skipped
-        smaller = (max(1, round(query.shape[1] * shrink)), max(1, round(query.shape[0] * shrink)))
+        smaller = scaled_size((query.shape[1], query.shape[0]), shrink)
         query = cv2.resize(query, smaller, interpolation=cv2.INTER_AREA)
     there = np.linalg.inv(_between((query.shape[1], query.shape[0]), query_size)) @ back
     column, row = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))

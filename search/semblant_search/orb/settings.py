@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.errors import InvalidInput
+from semblant_search.images import size_within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,8 +80,7 @@ class OrbSettings:
 
     def grey_size(self, width: int, height: int) -> tuple[int, int]:
         """`(width, height)` of the grey picture that `grey_pixels` makes of a picture: the pixels that features lie in."""
-        scale = min(1.0, self.longest_side / max(width, height))
-        return max(1, round(width * scale)), max(1, round(height * scale))
+        return size_within((width, height), self.longest_side)
 
     def too_small(self, width: int, height: int) -> bool:
         """Whether a picture of so many pixels gets no features."""
