@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from semblant_search.errors import ImageError
-from semblant_search.images import Fit, fit_image, open_image, open_picture
-from semblant_search.orb import OrbSettings, Vocabulary, extract, grey_pixels, pack, thumbnail, unpack
+from semblant_search.images import Fit, fit_image, open_image, open_picture, to_grey
+from semblant_search.orb import OrbSettings, Vocabulary, extract, pack, thumbnail, unpack
 
 from .exif import exif_facts
 from .reading import most_bytes, name_of, read_content
@@ -166,7 +166,7 @@ def _one(
 
 def _details(picture: Image.Image, settings: OrbSettings) -> np.ndarray | None:
     """Packed features of a decoded picture, with its thumbnail; None where it has none."""
-    grey = grey_pixels(picture, settings)
+    grey = to_grey(picture, longest_side=settings.longest_side)
     found = extract(grey, settings)
     if not len(found):
         return None

@@ -9,7 +9,7 @@ import numpy as np
 
 from .collection import uri_path
 from .errors import NoFeaturesError, StoreError
-from .images import open_picture
+from .images import open_picture, to_grey
 from .orb import (
     CALIBRATION_ASSET,
     Calibration,
@@ -18,7 +18,6 @@ from .orb import (
     Verifier,
     Vocabulary,
     extract,
-    grey_pixels,
     unpack,
     unpack_thumbnail,
 )
@@ -124,7 +123,7 @@ class FeatureReader:
             mask, box = region_of(region, opened.width, opened.height)
             left, top, width, height = (int(value) for value in box)
             picture = picture.crop((left, top, left + width, top + height))
-        grey = grey_pixels(picture, self.settings)
+        grey = to_grey(picture, longest_side=side)
         features = extract(grey, self.settings, limit=self.settings.query_features)
         seen = Seen(features, (grey.shape[1], grey.shape[0]), box, grey if mask is None else None)
         return seen if mask is None else _inside(seen, mask)

@@ -29,7 +29,6 @@ from semblant_search.orb import (
     Vocabulary,
     calibrate,
     extract,
-    grey_pixels,
     pack,
     thumbnail,
     unpack,
@@ -242,7 +241,7 @@ def test_an_index_job_learns_from_all_pictures_of_its_sample(photos: Path, tmp_p
     assert done[-1] == 20
     kept = {}
     for path in sorted(photos.iterdir()):
-        grey = grey_pixels(open_image(path, at_least=(1024, 1024), luma=True), settings)
+        grey = to_grey(open_image(path, at_least=(1024, 1024), luma=True), longest_side=1024)
         packed = pack(extract(grey, settings), thumbnail(grey, settings.thumbnail))
         kept[hashlib.sha256(path.read_bytes()).hexdigest()] = packed
     descriptors = np.concatenate([unpack(one).descriptors for one in kept.values()])

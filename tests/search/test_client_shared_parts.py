@@ -132,7 +132,11 @@ def test_strangers_share_nothing(client: SearchClient, photos: Path, name: str) 
 
 
 def test_what_is_proven_keeps_its_verdict_and_comes_first(client: SearchClient, photos: Path, thing: Image.Image) -> None:
-    query = pasted(thing, photos / "rocket.jpg", (40, 30))
+    """A photograph beside the thing: the photograph is proven, the thing is a part of another picture."""
+    rocket = opened(photos / "rocket.jpg").resize((320, 213), Image.Resampling.LANCZOS)
+    query = Image.new("RGB", (rocket.width + thing.width, thing.height), "white")
+    query.paste(rocket, (0, 0))
+    query.paste(thing, (rocket.width, 0))
     (whole,) = client.search_features(query)
     hits = client.search_features(query, shared_parts=True)
     assert hits[0] == whole

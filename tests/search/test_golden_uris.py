@@ -37,7 +37,7 @@ GOLDEN: list[tuple[str, str, str]] = [
     ("file:///p/../q/a.png", "file:///q/a.png", "ba298f33-e940-544a-9a69-3bb83a5be8ac"),
     ("file:///p/a%3Fx.png", "file:///p/a%3Fx.png", "708aeeec-4a5e-5332-bf84-8b5a8ad5e4f2"),
     ("file:///p/a.png?x=1", "file:///p/a.png", "c1907bb6-5e5a-5d8d-a54a-32cc3e57e4a2"),
-    ("file:///p/a.png#f", "file:///p/a.png", "c1907bb6-5e5a-5d8d-a54a-32cc3e57e4a2"),
+    ("file:///p/a.tar#b.png", "file:///p/a.tar#b.png", "47b11941-f3db-5cfd-9e78-9842ac4993e9"),  # a part of a file
     ("FILE:///p/a.png", "file:///p/a.png", "c1907bb6-5e5a-5d8d-a54a-32cc3e57e4a2"),
     ("File://localhost/p/a.png", "file:///p/a.png", "c1907bb6-5e5a-5d8d-a54a-32cc3e57e4a2"),
     ("http://h/a b.png", "http://h/a b.png", "d87b66e9-760a-5688-983a-eba3d6276e05"),

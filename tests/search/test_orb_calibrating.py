@@ -120,15 +120,17 @@ def same(one: str, other: str) -> bool:
     return one.removeprefix("copy/") == other.removeprefix("copy/")
 
 
-def test_pictures_that_have_nothing_in_common_make_proofs_surer(greys: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_pictures_that_have_nothing_in_common_leave_proofs_as_sure_as_they_are(
+    greys: dict[str, np.ndarray], tmp_path: Path
+) -> None:
     with collection(tmp_path / "db", greys) as store:
         found = calibrate(store, WORDS)
         assert_close(found, expected(store, lambda *_: False))
     assert found.queries == len(NAMES)
     for name in ("pixels", "details"):
-        assert getattr(found, name).start < getattr(GENERAL, name).start
+        assert getattr(found, name).start == getattr(GENERAL, name).start
     for value in (0.0, 3.0, 6.0):
-        assert found.probability(value, pixels=True) >= GENERAL.probability(value, pixels=True)
+        assert found.probability(value, pixels=True) == pytest.approx(GENERAL.probability(value, pixels=True), abs=0.005)
     assert Calibration.from_bytes(found.to_bytes()) == found
 
 
@@ -151,7 +153,7 @@ def test_copies_in_a_collection_are_no_lookalikes(
         found = calibrate(store, WORDS)
         assert_close(found, expected(store, same))
     assert found.queries == 2 * len(NAMES)
-    assert found.pixels.start < GENERAL.pixels.start
+    assert found.pixels.start == GENERAL.pixels.start
 
 
 def test_a_file_that_is_there_twice_is_known_by_its_hash(tmp_path: Path) -> None:
@@ -181,19 +183,33 @@ def forms(greys: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return template(greys, 41)
 
 
-def test_lookalikes_that_share_a_part_count_and_are_not_proven_to_be_each_other(
-    forms: dict[str, np.ndarray], tmp_path: Path
-) -> None:
+def windows(grey: np.ndarray, count: int) -> dict[str, np.ndarray]:
+    """Parts of one scene that overlap in half of their width."""
+    wide = cv2.resize(grey, (1200, 800), interpolation=cv2.INTER_CUBIC)
+    return {f"{n:02d}.png": np.ascontiguousarray(wide[n % 2 * 300 :][:480, n * 120 :][:, :240]) for n in range(count)}
+
+
+def test_pictures_that_overlap_make_the_proofs_of_a_collection_less_sure(greys: dict[str, np.ndarray], tmp_path: Path) -> None:
+    scenes = {f"{name}/{part}": grey for name in NAMES[:3] for part, grey in windows(greys[name], 6).items()}
+    with collection(tmp_path / "db", scenes) as store:
+        found = calibrate(store, WORDS)
+        assert_close(found, expected(store, lambda *_: False))
+        few = calibrate(store, WORDS, shortlist=0)
+    assert found.pixels.start > GENERAL.pixels.start + 5
+    assert found.details.start > GENERAL.details.start + 5
+    assert found.probability(5.0, pixels=True) < 0.9 < 0.99 < GENERAL.probability(5.0, pixels=True)
+    assert few.pixels == GENERAL.pixels.measured([NOTHING] * 18), "with nothing to compare with, nothing is found"
+
+
+def test_pages_of_one_form_are_not_proven_to_be_each_other_and_copies_are(forms: dict[str, np.ndarray], tmp_path: Path) -> None:
     new = forms["form40.png"]
     known = {name: grey for name, grey in forms.items() if grey is not new}
     with collection(tmp_path / "db", known) as store:
-        found = calibrate(store, WORDS)
+        found = calibrate(store, WORDS, shortlist=48)
         assert_close(found, expected(store, lambda *_: False))
         records = store.retrieve([record.id for record in store.scroll()], with_features=True)
     assert found.queries == 40
-    nothing = GENERAL.pixels.measured([NOTHING] * 40), GENERAL.details.measured([NOTHING] * 40)
-    assert found.pixels.start > nothing[0].start + 2
-    assert found.details.start > nothing[1].start + 5
+    assert found.pixels.start == GENERAL.pixels.start, "what they have in common is outvoted by what they have not"
     squeezed = cv2.imencode(".jpg", known["form07.png"], [cv2.IMWRITE_JPEG_QUALITY, 30])[1]
     best = {}
     for name, query in (("new", new), ("copy", np.asarray(cv2.imdecode(squeezed, cv2.IMREAD_GRAYSCALE)))):
@@ -204,7 +220,8 @@ def test_lookalikes_that_share_a_part_count_and_are_not_proven_to_be_each_other(
             if record.features is not None
         ]
         best[name] = max((match.probability, uri) for match, uri in matches if match is not None)
-    assert best["new"][0] < 0.99 <= best["copy"][0]
+    assert best["new"][0] < 0.5
+    assert best["copy"][0] > 0.999
     assert best["copy"][1] == f"{FOLDER}form07.png"
 
 
@@ -225,18 +242,12 @@ def test_without_thumbnails_details_alone_are_measured(greys: dict[str, np.ndarr
     with collection(tmp_path / "db", copies(greys, np.copy), OrbSettings(thumbnail=0)) as store:
         found = calibrate(store, WORDS)
         assert_close(found, Calibration(GENERAL.pixels, expected(store, same).details, 2 * len(NAMES)))
-    assert found.details != GENERAL.details
 
 
 def test_as_many_pictures_are_asked_for_as_told_and_always_the_same(greys: dict[str, np.ndarray], tmp_path: Path) -> None:
     with collection(tmp_path / "db", greys) as store:
         assert [calibrate(store, WORDS, sample=count).queries for count in (1, 3, 100)] == [1, 3, len(NAMES)]
         assert calibrate(store, WORDS, sample=3) == calibrate(store, WORDS, sample=3)
-    forms = template(greys, 6)
-    with collection(tmp_path / "forms", {**greys, **forms}) as store:
-        # Among all candidates, pages of one form are the strongest; the nearest alone by words may be another picture.
-        assert calibrate(store, WORDS).pixels.start > calibrate(store, WORDS, shortlist=0).pixels.start + 1
-        assert calibrate(store, WORDS, shortlist=0).pixels == GENERAL.pixels.measured([NOTHING] * 14)
 
 
 def test_a_collection_without_features_cannot_be_calibrated(indexed: Path) -> None:

@@ -47,12 +47,28 @@ def test_one_query_in_ten_reaches_the_start_and_fewer_what_is_beyond() -> None:
 
 
 def test_a_query_has_two_chances_of_a_lookalike_for_it_is_asked_mirrored_as_well() -> None:
+    """Whatever confidence is asked for, both together prove no more than it allows; the mirror image a fifth of that."""
     calibration = Calibration(Tail(-7.0, 3.0), Tail(-4.0, 2.0), 0)
-    for strength in (-3.0, 0.0, 5.0, 9.0):
-        assert calibration.probability(strength, pixels=True) == pytest.approx(1 - 2 * calibration.pixels.chance(strength))
-        assert calibration.probability(strength, pixels=False) == pytest.approx(1 - 2 * calibration.details.chance(strength))
-        assert calibration.probability(strength, pixels=True) != calibration.probability(strength, pixels=False)
-    assert calibration.probability(-50, pixels=True) == calibration.probability(-50, pixels=False) == 0  # and not −1
+    for pixels, tail in ((True, calibration.pixels), (False, calibration.details)):
+        for strength in (-3.0, 0.0, 5.0, 9.0):
+            found = calibration.probability(strength, pixels=pixels)
+            assert found == pytest.approx(1 - 1.25 * tail.chance(strength))
+            assert calibration.probability(strength, pixels=pixels, mirrored=True) <= found
+        for confidence in (0.9, 0.99):
+            chances = [
+                tail.chance(
+                    next(
+                        s
+                        for s in np.linspace(-20, 40, 60_001)
+                        if calibration.probability(s, pixels=pixels, mirrored=m) >= confidence
+                    )
+                )
+                for m in (False, True)
+            ]
+            assert sum(chances) == pytest.approx(1 - confidence, rel=0.01)
+            assert chances[1] == pytest.approx(chances[0] / 4, rel=0.01)
+        assert calibration.probability(-50, pixels=pixels) == 0  # and not below
+    assert calibration.probability(3.0, pixels=True) != calibration.probability(3.0, pixels=False)
 
 
 def test_stronger_lookalikes_in_a_collection_make_its_proofs_less_sure() -> None:
@@ -72,20 +88,20 @@ def test_the_general_calibration_asks_for_some_strength_and_not_for_too_much() -
         assert values[0] == 0
         assert 0.999999 < values[-1] <= 1
         assert len(set(values)) > 50, "it rises"
-        assert GENERAL.probability(-3, pixels=pixels) < 0.97
+        assert GENERAL.probability(-3, pixels=pixels) < 0.98
         assert GENERAL.probability(6, pixels=pixels) > 0.99
 
 
 def test_the_tail_of_measured_queries_is_found_again() -> None:
     prior = Tail(-7.0, 3.0)
-    for start, scale in ((-7.0, 3.0), (0.0, 3.0), (-12.0, 1.0)):
+    for start, scale in ((-7.0, 3.0), (0.0, 3.0), (-2.0, 2.0)):
         found = prior.measured(sample(start, scale, 40_000))
         assert found.start == pytest.approx(start, abs=0.06 * scale + 0.02)
         assert found.scale == pytest.approx(scale, rel=0.06)
     assert prior.measured([]) == prior
     # Where few have much in common, and most nothing, the tail is longer than any of chance.
     assert prior.measured(sample(2.0, 8.0, 40_000)).scale == prior.scale
-    assert prior.measured(sample(-9.0, 0.01, 40_000)).scale == pytest.approx(0.75)
+    assert prior.measured(sample(-9.0, 0.01, 40_000)).scale == pytest.approx(1.5)
 
 
 def test_a_tail_keeps_its_promise_on_other_queries_of_the_collection() -> None:
@@ -110,12 +126,13 @@ def test_few_queries_hardly_move_the_general_tail_and_forty_count_for_half() -> 
     assert scales[2] == pytest.approx(1.5, rel=0.08)
 
 
-def test_queries_of_which_nothing_agrees_with_anything_make_proofs_surer_but_not_of_anything() -> None:
+def test_queries_of_which_nothing_agrees_with_anything_leave_the_general_tail() -> None:
+    """Their collection is easy, but there are no more of them than a few hundred."""
+    for values in ([-20.0] * 160, sample(-12.0, 1.0, 40_000)):
+        assert GENERAL.pixels.measured(values).start == GENERAL.pixels.start
     nothing = GENERAL.pixels.measured([-20.0] * 160)
-    assert nothing.start < GENERAL.pixels.start
     assert nothing.scale == pytest.approx(GENERAL.pixels.scale, rel=0.05)
-    assert least(nothing) < least(GENERAL.pixels)
-    assert least(nothing) > -12
+    assert least(nothing) == pytest.approx(least(GENERAL.pixels), abs=0.3)
 
 
 def test_the_order_of_queries_does_not_matter() -> None:

@@ -32,9 +32,21 @@ def test_a_place_where_nothing_agrees_speaks_against_a_match_once_it_is_more_tha
     for correlation in CORRELATION:
         whole = strength(90.0, 0.5, correlation, 0.0)
         assert strength(90.0, 0.5, correlation, 3.5) == whole
-        assert rises([strength(90.0, 0.5, correlation, against) for against in (18.0, 7.0, 4.0, 3.6, 3.5)])
-    assert strength(140.0, 0.55, 0.94, 8.0) < 0, "an icon with another sign in it"
+        assert rises([strength(90.0, 0.5, correlation, against) for against in (6.0, 5.0, 4.0, 3.6, 3.5)])
+        assert strength(90.0, 0.5, correlation, 18.0) == pytest.approx(whole - 12), "no more than so much"
     assert strength(45.0, 0.25, 0.95, 4.5) > 5, "a copy in another light"
+    assert strength(60.0, 0.3, 0.85, 8.0) < 0, "a card of another suit"
+    assert strength(170.0, 0.57, 0.95, 14.0, laid_over=True) > 3, "a photograph with a caption over it"
+
+
+def test_pixels_of_what_lies_over_each_other_as_it_is_have_to_agree_better() -> None:
+    for correlation in (0.995, 0.95):
+        assert strength(90.0, 0.5, correlation, 0.0, laid_over=True) == strength(90.0, 0.5, correlation, 0.0)
+    found = [strength(90.0, 0.5, value, 0.0, laid_over=True) for value in (0.8, 0.9, 0.93, 0.95)]
+    assert rises(found)
+    assert strength(90.0, 0.5, 0.9, 0.0, laid_over=True) < strength(90.0, 0.5, 0.9, 0.0) - 5
+    assert strength(90.0, 0.5, 0.3, 9.0, laid_over=True) == pytest.approx(strength(90.0, 0.5, 0.3, 0.0) - 12), "both, at most"
+    assert strength(90.0, 0.5, None, 0.0, laid_over=True) == strength(90.0, 0.5, None, 0.0)
 
 
 def test_pixels_that_agree_speak_for_a_match_and_pixels_that_do_not_against_it() -> None:

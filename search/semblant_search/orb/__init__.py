@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .calibrating import calibrate
 from .calibration import CALIBRATION_ASSET, Calibration
-from .features import Features, extract, grey_pixels
+from .features import Features, extract
 from .overlap import thumbnail
 from .packing import FEATURE_BYTES, pack, unpack, unpack_thumbnail
 from .settings import OrbSettings
@@ -27,7 +27,6 @@ __all__ = [
     "Vocabulary",
     "calibrate",
     "extract",
-    "grey_pixels",
     "pack",
     "thumbnail",
     "unpack",

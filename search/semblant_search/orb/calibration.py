@@ -62,7 +62,7 @@ class Tail:
         start = float(np.quantile(values, 1 - _RATE))
         beyond = values[values > start]
         scale = float(np.median(beyond) - start) / log(2) if len(beyond) else 0.0
-        return Tail(max(start, self.start), min(max(scale, self.scale / 4), self.scale))
+        return Tail(max(start, self.start), min(max(scale, self.scale / 2), self.scale))
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Calibration:
     @classmethod
     def general(cls) -> Calibration:
         """Of photographs (`bench/details.py`); for collections too small to measure themselves."""
-        return cls(Tail(-7.0, 2.6), Tail(-4.0, 2.2), 0)
+        return cls(Tail(-7.0, 2.6), Tail(-3.0, 2.2), 0)
 
     def probability(self, strength: float, *, pixels: bool, mirrored: bool = False) -> float:
         """0–1: one minus the probability that a query whose picture is not in the collection has a candidate as strong.

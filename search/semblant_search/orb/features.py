@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semblant_search.errors import ImageError, MissingExtra
-from semblant_search.images import to_grey
 
 from .settings import OrbSettings
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from PIL import Image
-
-__all__ = ["DESCRIPTOR_BYTES", "Features", "extract", "grey_pixels"]
+__all__ = ["DESCRIPTOR_BYTES", "Features", "extract"]
 
 DESCRIPTOR_BYTES = 32
 _CANDIDATES = 5
@@ -71,22 +68,11 @@ def load_cv2() -> ModuleType:
     return cv2
 
 
-def grey_pixels(image: Image.Image, settings: OrbSettings) -> np.ndarray:
-    """A picture from `open_image` as features are extracted from it: uint8 `[h, w]` luma of `settings.grey_size`."""
-    size = settings.grey_size(image.width, image.height)
-    if not image.width / 2 < size[0] < image.width:
-        return to_grey(image, longest_side=settings.longest_side)
-    # Less than halved, no pixel is skipped by interpolation alone, which OpenCV does four times as fast.
-    whole = to_grey(image, longest_side=max(image.size))
-    out: np.ndarray = load_cv2().resize(whole, size, interpolation=load_cv2().INTER_LINEAR)
-    return out
-
-
 def extract(grey: np.ndarray, settings: OrbSettings | None = None, *, limit: int | None = None) -> Features:
     """ORB features of a grey picture.
 
     Args:
-        grey: uint8 `[h, w]`, from `grey_pixels`.
+        grey: uint8 `[h, w]`, from `images.to_grey(image, longest_side=settings.longest_side)`.
         settings: those of the collection; None takes the defaults.
         limit: most features to return; None takes `settings.features`. Queries take `settings.query_features`.
 

@@ -14,6 +14,8 @@ _WHOLE = 0.8
 _TURNED = 3.0
 """Degrees from which a copy counts as turned."""
 _SCALED = 0.05
+_EXACTLY = 0.01
+"""Of the longest side: so far off may a corner be."""
 
 
 def corners(size: tuple[float, float]) -> np.ndarray:
@@ -41,7 +43,7 @@ def relation(transform: np.ndarray, query: tuple[float, float], candidate: tuple
 
 
 def is_unmoved(transform: np.ndarray, size: tuple[float, float]) -> bool:
-    """Whether the transform `[3, 3]` leaves a picture of this `(width, height)` upright and of its size."""
+    """Whether the transform `[3, 3]` leaves a picture of this `(width, height)` about upright and of its size."""
     corner, right, _, down = apply(transform, corners(size))
     turn = abs(float(np.degrees(np.arctan2(*(right - corner)[::-1]))))
     scale = float(np.linalg.norm(right - corner) / size[0]), float(np.linalg.norm(down - corner) / size[1])
@@ -49,9 +51,6 @@ def is_unmoved(transform: np.ndarray, size: tuple[float, float]) -> bool:
 
 
 def is_laid_over(transform: np.ndarray, query: tuple[float, float], candidate: tuple[float, float]) -> bool:
-    """Whether the transform lays all of one picture over all of the other, upright and in its size."""
-    return (
-        is_unmoved(transform, query)
-        and share_inside(transform, query, candidate) >= _WHOLE
-        and share_inside(np.linalg.inv(transform), candidate, query) >= _WHOLE
-    )
+    """Whether the transform `[3, 3]` lays the corners of one picture exactly over those of the other."""
+    away = np.abs(apply(transform, corners(query)) - corners(candidate))
+    return bool((away <= _EXACTLY * max(candidate)).all())

@@ -41,7 +41,7 @@ class OrbSettings:
         features: most features kept of an indexed picture; each takes `FEATURE_BYTES` (36) bytes in the store,
             so that the default of 224 stays under 8 KB (8,064 bytes).
         query_features: most features taken from a query.
-        longest_side: pictures are shrunk to this many pixels before extraction (`grey_pixels`).
+        longest_side: pictures are shrunk to this many pixels before extraction (`images.to_grey`).
         grow_to, grow_at_most: smaller pictures are enlarged towards `grow_to` pixels on their longest side, at most
             `grow_at_most` times, and by a power of `scale_factor`, so that the pyramid of a crop meets that of the whole.
         smallest: the longest side that every picture is enlarged to, as many times as it takes; a 28×28 picture has hardly
@@ -79,7 +79,7 @@ class OrbSettings:
                 raise InvalidInput(f"ORB setting {name} = {value!r}: expected a number from {low} to {high}")
 
     def grey_size(self, width: int, height: int) -> tuple[int, int]:
-        """`(width, height)` of the grey picture that `grey_pixels` makes of a picture: the pixels that features lie in."""
+        """`(width, height)` of the grey picture that `images.to_grey` makes of a picture: the pixels that features lie in."""
         return size_within((width, height), self.longest_side)
 
     def too_small(self, width: int, height: int) -> bool:

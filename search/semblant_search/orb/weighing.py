@@ -24,6 +24,9 @@ _UNCHANGED = atanh(0.95)
 """Of copies that lie over each other as they are, recompressed, blurred or in another light, one in ten correlates less; of
 cards of one deck, and balloons in two colours, four in five."""
 _CHANGED = 20.0
+_MOST = 12.0
+"""What a change takes away, at most: a photograph with a caption, or a sticker on a twentieth of it, is still that photograph,
+where the collection's own pictures are no family of lookalikes (see `calibration`)."""
 
 
 def evidence(witnesses: float, matches: int) -> float:
@@ -50,14 +53,16 @@ def strength(
         support: their number ÷ the smaller number of details that either picture has in the overlap, 0–1.
         correlation: of the pixels in the overlap, −1 to 1; None where they are not at hand.
         disagreement: of the details in the place where they agree least (`disagreement.disagreement`).
-        laid_over: all of one lies over all of the other as it is, so that nothing but a change takes from the correlation.
+        laid_over: one lies exactly over the other, so that nothing but a change takes from the correlation.
     """
     agreed = log(max(evidence, _LEAST_EVIDENCE))
     supported = log(max(support, 1e-3))
-    against = _AGAINST * max(0.0, disagreement - USUAL_DISAGREEMENT)
+    changed = _AGAINST * max(0.0, disagreement - USUAL_DISAGREEMENT)
     if correlation is None:
-        return _WITHOUT[0] * agreed + _WITHOUT[1] * supported + _WITHOUT[2] - against
-    pixels = atanh(max(correlation, _LEAST_CORRELATION))
-    if laid_over:
-        against += _CHANGED * max(0.0, _UNCHANGED - pixels)
-    return _WITH_PIXELS[0] * agreed + _WITH_PIXELS[1] * supported + _WITH_PIXELS[2] * pixels + _WITH_PIXELS[3] - against
+        total = _WITHOUT[0] * agreed + _WITHOUT[1] * supported + _WITHOUT[2]
+    else:
+        pixels = atanh(max(correlation, _LEAST_CORRELATION))
+        total = _WITH_PIXELS[0] * agreed + _WITH_PIXELS[1] * supported + _WITH_PIXELS[2] * pixels + _WITH_PIXELS[3]
+        if laid_over:
+            changed += _CHANGED * max(0.0, _UNCHANGED - pixels)
+    return total - min(_MOST, changed)
