@@ -40,7 +40,7 @@ def disagreement(query: np.ndarray, candidate: np.ndarray, agreeing: np.ndarray)
     here, there, agree = (_counts(points, low, high - low + 1e-6) for points in (query, candidate, agreeing))
     details = np.maximum(np.minimum(here, there), agree)
     share = min(_SUREST, agree.sum() / details.sum())
-    places, found = (np.concatenate([_squares(cells, side) for side in _SIDES]) for cells in (details, agree))
+    places, found = _squares(details), _squares(agree)
     enough = places >= _LEAST
     if not enough.any():
         return 0.0
@@ -52,10 +52,11 @@ def _counts(points: np.ndarray, low: np.ndarray, extent: np.ndarray) -> np.ndarr
     return np.bincount(cell[:, 1] * _CELLS + cell[:, 0], minlength=_CELLS * _CELLS).reshape(_CELLS, _CELLS)
 
 
-def _squares(cells: np.ndarray, side: int) -> np.ndarray:
-    """Sums over all squares of so many cells a side."""
-    out: np.ndarray = np.lib.stride_tricks.sliding_window_view(cells, (side, side)).sum(axis=(2, 3)).ravel()
-    return out
+def _squares(cells: np.ndarray) -> np.ndarray:
+    """Sums over all squares of `_SIDES` cells a side, by a table of sums over all that is above and to the left."""
+    table = np.zeros((_CELLS + 1, _CELLS + 1), np.int64)
+    table[1:, 1:] = cells.cumsum(axis=0).cumsum(axis=1)
+    return np.concatenate([(table[n:, n:] - table[:-n, n:] - table[n:, :-n] + table[:-n, :-n]).ravel() for n in _SIDES])
 
 
 def _log_at_most(successes: np.ndarray, trials: np.ndarray, share: float) -> np.ndarray:

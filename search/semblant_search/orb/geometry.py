@@ -91,7 +91,8 @@ def simplest(query: Features, candidate: Features, fit: Fit) -> np.ndarray:
 
 
 def _typical_error(transform: np.ndarray, here: np.ndarray, there: np.ndarray) -> float:
-    return float(np.nanmedian(np.linalg.norm(apply(transform, here) - there, axis=1)))
+    error = np.sort(np.linalg.norm(apply(transform, here) - there, axis=1))  # NaN, beyond the horizon, is the largest
+    return float(error[(len(error) - 1) // 2] + error[len(error) // 2]) / 2
 
 
 def apply(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
