@@ -20,10 +20,10 @@ USUAL_DISAGREEMENT = 3.5
 _AGAINST = 4.0
 """Weight of more: an icon of the same family with another sign (7 to 18) loses all that speaks for it, a picture in another
 light (seldom 5, of much strength) does not."""
-_UNCHANGED = atanh(0.95)
+_UNCHANGED = atanh(0.94)
 """Of copies that lie over each other as they are, recompressed, blurred or in another light, one in ten correlates less; of
 cards of one deck, and balloons in two colours, four in five."""
-_CHANGED = 20.0
+_CHANGED = 15.0
 _MOST = 12.0
 """What a change takes away, at most: a photograph with a caption, or a sticker on a twentieth of it, is still that photograph,
 where the collection's own pictures are no family of lookalikes (see `calibration`)."""
