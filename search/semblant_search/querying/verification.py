@@ -122,6 +122,7 @@ def _hit(record: ScoredRecord, seen: Seen, match: Match | None, query: Seen) -> 
         evidence=agreed.evidence,
         support=agreed.support,
         correlation=None if match.pixels is None else match.pixels.correlation,
+        disagreement=match.disagreement,
         strength=match.strength,
         mirrored=query.mirrored,
         transform=tuple(map(tuple, (transform / transform[2, 2]).tolist())),
