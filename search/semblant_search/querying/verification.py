@@ -120,7 +120,7 @@ def _hit(record: ScoredRecord, seen: Seen, match: Match | None, query: Seen) -> 
         probability=match.probability,
         inliers=agreed.inliers,
         evidence=agreed.evidence,
-        support=agreed.support,
+        support=float(agreed.support),
         correlation=None if match.pixels is None else match.pixels.correlation,
         disagreement=match.disagreement,
         strength=match.strength,
