@@ -72,6 +72,8 @@ class FeatureHit(Hit):
         evidence: −log10 of the number of as good agreements expected by chance between two random pictures.
         support: agreeing details ÷ the smaller number of details that either picture has where they overlap, 0–1.
         correlation: of the pixels where they overlap, −1 to 1; None where the collection keeps no thumbnails.
+        disagreement: −log10 of the probability that in a copy as few details would agree in the place where they agree least;
+            0 and up, in copies seldom above 3.5. Of the whole overlap, for a shared part, too.
         strength: all of these weighed, as log-odds of the same picture; what verified hits are ordered by.
         mirrored: the hit shows the query's mirror image.
         transform: 3 × 3, row by row, pixels of the query to pixels of the hit (homogeneous); None where nothing agrees.
@@ -87,6 +89,7 @@ class FeatureHit(Hit):
     evidence: float = 0.0
     support: float = 0.0
     correlation: float | None = None
+    disagreement: float = 0.0
     strength: float = 0.0
     mirrored: bool = False
     transform: tuple[tuple[float, ...], ...] | None = None
@@ -104,6 +107,7 @@ class FeatureHit(Hit):
             "evidence",
             "support",
             "correlation",
+            "disagreement",
             "strength",
             "mirrored",
             "transform",

@@ -17,7 +17,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / "bench"
-DOCUMENTS = [ROOT / "README.md", *(ROOT / part / "README.md" for part in ("search", "indexer", "exporter"))]
+PAGES = ("README.md", "docs/details.md", "search/README.md", "indexer/README.md", "exporter/README.md")
+DOCUMENTS = [ROOT / page for page in PAGES]
 SCRIPTS = sorted(path.name for path in BENCH.glob("*.py") if not path.name.startswith("_"))
 BENCHES = [name for name in SCRIPTS if name not in ("demo.py", "run_all.py")]
 TWELVE_MINUTES = 720

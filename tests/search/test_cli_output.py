@@ -139,7 +139,7 @@ def test_a_search_answers_with_its_question(shared: Path, pictures: list[Path]) 
         "region": "0,0,28,28",
     }
     names = {"id", "uri", "metadata", "facts", "score", "verdict", "probability", "inliers", "evidence", "mirrored"}
-    proof = {"support", "correlation", "strength", "transform", "polygon"}
+    proof = {"support", "correlation", "disagreement", "strength", "transform", "polygon"}
     assert [set(hit) for hit in document["hits"]] == [names | proof] * 2
 
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from semblant_search import FeatureHit, SearchClient, canonical_uri
 from semblant_search.orb import Calibration, unpack_thumbnail
+from semblant_search.orb.weighing import USUAL_DISAGREEMENT, strength
 from semblant_search.store import open_database
 
 if TYPE_CHECKING:
@@ -117,8 +118,22 @@ def test_pixels_that_disagree_are_seen_where_details_agree(client: SearchClient,
     whole, half = found
     assert (whole.correlation or 0) > (half.correlation or 0) + 0.2
     assert whole.support > half.support
+    assert half.disagreement > USUAL_DISAGREEMENT > whole.disagreement >= 0
     assert whole.strength > half.strength + 3
     assert whole.probability > half.probability
+
+
+def test_the_numbers_of_a_hit_are_those_that_its_strength_is_made_of(client: SearchClient, photos: Path) -> None:
+    cat = opened(photos / "chelsea.png")
+    covered = cat.copy()
+    covered.paste(opened(photos / "rocket.jpg").resize((451, 100)), (0, 0))
+    found = []
+    for query in (cat.crop((100, 40, 380, 260)), covered.transpose(Image.Transpose.ROTATE_90)):
+        hits = client.search_features(query, min_confidence=0)
+        (hit,) = (hit for hit in hits if hit.path == photos / "chelsea.png")
+        assert hit.strength == pytest.approx(strength(hit.evidence, hit.support, hit.correlation, hit.disagreement))
+        found.append(hit.disagreement)
+    assert found[1] > max(found[0], USUAL_DISAGREEMENT)
 
 
 def test_collections_made_before_thumbnails_answer_by_details_alone(older: SearchClient, photos: Path) -> None:
