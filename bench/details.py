@@ -64,7 +64,7 @@ FLOORS = {"crop 50%": 0.99, "crop 25%": 0.97, "rotate 30°": 0.99, "half size": 
 CROP_OF_DRAWINGS = 0.85
 MEASURED_ON = {"tiles", "photographs"}
 STRANGERS, QUERIES = 340, 100
-QUICK_STRANGERS, QUICK_QUERIES = 60, 15
+QUICK_STRANGERS, QUICK_QUERIES = 40, 8
 
 
 class Collection:
@@ -246,7 +246,7 @@ def measure(names: Sequence[str], folder: Path | None, work: Path, *, quick: boo
 
 
 def main() -> None:
-    options = parser(__doc__, quick="60 icons asked of 120")
+    options = parser(__doc__, quick="40 icons asked of 120")
     options.add_argument("--photographs", type=Path, metavar="FOLDER", help="with `train` and `validation` below it")
     options.add_argument("sets", nargs="*", metavar="SET")
     chosen = options.parse_args()
