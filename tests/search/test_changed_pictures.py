@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 from semblant_search.duplicates.changes import changes_between
+from semblant_search.duplicates.pixels import oriented
 from semblant_search.duplicates.signatures import Box, content_box, invariants, nearest, normalized, signature_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,56 @@ def test_each_change_is_called_what_it_is(coffee: Image.Image) -> None:
     assert between(coffee, ImageEnhance.Contrast(coffee).enhance(0.6)) == ("recoloured",)
     assert between(coffee, coffee.convert("L")) == ("recoloured",)
     assert between(coffee, compressed(watermarked(coffee, 115))) == ("watermark",)
+
+
+def dark_cornered(picture: Image.Image) -> Image.Image:
+    """With a corner as black as a border, which is taken for a part of it."""
+    dark = picture.copy()
+    ImageDraw.Draw(dark).polygon([(0, 0), (picture.width, 0), (picture.width, 12), (0, picture.height * 2 // 3)], fill="black")
+    return dark
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_a_border_that_takes_a_dark_edge_with_it_is_fitted_to_the_picture(coffee: Image.Image, turn: int) -> None:
+    dark = dark_cornered(coffee)
+    framed = np.asarray(compressed(ImageOps.expand(dark, 20, "black")))
+    assert content_box(framed)[1] * framed.shape[0] > 25
+    laid = np.ascontiguousarray(oriented(np.asarray(dark), turn))
+    why = changes_between(framed, content_box(framed), laid, ALL, turn)
+    assert why is not None
+    assert "framed" in why
+    assert "recoloured" not in why
+    back = turn if turn >= 4 else -turn % 4  # mirroring undoes itself, whatever it is turned by
+    why = changes_between(laid, ALL, framed, content_box(framed), back)
+    assert why is not None
+    assert "framed" in why
+
+
+def test_something_else_within_a_border_is_another_picture(coffee: Image.Image) -> None:
+    other = dark_cornered(coffee)
+    other.paste(coffee.crop((230, 130, 290, 190)), (450, 300))
+    framed = np.asarray(compressed(ImageOps.expand(other, 20, "black")))
+    assert changes_between(framed, content_box(framed), np.asarray(dark_cornered(coffee)), ALL, 0) is None
+
+
+def test_colours_that_were_cut_off_at_white_are_followed() -> None:
+    """A card that is nearly white becomes white, and its shadow is lost."""
+    card = Image.new("RGB", (140, 190), "white")
+    draw = ImageDraw.Draw(card)
+    draw.rounded_rectangle((2, 2, 136, 186), 10, fill=(245, 245, 225), outline=(120, 110, 90), width=2)
+    for row in range(4):
+        draw.ellipse((30, 20 + 40 * row, 60, 50 + 40 * row), fill=(230, 20, 20))
+        draw.rectangle((80, 20 + 40 * row, 110, 50 + 40 * row), fill=(30, 30, 140))
+    brighter = ImageEnhance.Brightness(card).enhance(1.25)
+    assert changes_between(np.asarray(card), ALL, np.asarray(brighter), ALL, 0) == ("recoloured",)
+
+
+def test_a_watermark_of_thin_letters_is_seen_through_compression(coffee: Image.Image) -> None:
+    small = coffee.resize((180, 120), Image.Resampling.LANCZOS)
+    layer = Image.new("RGBA", small.size, (255, 255, 255, 0))
+    ImageDraw.Draw(layer).text((18, 72), "© PREVIEW", fill=(255, 255, 255, 115), font_size=22)
+    marked = Image.alpha_composite(small.convert("RGBA"), layer)
+    assert between(small, compressed(marked)) == ("watermark",)
 
 
 def test_other_colours_are_another_picture(coffee: Image.Image) -> None:

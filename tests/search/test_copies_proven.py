@@ -123,6 +123,18 @@ def test_empty_pages_with_other_noise_are_no_copies() -> None:
     assert copy_proof(seen(flat[0]), seen(flat[1])).distance > 1
 
 
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("JPEG", {"quality": 92})])
+def test_two_scans_of_one_page_are_no_copies_however_well_they_are_aligned(
+    page: Image.Image, kind: str, options: dict[str, Any]
+) -> None:
+    rng = np.random.default_rng(4)
+    paper = np.asarray(page) * 0.85 + 20
+    scans = [np.rint(paper + rng.normal(0, 3, paper.shape)).astype(np.uint8) for _ in range(2)]
+    one, other = (seen(Image.fromarray(scan), kind, **options) for scan in scans)
+    assert 1 < copy_proof(one, other).distance <= 1.5
+    assert copy_proof(one, seen(Image.fromarray(one.pixels), "JPEG", quality=60)).distance <= 1
+
+
 def test_turned_files_are_compressed_again_as_they_lie(coffee: Image.Image) -> None:
     """A camera's file: what it lost is in blocks of the lying picture."""
     exif = Image.Exif()

@@ -42,6 +42,8 @@ _ACTIVE = 30.0
 """Variance of fine detail, in levels², from which on a place shows how a picture was compressed."""
 _AGAIN, _AGAIN_LEVELS = 0.95, 0.6
 """What made the copy was found and done again exactly where at this share of such places no more than these levels are left."""
+_GRAIN = 1.2
+"""Levels of noise between two pictures of one size, beyond what their compression makes: more is another scan or exposure."""
 _SURE_LEVELS = 12.0
 """Levels up to which what is left may be compression for a copy to be sure."""
 _BIAS, _BIAS_NOISE, _BIAS_SIDE = 1.8, 1.5, 17
@@ -181,6 +183,8 @@ class _Copy:
         allowed = min(most, 2.5 + (5 if self.shrunk > _FAR or (same_size and noise > 2.5) else 8) * noise)
         colour = float(np.abs(box_mean(left - luma[..., None], 5)).max())
         distance = max(float(np.sqrt(energy.max())) / allowed, colour / (2 + allowed), self._bias(luma))
+        if same_size and noise > _GRAIN + self.noise:
+            distance = max(distance, 1.2)
         return CopyProof(distance, sure=self.shrunk <= _FAR and allowed <= _SURE_LEVELS)
 
     def _bias(self, luma: np.ndarray) -> float:
