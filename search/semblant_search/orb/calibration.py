@@ -52,8 +52,9 @@ class Tail:
         """The tail of measured queries, the strongest candidate of each, and of as many of this one as its word is worth.
 
         Some pictures of any collection do have something in common with another one (a series, a family of icons), which draws
-        the tail out. So the scale comes from the median, and is at most this tail's; much less would be luck, and so would a
-        start below this one's.
+        the tail out. So the scale comes from the median, and is at most this tail's. Less than half of it would be luck, or one
+        template: queries bring more details and pixels than the store has to measure with, and spread more. So would a start
+        below this one's.
         """
         if not strongest:
             return self
@@ -62,7 +63,8 @@ class Tail:
         start = float(np.quantile(values, 1 - _RATE))
         beyond = values[values > start]
         scale = float(np.median(beyond) - start) / log(2) if len(beyond) else 0.0
-        return Tail(max(start, self.start), min(max(scale, self.scale / 2), self.scale))
+        least = self.scale / 2
+        return Tail(max(start + max(0.0, least - scale), self.start), min(max(scale, least), self.scale))
 
 
 @dataclass(frozen=True)
