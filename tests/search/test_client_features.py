@@ -70,7 +70,7 @@ def test_the_outline_of_a_copy_is_exact_also_far_from_where_its_details_are(clie
                 size = picture.size
             corners = [(0, 0), (size[0], 0), size, (0, size[1])]
             errors.append(np.abs(np.array(hits[0].polygon) - corners).max() / max(size))
-    assert len(errors) >= 0.6 * len(library)
+    assert len(errors) >= 10, "enough to speak of a quantile"
     assert np.quantile(errors, 0.9) < 0.03
 
 
