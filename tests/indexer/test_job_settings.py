@@ -190,7 +190,7 @@ def test_the_ledger_has_a_place_for_each_database(monkeypatch: pytest.MonkeyPatc
 
 def test_retraining_has_limits_too() -> None:
     made = RetrainJob("db")
-    assert (made.collection, made.sample, made.seed, made.keep_generations, made.timeout) == ("images", 1500, 0, 1, 30.0)
+    assert (made.collection, made.sample, made.seed, made.keep_generations, made.timeout) == ("images", 3000, 0, 1, 30.0)
     assert (made.state, made.api_key) == (None, None)
     for wrong in ({"sample": 0}, {"keep_generations": -1}):
         with pytest.raises(InvalidInput, match="expected"):

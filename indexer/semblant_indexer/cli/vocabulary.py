@@ -18,7 +18,7 @@ __all__ = ["vocabulary"]
 
 @click.command()
 @database_options
-@click.option("--sample", type=int, metavar="N", help="Pictures to learn from, at most.  [default: 1500]")
+@click.option("--sample", type=int, metavar="N", help="Pictures to learn from, at most.  [default: 3000]")
 @click.option("--seed", default=0, show_default=True, help="Of the clustering.")
 @click.option("--keep-generations", default=1, show_default=True, metavar="N", help="Older generations to keep for a rollback.")
 @click.option(
