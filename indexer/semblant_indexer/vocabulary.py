@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_DESCRIPTORS", "SAMPLE", "Learned", "cluster", "train_vocabulary"]
 
 SAMPLE = 3000
-"""Pictures whose features train the vocabulary. With 1,500, seven of a hundred crops to a quarter were not in the shortlist, with
-these two."""
+"""Pictures whose features train the vocabulary. With 1,500, seven of a hundred crops to a quarter were not in the shortlist,
+with these two."""
 LEAST_DESCRIPTORS = 50_000
 """With fewer, the vocabulary that ships with the package is the better one."""
 _BATCH = 16
