@@ -64,13 +64,14 @@ def upper_third(path: Path) -> Image.Image:
 def test_the_outline_of_a_copy_is_exact_also_far_from_where_its_details_are(client: SearchClient, library: list[Path]) -> None:
     errors = []
     for path in library:
-        hits = client.search_features(upper_third(path), limit=1, min_confidence=0)
-        if hits and hits[0].path == path and hits[0].inliers >= 12:
+        hits = client.search_features(upper_third(path), limit=48, min_confidence=0)
+        hit = next((hit for hit in hits if hit.path == path), None)
+        if hit is not None and hit.inliers >= 12:
             with Image.open(path) as picture:
                 size = picture.size
             corners = [(0, 0), (size[0], 0), size, (0, size[1])]
-            errors.append(np.abs(np.array(hits[0].polygon) - corners).max() / max(size))
-    assert len(errors) >= 10, "enough to speak of a quantile"
+            errors.append(np.abs(np.array(hit.polygon) - corners).max() / max(size))
+    assert len(errors) >= 0.6 * len(library)
     assert np.quantile(errors, 0.9) < 0.03
 
 
@@ -103,7 +104,7 @@ def test_turned_scaled_and_compressed_copies_are_found(client: SearchClient, lib
         copy.save(tmp_path / "copy.jpg", quality=30)
         hits = client.search_features(tmp_path / "copy.jpg", limit=1)
         found += bool(hits) and hits[0].path == path
-    assert found >= 0.6 * len(library)  # others are blurred, or one repeating texture: a stranger could agree as well
+    assert found >= 0.65 * len(library)  # others are blurred, or one repeating texture: a stranger could agree as well
 
 
 def test_a_mirror_image_is_found_and_said_to_be_one(client: SearchClient, cat: Path) -> None:

@@ -298,3 +298,26 @@ def test_a_fit_that_cannot_be_says_what_can(options: dict[str, object], words: s
 def test_a_fit_has_known_defaults() -> None:
     assert Fit(1, 2) == Fit(1, 2, 3, "pad", "bilinear", (255, 255, 255))
     assert Fit(1, 2, 1, background=(0, 255, 0)).shape == (1, 2, 1)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("at_least", [None, (75, 100)])
+def test_where_only_greys_are_wanted_they_are_those_of_the_colours(
+    cat: Image.Image, orientation: int, at_least: tuple[int, int] | None
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(cat, "JPEG", quality=90, exif=exif)
+    whole, luma = (open_picture(data, at_least=at_least, luma=wanted) for wanted in (False, True))
+    assert (luma.image.mode, luma.image.size) == ("L", whole.image.size)
+    assert (luma.width, luma.height, luma.format) == (whole.width, whole.height, "JPEG")
+    away = np.asarray(whole.image.convert("L"), np.int16) - np.asarray(luma.image, np.int16)
+    assert np.abs(away).mean() < 1  # colours out of range are cut off before they are made grey
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "RGB"), ("PNG", "RGBA")])
+def test_what_stores_no_luma_apart_is_decoded_as_ever(cat: Image.Image, kind: str, mode: str) -> None:
+    data = encoded(cat.convert(mode), kind)
+    whole, luma = (open_image(data, luma=wanted) for wanted in (False, True))
+    assert luma.mode == whole.mode
+    np.testing.assert_array_equal(np.asarray(luma), np.asarray(whole))

@@ -23,7 +23,7 @@ def test_few_of_many_details_that_agree_are_no_proof(count: int, of: int, seed: 
     assert match.verdict == "lookalike"
 
 
-@pytest.mark.parametrize(("count", "of"), [(12, 12), (20, 40), (25, 100), (60, 200)])
+@pytest.mark.parametrize(("count", "of"), [(12, 12), (14, 40), (22, 100), (60, 200)])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_many_that_agree_are_proof(count: int, of: int, seed: int) -> None:
     match = agreeing(count, of, seed=seed)

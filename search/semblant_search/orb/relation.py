@@ -7,7 +7,7 @@ import numpy as np
 from .geometry import apply
 from .overlap import share_inside
 
-__all__ = ["VERDICTS", "corners", "is_laid_over", "is_unmoved", "relation"]
+__all__ = ["VERDICTS", "corners", "is_laid_over", "relation"]
 
 VERDICTS = ("copy", "rotated/scaled", "crop", "contains", "shared part", "lookalike")
 _WHOLE = 0.8
@@ -39,10 +39,10 @@ def relation(transform: np.ndarray, query: tuple[float, float], candidate: tuple
     if not plain:
         return "contains"
     # Turned on a plain ground, perhaps, or with a plain border.
-    return "copy" if of_query >= _WHOLE and is_unmoved(transform, query) else "rotated/scaled"
+    return "copy" if of_query >= _WHOLE and _is_unmoved(transform, query) else "rotated/scaled"
 
 
-def is_unmoved(transform: np.ndarray, size: tuple[float, float]) -> bool:
+def _is_unmoved(transform: np.ndarray, size: tuple[float, float]) -> bool:
     """Whether the transform `[3, 3]` leaves a picture of this `(width, height)` about upright and of its size."""
     corner, right, _, down = apply(transform, corners(size))
     turn = abs(float(np.degrees(np.arctan2(*(right - corner)[::-1]))))
