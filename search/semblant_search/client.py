@@ -12,10 +12,11 @@ from .errors import InvalidInput, StoreError
 from .feature_reader import FeatureReader
 from .kept_encoder import KeptEncoder
 from .orb import DEFAULT_MIN_CONFIDENCE
-from .querying.fusion import fuse
+from .querying.fusion import by_cosine, fuse
 from .querying.queried import cells_of, id_of, locate, not_found
 from .querying.requests import check_confidence, check_limit, check_parts, check_several, check_vector, hits_of, request_of
-from .querying.verification import SHORTLIST, merged, prove, unproven
+from .querying.shortlist import Shortlist
+from .querying.verification import Proof, merged, prove, unproven
 from .results import Picture, split_payload
 from .store import open_database
 from .where import as_where
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     from .encoder import Encoder
     from .feature_reader import Seen
     from .images import ImageSource
+    from .querying.queried import Queried
     from .querying.regions import Region
     from .results import FeatureHit, Hit
-    from .store.base import Database, ScoredRecord, Store, VectorQuery
+    from .store.base import Database, Store, VectorQuery
     from .where import Where
 
 __all__ = ["SearchClient"]
@@ -118,10 +120,8 @@ class SearchClient:
         min_score: float | None = None,
         exact: bool = False,
         include_self: bool = False,
-        mode: str = "look",
         region: Region | None = None,
-        shared_parts: bool = False,
-    ) -> Sequence[Hit]:
+    ) -> list[Hit]:
         """The pictures that look most like one, or hold something that looks like a region of it, best first.
 
         Args:
@@ -134,38 +134,72 @@ class SearchClient:
             min_score: leave out hits whose cosine is lower.
             exact: compare with every picture instead of walking the HNSW graph.
             include_self: keep the queried picture itself among the hits; otherwise one of the collection is left out.
-            mode: `look` compares embeddings; `fused` asks by details, too, and answers with `FeatureHit`s: first those that are
-                proven to share details with the picture, then the others by reciprocal rank fusion of both answers.
             region: look for this part only, `(x, y, width, height)` in pixels or a mask `[h, w]`: each cell of it is compared
                 with all cells of every picture (MaxSim), and the score is the mean of the best cosines. Needs an encoder with
                 cells, and time that grows with the collection. `search_features` finds a region by its details instead.
-            shared_parts: with mode `fused`, as in `search_features`.
 
         Raises:
-            InvalidInput: limit, offset or mode out of range; a region without area or outside the picture, or of a collection
-                whose encoder has no cells; shared parts in another mode than `fused`; `WhereError` for the filter.
+            InvalidInput: limit or offset out of range; a region without area or outside the picture, or of a collection whose
+                encoder has no cells; `WhereError` for the filter.
             ImageError: the picture cannot be read or decoded.
             PointNotFound: a URI that is neither in the collection nor a local file.
             EncoderError: the picture must be encoded, and the collection's encoder is not at hand.
             StoreError: the database fails.
         """
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
-        if mode not in ("look", "fused"):
-            raise InvalidInput(f"mode {mode!r}: expected 'look' or 'fused'")
-        check_parts(shared_parts, compared=mode == "fused", instead=f"mode {mode!r}")
         if region is not None:
-            if mode != "look":
-                raise InvalidInput(f"mode {mode!r} with a region: search for it by look, or with search_features by details")
             query = locate(self._opened, picture, with_cells=True)
-            asked = cells_of(self._opened.manifest, self._encoder, query, region)
-            return self._run(replace(request, vector=asked), None if include_self else query.id)
-        query = locate(self._opened, picture, with_image=True)
-        stored = query.record.image if query.record is not None else None
-        vector = stored if stored is not None else self.embed([query.source])[0]
+            vector = cells_of(self._opened.manifest, self._encoder, query, region)
+        else:
+            query = locate(self._opened, picture, with_image=True)
+            vector = self._vector_of(query)
+        return self._run(replace(request, vector=vector), None if include_self else query.id)
+
+    def search_fused(
+        self,
+        picture: ImageSource,
+        limit: int = 10,
+        *,
+        where: str | Where | None = None,
+        offset: int = 0,
+        min_score: float | None = None,
+        exact: bool = False,
+        include_self: bool = False,
+        shared_parts: bool = False,
+    ) -> list[FeatureHit]:
+        """The pictures that look like one or share details with it: first those that are proven to, then all others.
+
+        The others are in the order of reciprocal rank fusion of both answers. Each hit's score is the cosine of the embeddings,
+        so that scores do not fall from hit to hit: a crop that is proven may look like something else as a whole.
+
+        Args:
+            picture, limit, where, offset, min_score, exact, include_self: as in `search`; `min_score` leaves out hits of a
+                lower cosine, however they were found.
+            shared_parts: as in `search_features`.
+
+        Raises:
+            StoreError: the collection was indexed without ORB; otherwise as `search` and `search_features`. A picture without
+                details is no error here.
+        """
+        request = request_of(limit, where, offset, exact=exact, min_score=min_score)
+        check_parts(shared_parts)
+        store, reader, wanted = self._opened, self._features, limit + offset
+        query = locate(store, picture, with_image=True, with_features=True)
+        vector = self._vector_of(query)
         leave_out = None if include_self else query.id
-        if mode == "fused":
-            return self._fused(picture, replace(request, vector=vector), leave_out, shared_parts)
-        return self._run(replace(request, vector=vector), leave_out)
+        rankings = [Shortlist(store, replace(request, vector=vector), leave_out)]
+        proven: list[FeatureHit] = []
+        seen = reader.of_queried(query)
+        if len(seen.features):  # flat pictures have a look only
+            rankings.append(self._shortlist(seen, request, leave_out))
+            proof = Proof(DEFAULT_MIN_CONFIDENCE, 0.0 if shared_parts else None)
+            proven = prove(store, reader, seen, rankings[1], proof, wanted)
+        hits: list[FeatureHit] = []
+        for found in fuse([ranking.first for ranking in rankings], proven):
+            hits += [hit for hit in by_cosine(store, found, vector) if min_score is None or hit.score >= min_score]
+            if len(hits) >= wanted:
+                break
+        return hits[offset:wanted]
 
     def search_batch(
         self,
@@ -255,27 +289,22 @@ class SearchClient:
         """
         request = request_of(limit, where, offset)
         check_confidence(min_confidence)
-        check_parts(shared_parts, compared=verify, instead="verify=False")
+        check_parts(shared_parts, compared=verify)
         query = locate(self._opened, picture, with_features=True)
-        reader, wanted = self._features, offset + limit
+        store, reader, wanted = self._opened, self._features, offset + limit
         seen = reader.require(reader.of_queried(query, region))
-        width = max(SHORTLIST if verify else 1, wanted) + 1
-
-        def shortlist(seen: Seen) -> list[ScoredRecord]:
-            words = reader.vocabulary.sparse(seen.features)
-            fields = () if verify else None  # what is verified is read with its features
-            found = self._opened.query(replace(request, vector=words, limit=width, offset=0, fields=fields))
-            return [record for record in found if include_self or record.id != query.id][: width - 1]
-
+        leave_out = None if include_self else query.id
+        shortlist = self._shortlist(seen, request, leave_out, all_fields=not verify)
         if not verify:
-            return unproven(shortlist(seen)[offset:wanted])
+            return unproven(shortlist.first(wanted)[offset:])
         confidence = DEFAULT_MIN_CONFIDENCE if min_confidence is None else min_confidence
         least_part = None if not shared_parts else 0.0 if min_confidence is None else min_confidence
-        hits = prove(self._opened, reader, seen, shortlist(seen), confidence, wanted, least_part)
+        hits = prove(store, reader, seen, shortlist, Proof(confidence, least_part), wanted)
         parts = [hit for hit in hits if hit.verdict == "shared part"]
         # A second look costs as much as the first, so it is for those that would go away with nothing.
         if len(parts) == len(hits) and (mirrored := reader.mirror(seen)) is not None and len(mirrored.features):
-            found = prove(self._opened, reader, mirrored, shortlist(mirrored), confidence, wanted)
+            shortlist = self._shortlist(mirrored, request, leave_out)
+            found = prove(store, reader, mirrored, shortlist, Proof(confidence), wanted)
             hits = merged(parts, found) if parts else found
         return hits[offset:wanted]
 
@@ -367,19 +396,18 @@ class SearchClient:
         records = [record for record in self._opened.query(wide) if record.id != leave_out]
         return hits_of(records[query.offset : query.offset + query.limit])
 
-    def _fused(self, picture: ImageSource, look: VectorQuery, leave_out: str | None, shared_parts: bool) -> list[FeatureHit]:
-        wanted = look.limit + look.offset
-        wide = replace(look, limit=max(SHORTLIST, wanted) + 1, offset=0)
-        queries, reader = [wide], self._features
-        seen = reader.of_queried(locate(self._opened, picture, with_features=True))
-        if len(seen.features):  # flat pictures have a look only
-            queries.append(replace(wide, vector=reader.vocabulary.sparse(seen.features), exact=False, score_threshold=None))
-        found = [[r for r in records if r.id != leave_out] for records in self._opened.query_batch(queries)]
-        proven: list[FeatureHit] = []
-        if len(found) > 1:
-            least_part = 0.0 if shared_parts else None
-            proven = prove(self._opened, reader, seen, found[1], DEFAULT_MIN_CONFIDENCE, wanted, least_part)
-        return fuse(found, proven)[look.offset : wanted]
+    def _vector_of(self, query: Queried) -> np.ndarray:
+        """The stored vector of a picture of the collection, or what the encoder makes of another one: float32 `[D]`."""
+        stored = query.record.image if query.record is not None else None
+        return stored if stored is not None else self.embed([query.source])[0]
+
+    def _shortlist(self, seen: Seen, request: VectorQuery, leave_out: str | None, *, all_fields: bool = False) -> Shortlist:
+        """Candidates by visual words. What is verified is read again with its features, so that its fields are not needed."""
+        words = self._features.vocabulary.sparse(seen.features)
+        fields = None if all_fields else ()
+        return Shortlist(
+            self._opened, replace(request, vector=words, exact=False, score_threshold=None, fields=fields), leave_out
+        )
 
     @property
     def _features(self) -> FeatureReader:

@@ -82,11 +82,10 @@ _COMBINED: list[tuple[str, str, dict[str, object]]] = [
         "search",
         "--fused --shared-parts --exact --min-score 0.5 --offset 2",
         {
-            "search.mode": "fused",
-            "search.shared_parts": True,
-            "search.exact": True,
-            "search.min_score": 0.5,
-            "search.offset": 2,
+            "search_fused.shared_parts": True,
+            "search_fused.exact": True,
+            "search_fused.min_score": 0.5,
+            "search_fused.offset": 2,
         },
     ),
     (

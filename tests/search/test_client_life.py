@@ -39,6 +39,7 @@ def shared(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 CALLS: dict[str, Callable[[SearchClient, Any], Any]] = {
     "search": lambda client, picture: client.search(picture),
+    "search_fused": lambda client, picture: client.search_fused(picture),
     "search by region": lambda client, picture: client.search(picture, region=(0, 0, 5, 5)),
     "search_batch": lambda client, picture: client.search_batch([picture]),
     "search_vector": lambda client, picture: client.search_vector([1.0] * 49),
@@ -156,8 +157,6 @@ def test_the_api_key_reaches_the_server() -> None:
         (lambda client, uri: client.search(uri, min_score=-1.01), "min_score -1.01"),
         (lambda client, uri: client.search(uri, min_score=float("nan")), "min_score nan"),
         (lambda client, uri: client.search(uri, where=3), "filter 3"),
-        (lambda client, uri: client.search(uri, mode="looks"), "mode 'looks'"),
-        (lambda client, uri: client.search(uri, mode="fused", region=(0, 0, 5, 5)), "mode 'fused' with a region"),
         (lambda client, uri: client.search(uri, region=(0, 0, 5, 5)), "keeps no cells"),
         (lambda client, uri: client.search_batch([uri], 0), "limit 0"),
         (lambda client, uri: client.search_batch([uri], where="price <"), "price <"),

@@ -182,7 +182,7 @@ def test_both_answers_together_heed_each_option(client: SearchClient, model: Mod
     own = model.uris[47]
 
     def found(**options: Any) -> list[str]:
-        return [hit.uri for hit in client.search(own, mode="fused", **options)]
+        return [hit.uri for hit in client.search_fused(own, **options)]
 
     whole = found(limit=40)  # of the same candidates as fewer hits
     assert own not in whole

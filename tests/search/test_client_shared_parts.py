@@ -18,7 +18,6 @@ from support.pixels import is_colour
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from semblant_search import FeatureHit
 
 OTHERS = ("brick.png", "chelsea.png", "gravel.png", "page.png", "rocket.jpg", "text.png")
 STRANGERS = ("camera.png", "coins.png", "coffee.png", "grass.png", "ihc.png", "moon.png", "retina.jpg")
@@ -197,8 +196,8 @@ def test_the_mirror_image_of_a_whole_is_still_found(client: SearchClient, photos
 def test_a_fused_search_puts_shared_parts_before_lookalikes(
     client: SearchClient, folder: Path, asked: dict[str, Image.Image]
 ) -> None:
-    plain = client.search(asked["thing.png"], 8, mode="fused")
-    hits: list[FeatureHit] = client.search(asked["thing.png"], 8, mode="fused", shared_parts=True)  # type: ignore[assignment]
+    plain = client.search_fused(asked["thing.png"], 8)
+    hits = client.search_fused(asked["thing.png"], 8, shared_parts=True)
     assert (hits[0].path, hits[0].verdict) == (folder / "thing.png", "shared part")
     assert {hit.id for hit in hits} == {hit.id for hit in plain}
     assert hits[1:] == [hit for hit in plain if hit.id != hits[0].id]
@@ -209,14 +208,12 @@ def test_it_is_asked_for_or_not(client: SearchClient, asked: dict[str, Image.Ima
     with pytest.raises(InvalidInput, match=f"shared_parts {wrong!r}: expected True or False"):
         client.search_features(asked["thing.png"], shared_parts=wrong)
     with pytest.raises(InvalidInput, match="expected True or False"):
-        client.search(asked["thing.png"], mode="fused", shared_parts=wrong)
+        client.search_fused(asked["thing.png"], shared_parts=wrong)
 
 
 def test_where_nothing_is_compared_no_part_can_be_asked_for(client: SearchClient, asked: dict[str, Image.Image]) -> None:
     with pytest.raises(InvalidInput, match="shared_parts with verify=False"):
         client.search_features(asked["thing.png"], shared_parts=True, verify=False)
-    with pytest.raises(InvalidInput, match="shared_parts with mode 'look'"):
-        client.search(asked["thing.png"], shared_parts=True)
 
 
 def test_the_command_prints_and_draws_it(copied: Path, folder: Path, asked: dict[str, Image.Image], tmp_path: Path) -> None:

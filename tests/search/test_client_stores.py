@@ -90,7 +90,7 @@ def test_searches_by_details_agree(clients: tuple[SearchClient, SearchClient], c
     (hit,), (twin,) = (client.search_features(crop, limit=1) for client in (one, other))
     assert (hit.uri, hit.verdict, hit.inliers, hit.polygon) == (twin.uri, twin.verdict, twin.inliers, twin.polygon)
     assert hit.verdict == "crop"
-    fused = [[hit.uri for hit in client.search(crop, limit=4, mode="fused")] for client in (one, other)]
+    fused = [[hit.uri for hit in client.search_fused(crop, limit=4)] for client in (one, other)]
     # Among pictures that share hardly a word the order of ties is the engine's own.
     assert {len(uris) for uris in fused} == {4}
     assert {uris[0] for uris in fused} == {canonical_uri(chosen[2])}

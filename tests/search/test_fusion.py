@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from math import log
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ from semblant_search.feature_reader import FeatureReader
 from semblant_search.images import open_image, to_grey
 from semblant_search.orb import Features, Vocabulary, extract, pack, unpack
 from semblant_search.querying.fusion import fuse
-from semblant_search.querying.verification import prove
+from semblant_search.querying.shortlist import Shortlist
+from semblant_search.querying.verification import Proof, prove
 from semblant_search.store import open_database
 from semblant_search.store.base import ScoredRecord, VectorQuery
 
@@ -49,14 +51,27 @@ def record(name: str, score: float = 0) -> ScoredRecord:
 def test_ranks_are_fused_by_their_reciprocals_and_the_proven_come_first() -> None:
     look, words = [record(name) for name in "abcd"], [record(name) for name in "cea"]
     proven = [FeatureHit("e", "file:///e", verdict="crop"), FeatureHit("d", "file:///d", verdict="copy")]
-    hits = fuse([look, words], proven)
+    hits = fused([look, words], proven)
     assert [hit.id for hit in hits] == ["e", "d", "a", "c", "b"]  # of equals, the one of the first list
-    expected = [1 / 62, 1 / 64, 1 / 61 + 1 / 63, 1 / 63 + 1 / 61, 1 / 62]
-    assert [hit.score for hit in hits] == pytest.approx(expected, abs=1e-12)
     assert [hit.verdict for hit in hits] == ["crop", "copy", "none", "none", "none"]
     assert [(hit.uri, hit.metadata) for hit in hits[2:]] == [(f"file:///{name}", {"label": name}) for name in "acb"]
-    assert [hit.id for hit in fuse([look], [])] == list("abcd")
-    assert fuse([[], []], []) == []
+    assert [hit.id for hit in fused([look], [])] == list("abcd")
+    assert fused([[], []], []) == []
+
+
+def test_what_is_ranked_behind_a_block_changes_nothing_in_it() -> None:
+    look = [record(f"{number:03}") for number in range(120)]
+    words = [record(f"{119 - number:03}") for number in range(120)]
+    hits = fused([look, words], [])
+    assert len({hit.id for hit in hits}) == len(hits) == 120
+    first = {hit.id for hit in hits[:96]}
+    assert first == {f"{number:03}" for number in (*range(48), *range(72, 120))}
+    assert [hit.id for hit in hits[:4]] == ["000", "119", "001", "118"]
+    assert {hit.id for hit in hits[96:]} == {f"{number:03}" for number in range(48, 72)}
+
+
+def fused(found: list[list[ScoredRecord]], proven: list[FeatureHit]) -> list[FeatureHit]:
+    return [hit for hits in fuse([lambda count, rest=rest: rest[:count] for rest in found], proven) for hit in hits]  # type: ignore[misc]
 
 
 def words_of(features: Features) -> set[int]:
@@ -78,21 +93,22 @@ def test_a_score_by_words_is_the_information_that_two_pictures_share(client: Sea
             assert hit.score == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_fused_score_counts_both_ranks(client: SearchClient, library: list[Path]) -> None:
+def test_a_fused_order_counts_both_ranks_and_a_score_is_a_cosine(client: SearchClient, library: list[Path]) -> None:
     query = library[-2]  # a photograph that nothing else resembles
-    look = [hit.id for hit in client.search(query, limit=30)]
+    look = client.search(query, limit=30)
     words = [hit.id for hit in client.search_features(query, limit=30, verify=False)]
-    hits = client.search(query, limit=30, mode="fused")
+    hits = client.search_fused(query, limit=30)
     assert len(hits) == len(library) - 1
-    assert {hit.id for hit in hits} == set(look) | set(words)
-    for hit in hits:
-        ranks = [names.index(hit.id) + 1 for names in (look, words) if hit.id in names]
-        assert hit.score == pytest.approx(sum(1 / (60 + rank) for rank in ranks), abs=1e-9)
-    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    cosines = {hit.id: hit.score for hit in look}
+    rankings = list(cosines), words
+    assert {hit.id for hit in hits} == set(rankings[0]) | set(words)
+    fused = [sum(1 / (61 + names.index(hit.id)) for names in rankings if hit.id in names) for hit in hits]
+    assert fused == sorted(fused, reverse=True)
+    assert {hit.id: hit.score for hit in hits} == pytest.approx(cosines, abs=1e-6)
 
 
 def test_proven_hits_lead_the_fused_list_in_the_order_of_their_strength(client: SearchClient, library: list[Path]) -> None:
-    hits = client.search(library[0], limit=30, mode="fused")
+    hits = client.search_fused(library[0], limit=30)
     verdicts = [isinstance(hit, FeatureHit) and hit.verdict != "none" for hit in hits]
     proven = [hit.strength for hit in hits if isinstance(hit, FeatureHit) and hit.verdict != "none"]
     assert verdicts == sorted(verdicts, reverse=True)
@@ -101,15 +117,57 @@ def test_proven_hits_lead_the_fused_list_in_the_order_of_their_strength(client: 
     assert all(hit.probability >= 0.99 for hit in hits[:17] if isinstance(hit, FeatureHit))
 
 
-def test_a_fused_search_heeds_the_least_score_of_the_look_alone(client: SearchClient, library: list[Path]) -> None:
+def test_a_fused_search_heeds_the_least_score_of_all_hits(client: SearchClient, library: list[Path]) -> None:
     query = library[-1]
     look = client.search(query, limit=30)
-    words = {hit.id for hit in client.search_features(query, limit=30, verify=False)}
     least = look[3].score - 1e-6
-    hits = client.search(query, limit=30, mode="fused", min_score=least)
-    assert {hit.id for hit in hits} == words | {hit.id for hit in look[:4]}
-    few = client.search(query, limit=30, mode="fused", min_score=least, where="price < 3")
+    hits = client.search_fused(query, limit=30, min_score=least)
+    assert {hit.id for hit in hits} == {hit.id for hit in look[:4]}
+    assert client.search_fused(query, limit=2, offset=1, min_score=least) == hits[1:3]
+    few = client.search_fused(query, limit=30, min_score=look[-1].score - 1e-6, where="price < 3")
     assert {hit.metadata["price"] for hit in few} == {0, 1, 2}
+
+
+@pytest.mark.parametrize(("confidence", "shared_parts"), [(None, False), (0.5, True), (0, False)])
+def test_fewer_hits_are_the_beginning_of_more(
+    client: SearchClient, library: list[Path], confidence: float | None, shared_parts: bool
+) -> None:
+    for query in (library[5], open_image(library[9]).crop((100, 60, 420, 330)), open_image(library[3]).rotate(20)):
+        ask = partial(client.search_features, query, min_confidence=confidence, shared_parts=shared_parts)
+        everything = ask(limit=100)
+        assert len({hit.id for hit in everything}) == len(everything)
+        for limit in (1, 3, 17):
+            assert ask(limit=limit) == everything[:limit]
+        pages = [ask(limit=5, offset=offset) for offset in range(0, len(library), 5)]
+        assert [hit for page in pages for hit in page] == everything
+        fused = partial(client.search_fused, query, shared_parts=shared_parts)
+        whole = fused(limit=100)
+        assert [hit for offset in range(0, len(library), 8) for hit in fused(limit=8, offset=offset)] == whole
+        assert fused(limit=1) == whole[:1]
+
+
+def test_copies_beyond_the_first_block_are_found_where_they_are_asked_for(
+    library: list[Path], index: Callable[..., None], tmp_path: Path
+) -> None:
+    """Sixty copies score the same by their words: which of them come first must not depend on how many are asked for."""
+    asked = open_image(library[0]).crop((100, 50, 340, 230))
+    for number in range(60):
+        asked.save(tmp_path / f"{number:02}.png")
+    copies = sorted(tmp_path.glob("*.png"))
+    index(tmp_path / "db", [*copies, *library[-4:]])
+    with SearchClient(tmp_path / "db") as client:
+        everything = client.search_features(asked, limit=100)
+        assert {hit.path for hit in everything} == set(copies)
+        for size in (25, 48):
+            pages = [client.search_features(asked, limit=size, offset=offset) for offset in range(0, 60, size)]
+            assert [hit for page in pages for hit in page] == everything
+        words = client.search_features(asked, verify=False, limit=64)
+        halves = [client.search_features(asked, verify=False, limit=32, offset=offset) for offset in (0, 32)]
+        assert [*halves[0], *halves[1]] == words
+        fused = client.search_fused(asked, limit=64)
+        assert {hit.path for hit in fused[:60]} == set(copies)
+        halves = [client.search_fused(asked, limit=32, offset=offset) for offset in (0, 32)]
+        assert [*halves[0], *halves[1]] == fused
 
 
 @pytest.mark.parametrize("limit", [1, 4, 9, 17, 30])
@@ -133,7 +191,7 @@ def test_the_picture_itself_is_left_out_unless_it_is_asked_for(client: SearchCli
         assert own not in {hit.id for hit in without}
         assert len(without) == 6
     assert client.search_features(library[5], include_self=True)[0].verdict == "copy"
-    fused = client.search(library[5], limit=30, mode="fused", include_self=True)
+    fused = client.search_fused(library[5], limit=30, include_self=True)
     assert fused[0].id == own
     assert len(fused) == len(library)
 
@@ -167,10 +225,9 @@ def test_a_candidate_that_was_deleted_meanwhile_is_no_hit(
         (kept,) = store.retrieve([point_id(canonical_uri(library[1]))], with_features=True)
         assert len(reader.of_record(kept).features) == 224
         assert len(asked.features) == 400  # a query is asked with more details than are stored of it
-        shortlist = store.query(VectorQuery(reader.vocabulary.sparse(asked.features), limit=3))
-        assert len(shortlist) == 3
-        store.delete([shortlist[1].id])
-        hits = prove(store, reader, asked, shortlist, 0.99, 10)
-        assert {hit.id for hit in hits} == {shortlist[0].id, shortlist[2].id}
-        (first,) = prove(store, reader, asked, shortlist, 0.99, 1)
-        assert first.id == shortlist[0].id  # once enough are proven, no more are looked at
+        shortlist = Shortlist(store, VectorQuery(reader.vocabulary.sparse(asked.features), limit=1))
+        found = [record.id for record in shortlist.first(10)]
+        assert len(found) == 3
+        store.delete([found[1]])
+        hits = prove(store, reader, asked, shortlist, Proof(0.99), 10)
+        assert {hit.id for hit in hits} == {found[0], found[2]}

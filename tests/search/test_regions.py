@@ -130,11 +130,6 @@ def test_regions_that_cannot_be_are_refused(client: SearchClient, region: object
         client.search(scene(99, None), region=region)  # type: ignore[arg-type]
 
 
-def test_regions_do_not_go_with_fused(client: SearchClient) -> None:
-    with pytest.raises(InvalidInput, match="fused"):
-        client.search(scene(99, None), region=SIGN, mode="fused")
-
-
 def test_cells_lie_where_the_fit_puts_them() -> None:
     square = Fit(64, 64, 1, policy="stretch")
     assert cells_in((0, 0, 80, 60), (160, 120), square, 16).tolist() == [0, 1, 4, 5]

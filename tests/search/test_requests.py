@@ -48,7 +48,7 @@ def test_a_number_that_cannot_be_is_named(client: SearchClient, shelf: Path, opt
     with pytest.raises(InvalidInput, match=word):
         client.search(asked, **options)
     with pytest.raises(InvalidInput, match=word):
-        client.search(asked, mode="fused", **options)
+        client.search_fused(asked, **options)
     with pytest.raises(InvalidInput, match=word):
         client.search_vector(np.ones(client.manifest.dim), **options)
     if word != "min_score":
@@ -119,7 +119,7 @@ def test_pixels_have_no_name_and_leave_nothing_out(client: SearchClient, shelf: 
         for asked in (path.read_bytes(), picture, np.asarray(picture.convert("RGB"))):
             assert client.search(asked, limit=1)[0].path == path
             assert client.search_features(asked)[0].path == path
-            assert client.search(asked, limit=9, mode="fused")[0].path == path
+            assert client.search_fused(asked, limit=9)[0].path == path
 
 
 @pytest.mark.parametrize(

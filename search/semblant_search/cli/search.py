@@ -91,11 +91,15 @@ def _mode(options: dict[str, Any]) -> str:
 
 
 def _ask(client: SearchClient, source: ImageSource, by: str, options: dict[str, Any]) -> Sequence[Hit]:
-    common = {name: options[name] for name in ("limit", "offset", "where", "include_self", "shared_parts")}
-    common["region"] = _region(options["region"])
+    common = {name: options[name] for name in ("limit", "offset", "where", "include_self")}
+    details = {**common, "shared_parts": options["shared_parts"]}
+    look = {**common, "min_score": options["min_score"], "exact": options["exact"]}
+    region = _region(options["region"])
     if by == "features":
-        return client.search_features(source, min_confidence=options["min_confidence"], **common)
-    return client.search(source, min_score=options["min_score"], exact=options["exact"], mode=by, **common)
+        return client.search_features(source, region=region, min_confidence=options["min_confidence"], **details)
+    if by == "fused":
+        return client.search_fused(source, **{**look, **details})
+    return client.search(source, region=region, **look)
 
 
 def _region(text: str | None) -> tuple[float, ...] | None:

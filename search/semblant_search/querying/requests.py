@@ -55,14 +55,12 @@ def check_confidence(confidence: float | None) -> None:
         raise InvalidInput(f"min_confidence {confidence!r}: expected a probability, 0 to 1")
 
 
-def check_parts(shared_parts: bool, *, compared: bool, instead: str) -> None:
+def check_parts(shared_parts: bool, *, compared: bool = True) -> None:
     """Raise `InvalidInput` unless it is True or False, and True only where candidates are compared by their details."""
     if not isinstance(shared_parts, bool):
         raise InvalidInput(f"shared_parts {shared_parts!r}: expected True or False")
     if shared_parts and not compared:
-        raise InvalidInput(
-            f"shared_parts with {instead}: use search_features, or mode 'fused'; parts are found by comparing details"
-        )
+        raise InvalidInput("shared_parts with verify=False: parts are found by comparing details; leave one of the two out")
 
 
 def check_vector(vector: np.ndarray | Sequence[float], manifest: Manifest) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,58 +14,85 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from semblant_search.feature_reader import FeatureReader, Seen
-    from semblant_search.orb import Match
+    from semblant_search.orb import Match, Verifier
     from semblant_search.store.base import ScoredRecord, Store
 
-__all__ = ["SHORTLIST", "merged", "prove", "unproven"]
+    from .shortlist import Shortlist
 
-SHORTLIST = 48
-"""Candidates by visual words that are compared with the query, at most, unless more hits are asked for."""
+__all__ = ["Proof", "merged", "prove", "unproven"]
+
 _STAGE = 4
+_LIKELY = 0.5
+"""Probability from which a candidate is a reason to look at more of them, whatever is asked for."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is asked of a candidate.
+
+    Attributes:
+        confidence: least probability that its agreement is no chance; 0 takes all candidates.
+        least_part: least probability of a shared part; None asks for none.
+    """
+
+    confidence: float
+    least_part: float | None = None
+
+    def holds_for(self, match: Match | None) -> bool:
+        """Whether a candidate is a hit; None where nothing agrees."""
+        if match is None:
+            return self.confidence == 0
+        return match.probability >= (self.confidence if match.part is None or self.least_part is None else self.least_part)
 
 
 def prove(
-    store: Store,
-    reader: FeatureReader,
-    query: Seen,
-    shortlist: Sequence[ScoredRecord],
-    min_confidence: float,
-    enough: int,
-    least_part: float | None = None,
+    store: Store, reader: FeatureReader, query: Seen, shortlist: Shortlist, proof: Proof, enough: int
 ) -> list[FeatureHit]:
-    """Compare the query with the candidates, a few at a time, and return the hits that reach the confidence, best first.
+    """Compare the query with candidates, a few at a time, and return the hits that reach the confidence, best first.
 
-    Reading a candidate's features and comparing them costs most of a query. So the shortlist, which is in order of likelihood,
-    is gone through in stages, the first alone, and no further once `enough` are proven, or where a stage after a proven one
-    proves nothing more. Which candidates share a part with the query, shared words do not tell: those asked for, it goes
-    through all of it. Hits that share a part come after those that are proven.
+    Reading a candidate's features and comparing them costs most of a query. So each block of the shortlist, which is in order
+    of likelihood, is gone through in stages, the first one of a single candidate, and no further where a stage proves nothing
+    after one that did. While the last stage of a block proves something, and fewer than `enough` are proven, another block
+    follows: its hits come after those of the blocks before. So every order is the beginning of the order of more.
 
-    Args:
-        least_part: the least probability of a shared part; None asks for none.
+    Which candidates share a part with the query, shared words do not tell: those asked for, all of the first block is gone
+    through. Hits that share a part come after those that are proven.
     """
-    shared_parts = least_part is not None
-    verifier = reader.verifier(query, shared_parts=shared_parts)
-    hits: list[FeatureHit] = []
-    proven = 0
-    for start in range(1 - _STAGE, len(shortlist), _STAGE):
-        stage = shortlist[max(0, start) : start + _STAGE]
-        stored = {record.id: record for record in store.retrieve([record.id for record in stage], with_features=True)}
-        there = [record for record in stage if record.id in stored]  # another process of a server may have deleted one
-        seen = [reader.of_record(stored[record.id]) for record in there]
-        matches = verifier.verify_many(
-            [item.features for item in seen], [item.grey for item in seen], [item.thumbnail for item in seen]
-        )
-        chances = [0.0 if match is None else match.probability for match in matches]
-        hits += [
-            _hit(replace(record, payload=stored[record.id].payload), item, match, query)
-            for record, item, match, chance in zip(there, seen, matches, chances, strict=True)
-            if chance >= (min_confidence if match is None or match.part is None or least_part is None else least_part)
-        ]
-        now = sum(chance >= max(min_confidence, 0.5) for chance in chances)
-        if min_confidence > 0 and not shared_parts and ((proven and not now) or proven + now >= enough):
-            break
-        proven += now
-    return sorted(hits, key=_order if shared_parts else _strongest)
+    verifier = reader.verifier(query, shared_parts=proof.least_part is not None)
+    likely = max(proof.confidence, _LIKELY)
+    proven: list[FeatureHit] = []
+    parts: list[FeatureHit] = []
+    number, go_on = 0, True
+    while go_on and (number == 0 or len(proven) < enough) and (block := shortlist.block(number)):
+        found: list[FeatureHit] = []
+        some = False
+        all_of_it = proof.confidence == 0 or (proof.least_part is not None and number == 0)
+        for start in range(1 - _STAGE, len(block), _STAGE):
+            compared = _compared(store, reader, verifier, block[max(0, start) : start + _STAGE])
+            found += [_hit(record, seen, match, query) for record, seen, match in compared if proof.holds_for(match)]
+            now = any(match is not None and match.part is None and match.probability >= likely for _, _, match in compared)
+            go_on = now or proof.confidence == 0
+            if some and not go_on and not all_of_it:
+                break
+            some = some or now
+        proven += sorted((hit for hit in found if hit.part_in_query is None), key=_order)
+        parts += sorted((hit for hit in found if hit.part_in_query is not None and number == 0), key=_order)
+        number += 1
+    return [*proven, *parts]
+
+
+def _compared(
+    store: Store, reader: FeatureReader, verifier: Verifier, candidates: Sequence[ScoredRecord]
+) -> list[tuple[ScoredRecord, Seen, Match | None]]:
+    """Candidates that are still there, with all of their payload, and what agrees with each."""
+    stored = {record.id: record for record in store.retrieve([record.id for record in candidates], with_features=True)}
+    there = [record for record in candidates if record.id in stored]  # another process of a server may have deleted one
+    seen = [reader.of_record(stored[record.id]) for record in there]
+    matches = verifier.verify_many(
+        [item.features for item in seen], [item.grey for item in seen], [item.thumbnail for item in seen]
+    )
+    whole = [replace(record, payload=stored[record.id].payload) for record in there]
+    return list(zip(whole, seen, matches, strict=True))
 
 
 def merged(*answers: Sequence[FeatureHit]) -> list[FeatureHit]:
@@ -76,14 +103,11 @@ def merged(*answers: Sequence[FeatureHit]) -> list[FeatureHit]:
     return list(first.values())
 
 
-def _strongest(hit: FeatureHit) -> tuple[float, ...]:
-    return hit.transform is None, -hit.strength, -hit.score  # strength may be below 0
-
-
-def _order(hit: FeatureHit) -> tuple[float, ...]:
-    """Proven, then with a shared part, then the others."""
+def _order(hit: FeatureHit) -> tuple[float | str, ...]:
+    """Proven, then with a shared part, then the others; equal ones by id."""
     rank = {"shared part": 1, "lookalike": 2}.get(hit.verdict, 0)
-    return hit.transform is None, rank, -hit.evidence if rank == 1 else 0.0, *_strongest(hit)
+    strongest = (-hit.evidence if rank == 1 else 0.0, -hit.strength, -hit.score)  # strength may be below 0
+    return hit.transform is None, rank, *strongest, hit.id
 
 
 def unproven(shortlist: Sequence[ScoredRecord]) -> list[FeatureHit]:

@@ -56,7 +56,7 @@ SEARCH = (
             "--offset": Row(["--offset", "20"], {"search.offset": 20}),
             "--where": Row(["--where", _WHERE], {"search.where": _WHERE}),
             "--features": Row(["--features"], _features(), _BY_DETAILS),
-            "--fused": Row(["--fused"], {"search.mode": "fused"}),
+            "--fused": Row(["--fused"], _asked("search_fused", "query.jpg"), _BY_DETAILS),
             "--region": Row(["--region", "1,2.5,30,40"], {"search.region": (1.0, 2.5, 30.0, 40.0)}),
             "--min-confidence": Row(["--features", "--min-confidence", "0.5"], _features(min_confidence=0.5), _BY_DETAILS),
             "--shared-parts": Row(["--features", "--shared-parts"], _features(shared_parts=True), _BY_DETAILS),

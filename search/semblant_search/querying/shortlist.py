@@ -1,0 +1,58 @@
+"""A query's likeliest pictures by one ranking, in blocks, so that their order does not depend on how many are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from semblant_search.store.base import ScoredRecord, Store, VectorQuery
+
+__all__ = ["BLOCK", "Shortlist"]
+
+BLOCK = 48
+"""Candidates of a block: those that a query by details is compared with, unless all of them are proven and more are wanted."""
+_MOST_TIED = 4096
+"""Copies of one picture score the same; of more than this, the engine chooses which come first."""
+
+
+class Shortlist:
+    """What a store finds for one request, read as far as it is needed.
+
+    Args:
+        store: what to ask.
+        request: the ranking's vector, filter and fields; its limit and offset do not count.
+        leave_out: id of the picture that is asked for, where it is one of the collection and no hit.
+    """
+
+    def __init__(self, store: Store, request: VectorQuery, leave_out: str | None = None) -> None:
+        self._store = store
+        self._request = replace(request, limit=1, offset=0)
+        self._leave_out = leave_out
+        self._records: list[ScoredRecord] = []
+        self._complete = False
+
+    def first(self, count: int) -> Sequence[ScoredRecord]:
+        """So many candidates, or all there are, best first; equal ones in the order of their ids."""
+        if not self._complete and len(self._records) <= count:
+            self._read(count)
+        return self._records[:count]
+
+    def block(self, number: int) -> Sequence[ScoredRecord]:
+        """Candidates `BLOCK * number` up to the next block's; none beyond the last."""
+        return self.first(BLOCK * (number + 1))[BLOCK * number :]
+
+    def _read(self, count: int) -> None:
+        limit = count + 2  # one to be left out, and one that shows whether equal scores were cut apart
+        while True:
+            found = self._store.query(replace(self._request, limit=limit))
+            self._complete = len(found) < limit
+            records = sorted((r for r in found if r.id != self._leave_out), key=lambda record: (-record.score, record.id))
+            if self._complete or records[-1].score < records[count - 1].score or limit >= max(_MOST_TIED, count + 2):
+                break
+            limit *= 2
+        # What scores as the last one does may have more like it behind.
+        known = records if self._complete else [record for record in records if record.score > records[-1].score]
+        self._records = known if len(known) >= count or self._complete else records
