@@ -191,7 +191,7 @@ class SearchClient:
         proven: list[FeatureHit] = []
         seen = reader.of_queried(query)
         if len(seen.features):  # flat pictures have a look only
-            rankings.append(self._shortlist(seen, request, leave_out))
+            rankings.append(self._shortlist(seen, request, leave_out, all_fields=True))
             proof = Proof(DEFAULT_MIN_CONFIDENCE, 0.0 if shared_parts else None)
             proven = prove(store, reader, seen, rankings[1], proof, wanted)
         hits: list[FeatureHit] = []

@@ -52,21 +52,20 @@ def prove(
 
     Reading a candidate's features and comparing them costs most of a query. So each block of the shortlist, which is in order
     of likelihood, is gone through in stages, the first one of a single candidate, and no further where a stage proves nothing
-    after one that did. While the last stage of a block proves something, and fewer than `enough` are proven, another block
-    follows: its hits come after those of the blocks before. So every order is the beginning of the order of more.
+    after one that did. While the last stage of a block proves something, and there are fewer than `enough` hits, another block
+    follows: its hits come after those of the blocks before. So every answer is the beginning of the answer with more hits.
 
-    Which candidates share a part with the query, shared words do not tell: those asked for, all of the first block is gone
-    through. Hits that share a part come after those that are proven.
+    Which candidates share a part with the query, shared words do not tell: those asked for, all of a block is gone through.
+    Its hits that share a part come after those that are proven.
     """
     verifier = reader.verifier(query, shared_parts=proof.least_part is not None)
     likely = max(proof.confidence, _LIKELY)
-    proven: list[FeatureHit] = []
-    parts: list[FeatureHit] = []
+    all_of_it = proof.confidence == 0 or proof.least_part is not None
+    hits: list[FeatureHit] = []
     number, go_on = 0, True
-    while go_on and (number == 0 or len(proven) < enough) and (block := shortlist.block(number)):
+    while go_on and len(hits) < enough and (block := shortlist.block(number)):
         found: list[FeatureHit] = []
         some = False
-        all_of_it = proof.confidence == 0 or (proof.least_part is not None and number == 0)
         for start in range(1 - _STAGE, len(block), _STAGE):
             compared = _compared(store, reader, verifier, block[max(0, start) : start + _STAGE])
             found += [_hit(record, seen, match, query) for record, seen, match in compared if proof.holds_for(match)]
@@ -75,10 +74,9 @@ def prove(
             if some and not go_on and not all_of_it:
                 break
             some = some or now
-        proven += sorted((hit for hit in found if hit.part_in_query is None), key=_order)
-        parts += sorted((hit for hit in found if hit.part_in_query is not None and number == 0), key=_order)
+        hits += sorted(found, key=_order)
         number += 1
-    return [*proven, *parts]
+    return hits
 
 
 def _compared(

@@ -22,7 +22,15 @@ CALLBACK = "a callback"
 """Stands for any function."""
 DATABASE = "an open database"
 CLIENT = "semblant_search.client.SearchClient"
-_ANSWERS: Mapping[str, object] = {"count": 0, "facet": {}, "delete": 0, "search": [], "search_features": [], "duplicates": []}
+_ANSWERS: Mapping[str, object] = {
+    "count": 0,
+    "facet": {},
+    "delete": 0,
+    "search": [],
+    "search_features": [],
+    "search_fused": [],
+    "duplicates": [],
+}
 
 
 def callback(*_: object) -> None:
