@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -69,7 +70,9 @@ _NAMESPACE = uuid.UUID("6f6d2b6e-5a63-5c3e-9d0a-6c1a6d9c1b7e")
 def canonical_uri(source: str | Path) -> str:
     """One spelling for one picture: an absolute `file://` URI for a path, a URL as it is.
 
-    Links are not followed, so a picture keeps its name when what a link points to moves. Bytes of a file name that
+    Links are not followed, so a picture keeps its name when what a link points to moves. Only `..` behind a link to a folder
+    is where the file system says: above the folder that the link leads to, so that a path and its URI are one file. Where
+    there is no such link, as for a path that does not exist, `..` takes away the name before it. Bytes of a file name that
     are not UTF-8 are percent-encoded, so that every name that a file system allows has a URI. Raises `InvalidInput`.
     """
     text = str(source)
@@ -82,15 +85,38 @@ def canonical_uri(source: str | Path) -> str:
         except UnicodeEncodeError as error:
             raise InvalidInput(f"URI {text!r}: is not UTF-8; write its other bytes as %XX") from error
         return text
-    path = Path(text).absolute()
-    # `absolute` keeps `..`; os.path.normpath would fold it wrongly through links, so only pure names are folded.
-    parts_out: list[str] = []
-    for part in path.as_posix().split("/"):
+    names: list[str] = []
+    for name in Path(text).absolute().as_posix().split("/"):  # `absolute` keeps `..`
+        if name != "..":
+            names += [name] if name not in ("", ".") else []
+            continue
+        folder = "/" + "/".join(names)
+        names = os.path.realpath(folder).strip("/").split("/") if _is_link(folder) else names
+        names = names[:-1]
+    return f"file:///{quote_path('/'.join(names))}"
+
+
+def _is_link(folder: str) -> bool:
+    try:
+        return Path(folder).is_symlink() and Path(folder).is_dir()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False
+
+
+def member_uri(file_uri: str, name: str) -> str:
+    """The URI of a member of an archive: the archive's URI, `#`, and the member's name, in which `..` is but a name's end."""
+    names: list[str] = []
+    for part in name.split("/"):
         if part == "..":
-            parts_out = parts_out[:-1]
+            names = names[:-1]
         elif part not in ("", "."):
-            parts_out.append(part)
-    return "file:///" + quote("/".join(parts_out), safe="/!$&'()*+,;=:@-._~", errors="surrogateescape")
+            names.append(part)
+    return f"{file_uri}#{quote_path('/'.join(names))}"
+
+
+def quote_path(path: str) -> str:
+    """The text of a path in a URI."""
+    return quote(path, safe="/!$&'()*+,;=:@-._~", errors="surrogateescape")
 
 
 def uri_path(uri: str) -> Path | None:
