@@ -123,7 +123,7 @@ def orb_of(store: Store) -> tuple[OrbSettings | None, bytes | None]:
     vocabulary = store.asset(VOCABULARY_ASSET)
     if vocabulary is None:
         raise StoreError(f"the collection's {VOCABULARY_ASSET} is missing; build it anew with --rebuild")
-    return OrbSettings.from_json(orb["settings"]), vocabulary
+    return OrbSettings.from_json(orb.get("settings")), vocabulary
 
 
 def publish(db: Database, store: Store) -> None:

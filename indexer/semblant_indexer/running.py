@@ -284,7 +284,7 @@ def _without_details(store: Store) -> list[str]:
     """A note where pictures of the collection are too small for details."""
     if store.manifest.orb is None:
         return []
-    least = OrbSettings.from_json(store.manifest.orb["settings"]).least_side
+    least = OrbSettings.from_json(store.manifest.orb.get("settings")).least_side
     small, points = store.count((F("_width") < least) & (F("_height") < least)), store.count()
     if small == 0:
         return []

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from semblant_search.collection import canonical_uri
+from semblant_search.collection import canonical_uri, quote_path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["UriBase", "UrlBase"]
 
-_SAFE = "/!$&'()*+,;=:@-._~"
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]*")
 
 
@@ -30,7 +28,7 @@ class UriBase:
             return canonical_uri(self._folder / path)
         if _PLAIN.fullmatch(path):
             return self._prefix + path
-        return self._prefix + quote(path, safe=_SAFE, errors="surrogateescape")
+        return self._prefix + quote_path(path)
 
     @property
     def prefix(self) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import point_id
-from semblant_search.orb import unpack
+from semblant_search.orb import as_stored, unpack
 from semblant_search.store.base import Point, SparseVector
 
 from .ledger import TRANSIENT, Entry, Todo, now
@@ -107,7 +107,7 @@ class Writer:
 
     def take(self, outcome: Outcome) -> None:
         """Take in what became of a batch."""
-        self._points += outcome.points
+        self._points += [self._as_stored(point) for point in outcome.points]
         self._stale += outcome.stale
         self._entries += outcome.entries
         failed = sum(entry.outcome == "failed" for entry in outcome.entries)
@@ -117,6 +117,13 @@ class Writer:
             self.keep(outcome.kept)
         if len(self._entries) >= _MOST or time.monotonic() - self._flushed > _LONGEST:
             self.flush()
+
+    def _as_stored(self, point: Point) -> Point:
+        orb = self._store.manifest.orb
+        if point.features is None or orb is None:
+            return point
+        features = as_stored(point.features, orb["feature_bytes"])
+        return point if features is point.features else replace(point, features=features)
 
     def flush(self) -> None:
         """Write what was taken in. A write costs the disk a few milliseconds whatever its size, so batches are collected."""

@@ -10,9 +10,11 @@ Names load on first use, so that importing this package loads neither NumPy nor 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # type checkers take it for typing's, which takes longer to load than all of this
 if TYPE_CHECKING:
+    from typing import Any
+
     from .client import SearchClient
     from .collection import FieldType, Manifest, canonical_uri, point_id
     from .drawing import draw_gallery, draw_groups, draw_matches

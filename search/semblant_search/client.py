@@ -14,7 +14,17 @@ from .kept_encoder import KeptEncoder
 from .orb import DEFAULT_MIN_CONFIDENCE
 from .querying.fusion import by_cosine, fuse
 from .querying.queried import cells_of, id_of, locate, not_found
-from .querying.requests import check_confidence, check_limit, check_parts, check_several, check_vector, hits_of, request_of
+from .querying.requests import (
+    check_confidence,
+    check_ef_search,
+    check_limit,
+    check_parts,
+    check_several,
+    check_vector,
+    hits_of,
+    request_of,
+    score_threshold,
+)
 from .querying.shortlist import Shortlist
 from .querying.verification import Proof, merged, prove, unproven
 from .results import Picture, split_payload
@@ -131,7 +141,8 @@ class SearchClient:
             limit: hits at most, at least 1; beyond the collection means all of it.
             where: a filter, `'price < 100 and label == "Sneaker"'` or `(F("price") < 100) & (F("label") == "Sneaker")`.
             offset: hits to skip, for paging.
-            min_score: leave out hits whose cosine is lower.
+            min_score: leave out hits whose cosine is lower, by more than 10⁻⁶: 1.0 finds the picture itself and its copies,
+                whose cosine is .99999994 where 32-bit floats round it so.
             exact: compare with every picture instead of walking the HNSW graph.
             include_self: keep the queried picture itself among the hits; otherwise one of the collection is left out.
             region: look for this part only, `(x, y, width, height)` in pixels or a mask `[h, w]`: each cell of it is compared
@@ -183,7 +194,8 @@ class SearchClient:
         """
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         check_parts(shared_parts)
-        store, reader, wanted = self._opened, self._features, limit + offset
+        store, reader, wanted = self._opened, self._features, request.limit + request.offset
+        least = request.score_threshold
         query = locate(store, picture, with_image=True, with_features=True)
         vector = self._vector_of(query)
         leave_out = None if include_self else query.id
@@ -196,10 +208,10 @@ class SearchClient:
             proven = prove(store, reader, seen, rankings[1], proof, wanted)
         hits: list[FeatureHit] = []
         for found in fuse([ranking.first for ranking in rankings], proven):
-            hits += [hit for hit in by_cosine(store, found, vector) if min_score is None or hit.score >= min_score]
+            hits += [hit for hit in by_cosine(store, found, vector) if least is None or hit.score >= least]
             if len(hits) >= wanted:
                 break
-        return hits[offset:wanted]
+        return hits[request.offset : wanted]
 
     def search_batch(
         self,
@@ -248,8 +260,7 @@ class SearchClient:
             InvalidInput: a vector of another size, or with values that are not finite.
         """
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
-        if ef_search is not None and ef_search < 1:
-            raise InvalidInput(f"ef_search {ef_search}: expected at least 1")
+        ef_search = check_ef_search(ef_search)
         return self._run(replace(request, vector=check_vector(vector, self.manifest), ef_search=ef_search))
 
     def search_features(
@@ -288,7 +299,7 @@ class SearchClient:
             InvalidInput: a region without area or outside the picture; shared parts with `verify=False`.
         """
         request = request_of(limit, where, offset)
-        check_confidence(min_confidence)
+        limit, offset, min_confidence = request.limit, request.offset, check_confidence(min_confidence)
         check_parts(shared_parts, compared=verify)
         query = locate(self._opened, picture, with_features=True)
         store, reader, wanted = self._opened, self._features, offset + limit
@@ -335,15 +346,13 @@ class SearchClient:
         """
         from .duplicates import find_duplicates
 
-        check_confidence(min_confidence)
-        if not -1 <= min_score <= 1:
-            raise InvalidInput(f"min_score {min_score!r}: expected a cosine, -1 to 1")
+        min_confidence, threshold = check_confidence(min_confidence), score_threshold(min_score)
         store = self._opened
         return find_duplicates(
             store,
             None if store.manifest.orb is None else lambda: self._features,
             where=as_where(where),
-            min_score=min_score,
+            min_score=threshold,
             min_confidence=DEFAULT_MIN_CONFIDENCE if min_confidence is None else min_confidence,
             on_progress=on_progress,
         )
@@ -359,8 +368,7 @@ class SearchClient:
 
     def facet(self, field: str, *, where: str | Where | None = None, limit: int = 100) -> dict[Any, int]:
         """The values of a field with the number of pictures that have each, most frequent first, at most `limit` values."""
-        check_limit(limit)
-        return self._opened.facet(field, where=as_where(where), limit=limit)
+        return self._opened.facet(field, where=as_where(where), limit=check_limit(limit))
 
     def get(self, picture: str | os.PathLike[str]) -> Picture:
         """One picture of the collection by URI, path or point id. Raises `PointNotFound`."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import uuid
+from collections.abc import Mapping  # noqa: TC003 - the types of what is read from JSON are looked up
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from .encoder import EncoderCard
+from .encoder import EncoderCard, check_card_version
 from .errors import InvalidInput, MetadataError, NotADatabase
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from .formats import FORMAT_VERSION, upgraded
+from .json_models import MAY_BE_MISSING, parse_object, read_model, write_model
 
 __all__ = [
     "FORMAT_VERSION",
@@ -26,9 +28,6 @@ __all__ = [
     "point_id",
     "uri_path",
 ]
-
-FORMAT_VERSION = 2
-"""Version 1 kept each byte of the ORB features as a number of its own."""
 
 IMAGE_VECTOR = "image"
 """The dense vector of an encoder: cosine."""
@@ -69,7 +68,9 @@ _NAMESPACE = uuid.UUID("6f6d2b6e-5a63-5c3e-9d0a-6c1a6d9c1b7e")
 def canonical_uri(source: str | Path) -> str:
     """One spelling for one picture: an absolute `file://` URI for a path, a URL as it is.
 
-    Links are not followed, so a picture keeps its name when what a link points to moves. Bytes of a file name that
+    Links are not followed, so a picture keeps its name when what a link points to moves. Only `..` behind a link to a folder
+    is where the file system says: above the folder that the link leads to, so that a path and its URI are one file. Where
+    there is no such link, as for a path that does not exist, `..` takes away the name before it. Bytes of a file name that
     are not UTF-8 are percent-encoded, so that every name that a file system allows has a URI. Raises `InvalidInput`.
     """
     text = str(source)
@@ -82,15 +83,38 @@ def canonical_uri(source: str | Path) -> str:
         except UnicodeEncodeError as error:
             raise InvalidInput(f"URI {text!r}: is not UTF-8; write its other bytes as %XX") from error
         return text
-    path = Path(text).absolute()
-    # `absolute` keeps `..`; os.path.normpath would fold it wrongly through links, so only pure names are folded.
-    parts_out: list[str] = []
-    for part in path.as_posix().split("/"):
+    names: list[str] = []
+    for name in Path(text).absolute().as_posix().split("/"):  # `absolute` keeps `..`
+        if name != "..":
+            names += [name] if name not in ("", ".") else []
+            continue
+        folder = "/" + "/".join(names)
+        names = os.path.realpath(folder).strip("/").split("/") if _is_link(folder) else names
+        names = names[:-1]
+    return f"file:///{quote_path('/'.join(names))}"
+
+
+def _is_link(folder: str) -> bool:
+    try:
+        return Path(folder).is_symlink() and Path(folder).is_dir()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False
+
+
+def member_uri(file_uri: str, name: str) -> str:
+    """The URI of a member of an archive: the archive's URI, `#`, and the member's name, in which `..` is but a name's end."""
+    names: list[str] = []
+    for part in name.split("/"):
         if part == "..":
-            parts_out = parts_out[:-1]
+            names = names[:-1]
         elif part not in ("", "."):
-            parts_out.append(part)
-    return "file:///" + quote("/".join(parts_out), safe="/!$&'()*+,;=:@-._~", errors="surrogateescape")
+            names.append(part)
+    return f"{file_uri}#{quote_path('/'.join(names))}"
+
+
+def quote_path(path: str) -> str:
+    """The text of a path in a URI."""
+    return quote(path, safe="/!$&'()*+,;=:@-._~", errors="surrogateescape")
 
 
 def uri_path(uri: str) -> Path | None:
@@ -127,6 +151,8 @@ def check_field_name(name: str) -> str:
     return name
 
 
+MOST_FEATURE_BYTES = 4096
+
 QUANTIZATIONS = ("scalar", "binary", "turbo")
 
 
@@ -149,12 +175,25 @@ class StorageOptions:
 
     def to_json(self) -> dict[str, Any]:
         """The value of `storage` in a manifest."""
-        return {"quantize": self.quantize, "on_disk": self.on_disk}
+        return write_model(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> StorageOptions:
-        """The inverse of `to_json`."""
-        return cls(quantize=data["quantize"], on_disk=bool(data["on_disk"]))
+        """The inverse of `to_json`. Raises `InvalidInput`."""
+        return read_model(cls, data, what="the storage options", error=InvalidInput, advice="name both of them")
+
+
+@dataclass(frozen=True)
+class _OrbFacts:
+    """What a manifest says about ORB features, as far as an engine has to know it."""
+
+    feature_bytes: int
+    vocabulary: str = field(default="", metadata=MAY_BE_MISSING)
+    settings: Mapping[str, Any] = field(default_factory=dict, metadata=MAY_BE_MISSING)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.feature_bytes <= MOST_FEATURE_BYTES or self.feature_bytes % 4:
+            raise InvalidInput(f"{self.feature_bytes} bytes a feature: expected a multiple of 4, at most {MOST_FEATURE_BYTES}")
 
 
 @dataclass(frozen=True)
@@ -177,9 +216,9 @@ class Manifest:
     encoder_fingerprint: str
     encoder: EncoderCard
     fields: Mapping[str, FieldType] = field(default_factory=dict)
-    orb: Mapping[str, Any] | None = None
+    orb: Mapping[str, Any] | None = field(default=None, metadata=MAY_BE_MISSING)
     created_at: str = ""
-    storage: StorageOptions = StorageOptions()
+    storage: StorageOptions = field(default=StorageOptions(), metadata=MAY_BE_MISSING)
 
     @property
     def dim(self) -> int:
@@ -199,39 +238,35 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """The content of `manifest.json`, and of a server collection's metadata."""
-        return {
-            "format_version": FORMAT_VERSION,
-            "collection": self.collection,
-            "generation": self.generation,
-            "encoder_fingerprint": self.encoder_fingerprint,
-            "encoder": self.encoder.to_json(),
-            "fields": {name: kind.value for name, kind in self.fields.items()},
-            "orb": dict(self.orb) if self.orb is not None else None,
-            "created_at": self.created_at,
-            "storage": self.storage.to_json(),
-        }
+        return {"format_version": FORMAT_VERSION, **write_model(self), "encoder": self.encoder.to_json()}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Manifest:
-        """The inverse of `to_json`; raises `NotADatabase` on another format version or missing facts."""
-        if data.get("format_version") != FORMAT_VERSION:
-            raise NotADatabase(
-                f"collection format version {data.get('format_version')!r}: this Semblant reads version {FORMAT_VERSION}; "
-                "index again into a new database, or use the Semblant that wrote it"
-            )
-        try:
-            return cls(
-                collection=str(data["collection"]),
-                generation=str(data["generation"]),
-                encoder_fingerprint=str(data["encoder_fingerprint"]),
-                encoder=EncoderCard.from_json(data["encoder"]),
-                fields={str(name): FieldType(kind) for name, kind in data["fields"].items()},
-                orb=dict(data["orb"]) if data.get("orb") is not None else None,
-                created_at=str(data["created_at"]),
-                storage=StorageOptions.from_json(data["storage"]) if "storage" in data else StorageOptions(),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise NotADatabase(f"the collection's manifest is incomplete: {error!r}; index again") from error
+    def from_json(cls, data: Mapping[str, Any], what: str = "the collection's manifest") -> Manifest:
+        """The inverse of `to_json`, also of an older version's.
+
+        Args:
+            data: JSON values.
+            what: what they are called in messages, such as the file's name.
+
+        Raises:
+            NotADatabase: a version that this Semblant does not read; facts missing or wrong, by name.
+            EncoderError: the same of the encoder's card.
+        """
+        facts = upgraded(data, what)
+        if "encoder" in facts:
+            check_card_version(facts["encoder"])
+        if facts.get("orb") is not None:
+            read_model(_OrbFacts, facts["orb"], what=f"{what}, 'orb'", error=NotADatabase, advice="index again")
+        return read_model(cls, facts, what=what, error=NotADatabase, advice="index again")
+
+    @classmethod
+    def from_bytes(cls, data: bytes, what: str) -> Manifest:
+        """From the content of `manifest.json`, which messages call `what`; raises as `from_json` does."""
+        return cls.from_json(parse_object(data, what=what, error=NotADatabase, advice="index again into a new database"), what)
+
+    def to_bytes(self) -> bytes:
+        """The content of `manifest.json`."""
+        return json.dumps(self.to_json(), ensure_ascii=False, indent=1).encode()
 
 
 def check_collection_name(name: str) -> str:

@@ -7,8 +7,8 @@ Input `images`: uint8 `[N, H, W, C]`, pixels as decoded. Output `embedding`: flo
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,9 +17,10 @@ import numpy as np
 
 from .errors import EncoderError, InvalidInput
 from .images import DEFAULT_MAX_PIXELS, Fit, fit_image, open_image
+from .json_models import MAY_BE_MISSING, parse_object, read_model, write_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     import onnxruntime
 
@@ -30,6 +31,10 @@ __all__ = ["CARD_KEY", "FORMAT_VERSION", "Encoder", "EncoderCard"]
 FORMAT_VERSION = 1
 CARD_KEY = "semblant"
 """The ONNX metadata property that holds the card."""
+
+_CARD, _AGAIN = "the encoder's card", "export the encoder again"
+_MOST_DIMENSIONS = 65_536
+"""Of a vector, in Qdrant."""
 
 
 @dataclass(frozen=True)
@@ -52,47 +57,36 @@ class EncoderCard:
     fit: Fit
     dim: int
     objective: str
-    training: Mapping[str, Any] = field(default_factory=dict)
-    quality: Mapping[str, Any] = field(default_factory=dict)
-    cells: tuple[int, int] | None = None
+    training: Mapping[str, Any] = field(default_factory=dict, metadata=MAY_BE_MISSING)
+    quality: Mapping[str, Any] = field(default_factory=dict, metadata=MAY_BE_MISSING)
+    cells: tuple[int, int] | None = field(default=None, metadata=MAY_BE_MISSING)
+
+    def __post_init__(self) -> None:
+        for name, size in (("dim", self.dim), *(("cells", size) for size in self.cells or ())):
+            if not 1 <= size <= _MOST_DIMENSIONS:
+                raise InvalidInput(f"{name} {size}: expected 1 to {_MOST_DIMENSIONS:,}")
 
     def to_json(self) -> dict[str, Any]:
         """The value of the `semblant` metadata property."""
-        return {
-            "format_version": FORMAT_VERSION,
-            "name": self.name,
-            "architecture": self.architecture,
-            "fit": self.fit.to_json(),
-            "dim": self.dim,
-            "objective": self.objective,
-            "training": dict(self.training),
-            "quality": dict(self.quality),
-            "cells": list(self.cells) if self.cells else None,
-        }
+        return {"format_version": FORMAT_VERSION, **write_model(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> EncoderCard:
-        """The inverse of `to_json`; raises `EncoderError` on another format version or missing facts."""
-        version = data.get("format_version")
-        if version != FORMAT_VERSION:
-            raise EncoderError(
-                f"encoder format version {version!r}: this Semblant reads version {FORMAT_VERSION}; "
-                "export the encoder again, or use the Semblant that wrote it"
-            )
-        try:
-            cells = data.get("cells")
-            return cls(
-                name=str(data["name"]),
-                architecture=str(data["architecture"]),
-                fit=Fit.from_json(data["fit"]),
-                dim=int(data["dim"]),
-                objective=str(data["objective"]),
-                training=dict(data.get("training") or {}),
-                quality=dict(data.get("quality") or {}),
-                cells=(int(cells[0]), int(cells[1])) if cells else None,
-            )
-        except (KeyError, TypeError, ValueError, InvalidInput) as error:
-            raise EncoderError(f"the encoder's card is incomplete: {error!r}; export the encoder again") from error
+        """The inverse of `to_json`; raises `EncoderError` on another format version, and on facts missing or wrong."""
+        check_card_version(data)
+        return read_model(cls, data, what=_CARD, error=EncoderError, advice=_AGAIN)
+
+
+def check_card_version(data: object) -> None:
+    """Raise `EncoderError` for what is no card, and for a card of another version than this Semblant's."""
+    if not isinstance(data, Mapping):
+        raise EncoderError(f"{_CARD} is incomplete: it is {type(data).__name__}, not a JSON object; {_AGAIN}")
+    version = data.get("format_version")
+    if version != FORMAT_VERSION or isinstance(version, bool):
+        raise EncoderError(
+            f"encoder format version {version!r}: this Semblant reads version {FORMAT_VERSION}; "
+            "export the encoder again, or use the Semblant that wrote it"
+        )
 
 
 class Vectors(NamedTuple):
@@ -223,13 +217,8 @@ def _read_card(session: onnxruntime.InferenceSession, name: str) -> EncoderCard:
             f"{name}: a sound ONNX model, but not a Semblant encoder (it has no metadata property {CARD_KEY!r}); "
             "make one with `semblant export`"
         )
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise EncoderError(f"{name}: its metadata property {CARD_KEY!r} is not JSON; export the encoder again") from error
-    if not isinstance(data, dict):
-        raise EncoderError(f"{name}: its metadata property {CARD_KEY!r} is not a JSON object; export the encoder again")
-    return EncoderCard.from_json(data)
+    what = f"{name}: its metadata property {CARD_KEY!r}"
+    return EncoderCard.from_json(parse_object(text, what=what, error=EncoderError, advice=_AGAIN))
 
 
 def _check_graph(session: onnxruntime.InferenceSession, card: EncoderCard, name: str) -> None:

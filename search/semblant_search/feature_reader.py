@@ -89,11 +89,12 @@ class FeatureReader:
         data = store.asset(VOCABULARY_ASSET)
         if data is None:
             raise StoreError(f"collection {manifest.collection!r} has lost its visual vocabulary; run `semblant vocabulary`")
-        self.settings = OrbSettings.from_json(manifest.orb["settings"])
+        self.settings = OrbSettings.from_json(manifest.orb.get("settings"))
         self.vocabulary = Vocabulary.from_bytes(data)
-        if self.vocabulary.fingerprint != manifest.orb["vocabulary"]:
+        words = manifest.orb.get("vocabulary")
+        if self.vocabulary.fingerprint != words:
             raise StoreError(
-                f"collection {manifest.collection!r} holds visual words of vocabulary {str(manifest.orb['vocabulary'])[:12]}…, "
+                f"collection {manifest.collection!r} holds visual words of vocabulary {str(words)[:12]}…, "
                 f"but keeps vocabulary {self.vocabulary.fingerprint[:12]}…; run `semblant vocabulary`"
             )
         measured = store.asset(CALIBRATION_ASSET)

@@ -16,6 +16,9 @@ __all__ = ["FeatureHit", "Hit", "Picture", "split_payload"]
 class Picture:
     """A picture of the collection.
 
+    Equal where all of it is, metadata and facts included. Hashable, by all but those two, which are mappings: hits can be kept
+    in sets and as keys.
+
     Attributes:
         id: its point id, a UUID made from the URI.
         uri: where it is: `file:///…` or the URL that was indexed.
@@ -25,8 +28,8 @@ class Picture:
 
     id: str
     uri: str
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def path(self) -> Path | None:
@@ -94,7 +97,7 @@ class FeatureHit(Hit):
     mirrored: bool = False
     transform: tuple[tuple[float, ...], ...] | None = None
     polygon: tuple[tuple[float, ...], ...] | None = None
-    pairs: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
+    pairs: tuple[tuple[float, ...], ...] = field(default=(), hash=False, repr=False)
     part_in_query: tuple[tuple[float, ...], ...] | None = None
     part_in_hit: tuple[tuple[float, ...], ...] | None = None
 

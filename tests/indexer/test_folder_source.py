@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from semblant_indexer.sources import FolderSource, Item, open_source
 from semblant_indexer.sources.selection import PICTURE_SUFFIXES, Selection, has_picture_suffix
+from semblant_indexer.uris import UriBase
 from semblant_search import canonical_uri
 from semblant_search.errors import InvalidInput, MetadataError
 from support.trees import by_name, names_of, tree
@@ -166,3 +167,18 @@ def test_a_folder_may_be_given_as_a_uri(tmp_path: Path) -> None:
     root = tree(tmp_path / "with space", "a.png")
     assert names_of(open_source(root.as_uri()), root) == ["a.png"]
     assert json.dumps(open_source(str(root)).scope) == json.dumps(open_source(root.as_uri()).scope)
+
+
+def test_a_folder_that_is_named_through_a_link_gives_its_pictures_the_names_of_their_files(tmp_path: Path) -> None:
+    far = tree(tmp_path / "far", "below/a.png", "b.png")
+    here = tree(tmp_path / "here", "b.png", "c.png")
+    (here / "link").symlink_to(far / "below")
+    assert FolderSource(here / "link" / "..").scope == canonical_uri(far) + "/"
+    assert [item.uri for item in FolderSource(here / "link" / "..").items()] == [
+        canonical_uri(far / "b.png"),
+        canonical_uri(far / "below" / "a.png"),
+    ]
+    linked = canonical_uri(here / "link" / "a.png")
+    assert linked.endswith("/here/link/a.png")
+    assert [item.uri for item in FolderSource(here).items()][-1] == linked
+    assert UriBase(here / "link").join("../b.png") == canonical_uri(far / "b.png")

@@ -242,3 +242,20 @@ def test_deleting_counts_what_was_there_and_leaves_the_files(db: Path, pictures:
                 client.get(name)
         assert client.delete(client.get(pictures[4]).uri for _ in range(1)) == 1
     assert all(path.is_file() for path in pictures[:5])
+
+
+def test_a_path_through_a_linked_folder_is_the_file_that_it_leads_to(db: Path, pictures: list[Path], tmp_path: Path) -> None:
+    """`link/..` is above what the link points to, not beside the link: another picture must not be deleted for it."""
+    folder = pictures[0].parent
+    beside = folder.parent / "a-link"
+    beside.symlink_to(tmp_path)
+    try:
+        with SearchClient(db) as client:
+            (tmp_path.parent / pictures[0].name).touch()
+            with pytest.raises(PointNotFound):
+                client.get(beside / ".." / folder.name / pictures[0].name)
+            assert client.delete([folder / ".." / "a-link" / ".." / pictures[0].name]) == 0
+            assert client.delete([folder / ".." / folder.name / pictures[0].name]) == 1
+            assert client.count() == 299
+    finally:
+        beside.unlink()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from semblant_search import InvalidInput, canonical_uri, point_id
-from semblant_search.collection import uri_path
+from semblant_search.collection import member_uri, uri_path
 
 GOLDEN: list[tuple[str, str, str]] = [
     ("/p/a.png", "file:///p/a.png", "c1907bb6-5e5a-5d8d-a54a-32cc3e57e4a2"),
@@ -99,3 +99,47 @@ def test_a_link_is_a_picture_of_its_own(tmp_path: Path) -> None:
 def test_a_uri_that_is_none_is_refused_by_name(uri: str) -> None:
     with pytest.raises(InvalidInput, match="URI"):
         canonical_uri(uri)
+
+
+def test_two_dots_behind_a_linked_folder_are_above_what_it_links_to(tmp_path: Path) -> None:
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "here").mkdir()
+    for folder in ("far", "here"):
+        (tmp_path / folder / "x.png").write_text(folder)
+    (tmp_path / "here" / "link").symlink_to("../far/away")
+    (tmp_path / "here" / "again").symlink_to("link")
+    (tmp_path / "here" / "nowhere").symlink_to("missing/folder")
+    (tmp_path / "here" / "loop").symlink_to("loop")
+    far, here = canonical_uri(tmp_path / "far" / "x.png"), canonical_uri(tmp_path / "here" / "x.png")
+    for path, uri in [
+        ("here/link/../x.png", far),
+        ("here/again/../x.png", far),
+        ("here/./link/.//../x.png", far),
+        ("here/link/../away/../x.png", far),
+        ("here/link/../../here/x.png", here),
+        ("here/link/below/../../x.png", far),
+        ("far/away/../../here/x.png", here),
+        ("here/nothing/../x.png", here),
+        ("here/nowhere/../x.png", here),
+        ("here/loop/../x.png", here),
+        ("here/" + "n" * 300 + "/../x.png", here),
+        ("here/\0/../x.png", here),
+    ]:
+        for same in (tmp_path / path, f"{tmp_path}/{path}", f"file://{tmp_path}/{path}"):
+            assert canonical_uri(same) == uri, path
+        if os.path.exists(f"{tmp_path}/{path}"):  # noqa: PTH110 - pathlib may fold
+            found = uri_path(uri)
+            assert found is not None
+            assert Path(f"{tmp_path}/{path}").read_text() == found.read_text()
+    assert canonical_uri(tmp_path / "here" / "link" / "y.png").endswith("/here/link/y.png")  # a link alone stays a name
+
+
+def test_a_member_of_an_archive_is_named_by_its_text_alone() -> None:
+    """Links of the machine that reads an archive say nothing about it: `/bin` is one on many."""
+    for name, named in [
+        ("a/../b.png", "b.png"),
+        ("bin/../b.png", "b.png"),
+        ("./a//é.png", "a/%C3%A9.png"),
+        ("../b.png", "b.png"),
+    ]:
+        assert member_uri("file:///p/s.tar", name) == f"file:///p/s.tar#{named}"

@@ -266,7 +266,7 @@ def test_confidence_decides_what_is_a_changed_picture_where_files_are_gone(
 ) -> None:
     with Image.open(photos / "chelsea.png") as picture:
         picture.save(tmp_path / "cat.png")
-        picture.save(tmp_path / "cat.jpg", quality=80)
+        picture.point(lambda value: 30 + value * 0.8).save(tmp_path / "cat.jpg", quality=80)
     with_files = [tmp_path / "cat.png", tmp_path / "cat.jpg"]
     index(tmp_path / "db", with_files)
     for path in with_files:

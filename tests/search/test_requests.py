@@ -39,6 +39,9 @@ def client(shelf: Path) -> Iterator[SearchClient]:
     [
         ({"limit": 0}, "limit"), ({"limit": -1}, "limit"), ({"limit": 2.0}, "limit"), ({"limit": True}, "limit"),
         ({"limit": "3"}, "limit"), ({"offset": -1}, "offset"), ({"offset": 0.5}, "offset"), ({"offset": False}, "offset"),
+        ({"limit": np.float64(2)}, "limit"), ({"limit": np.bool_(True)}, "limit"), ({"limit": None}, "limit"),
+        ({"offset": np.int64(-1)}, "offset"), ({"offset": None}, "offset"), ({"min_score": np.float32(1.01)}, "min_score"),
+        ({"min_score": "1"}, "min_score"), ({"min_score": True}, "min_score"), ({"min_score": np.float32("nan")}, "min_score"),
         ({"min_score": -1.001}, "min_score"), ({"min_score": 1.001}, "min_score"), ({"min_score": float("nan")}, "min_score"),
     ],
     ids=str,
@@ -75,6 +78,60 @@ def test_numbers_at_the_edge_are_taken(client: SearchClient, shelf: Path) -> Non
     for wrong in (-1.001, 1.001, float("nan")):
         with pytest.raises(InvalidInput, match="min_score"):
             client.duplicates(min_score=wrong)
+
+
+def test_numpy_s_scalars_are_taken_as_numbers(client: SearchClient, shelf: Path) -> None:
+    asked = shelf / NAMES[0]
+    vector = np.ones(client.manifest.dim)
+    numpy_s: dict[str, Any] = {"limit": np.int64(2), "offset": np.uint8(1)}
+    python_s: dict[str, Any] = {"limit": 2, "offset": 1}
+    calls: list[Callable[[dict[str, Any], Any], Any]] = [
+        lambda page, half: client.search(asked, **page, min_score=half),
+        lambda page, half: client.search_fused(asked, **page, min_score=half),
+        lambda page, half: client.search_vector(vector, **page, min_score=half, ef_search=page["limit"]),
+        lambda page, half: client.search_features(asked, **page, min_confidence=half),
+        lambda page, half: client.search_features(asked, **page, verify=False),
+        lambda page, half: client.search_batch([asked], page["limit"]),
+        lambda page, half: client.facet("_format", limit=page["limit"]),
+        lambda page, half: client.duplicates(min_score=half, min_confidence=half),
+    ]
+    for call in calls:
+        assert call(numpy_s, np.float32(0.5)) == call(python_s, 0.5)
+    for wrong in (0, np.int64(0), 1.5, "3"):
+        with pytest.raises(InvalidInput, match="ef_search"):
+            client.search_vector(vector, ef_search=wrong)  # type: ignore[arg-type]
+
+
+def test_more_than_any_collection_holds_is_all_of_it(client: SearchClient, shelf: Path) -> None:
+    asked, vector = shelf / NAMES[0], np.ones(client.manifest.dim)
+    for most in (2**31, 2**64, 10**5000):
+        assert len(client.search(asked, limit=most)) == len(client.search_batch([asked], most)[0]) == 4
+        assert len(client.search_vector(vector, limit=most)) == 5
+        assert len(client.search_features(asked, limit=most, min_confidence=0)) == 4
+        assert client.search(asked, offset=most) == client.search_vector(vector, offset=most) == []
+        with pytest.raises(InvalidInput, match="offset"):
+            client.search(asked, offset=-most)
+
+
+def test_a_picture_is_as_like_itself_as_can_be(client: SearchClient, shelf: Path) -> None:
+    scores = []
+    for name in NAMES:
+        stored = client.embed([shelf / name])[0]
+        itself = client.search(canonical_uri(shelf / name), min_score=1.0, include_self=True)
+        assert [hit.path for hit in itself] == [shelf / name]
+        for factor in np.random.default_rng(0).uniform(0.1, 10, 40):
+            hits = client.search_vector(stored * factor, min_score=np.float32(1))  # type: ignore[arg-type]
+            assert [hit.path for hit in hits] == [shelf / name]
+            scores.append(hits[0].score)
+    assert 1 - 1e-6 < min(scores) < 1  # or there would be nothing to allow for
+
+
+def test_hits_can_be_kept_in_sets(client: SearchClient, shelf: Path) -> None:
+    asked = shelf / NAMES[0]
+    for hits in (client.search(asked), client.search_fused(asked), client.search_features(asked, min_confidence=0)):
+        assert len({*hits, *hits}) == len(hits) > 0
+        assert {hit: hit.uri for hit in hits} == dict(zip(hits, (hit.uri for hit in hits), strict=True))
+    assert client.get(asked) in {client.get(asked)}
 
 
 @pytest.mark.parametrize(

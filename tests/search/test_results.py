@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +136,20 @@ def test_a_payload_is_split_into_the_user_s_fields_and_semblant_s() -> None:
     assert facts == {"_width": 28, "_cluster": 3}
     assert payload["_uri"] == "file:///a.png"
     assert split_payload({"label": 1}) == ("", {"label": 1}, {})
+
+
+def test_results_are_hashed_by_all_but_their_mappings() -> None:
+    results: list[Picture] = [
+        Picture(**PICTURE),
+        Hit(**PICTURE, score=0.5),
+        FeatureHit(**PICTURE, score=0.5, **SHARED, part_in_query=SQUARE, pairs=((1.0, 2.0, 3.0, 4.0),)),
+        Duplicate(**PICTURE, why=("resized",)),
+    ]
+    assert len({*results, *results}) == 4
+    for result in results:
+        other = replace(result, metadata={})
+        assert hash(other) == hash(result)
+        assert other != result
+        assert hash(replace(result, uri="file:///b.png")) != hash(result)
+    group = DuplicateGroup(results[0], (results[3],), {"file:///a.png": ("file:///b.png",)})  # type: ignore[arg-type]
+    assert group in {group}

@@ -193,7 +193,7 @@ def test_names_that_no_payload_has_are_refused(name: Any) -> None:
         (lambda: as_where(3), "filter 3: expected an expression"),  # type: ignore[arg-type]
         (lambda: as_where(F("a")), "compare the field"),  # type: ignore[arg-type]
         (lambda: as_where(b"a == 1"), "expected an expression"),  # type: ignore[arg-type]
-        (lambda: parse_where(3), "expected an expression in a string"),
+        (lambda: parse_where(3), "expected an expression in a string"),  # type: ignore[arg-type]
         (lambda: parse_where(""), "the filter is empty"),
         (lambda: as_where(" \n\t"), "the filter is empty"),
     ],

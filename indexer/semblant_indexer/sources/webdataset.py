@@ -8,7 +8,7 @@ import tarfile
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from semblant_search.collection import FieldType, canonical_uri, check_field_name
+from semblant_search.collection import FieldType, canonical_uri, check_field_name, member_uri
 from semblant_search.errors import InvalidInput, MetadataError
 
 from semblant_indexer.metadata import TypeInference, clean_text, convert_record
@@ -84,7 +84,7 @@ class WebDatasetSource:
                     yield Item(base, problem=sample)
                     continue
                 picture = sample.picture
-                uri = f"{base}#{canonical_uri('/' + picture.name).removeprefix('file:///')}"
+                uri = member_uri(base, picture.name)
                 name = f"{path!r}, {picture.name!r}"
                 try:
                     if sample.problem is not None:

@@ -66,7 +66,7 @@ class DuplicateGroup:
 
     representative: Picture
     others: tuple[Duplicate, ...]
-    other_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    other_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     @property
     def removable(self) -> tuple[Duplicate, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semblant_search.errors import InvalidInput
+from semblant_search.json_models import read_model, write_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,30 +62,13 @@ class Fit:
 
     def to_json(self) -> dict[str, Any]:
         """The form that is stored inside `encoder.onnx`."""
-        return {
-            "height": self.height,
-            "width": self.width,
-            "channels": self.channels,
-            "policy": self.policy,
-            "interpolation": self.interpolation,
-            "background": list(self.background),
-        }
+        return write_model(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Fit:
-        """The inverse of `to_json`; raises `InvalidInput` on values that no `Fit` has."""
-        try:
-            red, green, blue = data["background"]
-            return cls(
-                height=int(data["height"]),
-                width=int(data["width"]),
-                channels=int(data["channels"]),
-                policy=str(data["policy"]),
-                interpolation=str(data["interpolation"]),
-                background=(int(red), int(green), int(blue)),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise InvalidInput(f"not a description of how pictures are fitted: {error!r} in {dict(data)!r}") from error
+        """The inverse of `to_json`; raises `InvalidInput` on missing facts and on values that no `Fit` has."""
+        what = "the description of how pictures are fitted"
+        return read_model(cls, data, what=what, error=InvalidInput, advice="make the encoder again")
 
 
 def fit_image(image: Image.Image, fit: Fit) -> np.ndarray:

@@ -10,7 +10,7 @@ from .calibrating import calibrate
 from .calibration import CALIBRATION_ASSET, Calibration
 from .features import Features, extract
 from .overlap import thumbnail
-from .packing import FEATURE_BYTES, pack, unpack, unpack_thumbnail
+from .packing import FEATURE_BYTES, as_stored, pack, unpack, unpack_thumbnail
 from .settings import OrbSettings
 from .verify import DEFAULT_MIN_CONFIDENCE, Match, Verifier, verify, verify_many
 from .vocabulary import Vocabulary
@@ -25,6 +25,7 @@ __all__ = [
     "OrbSettings",
     "Verifier",
     "Vocabulary",
+    "as_stored",
     "calibrate",
     "extract",
     "pack",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from math import exp, log
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from math import exp, inf, isfinite, log
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from semblant_search.errors import StoreError
+from semblant_search.json_models import parse_object, read_model, write_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,21 +100,20 @@ class Calibration:
 
     def to_bytes(self) -> bytes:
         """The content of a store's asset `calibration.json`."""
-        return json.dumps({"format": _FORMAT, **asdict(self)}).encode()
+        return json.dumps({"format": _FORMAT, **write_model(self)}).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Calibration:
         """The inverse of `to_bytes`; raises `StoreError` on anything else. Of format 1 only the general one is left."""
-        try:
-            facts = json.loads(data)
-            if facts["format"] == _BEFORE:
-                return cls.general()
-            if facts["format"] != _FORMAT:
-                raise ValueError(f"version {facts['format']!r}")
-            pixels, details = (Tail(float(facts[name]["start"]), float(facts[name]["scale"])) for name in ("pixels", "details"))
-            for tail in (pixels, details):
-                if not (np.isfinite(tail.start) and 0 < tail.scale < np.inf):
-                    raise ValueError(f"start {tail.start}, scale {tail.scale}")
-            return cls(pixels, details, int(facts["queries"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"not a calibration of ORB matches: {error!r}; run `semblant vocabulary` again") from error
+        said: dict[str, Any] = {"what": CALIBRATION_ASSET, "error": StoreError, "advice": "run `semblant vocabulary` again"}
+        facts = parse_object(data, **said)
+        if facts.get("format") == _BEFORE:
+            return cls.general()
+        if facts.get("format") != _FORMAT:
+            raise StoreError(f"{CALIBRATION_ASSET} of version {facts.get('format')!r}: expected {_FORMAT}; {said['advice']}")
+        read = read_model(cls, facts, **said)
+        for name, tail in (("pixels", read.pixels), ("details", read.details)):
+            if not (isfinite(tail.start) and 0 < tail.scale < inf):
+                message = f"{CALIBRATION_ASSET}: {name} of start {tail.start} and scale {tail.scale} is no tail"
+                raise StoreError(f"{message}; {said['advice']}")
+        return read

@@ -18,9 +18,10 @@ from semblant_search.errors import StoreError
 
 from .features import DESCRIPTOR_BYTES, Features
 
-__all__ = ["FEATURE_BYTES", "pack", "unpack", "unpack_thumbnail"]
+__all__ = ["FEATURE_BYTES", "as_stored", "pack", "unpack", "unpack_thumbnail"]
 
 FEATURE_BYTES = 36
+_WIDE = 4 * FEATURE_BYTES
 _POSITIONS = 2048  # half pixels: pictures up to 1,024 pixels, which OrbSettings.longest_side allows at most
 _STEP = 0.5
 _SMALLEST = 4.0
@@ -63,8 +64,17 @@ def _pack_thumbnail(pixels: np.ndarray) -> np.ndarray:
     return rows
 
 
+def as_stored(packed: np.ndarray, feature_bytes: int) -> np.ndarray:
+    """Packed features as a collection keeps them whose manifest says `feature_bytes`: uint8 `[n, feature_bytes]`.
+
+    A collection that was made in format 1 has a number for each byte, and a number takes four bytes.
+    """
+    return packed if feature_bytes != _WIDE else np.ascontiguousarray(packed.astype("<f4")).view(np.uint8)
+
+
 def unpack(packed: np.ndarray) -> Features:
-    """The features that were packed; raises `StoreError` on an array that is none of `pack`'s."""
+    """The features that were packed; raises `StoreError` on an array that is none of `pack`'s or `as_stored`'s."""
+    packed = _narrow(packed)
     geometry = _geometry(packed)
     is_feature = geometry >> 22 & 31 != _PIXELS
     packed, geometry = packed[is_feature], geometry[is_feature]
@@ -78,6 +88,7 @@ def unpack(packed: np.ndarray) -> Features:
 
 def unpack_thumbnail(packed: np.ndarray) -> np.ndarray | None:
     """The thumbnail that was packed beside features, uint8 `[h, w]`, or None; raises `StoreError` as `unpack` does."""
+    packed = _narrow(packed)
     geometry = _geometry(packed)
     rows = np.flatnonzero(geometry >> 22 & 31 == _PIXELS)
     if len(rows) == 0:
@@ -88,6 +99,13 @@ def unpack_thumbnail(packed: np.ndarray) -> np.ndarray | None:
         raise StoreError(f"a stored thumbnail of {width}×{height} pixels in {pixels.size} bytes: index again")
     out: np.ndarray = (pixels[: width * height] << 1 | 1).reshape(height, width)
     return out
+
+
+def _narrow(packed: np.ndarray) -> np.ndarray:
+    """The inverse of `as_stored`."""
+    if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != _WIDE:
+        return packed
+    return np.ascontiguousarray(packed).view("<f4").astype(np.uint8)
 
 
 def _geometry(packed: np.ndarray) -> np.ndarray:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from semblant_search.errors import InvalidInput
 from semblant_search.images import size_within
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from semblant_search.json_models import read_model, write_model
 
 __all__ = ["OrbSettings"]
 
@@ -88,11 +87,13 @@ class OrbSettings:
 
     def to_json(self) -> dict[str, Any]:
         """The form that is stored in a collection's manifest."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        return write_model(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> OrbSettings:
+    def from_json(cls, data: Mapping[str, Any] | None) -> OrbSettings:
         """The inverse of `to_json`, also of an older version's; raises `InvalidInput` on missing, unknown or wrong values."""
+        if not isinstance(data, Mapping):
+            raise InvalidInput(f"ORB settings {data!r}: expected a JSON object; index again")
         names = {item.name for item in fields(cls)}
         data = {**_BEFORE, **data}
         if set(data) != names:
@@ -100,4 +101,4 @@ class OrbSettings:
                 f"ORB settings {dict(data)!r}: expected exactly {', '.join(sorted(names))}; "
                 "index again, or use the Semblant that wrote them"
             )
-        return cls(**data)
+        return read_model(cls, data, what="the ORB settings", error=InvalidInput, advice="index again")

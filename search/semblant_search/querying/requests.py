@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +12,7 @@ from semblant_search.errors import InvalidInput
 from semblant_search.results import Hit, split_payload
 from semblant_search.store.base import VectorQuery
 from semblant_search.where import as_where
+from semblant_search.where.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,29 +21,73 @@ if TYPE_CHECKING:
     from semblant_search.store.base import ScoredRecord
     from semblant_search.where import Where
 
-__all__ = ["check_confidence", "check_limit", "check_parts", "check_several", "check_vector", "hits_of", "request_of"]
+__all__ = [
+    "check_confidence",
+    "check_ef_search",
+    "check_limit",
+    "check_parts",
+    "check_several",
+    "check_vector",
+    "hits_of",
+    "request_of",
+    "score_threshold",
+]
 
 _NO_VECTOR = np.empty(0, dtype=np.float32)
+
+
+SCORE_TOLERANCE = 1e-6
+"""Below `min_score` a hit may still lie: an embedding's cosine with itself is not always 1 in 32-bit floats, but .99999994."""
+
+_MOST = 2**31 - 1
+"""Hits to ask for or to skip: more than a collection holds, and within what every engine's numbers hold."""
 
 
 def request_of(
     limit: int, where: str | Where | None, offset: int = 0, *, exact: bool = False, min_score: float | None = None
 ) -> VectorQuery:
     """A checked request that still lacks its vector. Raises `InvalidInput`."""
-    check_limit(limit)
-    if not isinstance(offset, int) or isinstance(offset, bool) or offset < 0:
-        raise InvalidInput(f"offset {offset!r}: expected a whole number of hits to skip, 0 or more")
-    if min_score is not None and not -1 <= min_score <= 1:
-        raise InvalidInput(f"min_score {min_score!r}: expected a cosine, -1 to 1")
     return VectorQuery(
-        vector=_NO_VECTOR, limit=limit, offset=offset, where=as_where(where), exact=exact, score_threshold=min_score
+        vector=_NO_VECTOR,
+        limit=check_limit(limit),
+        offset=_whole("offset", offset, 0, "a whole number of hits to skip, 0 or more"),
+        where=as_where(where),
+        exact=exact,
+        score_threshold=None if min_score is None else score_threshold(min_score),
     )
 
 
-def check_limit(limit: int) -> None:
-    """Raise `InvalidInput` unless it is a whole number from 1 up."""
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise InvalidInput(f"limit {limit!r}: expected a whole number of hits, at least 1")
+def check_limit(limit: int) -> int:
+    """The limit as an int; raises `InvalidInput` unless it is a whole number from 1 up."""
+    return _whole("limit", limit, 1, "a whole number of hits, at least 1")
+
+
+def check_ef_search(ef_search: int | None) -> int | None:
+    """The same as an int; raises `InvalidInput` unless it is a whole number from 1 up, or None."""
+    return None if ef_search is None else _whole("ef_search", ef_search, 1, "a whole number of candidates, at least 1")
+
+
+def score_threshold(min_score: float) -> float:
+    """What an engine is told for a least cosine, so that rounding leaves out nothing; raises `InvalidInput` beyond -1 to 1."""
+    return _real("min_score", min_score, -1, "a cosine, -1 to 1") - SCORE_TOLERANCE
+
+
+def _whole(name: str, value: object, least: int, expected: str) -> int:
+    """A whole number of any kind, NumPy's too, as an int."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or number < least:
+        raise InvalidInput(f"{name} {shown(value)}: expected {expected}")
+    return min(number, _MOST)
+
+
+def _real(name: str, value: object, least: float, expected: str) -> float:
+    """A real number of any kind from `least` to 1, NumPy's too, as a float."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= 1:  # type: ignore[operator]
+        raise InvalidInput(f"{name} {shown(value)}: expected {expected}")
+    return float(value)
 
 
 def check_several(pictures: object, call: str) -> None:
@@ -49,10 +96,9 @@ def check_several(pictures: object, call: str) -> None:
         raise InvalidInput(f"{call}: expected a list of pictures, not one ({type(pictures).__name__})")
 
 
-def check_confidence(confidence: float | None) -> None:
-    """Raise `InvalidInput` unless it is a probability, or None."""
-    if confidence is not None and not 0 <= confidence <= 1:
-        raise InvalidInput(f"min_confidence {confidence!r}: expected a probability, 0 to 1")
+def check_confidence(confidence: float | None) -> float | None:
+    """The same as a float; raises `InvalidInput` unless it is a probability, or None."""
+    return None if confidence is None else _real("min_confidence", confidence, 0, "a probability, 0 to 1")
 
 
 def check_parts(shared_parts: bool, *, compared: bool = True) -> None:

@@ -24,6 +24,10 @@ What an expression may say, and what it means:
 | `field("odd name") == 1` | names that are no Python names; dots still separate nested keys |
 | `… and …`, `… or …`, `not …`, `( … )` | as in Python, `not` binds tighter than `and`, `and` tighter than `or` |
 
+Whole numbers compare exactly up to 64 bits on a field of whole numbers; decimals are 64-bit floats. A filter has at most
+1,000,000 characters, 10,000 conditions, 64 levels of and/or/not, and 100,000 values in a list (10,000 on a field of decimals
+or dates, where an engine takes them one by one). NumPy's scalars are taken as the Python values that they are.
+
 A list-valued field matches if any of its values does; `not` turns the whole answer round. Expressions are Python
 expressions in form only: they are read with the standard `ast` module and never evaluated.
 """

@@ -7,11 +7,13 @@ import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from semblant_search.collection import FieldType
 from semblant_search.errors import WhereError
 
 from .expression import (
+    MAX_CONDITIONS,
     And,
     Contains,
     Equals,
@@ -19,17 +21,15 @@ from .expression import (
     Not,
     OneOf,
     Or,
-    Origin,
     Range,
     StartsWith,
-    Value,
     Where,
-    parse_time,
-    value_text,
 )
+from .numbers import EXACT, Numbers, float_bounds, whole_numbers
+from .values import Origin, Value, error_at, parse_time, value_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Dialect", "compile_where", "json_path", "unknown_field"]
 
@@ -56,14 +56,23 @@ class Dialect:
 
 
 def compile_where(where: Where, dialect: Dialect, fields: Mapping[str, FieldType]) -> Any:
-    """The engine's `Filter` for a filter on a collection with these payload fields.
+    """The engine's `Filter` for a filter on a collection with these payload fields; kept with the filter for the next time.
 
     Raises:
-        WhereError: an unknown field, or a comparison that the field's type does not have; points at the column.
+        WhereError: an unknown field, or a comparison that the field's type does not have; points at the column. Also more
+            than 10,000 conditions as the engine takes them: each value of a list on a field of decimals or dates is one.
     """
-    compiler = _Compiler(dialect, fields)
-    condition = compiler.condition(where)
-    return condition if isinstance(condition, dialect.models.Filter) else dialect.models.Filter(must=[condition])
+    key = tuple(fields.items())
+    kept: WeakKeyDictionary[Dialect, tuple[Any, Any]] | None = getattr(where, "_compiled", None)
+    if kept is None:
+        kept = WeakKeyDictionary()
+        object.__setattr__(where, "_compiled", kept)
+    of_fields, compiled = kept.get(dialect, (None, None))
+    if of_fields != key:
+        condition = _Compiler(dialect, fields).condition(where)
+        compiled = condition if isinstance(condition, dialect.models.Filter) else dialect.models.Filter(must=[condition])
+        kept[dialect] = key, compiled
+    return compiled
 
 
 def json_path(name: str) -> str:
@@ -94,10 +103,10 @@ class _Compiler:
     def condition(self, where: Where) -> Any:
         if isinstance(where, And):
             wanted = [self.condition(term) for term in where.terms if not isinstance(term, Not)]
-            unwanted = [self.condition(term.term) for term in where.terms if isinstance(term, Not)]
+            unwanted = self._any([term.term for term in where.terms if isinstance(term, Not)])
             return self.models.Filter(must=wanted or None, must_not=unwanted or None)
         if isinstance(where, Or):
-            return self.models.Filter(should=[self.condition(term) for term in where.terms])
+            return self.models.Filter(should=self._any(where.terms))
         if isinstance(where, Not):
             return self.models.Filter(must_not=[self.condition(where.term)])
         if isinstance(where, Equals):
@@ -113,6 +122,30 @@ class _Compiler:
             return self._text(where, self._type(where.name, where.origin))
         raise WhereError(f"{where!r}: expected a filter")
 
+    def _any(self, terms: Sequence[Where]) -> list[Any]:
+        """Conditions of which one must hold. Values that one field may equal become one list, which an engine looks up."""
+        conditions: list[Any] = []
+        values: dict[tuple[str, type], dict[str | int, None]] = {}
+        for term in terms:
+            if isinstance(term, Equals) and (value := self._looked_up(term)) is not None:
+                values.setdefault((term.name, type(value)), {})[value] = None
+            else:
+                conditions.append(self.condition(term))
+        for (name, _), several in values.items():
+            match = (
+                self.models.MatchAny(any=list(several))
+                if len(several) > 1
+                else self.models.MatchValue(value=next(iter(several)))
+            )
+            conditions.append(self._match(name, match))
+        return conditions
+
+    def _looked_up(self, node: Equals) -> str | int | None:
+        kind, value = self._type(node.name, node.origin), node.value
+        if (kind is FieldType.KEYWORD and isinstance(value, str)) or (kind is FieldType.INTEGER and type(value) is int):
+            return value
+        return None
+
     def _type(self, name: str, origin: Origin | None) -> FieldType | None:
         """The declared type; None for a key below a known one, which may hold anything."""
         if name in self.fields:
@@ -120,7 +153,7 @@ class _Compiler:
         keys = name.split(".")
         if any(".".join(keys[:n]) in self.fields for n in range(1, len(keys))):
             return None
-        raise _error(unknown_field(name, self.fields), origin, at_value=False)
+        raise error_at(unknown_field(name, self.fields), origin, at_value=False)
 
     def _match(self, name: str, match: Any) -> Any:
         return self.models.FieldCondition(key=json_path(name), match=match)
@@ -132,9 +165,11 @@ class _Compiler:
             return self._match(name, self.models.MatchValue(value=self.dialect.boolean(value)))
         if isinstance(value, (int, float)):
             _require(name, kind, _NUMBERS, value, origin)
-            if kind is FieldType.INTEGER and value == int(value):
-                return self._match(name, self.models.MatchValue(value=int(value)))
-            return self._numbers(name, gte=value, lte=value)  # a float field may hold 3 as well as 3.0
+            if kind is FieldType.INTEGER or (kind is None and abs(value) >= EXACT and isinstance(value, int)):
+                whole = int(value)
+                fits = whole == value and -(2**63) <= whole < 2**63
+                return self._match(name, self.models.MatchValue(value=whole)) if fits else self._nothing(name)
+            return self._numbers(name, {"gte": value, "lte": value})  # a float field may hold 3 as well as 3.0
         if isinstance(value, str) and kind is not FieldType.DATETIME:
             _require(name, kind, (FieldType.KEYWORD,), value, origin)
             return self._match(name, self.models.MatchValue(value=value))
@@ -145,40 +180,74 @@ class _Compiler:
         bounds = {bound: value for bound in ("gt", "gte", "lt", "lte") if (value := getattr(node, bound)) is not None}
         if all(isinstance(value, (int, float)) for value in bounds.values()):
             _require(node.name, kind, _NUMBERS, next(iter(bounds.values())), node.origin)
-            return self._numbers(node.name, **bounds)
+            if kind is FieldType.INTEGER:
+                return self._whole_numbers(node.name, whole_numbers(**bounds))
+            far = [value for value in bounds.values() if isinstance(value, int) and abs(value) > EXACT]
+            if kind is None and far:
+                raise error_at(
+                    f"{far[0]}: {node.name} has no type of its own, and beyond 2^53 such numbers compare as decimals, not "
+                    "exactly; ask with == or in, or give the number a metadata column of its own",
+                    node.origin,
+                )
+            return self._numbers(node.name, bounds)
         for value in bounds.values():
             if isinstance(value, (int, float)):
-                raise _error(f"{value_text(value)}: one bound is a number and the other is not", node.origin)
+                raise error_at(f"{value_text(value)}: one bound is a number and the other is not", node.origin)
         if kind is FieldType.KEYWORD:
-            raise _error(
+            raise error_at(
                 f"{node.name} holds text, which has no order here; compare it with ==, in, startswith or contains", node.origin
             )
         return self._times(node.name, **{bound: _time(node.name, kind, value, node.origin) for bound, value in bounds.items()})
 
     def _one_of(self, node: OneOf, kind: FieldType | None) -> Any:
-        if not node.values:
-            return self._nothing(node.name)
-        texts = [value for value in node.values if isinstance(value, str) and kind is not FieldType.DATETIME]
-        whole = [value for value in node.values if kind is FieldType.INTEGER and type(value) is int]
-        rest = [value for value in node.values if value not in texts and not (whole and type(value) is int)]
-        conditions = [self._equals(node, kind, value) for value in rest]
+        texts: dict[str, None] = {}
+        whole: dict[int, None] = {}
+        rest: dict[tuple[type, Value], Value] = {}
+        for value in node.values:
+            if isinstance(value, str) and kind is not FieldType.DATETIME:
+                texts[value] = None
+            elif kind is FieldType.INTEGER and type(value) is int:
+                whole[value] = None
+            else:
+                rest[type(value), value] = value
+        if len(rest) > MAX_CONDITIONS:
+            raise error_at(
+                f"a list of {len(rest):,} values for {node.name}; the limit is {MAX_CONDITIONS:,} for decimals and dates, "
+                "which are compared one by one",
+                node.origin,
+            )
+        conditions = [self._equals(node, kind, value) for value in rest.values()]
         if texts:
-            _require(node.name, kind, (FieldType.KEYWORD,), texts[0], node.origin)
-            conditions.append(self._match(node.name, self.models.MatchAny(any=texts)))
+            _require(node.name, kind, (FieldType.KEYWORD,), next(iter(texts)), node.origin)
+            conditions.append(self._match(node.name, self.models.MatchAny(any=list(texts))))
         if whole:
-            conditions.append(self._match(node.name, self.models.MatchAny(any=whole)))
+            conditions.append(self._match(node.name, self.models.MatchAny(any=list(whole))))
+        if not conditions:
+            return self._nothing(node.name)
         return conditions[0] if len(conditions) == 1 else self.models.Filter(should=conditions)
 
     def _text(self, node: StartsWith | Contains, kind: FieldType | None) -> Any:
         function = "startswith" if isinstance(node, StartsWith) else "contains"
         if kind not in (FieldType.KEYWORD, None):
-            raise _error(f"{function} looks at text, but {node.name} is {_A[kind]}", node.origin, at_value=False)
+            raise error_at(f"{function} looks at text, but {node.name} is {_A[kind]}", node.origin, at_value=False)
         if isinstance(node, StartsWith):
             return self._match(node.name, self.models.MatchPrefix(prefix=node.text))
         return self._match(node.name, self.models.MatchSubstring(substring=node.text))
 
-    def _numbers(self, name: str, **bounds: Any) -> Any:
-        return self.models.FieldCondition(key=json_path(name), range=self.dialect.number_range(**bounds))
+    def _numbers(self, name: str, bounds: dict[str, float]) -> Any:
+        exact = float_bounds(bounds)
+        if exact is None:
+            return self._nothing(name)
+        return self.models.FieldCondition(key=json_path(name), range=self.dialect.number_range(**exact))
+
+    def _whole_numbers(self, name: str, numbers: Numbers) -> Any:
+        conditions = [self._match(name, self.models.MatchAny(any=numbers.listed))] if numbers.listed else []
+        if numbers.bounds:
+            number_range = self.dialect.number_range(**numbers.bounds)
+            conditions.append(self.models.FieldCondition(key=json_path(name), range=number_range))
+        if not conditions:
+            return self._nothing(name)
+        return conditions[0] if len(conditions) == 1 else self.models.Filter(should=conditions)
 
     def _times(self, name: str, **bounds: dt.date | dt.datetime) -> Any:
         """A day as a lower or upper bound stands for its beginning or its end, so that `<=` includes it."""
@@ -223,25 +292,19 @@ def _require(name: str, kind: FieldType | None, allowed: tuple[FieldType, ...], 
         FieldType.DATETIME: f'write {name} == "2024-05-01" or {name} < "2024-05-01T12:00:00Z"',
         FieldType.GEO: f"only exists({name}) can be asked of a place",
     }[kind]
-    raise _error(f"{value_text(value)}: {name} is {_A[kind]}; {advice}", origin)
+    raise error_at(f"{value_text(value)}: {name} is {_A[kind]}; {advice}", origin)
 
 
 def _time(name: str, kind: FieldType | None, value: Value, origin: Origin | None) -> dt.date | dt.datetime:
     if not isinstance(value, (str, dt.date)):
-        raise _error(f"{value_text(value)}: expected a date", origin)
+        raise error_at(f"{value_text(value)}: expected a date", origin)
     _require(name, kind, (FieldType.DATETIME,), value, origin)
     time = parse_time(value) if isinstance(value, str) else value
     if time is None:
         what = f"{name} is a date" if kind is FieldType.DATETIME else "only numbers and dates have an order"
-        raise _error(f"{value_text(value)}: {what}; expected ISO 8601 such as 2024-05-01 or 2024-05-01T12:00:00Z", origin)
+        raise error_at(f"{value_text(value)}: {what}; expected ISO 8601 such as 2024-05-01 or 2024-05-01T12:00:00Z", origin)
     return time
 
 
 def _rfc3339(time: dt.datetime) -> str:
     return time.isoformat().replace("+00:00", "Z")
-
-
-def _error(message: str, origin: Origin | None, *, at_value: bool = True) -> WhereError:
-    if origin is None:
-        return WhereError(message)
-    return WhereError(message, expression=origin.expression, column=origin.value_column if at_value else origin.column)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import keyword
-import math
-import re
 from dataclasses import dataclass, field
+from typing import Any
 
 from semblant_search.errors import WhereError
+
+from .values import Origin, Value, check_text, check_value, error_at, shown, value_text
 
 __all__ = [
     "And",
@@ -19,35 +19,22 @@ __all__ = [
     "Not",
     "OneOf",
     "Or",
-    "Origin",
     "Range",
     "StartsWith",
-    "Value",
     "Where",
     "one_of",
-    "parse_time",
 ]
-
-Value = str | int | float | bool | dt.date | dt.datetime
-"""What a field is compared with. A `date` is a whole day in UTC; a `datetime` without a zone is UTC."""
 
 MAX_DEPTH = 64
 """Levels of and/or/not inside each other. Far beyond what people write, far below what recursion can take."""
 
-_INT64 = range(-(2**63), 2**63)
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_ZONE = re.compile(r"([+-]\d\d)(\d\d)$", re.ASCII)
-_DECIMALS = re.compile(r"\.(\d+)", re.ASCII)
+MAX_CONDITIONS = 10_000
+"""In one filter. Engines take a second for as many, and four for twice as many: they compare them with each other."""
+
+MAX_VALUES = 100_000
+"""In one list. Engines look a list up, in time that grows as its length."""
+
 _WORDS = frozenset({"true", "false", "null"})
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where in an expression a condition stands: 0-based character offsets of its beginning and of its value."""
-
-    expression: str
-    column: int
-    value_column: int
 
 
 class Where:
@@ -57,6 +44,15 @@ class Where:
     def depth(self) -> int:
         """Levels of and/or/not, this node included."""
         return 1
+
+    @property
+    def size(self) -> int:
+        """Conditions in it."""
+        return 1
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what the compiler keeps with a filter, for copies and pickles."""
+        return {name: value for name, value in vars(self).items() if name != "_compiled"}
 
     def __and__(self, other: Where) -> Where:
         return And((self, other)) if isinstance(other, Where) else NotImplemented
@@ -121,10 +117,11 @@ class Range(Leaf):
         if not given or {"gt", "gte"} <= given.keys() or {"lt", "lte"} <= given.keys():
             raise WhereError(f"range of {self.name!r}: expected one lower bound, one upper bound, or both")
         for bound, value in given.items():
-            if isinstance(value, bool):
-                raise _error(f"{value_text(value)}: true and false have no order; compare them with ==", self.origin)
-            object.__setattr__(self, bound, check_value(value, self.origin))
-        object.__setattr__(self, "kind", ",".join(type(value).__name__ for value in bounds.values()))
+            checked = check_value(value, self.origin)
+            if isinstance(checked, bool):
+                raise error_at(f"{value_text(checked)}: true and false have no order; compare them with ==", self.origin)
+            object.__setattr__(self, bound, checked)
+        object.__setattr__(self, "kind", ",".join(type(getattr(self, bound)).__name__ for bound in bounds))
 
     def __str__(self) -> str:
         name = name_text(self.name)
@@ -148,6 +145,8 @@ class OneOf(Leaf):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if len(self.values) > MAX_VALUES:
+            raise error_at(f"a list of more than {MAX_VALUES:,} values for {self.name!r}, which is the limit", self.origin)
         object.__setattr__(self, "values", tuple(check_value(value, self.origin) for value in self.values))
         object.__setattr__(self, "kind", ",".join(type(value).__name__ for value in self.values))
 
@@ -174,7 +173,7 @@ class StartsWith(Leaf):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_text(self.text, "startswith", self.origin)
+        object.__setattr__(self, "text", check_text(self.text, "startswith", self.origin))
 
     def __str__(self) -> str:
         return f"startswith({name_text(self.name)}, {value_text(self.text)})"
@@ -189,34 +188,60 @@ class Contains(Leaf):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_text(self.text, "contains", self.origin)
+        object.__setattr__(self, "text", check_text(self.text, "contains", self.origin))
 
     def __str__(self) -> str:
         return f"contains({name_text(self.name)}, {value_text(self.text)})"
 
 
 @dataclass(frozen=True)
-class _Combined(Where):
-    """At least two terms; terms of the same kind are taken in, so that long chains stay flat."""
+class _Counted(Where):
+    """A node above others: what is below it is counted once, when it is made."""
 
-    terms: tuple[Where, ...]
     levels: int = field(init=False, compare=False, repr=False)
+    conditions: int = field(init=False, compare=False, repr=False)
 
     @property
     def depth(self) -> int:
         """Levels of and/or/not, this node included."""
         return self.levels
 
+    @property
+    def size(self) -> int:
+        """Conditions in it."""
+        return self.conditions
+
+    def _count(self, below: int, conditions: int) -> None:
+        if below >= MAX_DEPTH:
+            raise WhereError(f"a filter of more than {MAX_DEPTH} levels of and/or/not inside each other; write it flatter")
+        if conditions > MAX_CONDITIONS:
+            raise WhereError(
+                f"a filter of {conditions:,} conditions; the limit is {MAX_CONDITIONS:,}. Several values of one field are one "
+                "condition as a list: F(…).in_([…]), or in […]"
+            )
+        object.__setattr__(self, "levels", below + 1)
+        object.__setattr__(self, "conditions", conditions)
+
+
+@dataclass(frozen=True)
+class _Combined(_Counted):
+    """At least two terms; terms of the same kind are taken in, so that long chains stay flat."""
+
+    terms: tuple[Where, ...]
+
     def __post_init__(self) -> None:
         flat: list[Where] = []
+        below = 0
         for term in self.terms:
             if not isinstance(term, Where):
-                raise WhereError(f"{term!r}: expected a filter, such as F('price') < 100")
-            flat.extend(term.terms if type(term) is type(self) else (term,))
+                raise WhereError(f"{shown(term)}: expected a filter, such as F('price') < 100")
+            same = type(term) is type(self)
+            flat.extend(term.terms if same else (term,))  # type: ignore[attr-defined]
+            below = max(below, term.depth - same)
         if len(flat) < 2:
             raise WhereError(f"{type(self).__name__} of {len(flat)} filters: expected two or more")
+        self._count(below, sum(term.size for term in self.terms))
         object.__setattr__(self, "terms", tuple(flat))
-        _set_depth(self, max(term.depth for term in flat))
 
 
 @dataclass(frozen=True)
@@ -236,21 +261,15 @@ class Or(_Combined):
 
 
 @dataclass(frozen=True)
-class Not(Where):
+class Not(_Counted):
     """The term does not match. `~where` builds it and drops double negations."""
 
     term: Where
-    levels: int = field(init=False, compare=False, repr=False)
-
-    @property
-    def depth(self) -> int:
-        """Levels of and/or/not, this node included."""
-        return self.levels
 
     def __post_init__(self) -> None:
         if not isinstance(self.term, Where) or isinstance(self.term, Not):
-            raise WhereError(f"{self.term!r}: expected a filter that is not itself negated; write ~filter")
-        _set_depth(self, self.term.depth)
+            raise WhereError(f"{shown(self.term)}: expected a filter that is not itself negated; write ~filter")
+        self._count(self.term.depth, self.term.size)
 
     def __str__(self) -> str:
         term = self.term
@@ -264,22 +283,10 @@ class Not(Where):
 def one_of(name: str, values: tuple[Value | None, ...], origin: Origin | None = None) -> Where:
     """`name in [values]`, where None stands for "no value"."""
     given = OneOf(name, tuple(value for value in values if value is not None), origin)
-    if None not in values:
+    if len(given.values) == len(values):
         return given
     missing = Not(Exists(name, origin))
     return Or((given, missing)) if given.values else missing
-
-
-def _set_depth(node: Where, below: int) -> None:
-    if below >= MAX_DEPTH:
-        raise WhereError(f"a filter of more than {MAX_DEPTH} levels of and/or/not inside each other; write it flatter")
-    object.__setattr__(node, "levels", below + 1)
-
-
-def _error(message: str, origin: Origin | None) -> WhereError:
-    if origin is None:
-        return WhereError(message)
-    return WhereError(message, expression=origin.expression, column=origin.value_column)
 
 
 MOST_KEYS = 32
@@ -289,61 +296,11 @@ MOST_KEYS = 32
 def check_name(name: object) -> None:
     """Accept a field name: keys with dots between them. `WhereError` for what no payload key can be."""
     if not isinstance(name, str) or not all(name.split(".")):
-        raise WhereError(f"field name {name!r}: expected text such as 'price' or 'camera.model'")
+        raise WhereError(f"field name {shown(name)}: expected text such as 'price' or 'camera.model'")
     if name.count(".") >= MOST_KEYS:
         raise WhereError(f"field name {name[:40]}…: more than {MOST_KEYS} keys with dots between them")
     if any(character in '"[]\\' for character in name) or not name.isprintable():
-        raise WhereError(f"field name {name!r}: quotes, brackets, backslashes and control characters cannot be in a name")
-
-
-def check_text(text: object, function: str, origin: Origin | None) -> None:
-    """Accept the text of `startswith` and `contains`."""
-    if not isinstance(text, str):
-        raise _error(f"{function}: {text!r} is not text; put it in quotes", origin)
-    check_value(text, origin)
-
-
-def check_value(value: object, origin: Origin | None = None) -> Value:
-    """Accept a value that both engines can compare with; datetimes come back in UTC."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        if value not in _INT64:
-            raise _error(f"{str(value)[:40]}: whole numbers must fit in 64 bits", origin)
-        return int(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise _error(f"{value}: only finite numbers can be compared with", origin)
-        return float(value)
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise _error(f"{value!r}: is not valid Unicode (it holds half of a surrogate pair)", origin) from None
-        return str(value)
-    if isinstance(value, dt.datetime):
-        try:
-            return value.replace(tzinfo=dt.timezone.utc) if value.tzinfo is None else value.astimezone(dt.timezone.utc)
-        except OverflowError:
-            raise _error(f"{value}: beyond the years 1 to 9999 in UTC", origin) from None
-    if isinstance(value, dt.date):
-        return value
-    raise _error(f"{value!r}: expected text, a number, true, false or a date, not {type(value).__name__}", origin)
-
-
-def parse_time(text: str) -> dt.date | dt.datetime | None:
-    """A day (`2024-05-01`), or an instant in ISO 8601 (`2024-05-01T12:00:00Z`; no zone means UTC); None for other text."""
-    if not _DAY.match(text):
-        return None
-    try:
-        if len(text) == 10:
-            return dt.date.fromisoformat(text)
-        # Python 3.10 reads neither `Z`, nor `+0200`, nor other than 3 or 6 decimals.
-        text = _ZONE.sub(r"\1:\2", text[:-1] + "+00:00" if text[-1:] in ("Z", "z") else text)
-        instant = dt.datetime.fromisoformat(_DECIMALS.sub(lambda found: f".{found[1][:6]:0<6}", text))
-        return instant.replace(tzinfo=dt.timezone.utc) if instant.tzinfo is None else instant.astimezone(dt.timezone.utc)
-    except (ValueError, OverflowError):
-        return None
+        raise WhereError(f"field name {shown(name)}: quotes, brackets, backslashes and control characters cannot be in a name")
 
 
 def name_text(name: str) -> str:
@@ -352,15 +309,3 @@ def name_text(name: str) -> str:
     plain = all(part.isidentifier() and not keyword.iskeyword(part) for part in parts) and name not in _WORDS
     # Python normalises identifiers to NFKC, so that only ASCII names are safe to write bare.
     return name if plain and name.isascii() else f"field({value_text(name)})"
-
-
-def value_text(value: Value) -> str:
-    """A value as it is written in an expression."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dt.datetime):
-        return f'date("{value.isoformat().replace("+00:00", "Z")}")'
-    if isinstance(value, dt.date):
-        return f'date("{value.isoformat()}")'
-    text = repr(value)
-    return f'"{text[1:-1]}"' if isinstance(value, str) and text[0] == "'" and '"' not in value else text

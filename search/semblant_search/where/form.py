@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from semblant_search.errors import WhereError
 
-from .expression import Contains, Equals, Exists, Not, Range, StartsWith, Value, Where, check_name, one_of
+from .expression import MAX_VALUES, Contains, Equals, Exists, Not, Range, StartsWith, Where, check_name, one_of
 from .parser import parse_where
+from .values import Value, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +24,7 @@ class F:
     """
 
     __slots__ = ("name",)
+    __array_ufunc__ = None  # NumPy leaves `np.int64(3) < F("n")` to the field
     __hash__ = None  # type: ignore[assignment]  # `==` builds a filter, so that a set of fields would lie
 
     def __init__(self, name: str) -> None:
@@ -57,10 +60,14 @@ class F:
         return Range(self.name, gte=low, lte=high)
 
     def in_(self, values: Iterable[Value | None]) -> Where:
-        """Equal to one of the values; None among them stands for "no value"."""
+        """Equal to one of the values, 100,000 at most; None among them stands for "no value"."""
         if isinstance(values, (str, bytes)):
-            raise WhereError(f"F({self.name!r}).in_({values!r}): expected a list of values, not one text")
-        return one_of(self.name, tuple(values))
+            raise WhereError(f"F({self.name!r}).in_({shown(values)}): expected a list of values, not one text")
+        try:
+            given = tuple(islice(values, MAX_VALUES + 1))
+        except TypeError:
+            raise WhereError(f"F({self.name!r}).in_({shown(values)}): expected a list of values, not one value") from None
+        return one_of(self.name, given)
 
     def exists(self) -> Where:
         """There is a value: not missing, not null, not an empty list."""
@@ -82,4 +89,4 @@ def as_where(where: str | Where | None) -> Where | None:
     if isinstance(where, str):
         return parse_where(where)
     hint = f"; compare the field, such as {where!r} == …" if isinstance(where, F) else ""
-    raise WhereError(f"filter {where!r}: expected an expression in a string, or a filter built with F(…){hint}")
+    raise WhereError(f"filter {shown(where)}: expected an expression in a string, or a filter built with F(…){hint}")

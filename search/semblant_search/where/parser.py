@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from functools import lru_cache
 
 from semblant_search.errors import WhereError
@@ -15,15 +14,14 @@ from .expression import (
     Exists,
     Not,
     Or,
-    Origin,
     Range,
     StartsWith,
-    Value,
     Where,
     check_name,
     one_of,
-    parse_time,
 )
+from .source import Source
+from .values import Origin, Value, parse_time, shown
 
 __all__ = ["parse_where"]
 
@@ -36,88 +34,57 @@ _ORDER: dict[type[ast.cmpop], str] = {ast.Gt: "gt", ast.GtE: "gte", ast.Lt: "lt"
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
-@lru_cache(maxsize=256)
 def parse_where(text: str) -> Where:
     """Read an expression such as `label == "Sneaker" and 10 <= price < 100`.
 
+    The last ones read are kept, so that the same text costs nothing again.
+
     Raises:
-        WhereError: what is wrong, and the column where; never another exception, whatever the text.
+        WhereError: what is wrong, and the column where; never another exception, whatever the text. Also for more than
+            1,000,000 characters, 10,000 conditions, 100,000 values in a list, or 64 levels of and/or/not.
     """
     if not isinstance(text, str):
-        raise WhereError(f"filter {text!r}: expected an expression in a string")
-    if not text.strip():
-        raise WhereError("the filter is empty; write an expression such as 'price < 100', or leave the filter out")
+        raise WhereError(f"filter {shown(text)}: expected an expression in a string")
     if len(text) > MAX_LENGTH:
         raise WhereError(f"a filter of {len(text):,} characters; the limit is {MAX_LENGTH:,}")
+    return _short(text) if len(text) <= _SHORT else _long(text)
+
+
+def _parsed(text: str) -> Where:
+    if not text.strip():
+        raise WhereError("the filter is empty; write an expression such as 'price < 100', or leave the filter out")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise WhereError(f"the filter is not valid Unicode: half of a surrogate pair at character {error.start + 1}") from None
     if "\0" in text:  # Python's parser fails on it in different ways
         raise WhereError("the filter holds a null character", expression=text, column=text.index("\0"))
-    return _Parser(text).parse()
+    return _Parser(Source(text)).parse()
+
+
+_SHORT = 4096
+_short = lru_cache(maxsize=256)(_parsed)
+_long = lru_cache(maxsize=2)(_parsed)  # a long filter takes megabytes
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
-        self.text = text
-        # Over several lines, parentheses make Python read on. The newline before the last one ends a comment.
-        self.wrapped = "\n" in text.strip() or "\r" in text.strip() or "#" in text
-        self.source = f"({text}\n)" if self.wrapped else text.strip()
-        self.lines = self.source.splitlines(keepends=True)
-        self.shift = -1 if self.wrapped else len(text) - len(text.lstrip())
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.text = source.text
 
     def parse(self) -> Where:
-        tree = self._tree()
+        tree = self.source.parse()
         try:
             return self._condition(tree)
         except RecursionError:
-            raise WhereError("the filter is nested too deeply; write it flatter", expression=self.text, column=0) from None
-
-    def _tree(self) -> ast.expr:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # an odd backslash in a text is taken as it is
-                body = ast.parse(self.source, mode="eval").body
-        except SyntaxError as error:
-            raise self._syntax(error) from None
-        except (RecursionError, MemoryError):
-            raise WhereError("the filter is nested too deeply; write it flatter", expression=self.text, column=0) from None
-        # Text that closes the parenthesis it was put in, such as `a) or (b`, makes the tree begin at it.
-        if self.wrapped and (body.lineno, body.col_offset) == (1, 0):
-            column = max(self.text.find(")"), 0)
-            raise WhereError("the parentheses do not match, or it is no single condition", expression=self.text, column=column)
-        return body
-
-    def _syntax(self, error: SyntaxError) -> WhereError:
-        message = (error.msg or "it cannot be read").partition(". Perhaps you")[0].partition(". Maybe you")[0]
-        hint = ""
-        if error.text is not None and _lone_equals(self.text):
-            message, hint = "one = is no comparison", "; write =="
-        elif any(f" {word} " in self.text for word in ("AND", "OR", "NOT")):
-            hint = "; and, or, not are written in lower case"
-        elif "&&" in self.text or "||" in self.text:
-            hint = "; write and, or, not"
-        # Python gives no offset for what is missing at the end.
-        column = self._offset(error.lineno or 1, error.offset - 1) if error.offset else len(self.text)
-        return WhereError(f"the filter cannot be read: {message}{hint}", expression=self.text, column=column)
-
-    def _offset(self, line: int, column: int) -> int:
-        """A line (1-based) and character of `source` as a character offset into `text`."""
-        before = sum(map(len, self.lines[: line - 1]))
-        return min(max(before + column + self.shift, 0), max(len(self.text) - 1, 0))
-
-    def _column(self, node: ast.AST) -> int:
-        line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-        text = self.lines[line - 1] if line <= len(self.lines) else ""
-        return self._offset(line, len(text.encode()[:column].decode(errors="ignore")))  # ast counts UTF-8 bytes
+            raise self.source.too_deep() from None
 
     def _error(self, node: ast.AST, message: str) -> WhereError:
-        return WhereError(message, expression=self.text, column=self._column(node))
+        return WhereError(message, expression=self.text, column=self.source.column(node))
 
     def _origin(self, name: ast.AST, value: ast.AST | None = None) -> Origin:
-        column = self._column(name)
-        return Origin(self.text, column, self._column(value) if value is not None else column)
+        column = self.source.column(name)
+        return Origin(self.text, column, self.source.column(value) if value is not None else column)
 
     def _condition(self, node: ast.expr) -> Where:
         if isinstance(node, ast.BoolOp):
@@ -140,7 +107,7 @@ class _Parser:
         if name is not None:
             origin = self._origin(node)
             return Equals(name, True, origin)
-        raise self._error(node, f"expected a condition, such as price < 100, not {_describe(node)}")
+        raise self._error(node, f"expected a condition, such as price < 100, not {_describe(node)}{_reserved(node)}")
 
     def _built(self, node: ast.expr, kind: type[And] | type[Or], terms: tuple[Where, ...]) -> Where:
         try:
@@ -181,7 +148,8 @@ class _Parser:
                 right, f"{ast.unparse(right)}: expected a value; text needs quotes, and two fields cannot be compared"
             )
         if name is None:
-            raise self._error(left, "expected a field name on one side of the comparison, such as price < 100")
+            hint = _reserved(left) or _reserved(right)
+            raise self._error(left, f"expected a field name on one side of the comparison, such as price < 100{hint}")
         origin, value = self._origin(right if flipped else left, value_node), self._value(value_node)
         if isinstance(operator, ast.Is) and value is not None:
             raise self._error(value_node, "`is` asks for null only; compare values with ==")
@@ -197,7 +165,8 @@ class _Parser:
         middle = self._name(node.comparators[0])
         rising, falling = all(n in (ast.Lt, ast.LtE) for n in names), all(n in (ast.Gt, ast.GtE) for n in names)
         if len(names) != 2 or middle is None or not (rising or falling):
-            raise self._error(node, "a chain of comparisons reads low <= field < high; join others with `and`")
+            hint = _reserved(node.comparators[0])
+            raise self._error(node, f"a chain of comparisons reads low <= field < high; join others with `and`{hint}")
         first, last = self._value(node.left), self._value(node.comparators[1])
         if first is None or last is None:
             raise self._error(node, "null has no order; write `is null` or `is not null`")
@@ -208,12 +177,13 @@ class _Parser:
         name = self._name(left)
         if isinstance(right, (ast.List, ast.Tuple, ast.Set)):
             if name is None:
-                raise self._error(left, 'expected a field name before `in`, such as label in ["a", "b"]')
+                hint = _reserved(left)
+                raise self._error(left, f'expected a field name before `in`, such as label in ["a", "b"]{hint}')
             values = tuple(self._value(element) for element in right.elts)
             return one_of(name, values, self._origin(left, right))
         field = self._name(right)
         if field is None:
-            raise self._error(right, "expected a list of values or a field name after `in`")
+            raise self._error(right, f"expected a list of values or a field name after `in`{_reserved(right)}")
         if name is not None:
             raise self._error(left, f'{ast.unparse(left)}: text needs quotes, such as "red" in {ast.unparse(right)}')
         text = self._value(left)
@@ -230,7 +200,8 @@ class _Parser:
             raise self._error(node, f"{function}: expected the form {form}")
         name = self._name(node.args[0])
         if name is None:
-            raise self._error(node.args[0], f"{function}: expected a field name first, not {_describe(node.args[0])}")
+            what = f"{_describe(node.args[0])}{_reserved(node.args[0])}"
+            raise self._error(node.args[0], f"{function}: expected a field name first, not {what}")
         if function == "exists":
             return Exists(name, self._origin(node.args[0]))
         text = self._value(node.args[1])
@@ -249,7 +220,7 @@ class _Parser:
                 parts.append(inner.attr)
                 inner = inner.value
             if not isinstance(inner, ast.Name):
-                raise self._error(node, f"expected a field name, not {_describe(inner)} with a dot behind it")
+                raise self._error(node, f"expected a field name, not {_describe(inner)} with a dot behind it{_reserved(inner)}")
             return self._checked(".".join([inner.id, *reversed(parts)]), node)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "field":
             if len(node.args) != 1 or node.keywords or not _is_text(node.args[0]):
@@ -290,11 +261,16 @@ def _is_number(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool)
 
 
-def _lone_equals(text: str) -> bool:
-    return any(
-        character == "=" and text[i - 1 : i] not in tuple("=<>!") and text[i + 1 : i + 2] != "="
-        for i, character in enumerate(text)
-    )
+def _reserved(node: ast.expr) -> str:
+    """The hint for a word that may be meant as a field name, but is a value, or means something to Python."""
+    word = None
+    if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool)):
+        word = str(node.value)
+    elif isinstance(node, ast.Name) and node.id in _CONSTANTS:
+        word = node.id
+    elif isinstance(node, (ast.Yield, ast.YieldFrom, ast.Await, ast.Lambda)):
+        word = type(node).__name__.lower().removesuffix("from")
+    return f'; a field of this name is written field("{word}")' if word else ""
 
 
 def _describe(node: ast.expr) -> str:
