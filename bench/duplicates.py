@@ -166,9 +166,11 @@ def is_visible(picture: Image.Image, changed: Path) -> bool:
     return float(np.sqrt(np.square(away).mean())) > 8
 
 
-def judged(pictures: list[Made], groups: list[DuplicateGroup]) -> dict[str, Any]:
-    """The measures of one half, and what was missed, by kind."""
-    by_path = {str(picture.path): picture for picture in pictures}
+def judged(pictures: list[Made], of_all: list[Made], groups: list[DuplicateGroup]) -> dict[str, Any]:
+    """The measures of one half, and what was missed, by kind. A group belongs to the half of its representative."""
+    by_path = {str(picture.path): picture for picture in of_all}
+    mine = {str(picture.path) for picture in pictures}
+    groups = [group for group in groups if str(group.representative.path) in mine]
     found_copies: dict[str, str] = {}
     found_with: dict[str, set[str]] = defaultdict(set)
     wrong: list[str] = []
@@ -178,9 +180,7 @@ def judged(pictures: list[Made], groups: list[DuplicateGroup]) -> dict[str, Any]
     for picture in pictures:
         sets[picture.copies].add(str(picture.path))
     for group in groups:
-        first = by_path.get(str(group.representative.path))
-        if first is None:
-            continue
+        first = by_path[str(group.representative.path)]
         copies = {str(group.representative.path)}
         for other in group.others:
             there = by_path[str(other.path)]
@@ -219,7 +219,6 @@ def judged(pictures: list[Made], groups: list[DuplicateGroup]) -> dict[str, Any]
         "wrongly_removable": sum(
             by_path[str(other.path)].copies != by_path[str(group.representative.path)].copies
             for group in groups
-            if str(group.representative.path) in by_path
             for other in group.removable
         ),
         "changed_found": round(1 - sum(missed_changes.values()) / len(changes), 4),
@@ -254,7 +253,7 @@ def main() -> None:
         with SearchClient(Path(work) / "db") as client:
             groups = client.duplicates()
         for half in HALVES:
-            numbers[half] = judged(pictures[half], groups)
+            numbers[half] = judged(pictures[half], [made for found in pictures.values() for made in found], groups)
         removable = [other for group in groups for other in group.removable]
         numbers["removable"] = len(removable)
     finish("duplicates", numbers, QUICK_LIMITS if options.quick else LIMITS, quick=options.quick)
