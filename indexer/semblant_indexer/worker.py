@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from semblant_search.errors import ImageError
-from semblant_search.images import Fit, fit_image, open_image, open_picture, to_grey
+from semblant_search.images import Fit, fit_image, most_bytes, open_image, open_picture, to_grey
 from semblant_search.orb import OrbSettings, Vocabulary, extract, pack, thumbnail, unpack
 
 from .exif import exif_facts
-from .reading import most_bytes, name_of, read_content
+from .reading import name_of, read_content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

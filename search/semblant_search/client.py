@@ -10,11 +10,21 @@ from typing import TYPE_CHECKING, Any
 from .collection import check_collection_name
 from .errors import InvalidInput, StoreError
 from .feature_reader import FeatureReader
+from .images import DEFAULT_MAX_PIXELS
 from .kept_encoder import KeptEncoder
 from .orb import DEFAULT_MIN_CONFIDENCE
 from .querying.fusion import by_cosine, fuse
 from .querying.queried import cells_of, id_of, locate, not_found
-from .querying.requests import check_confidence, check_limit, check_parts, check_several, check_vector, hits_of, request_of
+from .querying.requests import (
+    check_confidence,
+    check_limit,
+    check_max_pixels,
+    check_parts,
+    check_several,
+    check_vector,
+    hits_of,
+    request_of,
+)
 from .querying.shortlist import Shortlist
 from .querying.verification import Proof, merged, prove, unproven
 from .results import Picture, split_payload
@@ -53,6 +63,8 @@ class SearchClient:
         collection: name of the collection.
         api_key: for a server that asks for one.
         timeout: seconds to wait for a server's answer.
+        max_pixels: larger pictures are refused before they are decoded. One takes less than 32 bytes of memory for each pixel
+            while it is decoded, beside its file: that many times `max_pixels` for each call at work.
 
     Raises:
         StoreError: the database cannot be opened (`NotADatabase`, `StoreLocked`, `StoreUnavailable`, `StoreDenied`) or has no
@@ -68,10 +80,13 @@ class SearchClient:
         collection: str = "images",
         api_key: str | None = None,
         timeout: float = 30.0,
+        *,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> None:
         check_collection_name(collection)
         if timeout <= 0:
             raise InvalidInput(f"timeout {timeout}: expected seconds, more than 0")
+        self._max_pixels = check_max_pixels(max_pixels)
         self._owns_database = isinstance(db, (str, os.PathLike))
         self._database: Database = (
             open_database(db, api_key=api_key, timeout=timeout) if isinstance(db, (str, os.PathLike)) else db
@@ -149,7 +164,7 @@ class SearchClient:
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         if region is not None:
             query = locate(self._opened, picture, with_cells=True)
-            vector = cells_of(self._opened.manifest, self._encoder, query, region)
+            vector = cells_of(self._opened.manifest, self._encoder, query, region, self._max_pixels)
         else:
             query = locate(self._opened, picture, with_image=True)
             vector = self._vector_of(query)
@@ -345,13 +360,14 @@ class SearchClient:
             where=as_where(where),
             min_score=min_score,
             min_confidence=DEFAULT_MIN_CONFIDENCE if min_confidence is None else min_confidence,
+            max_pixels=self._max_pixels,
             on_progress=on_progress,
         )
 
     def embed(self, pictures: Sequence[ImageSource]) -> np.ndarray:
         """Embeddings by the collection's encoder: float32 `[N, D]`, unit length. Raises `ImageError`, `EncoderError`."""
         check_several(pictures, "embed")
-        return self._encoder.load().encode_pictures(pictures)
+        return self._encoder.load().encode_pictures(pictures, max_pixels=self._max_pixels)
 
     def count(self, where: str | Where | None = None) -> int:
         """How many pictures match a filter, exactly; all without one."""
@@ -413,5 +429,5 @@ class SearchClient:
     def _features(self) -> FeatureReader:
         with self._lock:
             if self._feature_reader is None:
-                self._feature_reader = FeatureReader(self._opened)
+                self._feature_reader = FeatureReader(self._opened, max_pixels=self._max_pixels)
             return self._feature_reader

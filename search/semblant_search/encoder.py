@@ -164,9 +164,9 @@ class Encoder:
         """All that the encoder makes of fitted pictures: embeddings, and cells where it has them."""
         return Vectors(self.encode(images), None) if self.card.cells is None else Vectors(*self.encode_with_cells(images))
 
-    def encode_pictures(self, sources: Iterable[ImageSource]) -> np.ndarray:
+    def encode_pictures(self, sources: Iterable[ImageSource], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.ndarray:
         """Decode, fit and encode a few pictures: float32 `[N, D]`. Raises `ImageError` on the first that cannot be used."""
-        pictures = [self.prepare(source) for source in sources]
+        pictures = [self.prepare(source, max_pixels=max_pixels) for source in sources]
         if not pictures:
             return np.empty((0, self.dim), dtype=np.float32)
         return self.encode(np.stack(pictures))

@@ -9,7 +9,7 @@ import numpy as np
 
 from .collection import uri_path
 from .errors import NoFeaturesError, StoreError
-from .images import open_picture, to_grey
+from .images import DEFAULT_MAX_PIXELS, open_picture, to_grey
 from .orb import (
     CALIBRATION_ASSET,
     Calibration,
@@ -69,7 +69,7 @@ class Seen:
 
 
 class FeatureReader:
-    """Extracts features as one collection's indexer did.
+    """Extracts features as one collection's indexer did, of pictures of `max_pixels` at most.
 
     Raises:
         StoreError: the collection was indexed without ORB, or its vocabulary is missing or another one.
@@ -79,7 +79,8 @@ class FeatureReader:
     vocabulary: Vocabulary
     calibration: Calibration
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+        self._max_pixels = max_pixels
         manifest = store.manifest
         if manifest.orb is None:
             raise StoreError(
@@ -115,7 +116,8 @@ class FeatureReader:
             InvalidInput: a region that has no area or lies outside the picture.
         """
         side = self.settings.longest_side
-        opened = open_picture(source, at_least=(side, side) if region is None else None, luma=True)
+        least = (side, side) if region is None else None
+        opened = open_picture(source, max_pixels=self._max_pixels, at_least=least, luma=True)
         picture = opened.image  # of fewer pixels than the file, where a large JPEG was decoded at a reduced scale
         mask: np.ndarray | None = None
         box = (0.0, 0.0, float(opened.width), float(opened.height))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageOps
 
-from semblant_search.images import open_image
+from semblant_search.images import DEFAULT_MAX_PIXELS, open_image
 from semblant_search.images.quiet import PILLOW_QUIET
 
 from .codecs import Codec, codec_of
@@ -63,9 +63,9 @@ class DecodedPicture:
         return DecodedPicture(pixels, self.codec.turned(orientation), self.profile, over_black, deep, self.hidden)
 
 
-def decode(data: bytes) -> DecodedPicture:
+def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> DecodedPicture:
     """Of the bytes of a picture file. Raises `ImageError`."""
-    picture = open_image(data)
+    picture = open_image(data, max_pixels=max_pixels)
     clear = picture.mode in ("LA", "RGBA") and picture.getchannel("A").getextrema()[0] < 255  # type: ignore[operator]
     return DecodedPicture(
         flat_pixels(picture),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from semblant_search.images import open_picture
+from semblant_search.images import DEFAULT_MAX_PIXELS, open_picture
 from semblant_search.images.quiet import PILLOW_QUIET
 
 from .codecs import codec_of
@@ -59,9 +59,9 @@ class Signature:
     animated: bool
 
 
-def signature_of(data: bytes) -> Signature:
+def signature_of(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Signature:
     """Of the bytes of a picture file; a JPEG is decoded at a reduced scale. Raises `ImageError`."""
-    opened = open_picture(data, at_least=(_SIDE // 2, _SIDE // 2))
+    opened = open_picture(data, max_pixels=max_pixels, at_least=(_SIDE // 2, _SIDE // 2))
     deep, animated = _facts(data)
     alpha = opened.image.mode in ("LA", "RGBA") and opened.image.getchannel("A").getextrema()[0] < 255  # type: ignore[operator]
     pixels, profile = flat_pixels(opened.image), profile_of(opened.image)

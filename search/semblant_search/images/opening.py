@@ -11,7 +11,7 @@ import numpy as np
 
 from semblant_search.errors import ImageError
 
-from .files import read_bytes
+from .files import most_bytes, read_file
 from .modes import simple_mode
 from .quiet import PILLOW_QUIET
 
@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 
     ImageSource = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 
-__all__ = ["DEFAULT_MAX_PIXELS", "ImageSource", "OpenedPicture", "open_image", "open_picture"]
+__all__ = ["BYTES_PER_PIXEL", "DEFAULT_MAX_PIXELS", "ImageSource", "OpenedPicture", "open_image", "open_picture"]
 
 DEFAULT_MAX_PIXELS = 100_000_000
-"""Larger pictures are refused before they are decoded: 100 megapixels are 400 MB of RGBA."""
+"""Larger pictures are refused before they are decoded.
+
+Decoding one takes less than `BYTES_PER_PIXEL` bytes of memory for each of its pixels, beside the file: 3.2 GB at this limit.
+"""
+BYTES_PER_PIXEL = 32
+"""What is measured: 25 for JPEG 2000, 18 for WebP, 13 for AVIF and progressive JPEG of CMYK, 3 to 9 for other files."""
 
 _TURNS = {
     2: "FLIP_LEFT_RIGHT",
@@ -94,7 +99,8 @@ def open_image(
 
     Args:
         source: a path, the bytes of a file, a Pillow image, or an array: uint8 `[h, w]` or `[h, w, 1 | 3 | 4]`.
-        max_pixels: refuse larger pictures before decoding them.
+        max_pixels: refuse larger pictures before decoding them, and files of more bytes than so many pixels can have. Decoding
+            takes less memory than 32 bytes for each pixel, beside the file.
         at_least: `(height, width)` in pixels: a JPEG may be decoded at a reduced scale (its DCT allows 1/2, 1/4, 1/8) that is
             still at least twice as large, so that the resize which follows does the averaging.
         luma: the caller wants no more than greys: of a JPEG that stores luma and colours apart, only its luma is decoded.
@@ -119,7 +125,7 @@ def open_picture(
     if isinstance(source, np.ndarray):
         array_image = _from_array(source, max_pixels)
         return OpenedPicture(array_image, *array_image.size, None)
-    data = None if isinstance(source, Image.Image) else source if isinstance(source, bytes) else read_bytes(source)
+    data = None if isinstance(source, Image.Image) else source if isinstance(source, bytes) else _read(source, max_pixels)
     try:
         with PILLOW_QUIET:
             image = _open_lazily(data, name) if data is not None else cast("Image.Image", source)
@@ -150,13 +156,18 @@ def open_picture(
         raise ImageError(f"{name}: cannot be decoded: {text}", reason=reason) from error
 
 
+def _read(path: str | os.PathLike[str], max_pixels: int) -> bytes:
+    return read_file(path, limit=most_bytes(max_pixels))[0]
+
+
 def _check_size(width: int, height: int, max_pixels: int, name: str) -> None:
     if width < 1 or height < 1:
         raise ImageError(f"{name}: {width}×{height} has no pixels", reason="empty")
     if width * height > max_pixels:
         raise ImageError(
             f"{name}: {width}×{height} is {width * height / 1e6:.0f} megapixels, over the limit of "
-            f"{max_pixels / 1e6:g}; raise max_pixels (semblant index --max-pixels), or make it smaller",
+            f"{max_pixels / 1e6:g}; raise max_pixels (SearchClient(max_pixels=…), semblant index --max-pixels), "
+            "or make it smaller",
             reason="too-large",
         )
 

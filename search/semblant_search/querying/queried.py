@@ -73,7 +73,7 @@ def locate(
     )
 
 
-def cells_of(manifest: Manifest, encoder: KeptEncoder, query: Queried, region: Region) -> np.ndarray:
+def cells_of(manifest: Manifest, encoder: KeptEncoder, query: Queried, region: Region, max_pixels: int) -> np.ndarray:
     """The local vectors of a region of a queried picture, float32 `[R, d]`: stored ones where it is one of the collection.
 
     Raises:
@@ -88,7 +88,7 @@ def cells_of(manifest: Manifest, encoder: KeptEncoder, query: Queried, region: R
         facts = query.record.payload
         chosen = cells_in(region, (int(facts["_width"]), int(facts["_height"])), fit, shape[0])
         return np.asarray(query.record.cells[chosen])
-    opened = open_picture(query.source, at_least=(fit.height, fit.width))
+    opened = open_picture(query.source, max_pixels=max_pixels, at_least=(fit.height, fit.width))
     chosen = cells_in(region, (opened.width, opened.height), fit, shape[0])
     _, cells = encoder.load().encode_with_cells(fit_image(opened.image, fit)[None])
     return np.asarray(cells[0, chosen])

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from semblant_search.store.base import ScoredRecord
     from semblant_search.where import Where
 
-__all__ = ["check_confidence", "check_limit", "check_parts", "check_several", "check_vector", "hits_of", "request_of"]
+__all__ = [
+    "check_confidence",
+    "check_limit",
+    "check_max_pixels",
+    "check_parts",
+    "check_several",
+    "check_vector",
+    "hits_of",
+    "request_of",
+]
 
 _NO_VECTOR = np.empty(0, dtype=np.float32)
 
@@ -41,6 +50,13 @@ def check_limit(limit: int) -> None:
     """Raise `InvalidInput` unless it is a whole number from 1 up."""
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         raise InvalidInput(f"limit {limit!r}: expected a whole number of hits, at least 1")
+
+
+def check_max_pixels(max_pixels: int) -> int:
+    """The same. Raises `InvalidInput` unless it is a whole number from 1 up."""
+    if not isinstance(max_pixels, int) or isinstance(max_pixels, bool) or max_pixels < 1:
+        raise InvalidInput(f"max_pixels {max_pixels!r}: expected a whole number of pixels, at least 1")
+    return max_pixels
 
 
 def check_several(pictures: object, call: str) -> None:
