@@ -10,6 +10,7 @@ import numpy as np
 from .collection import uri_path
 from .errors import NoFeaturesError, StoreError
 from .images import DEFAULT_MAX_PIXELS, open_picture, to_grey
+from .images.parts import part
 from .orb import (
     CALIBRATION_ASSET,
     Calibration,
@@ -124,7 +125,7 @@ class FeatureReader:
         if region is not None:
             mask, box = region_of(region, opened.width, opened.height)
             left, top, width, height = (int(value) for value in box)
-            picture = picture.crop((left, top, left + width, top + height))
+            picture = part(picture, (left, top, left + width, top + height))
         grey = to_grey(picture, longest_side=side)
         features = extract(grey, self.settings, limit=self.settings.query_features)
         seen = Seen(features, (grey.shape[1], grey.shape[0]), box, grey if mask is None else None)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from semblant_search.images import DEFAULT_MAX_PIXELS, open_image
-from semblant_search.images.quiet import PILLOW_QUIET
+from semblant_search.images.headers import open_header
 
 from .codecs import Codec, codec_of
 from .colours import in_srgb, profile_of
@@ -118,7 +117,7 @@ def _hidden(pixels: np.ndarray) -> str | None:
 
 
 def _deep_pixels(data: bytes) -> np.ndarray | None:
-    with PILLOW_QUIET, Image.open(io.BytesIO(data)) as picture:
+    with open_header(data) as picture:
         if not picture.mode.startswith(("I", "F")):
             return None
         values = np.asarray(ImageOps.exif_transpose(picture))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from semblant_search.images import DEFAULT_MAX_PIXELS, open_picture
-from semblant_search.images.quiet import PILLOW_QUIET
+from semblant_search.images.headers import open_header
 
 from .codecs import codec_of
 from .colours import in_srgb, profile_of
@@ -89,7 +88,7 @@ def _raster(picture: Image.Image) -> np.ndarray:
 
 
 def _facts(data: bytes) -> tuple[bool, bool]:
-    with PILLOW_QUIET, Image.open(io.BytesIO(data)) as picture:
+    with open_header(data) as picture:
         deep = picture.mode.startswith(("I", "F"))
         try:
             animated = picture.format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF", "MPO") and getattr(picture, "n_frames", 1) > 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -12,8 +11,8 @@ import numpy as np
 from semblant_search.errors import ImageError
 
 from .files import most_bytes, read_file
+from .headers import icon_sizes, open_header
 from .modes import simple_mode
-from .quiet import PILLOW_QUIET
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -40,35 +39,6 @@ _TURNS = {
     8: "ROTATE_90",
 }
 """EXIF orientations, and what brings each upright."""
-# Raster formats that Pillow decodes by itself: no EPS (it would start Ghostscript), no documents, no stubs.
-_FORMATS = (
-    "PNG",
-    "JPEG",
-    "GIF",
-    "WEBP",
-    "BMP",
-    "TIFF",
-    "PPM",
-    "AVIF",
-    "JPEG2000",
-    "ICO",
-    "TGA",
-    "PCX",
-    "QOI",
-    "SGI",
-    "DIB",
-    "PSD",
-)
-_SIGNATURES = (
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"RIFF", "WebP"),
-    (b"BM", "BMP"),
-    (b"II*\x00", "TIFF"),
-    (b"MM\x00*", "TIFF"),
-)
 _TRUNCATED = ("truncated", "unexpected end", "not enough image data", "broken data stream", "incomplete")
 
 
@@ -127,27 +97,34 @@ def open_picture(
         return OpenedPicture(array_image, *array_image.size, None)
     data = None if isinstance(source, Image.Image) else source if isinstance(source, bytes) else _read(source, max_pixels)
     try:
-        with PILLOW_QUIET:
-            image = _open_lazily(data, name) if data is not None else cast("Image.Image", source)
+        for wide, high in icon_sizes(data or b""):
+            _check_size(max(wide, 1), max(high, 1), max_pixels, name)
+        image = open_header(data, name) if data is not None else cast("Image.Image", source)
+        width, height = image.size
+        _check_size(width, height, max_pixels, name)
+        kind = image.format
+        if (at_least is not None or luma) and kind == "JPEG" and data is not None:
+            high, wide = at_least or (height, width)
+            if _orientation(image) >= 5:  # of the pixels as they lie in the file
+                high, wide = wide, high
+            image.draft("L" if luma and image.mode == "RGB" else None, (2 * wide, 2 * high))
+        image.load()
+        if image.width * image.height > width * height:  # some learn their size while decoding
             width, height = image.size
             _check_size(width, height, max_pixels, name)
-            kind = image.format
-            if (at_least is not None or luma) and kind == "JPEG" and data is not None:
-                high, wide = at_least or (height, width)
-                if _orientation(image) >= 5:  # of the pixels as they lie in the file
-                    high, wide = wide, high
-                image.draft("L" if luma and image.mode == "RGB" else None, (2 * wide, 2 * high))
-            image.load()
-            if image.width * image.height > width * height:  # icons and the like learn their size while decoding
-                width, height = image.size
-                _check_size(width, height, max_pixels, name)
-            orientation = _orientation(image)
-            if orientation in _TURNS:
-                image = image.transpose(Image.Transpose[_TURNS[orientation]])
-                width, height = (height, width) if orientation >= 5 else (width, height)
-            return OpenedPicture(simple_mode(image), width, height, kind)
+        orientation = _orientation(image)
+        if orientation in _TURNS:
+            image = image.transpose(Image.Transpose[_TURNS[orientation]])
+            width, height = (height, width) if orientation >= 5 else (width, height)
+        return OpenedPicture(simple_mode(image), width, height, kind)
     except ImageError:
         raise
+    except Image.DecompressionBombError as error:  # a few plugins ask for the program's limit by themselves
+        text = f"{name}: Pillow refuses its size by PIL.Image.MAX_IMAGE_PIXELS, which this program may change: {error}"
+        raise ImageError(text, reason="too-large") from error
+    except Warning as error:
+        text = f"{name}: Pillow warns of it, and this program makes errors of warnings: {error}"
+        raise ImageError(text, reason="not-an-image") from error
     except MemoryError as error:
         raise ImageError(f"{name}: not enough memory to decode it", reason="too-large") from error
     except Exception as error:  # what Pillow's plugins raise on malformed files has no common base
@@ -172,28 +149,15 @@ def _check_size(width: int, height: int, max_pixels: int, name: str) -> None:
         )
 
 
-def _open_lazily(data: bytes, name: str) -> Image.Image:
-    """Parse the header only."""
-    from PIL import Image, UnidentifiedImageError
-
-    if not data:
-        raise ImageError(f"{name}: is empty (0 bytes)", reason="empty")
-    try:
-        return Image.open(io.BytesIO(data), formats=_FORMATS)
-    except UnidentifiedImageError as error:
-        for magic, kind in _SIGNATURES:
-            if data.startswith(magic) or magic.startswith(data):
-                raise ImageError(f"{name}: begins like a {kind}, but is cut short or broken", reason="truncated") from error
-        raise ImageError(
-            f"{name}: is not a picture in a format that Semblant reads (PNG, JPEG, GIF, WebP, AVIF, TIFF, BMP, …)",
-            reason="not-an-image",
-        ) from error
-
-
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1–8; 1 where the EXIF block is damaged, which is no reason to lose the picture."""
+    """EXIF orientation, 1–8; 1 where the EXIF block is damaged, which is no reason to lose the picture.
+
+    A program that makes errors of warnings hears of it: else the picture would lie on its side for that program only.
+    """
     try:
         return int(image.getexif().get(0x0112, 1))
+    except Warning:
+        raise
     except Exception:  # as above: no common base
         return 1
 
