@@ -11,6 +11,7 @@ from .collection import check_collection_name
 from .errors import InvalidInput, StoreError
 from .feature_reader import FeatureReader
 from .images import DEFAULT_MAX_PIXELS
+from .images.sources import buffered
 from .kept_encoder import KeptEncoder
 from .orb import DEFAULT_MIN_CONFIDENCE
 from .querying.fusion import by_cosine, fuse
@@ -140,9 +141,9 @@ class SearchClient:
         """The pictures that look most like one, or hold something that looks like a region of it, best first.
 
         Args:
-            picture: a path, the bytes of a picture file, a Pillow image, an array (uint8 `[h, w]` or `[h, w, 1 | 3 | 4]`), or
-                the URI or point id of a picture of the collection. One of the collection, by URI, id, or path of the
-                unchanged file, is not encoded again: its stored vector is used.
+            picture: a path, the bytes of a picture file, an open binary file or `BytesIO`, a Pillow image, an array (uint8
+                `[h, w]` or `[h, w, 1 | 3 | 4]`), or the URI or point id of a picture of the collection. One of the
+                collection, by URI, id, or path of the unchanged file, is not encoded again: its stored vector is used.
             limit: hits at most, at least 1; beyond the collection means all of it.
             where: a filter, `'price < 100 and label == "Sneaker"'` or `(F("price") < 100) & (F("label") == "Sneaker")`.
             offset: hits to skip, for paging.
@@ -199,6 +200,7 @@ class SearchClient:
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         check_parts(shared_parts)
         store, reader, wanted = self._opened, self._features, limit + offset
+        picture = buffered(picture, self._max_pixels)
         query = locate(store, picture, with_image=True, with_features=True)
         vector = self._vector_of(query)
         leave_out = None if include_self else query.id

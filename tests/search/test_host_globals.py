@@ -68,7 +68,7 @@ def test_eight_threads_that_do_all_that_a_client_does_change_nothing_of_the_host
             lambda: open_image(encoded(PHOTOGRAPH, "JPEG"), at_least=(50, 50)),
             lambda: client.search(cat),
             lambda: client.search_features(cat, region=(50, 50, 200, 200)),
-            lambda: client.search(cat, mode="fused"),
+            lambda: client.search_fused(cat),
             lambda: client.search(str(pictures[0]), where="price < 10"),
             lambda: client.embed([cat, PHOTOGRAPH]),
             client.duplicates,

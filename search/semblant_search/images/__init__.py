@@ -11,7 +11,7 @@ from .fit import Fit, fit_image, flatten, scaled_size, size_within, to_grey
 from .opening import DEFAULT_MAX_PIXELS, OpenedPicture, open_image, open_picture
 
 if TYPE_CHECKING:
-    from .opening import ImageSource as ImageSource  # names Pillow's type: for type checkers only
+    from .sources import ImageSource as ImageSource  # names Pillow's type: for type checkers only
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -10,16 +9,16 @@ import numpy as np
 
 from semblant_search.errors import ImageError
 
-from .files import most_bytes, read_file
 from .headers import icon_sizes, open_header
 from .modes import simple_mode
+from .sources import bytes_of, describe
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    ImageSource = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
+    from .sources import ImageSource
 
-__all__ = ["BYTES_PER_PIXEL", "DEFAULT_MAX_PIXELS", "ImageSource", "OpenedPicture", "open_image", "open_picture"]
+__all__ = ["BYTES_PER_PIXEL", "DEFAULT_MAX_PIXELS", "OpenedPicture", "open_image", "open_picture"]
 
 DEFAULT_MAX_PIXELS = 100_000_000
 """Larger pictures are refused before they are decoded.
@@ -68,7 +67,9 @@ def open_image(
     """Decode a picture as it is meant to be seen: first frame, EXIF orientation applied, mode L, RGB, LA or RGBA.
 
     Args:
-        source: a path, the bytes of a file, a Pillow image, or an array: uint8 `[h, w]` or `[h, w, 1 | 3 | 4]`.
+        source: a path, the bytes of a file (`bytes`, `bytearray`, `memoryview`), an open binary file or `BytesIO`, a Pillow
+            image, or an array: uint8 `[h, w]` or `[h, w, 1 | 3 | 4]`. An open file is read from its beginning, and left where
+            it stood.
         max_pixels: refuse larger pictures before decoding them, and files of more bytes than so many pixels can have. Decoding
             takes less memory than 32 bytes for each pixel, beside the file.
         at_least: `(height, width)` in pixels: a JPEG may be decoded at a reduced scale (its DCT allows 1/2, 1/4, 1/8) that is
@@ -91,11 +92,11 @@ def open_picture(
     """`open_image` that also tells the true size and the format of the file. Same arguments, same errors."""
     from PIL import Image
 
-    name = _describe(source)
+    name = describe(source)
     if isinstance(source, np.ndarray):
         array_image = _from_array(source, max_pixels)
         return OpenedPicture(array_image, *array_image.size, None)
-    data = None if isinstance(source, Image.Image) else source if isinstance(source, bytes) else _read(source, max_pixels)
+    data = None if isinstance(source, Image.Image) else bytes_of(source, max_pixels)
     try:
         for wide, high in icon_sizes(data or b""):
             _check_size(max(wide, 1), max(high, 1), max_pixels, name)
@@ -131,10 +132,6 @@ def open_picture(
         text = str(error) or type(error).__name__
         reason = "truncated" if any(word in text.lower() for word in _TRUNCATED) else "not-an-image"
         raise ImageError(f"{name}: cannot be decoded: {text}", reason=reason) from error
-
-
-def _read(path: str | os.PathLike[str], max_pixels: int) -> bytes:
-    return read_file(path, limit=most_bytes(max_pixels))[0]
 
 
 def _check_size(width: int, height: int, max_pixels: int, name: str) -> None:
@@ -175,11 +172,3 @@ def _from_array(array: np.ndarray, max_pixels: int) -> Image.Image:
     if array.shape[0] * array.shape[1] > max_pixels:
         raise ImageError(f"array of shape {list(array.shape)}: over the limit of {max_pixels} pixels", reason="too-large")
     return Image.fromarray(array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array)
-
-
-def _describe(source: object) -> str:
-    if isinstance(source, bytes):
-        return f"picture of {len(source)} bytes"
-    if isinstance(source, (str, os.PathLike)):
-        return repr(os.fspath(source))
-    return "picture"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from semblant_search.errors import InvalidInput
+from semblant_search.images.sources import is_single
 from semblant_search.results import Hit, split_payload
 from semblant_search.store.base import VectorQuery
 from semblant_search.where import as_where
@@ -61,7 +62,7 @@ def check_max_pixels(max_pixels: int) -> int:
 
 def check_several(pictures: object, call: str) -> None:
     """Raise `InvalidInput` for one picture where a list of them is expected: text would be gone through letter by letter."""
-    if isinstance(pictures, (str, bytes)) or not hasattr(pictures, "__iter__"):
+    if is_single(pictures):
         raise InvalidInput(f"{call}: expected a list of pictures, not one ({type(pictures).__name__})")
 
 
