@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .collection import uri_path
 from .errors import NoFeaturesError, StoreError
 from .images import DEFAULT_MAX_PIXELS, open_picture, to_grey
 from .images.parts import part
@@ -22,6 +21,7 @@ from .orb import (
     unpack,
     unpack_thumbnail,
 )
+from .querying.queried import indexed_bytes
 from .querying.regions import region_of
 
 if TYPE_CHECKING:
@@ -147,12 +147,15 @@ class FeatureReader:
         )
 
     def of_queried(self, query: Queried, region: Region | None = None) -> Seen:
-        """Of a queried picture: the stored ones where it is one of the collection, unless its file is there to be cut."""
+        """Of a queried picture: the stored ones where it is one of the collection.
+
+        A region of it is cut from its file, which shows more details than are stored, but for a file that is gone or has
+        changed since: the region is of the picture that was indexed, and is taken from what was stored of it.
+        """
         if query.record is None:
             return self.of_picture(query.source, region)
-        path = uri_path(str(query.record.payload["_uri"]))
-        if region is not None and path is not None and path.is_file():
-            return self.of_picture(path, region)
+        if region is not None and (data := indexed_bytes(query.record, self._max_pixels)) is not None:
+            return self.of_picture(data, region)
         seen = self.of_record(query.record)
         return seen if region is None else _inside_region(seen, region)
 
