@@ -13,6 +13,7 @@ import numpy as np
 from semblant_search.collection import canonical_uri
 from semblant_search.errors import ImageError
 from semblant_search.images import fit_image, open_image
+from semblant_search.images.process import keep_pillow_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,7 +66,7 @@ def decode_into(
 
     if workers > 1 and _is_much(paths):
         # `spawn`: a forked copy of a process with threads (PyTorch, ONNX Runtime) may hang on a lock that nobody will open.
-        with ProcessPoolExecutor(min(workers, len(chunks)), get_context("spawn"), _ignore_interrupts) as pool:
+        with ProcessPoolExecutor(min(workers, len(chunks)), get_context("spawn"), _begin) as pool:
             try:
                 running = {pool.submit(_decode, file, shape, fit, max_pixels, *chunk): chunk[0] for chunk in chunks}
                 for future in as_completed(running):
@@ -94,8 +95,10 @@ def _is_much(paths: Sequence[Path]) -> bool:
     return len(paths) > 1 and total > _LARGE_BYTES
 
 
-def _ignore_interrupts() -> None:
+def _begin() -> None:
+    """Called in each process first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    keep_pillow_quiet()
 
 
 def _decode(file: Path, shape: tuple[int, ...], fit: Fit, max_pixels: int, begin: int, paths: Sequence[Path]) -> list[Failure]:

@@ -11,7 +11,7 @@ from semblant_search.images import read_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Content", "most_bytes", "name_of", "read_content", "tar_member"]
+__all__ = ["Content", "name_of", "read_content", "tar_member"]
 
 _TAR = "tar:"
 
@@ -26,11 +26,6 @@ class Content(NamedTuple):
 def tar_member(path: str, offset: int, size: int) -> str:
     """The place of a member of an uncompressed tar: `size` bytes at `offset` of the file or URL `path`."""
     return f"{_TAR}{offset}:{size}:{path}"
-
-
-def most_bytes(max_pixels: int) -> int:
-    """Bytes of a file of so many pixels at most: 16 bits for each of four channels, not compressed; never less than 64 MB."""
-    return max(8 * max_pixels, 64_000_000)
 
 
 def name_of(place: str) -> str:

@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from semblant_search.errors import ImageError
-from semblant_search.images import Fit, fit_image, open_image, open_picture, to_grey
+from semblant_search.images import Fit, fit_image, most_bytes, open_image, open_picture, to_grey
+from semblant_search.images.process import keep_pillow_quiet
 from semblant_search.orb import OrbSettings, Vocabulary, extract, pack, thumbnail, unpack
 
 from .exif import exif_facts
-from .reading import most_bytes, name_of, read_content
+from .reading import name_of, read_content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -176,6 +177,7 @@ def _details(picture: Image.Image, settings: OrbSettings) -> np.ndarray | None:
 def main() -> None:
     """Entry point of the process: descriptors of pipe, settings and memory, then the layout, come as arguments."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what happens
+    keep_pillow_quiet()
     pipe, settings, memory, number, workers, slots, batch, *shape = map(int, sys.argv[1:])
     connection = Connection(pipe)
     frames = SharedFrames(memory, workers, slots, batch, (shape[0], shape[1], shape[2]))

@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .collection import check_collection_name
 from .errors import InvalidInput, StoreError
 from .feature_reader import FeatureReader
+from .images import DEFAULT_MAX_PIXELS
+from .images.sources import buffered
 from .kept_encoder import KeptEncoder
 from .orb import DEFAULT_MIN_CONFIDENCE
+from .querying.batches import check_on_error, search_many
 from .querying.fusion import by_cosine, fuse
 from .querying.queried import cells_of, id_of, locate, not_found
 from .querying.requests import (
     check_confidence,
     check_ef_search,
     check_limit,
+    check_max_pixels,
     check_parts,
     check_several,
     check_vector,
@@ -40,8 +44,10 @@ if TYPE_CHECKING:
     from .collection import Manifest
     from .duplicates import DuplicateGroup
     from .encoder import Encoder
+    from .errors import ImageError, PointNotFound
     from .feature_reader import Seen
     from .images import ImageSource
+    from .querying.batches import OnError
     from .querying.queried import Queried
     from .querying.regions import Region
     from .results import FeatureHit, Hit
@@ -63,6 +69,8 @@ class SearchClient:
         collection: name of the collection.
         api_key: for a server that asks for one.
         timeout: seconds to wait for a server's answer.
+        max_pixels: larger pictures are refused before they are decoded. One takes less than 32 bytes of memory for each pixel
+            while it is decoded, beside its file: that many times `max_pixels` for each call at work.
 
     Raises:
         StoreError: the database cannot be opened (`NotADatabase`, `StoreLocked`, `StoreUnavailable`, `StoreDenied`) or has no
@@ -78,10 +86,13 @@ class SearchClient:
         collection: str = "images",
         api_key: str | None = None,
         timeout: float = 30.0,
+        *,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> None:
         check_collection_name(collection)
         if timeout <= 0:
             raise InvalidInput(f"timeout {timeout}: expected seconds, more than 0")
+        self._max_pixels = check_max_pixels(max_pixels)
         self._owns_database = isinstance(db, (str, os.PathLike))
         self._database: Database = (
             open_database(db, api_key=api_key, timeout=timeout) if isinstance(db, (str, os.PathLike)) else db
@@ -135,9 +146,9 @@ class SearchClient:
         """The pictures that look most like one, or hold something that looks like a region of it, best first.
 
         Args:
-            picture: a path, the bytes of a picture file, a Pillow image, an array (uint8 `[h, w]` or `[h, w, 1 | 3 | 4]`), or
-                the URI or point id of a picture of the collection. One of the collection, by URI, id, or path of the
-                unchanged file, is not encoded again: its stored vector is used.
+            picture: a path, the bytes of a picture file, an open binary file or `BytesIO`, a Pillow image, an array (uint8
+                `[h, w]` or `[h, w, 1 | 3 | 4]`), or the URI or point id of a picture of the collection. One of the
+                collection, by URI, id, or path of the unchanged file, is not encoded again: its stored vector is used.
             limit: hits at most, at least 1; beyond the collection means all of it.
             where: a filter, `'price < 100 and label == "Sneaker"'` or `(F("price") < 100) & (F("label") == "Sneaker")`.
             offset: hits to skip, for paging.
@@ -160,7 +171,7 @@ class SearchClient:
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         if region is not None:
             query = locate(self._opened, picture, with_cells=True)
-            vector = cells_of(self._opened.manifest, self._encoder, query, region)
+            vector = cells_of(self._opened.manifest, self._encoder, query, region, self._max_pixels)
         else:
             query = locate(self._opened, picture, with_image=True)
             vector = self._vector_of(query)
@@ -196,6 +207,7 @@ class SearchClient:
         check_parts(shared_parts)
         store, reader, wanted = self._opened, self._features, request.limit + request.offset
         least = request.score_threshold
+        picture = buffered(picture, self._max_pixels)
         query = locate(store, picture, with_image=True, with_features=True)
         vector = self._vector_of(query)
         leave_out = None if include_self else query.id
@@ -213,30 +225,75 @@ class SearchClient:
                 break
         return hits[request.offset : wanted]
 
+    @overload
     def search_batch(
         self,
-        pictures: Sequence[ImageSource],
+        pictures: Iterable[ImageSource],
         limit: int = 10,
         *,
         where: str | Where | None = None,
+        offset: int = 0,
+        min_score: float | None = None,
         exact: bool = False,
         include_self: bool = False,
-    ) -> list[list[Hit]]:
-        """`search` for several pictures in one request, encoded together: a list of hits for each, in their order."""
+        on_error: Literal["raise"] = "raise",
+    ) -> list[list[Hit]]: ...
+
+    @overload
+    def search_batch(
+        self,
+        pictures: Iterable[ImageSource],
+        limit: int = 10,
+        *,
+        where: str | Where | None = None,
+        offset: int = 0,
+        min_score: float | None = None,
+        exact: bool = False,
+        include_self: bool = False,
+        on_error: Literal["return"],
+    ) -> list[list[Hit] | ImageError | PointNotFound]: ...
+
+    def search_batch(
+        self,
+        pictures: Iterable[ImageSource],
+        limit: int = 10,
+        *,
+        where: str | Where | None = None,
+        offset: int = 0,
+        min_score: float | None = None,
+        exact: bool = False,
+        include_self: bool = False,
+        on_error: OnError = "raise",
+    ) -> list[Any]:
+        """`search` for any number of pictures: a list of hits for each, in their order.
+
+        Pictures are decoded one by one, encoded 16 together, and asked for in requests of 64, so that memory does not grow
+        with their number but for the hits.
+
+        Args:
+            pictures: each as in `search`.
+            limit, where, offset, min_score, exact, include_self: as in `search`, for each picture.
+            on_error: what becomes of a picture that cannot be used. `raise` ends the call with an error that begins with its
+                place, as `pictures[3]: …`; an `ImageError` has it as `index`, too. `return` puts that error where the hits of
+                the picture would be, and goes on.
+
+        Raises:
+            ImageError, PointNotFound: of a picture, with `on_error="raise"`; else as `search`.
+        """
         check_several(pictures, "search_batch")
-        request = request_of(limit, where, 0, exact=exact)
-        queries = [locate(self._opened, picture, with_image=True) for picture in pictures]
-        vectors = [query.record.image if query.record is not None else None for query in queries]
-        todo = [i for i, vector in enumerate(vectors) if vector is None]
-        for i, vector in zip(todo, self.embed([queries[i].source for i in todo]) if todo else (), strict=True):
-            vectors[i] = vector
-        found = self._opened.query_batch(
-            [replace(request, vector=vector, limit=request.limit + 1) for vector in vectors if vector is not None]
+        check_on_error(on_error)
+        request = request_of(limit, where, offset, exact=exact, min_score=min_score)
+        return list(
+            search_many(
+                self._opened,
+                self._encoder,
+                pictures,
+                request,
+                include_self=include_self,
+                max_pixels=self._max_pixels,
+                on_error=on_error,
+            )
         )
-        return [
-            hits_of([r for r in records if include_self or r.id != query.id][: request.limit])
-            for query, records in zip(queries, found, strict=True)
-        ]
 
     def search_vector(
         self,
@@ -354,13 +411,22 @@ class SearchClient:
             where=as_where(where),
             min_score=threshold,
             min_confidence=DEFAULT_MIN_CONFIDENCE if min_confidence is None else min_confidence,
+            max_pixels=self._max_pixels,
             on_progress=on_progress,
         )
 
-    def embed(self, pictures: Sequence[ImageSource]) -> np.ndarray:
-        """Embeddings by the collection's encoder: float32 `[N, D]`, unit length. Raises `ImageError`, `EncoderError`."""
+    def embed(self, pictures: Iterable[ImageSource]) -> np.ndarray:
+        """Embeddings by the collection's encoder, of any number of pictures: float32 `[N, D]`, unit length.
+
+        Pictures are decoded one by one and encoded 16 together, so that memory grows by the embeddings only.
+
+        Raises:
+            ImageError: the first picture that cannot be used; the message begins with its place, as `pictures[3]: …`, which is
+                its `index`, too. No row stands for such a picture: leave it out, and ask again.
+            EncoderError: the collection's encoder is not at hand, or fails.
+        """
         check_several(pictures, "embed")
-        return self._encoder.load().encode_pictures(pictures)
+        return self._encoder.load().encode_pictures(pictures, max_pixels=self._max_pixels)
 
     def count(self, where: str | Where | None = None) -> int:
         """How many pictures match a filter, exactly; all without one."""
@@ -407,7 +473,11 @@ class SearchClient:
     def _vector_of(self, query: Queried) -> np.ndarray:
         """The stored vector of a picture of the collection, or what the encoder makes of another one: float32 `[D]`."""
         stored = query.record.image if query.record is not None else None
-        return stored if stored is not None else self.embed([query.source])[0]
+        if stored is not None:
+            return stored
+        encoder = self._encoder.load()
+        vector: np.ndarray = encoder.encode(encoder.prepare(query.source, max_pixels=self._max_pixels)[None])[0]
+        return vector
 
     def _shortlist(self, seen: Seen, request: VectorQuery, leave_out: str | None, *, all_fields: bool = False) -> Shortlist:
         """Candidates by visual words. What is verified is read again with its features, so that its fields are not needed."""
@@ -421,5 +491,5 @@ class SearchClient:
     def _features(self) -> FeatureReader:
         with self._lock:
             if self._feature_reader is None:
-                self._feature_reader = FeatureReader(self._opened)
+                self._feature_reader = FeatureReader(self._opened, max_pixels=self._max_pixels)
             return self._feature_reader

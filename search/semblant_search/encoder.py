@@ -10,17 +10,18 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .errors import EncoderError, InvalidInput
+from .errors import EncoderError, ImageError, InvalidInput
 from .images import DEFAULT_MAX_PIXELS, Fit, fit_image, open_image
 from .json_models import MAY_BE_MISSING, parse_object, read_model, write_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import onnxruntime
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["CARD_KEY", "FORMAT_VERSION", "Encoder", "EncoderCard"]
 
 FORMAT_VERSION = 1
+ENCODED_AT_ONCE = 16
+"""Pictures of a list that one run of the graph takes: what it holds meanwhile grows with them, and time hardly falls."""
 CARD_KEY = "semblant"
 """The ONNX metadata property that holds the card."""
 
@@ -158,12 +161,33 @@ class Encoder:
         """All that the encoder makes of fitted pictures: embeddings, and cells where it has them."""
         return Vectors(self.encode(images), None) if self.card.cells is None else Vectors(*self.encode_with_cells(images))
 
-    def encode_pictures(self, sources: Iterable[ImageSource]) -> np.ndarray:
-        """Decode, fit and encode a few pictures: float32 `[N, D]`. Raises `ImageError` on the first that cannot be used."""
-        pictures = [self.prepare(source) for source in sources]
-        if not pictures:
-            return np.empty((0, self.dim), dtype=np.float32)
-        return self.encode(np.stack(pictures))
+    def encode_each(self, fitted: Iterable[np.ndarray]) -> np.ndarray:
+        """Embeddings, float32 `[N, D]`, of any number of fitted pictures, uint8 `[H, W, C]`.
+
+        They are taken and encoded `ENCODED_AT_ONCE` at a time, so that memory does not grow with N but for the embeddings.
+        """
+        pictures = iter(fitted)
+        vectors = [np.empty((0, self.dim), dtype=np.float32)]
+        while chunk := list(islice(pictures, ENCODED_AT_ONCE)):
+            vectors.append(self.encode(np.stack(chunk)))
+        return np.concatenate(vectors)
+
+    def encode_pictures(self, sources: Iterable[ImageSource], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.ndarray:
+        """Decode, fit and encode any number of pictures: float32 `[N, D]`.
+
+        One is decoded at a time, and `ENCODED_AT_ONCE` are encoded together, however many there are.
+
+        Raises:
+            ImageError: the first that cannot be used; its message and its `index` say which.
+        """
+        return self.encode_each(self._prepared(sources, max_pixels))
+
+    def _prepared(self, sources: Iterable[ImageSource], max_pixels: int) -> Iterator[np.ndarray]:
+        for number, source in enumerate(sources):
+            try:
+                yield self.prepare(source, max_pixels=max_pixels)
+            except ImageError as error:
+                raise error.in_place(number) from error
 
     def _run(self, images: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != self.card.fit.shape:

@@ -88,11 +88,17 @@ class ImageError(SemblantError):
     Attributes:
         reason: a short stable code for counting: `empty`, `not-an-image`, `truncated`, `too-large`, `unreadable`,
             `missing`, `unsupported`.
+        index: its place among the pictures that were given, from 0; None where one was given.
     """
 
-    def __init__(self, message: str, *, reason: str) -> None:
+    def __init__(self, message: str, *, reason: str, index: int | None = None) -> None:
         self.reason = reason
+        self.index = index
         super().__init__(message)
+
+    def in_place(self, index: int) -> ImageError:
+        """The same of one of several pictures, with its place among them."""
+        return ImageError(f"pictures[{index}]: {self}", reason=self.reason, index=index)
 
 
 class NoFeaturesError(ImageError):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .collection import uri_path
 from .errors import NoFeaturesError, StoreError
-from .images import open_picture, to_grey
+from .images import DEFAULT_MAX_PIXELS, open_picture, to_grey
+from .images.parts import part
 from .orb import (
     CALIBRATION_ASSET,
     Calibration,
@@ -21,6 +21,7 @@ from .orb import (
     unpack,
     unpack_thumbnail,
 )
+from .querying.queried import indexed_bytes
 from .querying.regions import region_of
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Seen:
 
 
 class FeatureReader:
-    """Extracts features as one collection's indexer did.
+    """Extracts features as one collection's indexer did, of pictures of `max_pixels` at most.
 
     Raises:
         StoreError: the collection was indexed without ORB, or its vocabulary is missing or another one.
@@ -79,7 +80,8 @@ class FeatureReader:
     vocabulary: Vocabulary
     calibration: Calibration
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+        self._max_pixels = max_pixels
         manifest = store.manifest
         if manifest.orb is None:
             raise StoreError(
@@ -116,14 +118,15 @@ class FeatureReader:
             InvalidInput: a region that has no area or lies outside the picture.
         """
         side = self.settings.longest_side
-        opened = open_picture(source, at_least=(side, side) if region is None else None, luma=True)
+        least = (side, side) if region is None else None
+        opened = open_picture(source, max_pixels=self._max_pixels, at_least=least, luma=True)
         picture = opened.image  # of fewer pixels than the file, where a large JPEG was decoded at a reduced scale
         mask: np.ndarray | None = None
         box = (0.0, 0.0, float(opened.width), float(opened.height))
         if region is not None:
             mask, box = region_of(region, opened.width, opened.height)
             left, top, width, height = (int(value) for value in box)
-            picture = picture.crop((left, top, left + width, top + height))
+            picture = part(picture, (left, top, left + width, top + height))
         grey = to_grey(picture, longest_side=side)
         features = extract(grey, self.settings, limit=self.settings.query_features)
         seen = Seen(features, (grey.shape[1], grey.shape[0]), box, grey if mask is None else None)
@@ -145,12 +148,15 @@ class FeatureReader:
         )
 
     def of_queried(self, query: Queried, region: Region | None = None) -> Seen:
-        """Of a queried picture: the stored ones where it is one of the collection, unless its file is there to be cut."""
+        """Of a queried picture: the stored ones where it is one of the collection.
+
+        A region of it is cut from its file, which shows more details than are stored, but for a file that is gone or has
+        changed since: the region is of the picture that was indexed, and is taken from what was stored of it.
+        """
         if query.record is None:
             return self.of_picture(query.source, region)
-        path = uri_path(str(query.record.payload["_uri"]))
-        if region is not None and path is not None and path.is_file():
-            return self.of_picture(path, region)
+        if region is not None and (data := indexed_bytes(query.record, self._max_pixels)) is not None:
+            return self.of_picture(data, region)
         seen = self.of_record(query.record)
         return seen if region is None else _inside_region(seen, region)
 

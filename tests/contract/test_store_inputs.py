@@ -238,7 +238,7 @@ def test_urls_are_read(url: str, options: dict[str, Any], timeout: float, second
     with closing(connect(url, api_key="key", timeout=timeout)) as client:
         made = client.init_options
         assert {name: made[name] for name in options} == options
-        assert (made["api_key"], made["timeout"], made["check_compatibility"]) == ("key", seconds, False)
+        assert (made["headers"], made["timeout"], made["check_compatibility"]) == ({"api-key": "key"}, seconds, False)
     with closing(open_database(url)) as database:
         assert database.location == url
 

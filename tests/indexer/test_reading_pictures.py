@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from semblant_indexer.pool import Batch, WorkerPool
-from semblant_indexer.reading import most_bytes, name_of, read_content, tar_member
+from semblant_indexer.reading import name_of, read_content, tar_member
 from semblant_indexer.worker import Decoded, Rejected, Task, Unchanged, WorkerConfig
 from semblant_search import Encoder, Fit
 from semblant_search.errors import ImageError
-from semblant_search.images import fit_image, open_image, to_grey
+from semblant_search.images import fit_image, most_bytes, open_image, to_grey
 from semblant_search.orb import OrbSettings, Vocabulary, extract, pack, thumbnail, unpack
 from support.processes import decode_workers
 

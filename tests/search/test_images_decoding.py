@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,22 +85,6 @@ def test_the_limit_itself_is_allowed_and_one_pixel_more_is_not(cat: Image.Image)
     assert DEFAULT_MAX_PIXELS == 100_000_000
 
 
-def test_pillows_own_limit_and_warnings_do_not_meddle(cat: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    tiff = bytearray(encoded(cat, "TIFF"))
-    directory = int.from_bytes(tiff[4:8], "little")
-    count = int.from_bytes(tiff[directory : directory + 2], "little")
-    last = directory + 2 + 12 * (count - 1)
-    tiff[last : last + 12] = (59932).to_bytes(2, "little") + (2).to_bytes(2, "little") + b"\xff\xff\x00\x00\xff\xff\xff\x7f"
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        assert open_image(encoded(cat)).size == (400, 300)
-        assert open_image(bytes(tiff)).size == (400, 300)
-        assert Image.MAX_IMAGE_PIXELS == 100
-        warnings.warn("still heard", stacklevel=1)
-    assert [str(warning.message) for warning in caught] == ["still heard"]
-
-
 @pytest.mark.parametrize(
     ("values", "dtype", "expected"),
     [
@@ -176,6 +159,7 @@ def test_what_is_not_decoded_by_pillow_alone_is_no_picture(cat: Image.Image, kin
     assert caught.value.reason == "not-an-image"
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # of the TIFF
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "TIFF", "WEBP"])
 def test_a_file_that_was_cut_in_its_head_says_so(cat: Image.Image, kind: str) -> None:
     with pytest.raises(ImageError, match=r"picture of 9 bytes: begins like a .* but is cut short") as caught:
@@ -199,6 +183,7 @@ def test_a_stream_that_breaks_off_is_damaged_not_a_stranger(cat: Image.Image) ->
     assert caught.value.reason == "truncated"
 
 
+@pytest.mark.filterwarnings("ignore:Image was not the expected size")
 def test_an_icon_that_says_it_is_smaller_than_it_is_does_not_pass_the_limit(cat: Image.Image) -> None:
     data = bytearray(encoded(cat.resize((64, 48)), "ICO", sizes=[(64, 48)]))
     data[6:8] = (2, 2)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,19 +144,3 @@ def test_the_strongest_corners_are_kept(coffee: np.ndarray) -> None:
         faint[y : y + 10, x : x + 10] = 128 + 25 + 2 * index
     bright = keypoints(faint, limit=36, grid=1, levels=1, features=36)
     assert bright[:, 0].mean() > 105  # the contrast grows to the right
-
-
-@pytest.mark.parametrize(
-    ("host", "threads"), [("", "1"), ("import cv2; cv2.setNumThreads(3)", "3")], ids=["alone", "in a host"]
-)
-def test_opencv_s_threads_are_left_to_a_program_that_uses_it_itself(host: str, threads: str) -> None:
-    code = f"""
-{host}
-import numpy as np
-from semblant_search.orb import extract
-extract(np.zeros((50, 50), np.uint8))
-import cv2
-print(cv2.getNumThreads())
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == threads

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semblant_search.errors import DataError
+from semblant_search.errors import DataError, ImageError
+from semblant_search.images.headers import open_header
 
 from . import debian
 from .folder import DataReport, NewFolder, write_once
@@ -78,16 +78,12 @@ def _from_debian(deb: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _describe(path: str, content: bytes) -> dict[str, str]:
-    from PIL import Image
-
     folder, _, name = path.rpartition("/")
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # only the header is read: one of them has 231 megapixels
     try:
-        text = {key: value for key, value in Image.open(io.BytesIO(content)).info.items() if isinstance(value, str)}
-    except OSError:
+        with open_header(content) as picture:  # no more is read: one of them has 231 megapixels
+            text = {key: value for key, value in picture.info.items() if isinstance(value, str)}
+    except (ImageError, OSError):
         text = {}
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
     title = _clean(text.get("Title", ""))
     return {
         "label": folder,

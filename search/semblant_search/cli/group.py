@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -129,6 +130,8 @@ def semblant() -> None:
 
 def main() -> None:
     """The entry point of `semblant`."""
+    # Pillow warns of damaged metadata of pictures that it decodes all the same: no news to a user.
+    warnings.filterwarnings("ignore", module="PIL")
     try:
         code = semblant.main(prog_name="semblant", standalone_mode=False)
     except click.ClickException as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from semblant_search.errors import ImageError
-from semblant_search.images import read_file
+from semblant_search.images import DEFAULT_MAX_PIXELS, read_file
 
 from .copies import NO_COPY, copy_proof
 from .decoding import DecodedPicture, decode, views
@@ -91,7 +91,8 @@ def difference(first: Content, content: Content, orientation: int) -> tuple[str,
 class DecodedPictures:
     """The pixels of the contents that were compared last."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+        self._max_pixels = max_pixels
         self._kept: OrderedDict[str, DecodedPicture] = OrderedDict()
         self._bytes = 0
 
@@ -106,7 +107,7 @@ class DecodedPictures:
                 data, facts = read_file(name.path)
                 if (facts.st_size, facts.st_mtime_ns) != name.file[2:]:
                     return None
-                kept = decode(data)
+                kept = decode(data, self._max_pixels)
             except ImageError:
                 return None
             self._kept[content.sha256] = kept

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
-from semblant_search.images.quiet import PILLOW_QUIET
+from semblant_search.images.headers import open_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +82,7 @@ class Codec:
 
 def codec_of(data: bytes) -> Codec:
     """How the file of these bytes was compressed; the file is one that Pillow can decode."""
-    with PILLOW_QUIET, Image.open(io.BytesIO(data)) as picture:
+    with open_header(data) as picture:
         try:
             orientation = int(picture.getexif().get(0x0112, 1))
         except Exception:  # a damaged EXIF block, as in `images.opening`: its errors have no common base

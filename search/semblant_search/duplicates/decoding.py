@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
-from semblant_search.images import open_image
-from semblant_search.images.quiet import PILLOW_QUIET
+from semblant_search.images import DEFAULT_MAX_PIXELS, open_image
+from semblant_search.images.headers import open_header
 
 from .codecs import Codec, codec_of
 from .colours import in_srgb, profile_of
@@ -63,9 +62,9 @@ class DecodedPicture:
         return DecodedPicture(pixels, self.codec.turned(orientation), self.profile, over_black, deep, self.hidden)
 
 
-def decode(data: bytes) -> DecodedPicture:
+def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> DecodedPicture:
     """Of the bytes of a picture file. Raises `ImageError`."""
-    picture = open_image(data)
+    picture = open_image(data, max_pixels=max_pixels)
     clear = picture.mode in ("LA", "RGBA") and picture.getchannel("A").getextrema()[0] < 255  # type: ignore[operator]
     return DecodedPicture(
         flat_pixels(picture),
@@ -118,7 +117,7 @@ def _hidden(pixels: np.ndarray) -> str | None:
 
 
 def _deep_pixels(data: bytes) -> np.ndarray | None:
-    with PILLOW_QUIET, Image.open(io.BytesIO(data)) as picture:
+    with open_header(data) as picture:
         if not picture.mode.startswith(("I", "F")):
             return None
         values = np.asarray(ImageOps.exif_transpose(picture))

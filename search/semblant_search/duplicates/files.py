@@ -7,6 +7,7 @@ import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import uri_path
@@ -79,7 +80,9 @@ class Content:
         return (int(self.at_hand), size[0] * size[1], *extra, length)
 
 
-def contents_of(records: Iterable[Record], batch: int, on_progress: Callable[[int], None] | None) -> list[Content]:
+def contents_of(
+    records: Iterable[Record], batch: int, max_pixels: int, on_progress: Callable[[int], None] | None
+) -> list[Content]:
     """Read every file of these records once, decode each content once, and put together what has the same bytes.
 
     Local files that are gone are left out where another file of the same bytes is at hand: a renamed folder leaves such names
@@ -88,7 +91,7 @@ def contents_of(records: Iterable[Record], batch: int, on_progress: Callable[[in
     names: dict[str, list[Name]] = {}
     seen: dict[str, Signature | None] = {}
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for done, found in _in_order(pool, records, seen, batch):
+        for done, found in _in_order(pool, records, partial(_read_all, seen=seen, max_pixels=max_pixels), batch):
             for name in itertools.chain.from_iterable(found):
                 names.setdefault(name.sha256, []).append(name)
             if on_progress is not None and done:
@@ -97,7 +100,7 @@ def contents_of(records: Iterable[Record], batch: int, on_progress: Callable[[in
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, records: Iterable[Record], seen: dict[str, Signature | None], batch: int
+    pool: ThreadPoolExecutor, records: Iterable[Record], read: Callable[[Record], list[Name]], batch: int
 ) -> Iterator[tuple[int, list[list[Name]]]]:
     chunk: list[Record] = []
     done = 0
@@ -105,20 +108,20 @@ def _in_order(
         chunk.append(record)
         if len(chunk) == batch:
             done += len(chunk)
-            yield done, list(pool.map(lambda one: _read_all(one, seen), chunk))
+            yield done, list(pool.map(read, chunk))
             chunk = []
     if chunk:
-        yield done + len(chunk), list(pool.map(lambda one: _read_all(one, seen), chunk))
+        yield done + len(chunk), list(pool.map(read, chunk))
 
 
-def _read_all(record: Record, seen: dict[str, Signature | None]) -> list[Name]:
+def _read_all(record: Record, seen: dict[str, Signature | None], max_pixels: int) -> list[Name]:
     """A point stands for several files where pictures of the same bytes were merged when they were indexed (`_uris`)."""
     merged = record.payload.get("_uris")
     uris = [str(record.payload["_uri"]), *(map(str, merged) if isinstance(merged, list) else ())]
-    return [_read(record, uri, seen) for uri in dict.fromkeys(uris)]
+    return [_read(record, uri, seen, max_pixels) for uri in dict.fromkeys(uris)]
 
 
-def _read(record: Record, uri: str, seen: dict[str, Signature | None]) -> Name:
+def _read(record: Record, uri: str, seen: dict[str, Signature | None], max_pixels: int) -> Name:
     path, stored = uri_path(uri), str(record.payload.get("_sha256", record.id))
     payload = {**record.payload, "_uri": uri}
     if path is None:
@@ -130,7 +133,7 @@ def _read(record: Record, uri: str, seen: dict[str, Signature | None]) -> Name:
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 not in seen:  # two threads may both decode it: no harm
         try:
-            seen[sha256] = signature_of(data)
+            seen[sha256] = signature_of(data, max_pixels)
         except ImageError:
             seen[sha256] = None
     file = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from semblant_search.images import DEFAULT_MAX_PIXELS
 from semblant_search.results import Picture, split_payload
 
 from .attaching import attach_changed
@@ -34,6 +35,7 @@ def find_duplicates(
     where: Where | None,
     min_score: float,
     min_confidence: float,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
     on_progress: Callable[[int], None] | None = None,
 ) -> list[DuplicateGroup]:
     """Groups of two and more files, largest first.
@@ -47,10 +49,10 @@ def find_duplicates(
     Pictures whose files are not at hand are joined by the hash of their bytes; where the collection has details, also as
     changed pictures by embedding and details.
     """
-    contents = contents_of(store.scroll(where=where, fields=None, batch=_BATCH), _BATCH, on_progress)
+    contents = contents_of(store.scroll(where=where, fields=None, batch=_BATCH), _BATCH, max_pixels, on_progress)
     contents.sort(key=lambda content: content.first.uri)
     contents.sort(key=lambda content: content.worth, reverse=True)
-    decoded = DecodedPictures()
+    decoded = DecodedPictures(max_pixels)
     clusters = join_copies([content for content in contents if content.signature is not None], decoded)
     clusters += [Cluster(content) for content in contents if content.signature is None]
     attach_changed(clusters, decoded)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from semblant_search.images import open_picture
-from semblant_search.images.quiet import PILLOW_QUIET
+from semblant_search.images import DEFAULT_MAX_PIXELS, open_picture
+from semblant_search.images.headers import open_header
 
 from .codecs import codec_of
 from .colours import in_srgb, profile_of
@@ -59,9 +58,9 @@ class Signature:
     animated: bool
 
 
-def signature_of(data: bytes) -> Signature:
+def signature_of(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Signature:
     """Of the bytes of a picture file; a JPEG is decoded at a reduced scale. Raises `ImageError`."""
-    opened = open_picture(data, at_least=(_SIDE // 2, _SIDE // 2))
+    opened = open_picture(data, max_pixels=max_pixels, at_least=(_SIDE // 2, _SIDE // 2))
     deep, animated = _facts(data)
     alpha = opened.image.mode in ("LA", "RGBA") and opened.image.getchannel("A").getextrema()[0] < 255  # type: ignore[operator]
     pixels, profile = flat_pixels(opened.image), profile_of(opened.image)
@@ -89,7 +88,7 @@ def _raster(picture: Image.Image) -> np.ndarray:
 
 
 def _facts(data: bytes) -> tuple[bool, bool]:
-    with PILLOW_QUIET, Image.open(io.BytesIO(data)) as picture:
+    with open_header(data) as picture:
         deep = picture.mode.startswith(("I", "F"))
         try:
             animated = picture.format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF", "MPO") and getattr(picture, "n_frames", 1) > 1

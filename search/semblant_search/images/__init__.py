@@ -6,12 +6,12 @@ so that train and serve cannot drift apart.
 
 from typing import TYPE_CHECKING
 
-from .files import read_bytes, read_file
+from .files import most_bytes, read_bytes, read_file
 from .fit import Fit, fit_image, flatten, scaled_size, size_within, to_grey
 from .opening import DEFAULT_MAX_PIXELS, OpenedPicture, open_image, open_picture
 
 if TYPE_CHECKING:
-    from .opening import ImageSource as ImageSource  # names Pillow's type: for type checkers only
+    from .sources import ImageSource as ImageSource  # names Pillow's type: for type checkers only
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -19,6 +19,7 @@ __all__ = [
     "OpenedPicture",
     "fit_image",
     "flatten",
+    "most_bytes",
     "open_image",
     "open_picture",
     "read_bytes",

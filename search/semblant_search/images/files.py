@@ -7,7 +7,12 @@ import stat
 
 from semblant_search.errors import ImageError
 
-__all__ = ["read_bytes", "read_file"]
+__all__ = ["most_bytes", "read_bytes", "read_file"]
+
+
+def most_bytes(max_pixels: int) -> int:
+    """Bytes of a file of so many pixels at most: 16 bits for each of four channels, not compressed; never less than 64 MB."""
+    return max(8 * max_pixels, 64_000_000)
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:

@@ -10,6 +10,8 @@ import numpy as np
 from semblant_search.errors import InvalidInput
 from semblant_search.json_models import read_model, write_model
 
+from .parts import bands
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -96,7 +98,12 @@ def to_grey(image: Image.Image, *, longest_side: int) -> np.ndarray:
     """A picture from `open_image` as uint8 `[h, w]` luma over white, shrunk (never grown) to `longest_side` pixels."""
     from PIL import Image
 
-    grey = flatten(image, (255, 255, 255)).convert("L")
+    if image.mode in _PREMULTIPLIED:
+        grey = Image.new("L", image.size)
+        for top, band in bands(image):
+            grey.paste(flatten(band, (255, 255, 255)).convert("L"), (0, top))
+    else:
+        grey = image.convert("L")
     size = size_within(grey.size, longest_side)
     if size != grey.size:
         grey = grey.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -11,19 +9,24 @@ import numpy as np
 
 from semblant_search.errors import ImageError
 
-from .files import read_bytes
+from .headers import icon_sizes, open_header
 from .modes import simple_mode
-from .quiet import PILLOW_QUIET
+from .sources import bytes_of, describe
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    ImageSource = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
+    from .sources import ImageSource
 
-__all__ = ["DEFAULT_MAX_PIXELS", "ImageSource", "OpenedPicture", "open_image", "open_picture"]
+__all__ = ["BYTES_PER_PIXEL", "DEFAULT_MAX_PIXELS", "OpenedPicture", "open_image", "open_picture"]
 
 DEFAULT_MAX_PIXELS = 100_000_000
-"""Larger pictures are refused before they are decoded: 100 megapixels are 400 MB of RGBA."""
+"""Larger pictures are refused before they are decoded.
+
+Decoding one takes less than `BYTES_PER_PIXEL` bytes of memory for each of its pixels, beside the file: 3.2 GB at this limit.
+"""
+BYTES_PER_PIXEL = 32
+"""What is measured: 25 for JPEG 2000, 18 for WebP, 13 for AVIF and progressive JPEG of CMYK, 3 to 9 for other files."""
 
 _TURNS = {
     2: "FLIP_LEFT_RIGHT",
@@ -35,35 +38,6 @@ _TURNS = {
     8: "ROTATE_90",
 }
 """EXIF orientations, and what brings each upright."""
-# Raster formats that Pillow decodes by itself: no EPS (it would start Ghostscript), no documents, no stubs.
-_FORMATS = (
-    "PNG",
-    "JPEG",
-    "GIF",
-    "WEBP",
-    "BMP",
-    "TIFF",
-    "PPM",
-    "AVIF",
-    "JPEG2000",
-    "ICO",
-    "TGA",
-    "PCX",
-    "QOI",
-    "SGI",
-    "DIB",
-    "PSD",
-)
-_SIGNATURES = (
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"RIFF", "WebP"),
-    (b"BM", "BMP"),
-    (b"II*\x00", "TIFF"),
-    (b"MM\x00*", "TIFF"),
-)
 _TRUNCATED = ("truncated", "unexpected end", "not enough image data", "broken data stream", "incomplete")
 
 
@@ -93,8 +67,11 @@ def open_image(
     """Decode a picture as it is meant to be seen: first frame, EXIF orientation applied, mode L, RGB, LA or RGBA.
 
     Args:
-        source: a path, the bytes of a file, a Pillow image, or an array: uint8 `[h, w]` or `[h, w, 1 | 3 | 4]`.
-        max_pixels: refuse larger pictures before decoding them.
+        source: a path, the bytes of a file (`bytes`, `bytearray`, `memoryview`), an open binary file or `BytesIO`, a Pillow
+            image, or an array: uint8 `[h, w]` or `[h, w, 1 | 3 | 4]`. An open file is read from its beginning, and left where
+            it stood.
+        max_pixels: refuse larger pictures before decoding them, and files of more bytes than so many pixels can have. Decoding
+            takes less memory than 32 bytes for each pixel, beside the file.
         at_least: `(height, width)` in pixels: a JPEG may be decoded at a reduced scale (its DCT allows 1/2, 1/4, 1/8) that is
             still at least twice as large, so that the resize which follows does the averaging.
         luma: the caller wants no more than greys: of a JPEG that stores luma and colours apart, only its luma is decoded.
@@ -115,33 +92,40 @@ def open_picture(
     """`open_image` that also tells the true size and the format of the file. Same arguments, same errors."""
     from PIL import Image
 
-    name = _describe(source)
+    name = describe(source)
     if isinstance(source, np.ndarray):
         array_image = _from_array(source, max_pixels)
         return OpenedPicture(array_image, *array_image.size, None)
-    data = None if isinstance(source, Image.Image) else source if isinstance(source, bytes) else read_bytes(source)
+    data = None if isinstance(source, Image.Image) else bytes_of(source, max_pixels)
     try:
-        with PILLOW_QUIET:
-            image = _open_lazily(data, name) if data is not None else cast("Image.Image", source)
+        for wide, high in icon_sizes(data or b""):
+            _check_size(max(wide, 1), max(high, 1), max_pixels, name)
+        image = open_header(data, name) if data is not None else cast("Image.Image", source)
+        width, height = image.size
+        _check_size(width, height, max_pixels, name)
+        kind = image.format
+        if (at_least is not None or luma) and kind == "JPEG" and data is not None:
+            high, wide = at_least or (height, width)
+            if _orientation(image) >= 5:  # of the pixels as they lie in the file
+                high, wide = wide, high
+            image.draft("L" if luma and image.mode == "RGB" else None, (2 * wide, 2 * high))
+        image.load()
+        if image.width * image.height > width * height:  # some learn their size while decoding
             width, height = image.size
             _check_size(width, height, max_pixels, name)
-            kind = image.format
-            if (at_least is not None or luma) and kind == "JPEG" and data is not None:
-                high, wide = at_least or (height, width)
-                if _orientation(image) >= 5:  # of the pixels as they lie in the file
-                    high, wide = wide, high
-                image.draft("L" if luma and image.mode == "RGB" else None, (2 * wide, 2 * high))
-            image.load()
-            if image.width * image.height > width * height:  # icons and the like learn their size while decoding
-                width, height = image.size
-                _check_size(width, height, max_pixels, name)
-            orientation = _orientation(image)
-            if orientation in _TURNS:
-                image = image.transpose(Image.Transpose[_TURNS[orientation]])
-                width, height = (height, width) if orientation >= 5 else (width, height)
-            return OpenedPicture(simple_mode(image), width, height, kind)
+        orientation = _orientation(image)
+        if orientation in _TURNS:
+            image = image.transpose(Image.Transpose[_TURNS[orientation]])
+            width, height = (height, width) if orientation >= 5 else (width, height)
+        return OpenedPicture(simple_mode(image), width, height, kind)
     except ImageError:
         raise
+    except Image.DecompressionBombError as error:  # a few plugins ask for the program's limit by themselves
+        text = f"{name}: Pillow refuses its size by PIL.Image.MAX_IMAGE_PIXELS, which this program may change: {error}"
+        raise ImageError(text, reason="too-large") from error
+    except Warning as error:
+        text = f"{name}: Pillow warns of it, and this program makes errors of warnings: {error}"
+        raise ImageError(text, reason="not-an-image") from error
     except MemoryError as error:
         raise ImageError(f"{name}: not enough memory to decode it", reason="too-large") from error
     except Exception as error:  # what Pillow's plugins raise on malformed files has no common base
@@ -156,33 +140,21 @@ def _check_size(width: int, height: int, max_pixels: int, name: str) -> None:
     if width * height > max_pixels:
         raise ImageError(
             f"{name}: {width}×{height} is {width * height / 1e6:.0f} megapixels, over the limit of "
-            f"{max_pixels / 1e6:g}; raise max_pixels (semblant index --max-pixels), or make it smaller",
+            f"{max_pixels / 1e6:g}; raise max_pixels (SearchClient(max_pixels=…), semblant index --max-pixels), "
+            "or make it smaller",
             reason="too-large",
         )
 
 
-def _open_lazily(data: bytes, name: str) -> Image.Image:
-    """Parse the header only."""
-    from PIL import Image, UnidentifiedImageError
-
-    if not data:
-        raise ImageError(f"{name}: is empty (0 bytes)", reason="empty")
-    try:
-        return Image.open(io.BytesIO(data), formats=_FORMATS)
-    except UnidentifiedImageError as error:
-        for magic, kind in _SIGNATURES:
-            if data.startswith(magic) or magic.startswith(data):
-                raise ImageError(f"{name}: begins like a {kind}, but is cut short or broken", reason="truncated") from error
-        raise ImageError(
-            f"{name}: is not a picture in a format that Semblant reads (PNG, JPEG, GIF, WebP, AVIF, TIFF, BMP, …)",
-            reason="not-an-image",
-        ) from error
-
-
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1–8; 1 where the EXIF block is damaged, which is no reason to lose the picture."""
+    """EXIF orientation, 1–8; 1 where the EXIF block is damaged, which is no reason to lose the picture.
+
+    A program that makes errors of warnings hears of it: else the picture would lie on its side for that program only.
+    """
     try:
         return int(image.getexif().get(0x0112, 1))
+    except Warning:
+        raise
     except Exception:  # as above: no common base
         return 1
 
@@ -200,11 +172,3 @@ def _from_array(array: np.ndarray, max_pixels: int) -> Image.Image:
     if array.shape[0] * array.shape[1] > max_pixels:
         raise ImageError(f"array of shape {list(array.shape)}: over the limit of {max_pixels} pixels", reason="too-large")
     return Image.fromarray(array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array)
-
-
-def _describe(source: object) -> str:
-    if isinstance(source, bytes):
-        return f"picture of {len(source)} bytes"
-    if isinstance(source, (str, os.PathLike)):
-        return repr(os.fspath(source))
-    return "picture"

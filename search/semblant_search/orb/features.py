@@ -5,7 +5,6 @@ Rublee et al., "ORB: an efficient alternative to SIFT or SURF" (ICCV 2011), as O
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,16 +54,12 @@ class Features:
 def load_cv2() -> ModuleType:
     """OpenCV, loaded on first use; raises `MissingExtra` where it is not installed.
 
-    Unless the caller's program uses OpenCV itself, its inner threads are turned off: decode workers and verification run
-    in parallel already, and one call here is too short to be split.
+    How many threads it takes is the program's own affair: `cv2.setNumThreads`, or the variable `OPENCV_FOR_THREADS_NUM`.
     """
-    ours = "cv2" not in sys.modules
     try:
-        import cv2  # waits where another thread is loading it; what stands in sys.modules meanwhile is half a module
+        import cv2
     except ImportError as error:
         raise MissingExtra("searching by ORB features", "semblant-search[orb]") from error
-    if ours:
-        cv2.setNumThreads(1)
     return cv2
 
 

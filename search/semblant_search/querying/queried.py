@@ -12,7 +12,7 @@ import numpy as np
 
 from semblant_search.collection import canonical_uri, point_id, uri_path
 from semblant_search.errors import ImageError, InvalidInput, PointNotFound
-from semblant_search.images import fit_image, open_picture, read_bytes
+from semblant_search.images import fit_image, most_bytes, open_picture, read_bytes, read_file
 from semblant_search.store.checks import no_cells
 
 from .regions import cells_in
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .regions import Region
 
-__all__ = ["Queried", "cells_of", "id_of", "locate", "not_found"]
+__all__ = ["Queried", "cells_of", "id_of", "indexed_bytes", "locate", "not_found"]
 
 
 class Queried(NamedTuple):
@@ -73,25 +73,49 @@ def locate(
     )
 
 
-def cells_of(manifest: Manifest, encoder: KeptEncoder, query: Queried, region: Region) -> np.ndarray:
+def cells_of(manifest: Manifest, encoder: KeptEncoder, query: Queried, region: Region, max_pixels: int) -> np.ndarray:
     """The local vectors of a region of a queried picture, float32 `[R, d]`: stored ones where it is one of the collection.
+
+    The region is in pixels of the picture that was indexed, whatever its file shows by now.
 
     Raises:
         InvalidInput: the collection's encoder has no cells; or see `regions.cells_in`.
-        ImageError: the picture cannot be decoded.
+        ImageError: the picture cannot be decoded; or it was indexed without cells, and its file has changed or is gone.
         EncoderError: the collection's encoder is needed, and not at hand.
     """
     shape, fit = manifest.encoder.cells, manifest.encoder.fit
     if shape is None:
         raise InvalidInput(no_cells(manifest))
-    if query.record is not None and query.record.cells is not None:
+    source = query.source
+    if query.record is not None:
         facts = query.record.payload
-        chosen = cells_in(region, (int(facts["_width"]), int(facts["_height"])), fit, shape[0])
-        return np.asarray(query.record.cells[chosen])
-    opened = open_picture(query.source, at_least=(fit.height, fit.width))
+        if query.record.cells is not None:
+            chosen = cells_in(region, (int(facts["_width"]), int(facts["_height"])), fit, shape[0])
+            return np.asarray(query.record.cells[chosen])
+        indexed = indexed_bytes(query.record, max_pixels)
+        if indexed is None:
+            raise ImageError(
+                f"{facts['_uri']!r}: it was indexed without cells, and its file is not at hand as it was then; index it again, "
+                "or give the picture by its path or its bytes",
+                reason="missing",
+            )
+        source = indexed
+    opened = open_picture(source, max_pixels=max_pixels, at_least=(fit.height, fit.width))
     chosen = cells_in(region, (opened.width, opened.height), fit, shape[0])
     _, cells = encoder.load().encode_with_cells(fit_image(opened.image, fit)[None])
     return np.asarray(cells[0, chosen])
+
+
+def indexed_bytes(record: Record, max_pixels: int) -> bytes | None:
+    """The bytes of a picture's file where they are still those that were indexed; None where they are not at hand."""
+    path = uri_path(str(record.payload["_uri"]))
+    if path is None:
+        return None
+    try:
+        data, _ = read_file(path, limit=most_bytes(max_pixels))
+    except ImageError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == record.payload.get("_sha256") else None
 
 
 def id_of(picture: str | os.PathLike[str]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from semblant_search.errors import InvalidInput
+from semblant_search.images.sources import is_single
 from semblant_search.results import Hit, split_payload
 from semblant_search.store.base import VectorQuery
 from semblant_search.where import as_where
@@ -25,6 +26,7 @@ __all__ = [
     "check_confidence",
     "check_ef_search",
     "check_limit",
+    "check_max_pixels",
     "check_parts",
     "check_several",
     "check_vector",
@@ -90,9 +92,14 @@ def _real(name: str, value: object, least: float, expected: str) -> float:
     return float(value)
 
 
+def check_max_pixels(max_pixels: int) -> int:
+    """The same as an int; raises `InvalidInput` unless it is a whole number from 1 up."""
+    return _whole("max_pixels", max_pixels, 1, "a whole number of pixels, at least 1")
+
+
 def check_several(pictures: object, call: str) -> None:
     """Raise `InvalidInput` for one picture where a list of them is expected: text would be gone through letter by letter."""
-    if isinstance(pictures, (str, bytes)) or not hasattr(pictures, "__iter__"):
+    if is_single(pictures):
         raise InvalidInput(f"{call}: expected a list of pictures, not one ({type(pictures).__name__})")
 
 

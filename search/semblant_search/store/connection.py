@@ -100,8 +100,6 @@ def connect(url: str, *, api_key: str | None, timeout: float) -> QdrantClient:
 
     The ports are 6333 and 6334 where the URL has none (443 for https, as hosted clusters have it, only if written).
     """
-    import warnings
-
     from qdrant_client import QdrantClient
 
     if timeout <= 0:
@@ -114,13 +112,13 @@ def connect(url: str, *, api_key: str | None, timeout: float) -> QdrantClient:
     if not host:
         raise InvalidInput(f"database {url!r}: names no server; expected a URL such as http://localhost:6333")
     scheme = parts.scheme.lower()
-    options: dict[str, Any] = {"api_key": api_key, "timeout": max(1, round(timeout)), "check_compatibility": False}
-    with warnings.catch_warnings():
-        # A key over plain http is the user's own network and choice; the README says what it means.
-        warnings.simplefilter("ignore", UserWarning)
-        if scheme.startswith("grpc"):
-            return QdrantClient(host=host, grpc_port=port or 6334, https=scheme == "grpcs", prefer_grpc=True, **options)
-        return QdrantClient(url=url, **options)
+    # As a header: of an `api_key` over plain http the client warns, and a filter would silence it for the whole process. That
+    # is the user's own network and choice; the README says what it means.
+    headers = None if api_key is None else {"api-key": api_key}
+    options: dict[str, Any] = {"headers": headers, "timeout": max(1, round(timeout)), "check_compatibility": False}
+    if scheme.startswith("grpc"):
+        return QdrantClient(host=host, grpc_port=port or 6334, https=scheme == "grpcs", prefer_grpc=True, **options)
+    return QdrantClient(url=url, **options)
 
 
 def _translate(error: Exception, location: str) -> StoreError:

@@ -1,0 +1,117 @@
+"""The header of a picture file: what it says it is, before anything is decoded.
+
+`PIL.Image.open` measures each file by `PIL.Image.MAX_IMAGE_PIXELS`, and warns or refuses. That is a limit of the whole program,
+which is not ours to change, not even for a moment: other threads open pictures meanwhile. So Pillow's plugins are asked one by
+one, as `open` does it, and callers check the size by a limit of their own. What a plugin itself warns of, as damaged metadata,
+the program hears or silences as it likes.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import TYPE_CHECKING
+
+from semblant_search.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL import ImageFile
+
+__all__ = ["icon_sizes", "open_header"]
+
+# Raster formats that Pillow decodes by itself: no EPS (it would start Ghostscript), no documents, no stubs.
+_FORMATS = (
+    "PNG",
+    "JPEG",
+    "GIF",
+    "WEBP",
+    "BMP",
+    "TIFF",
+    "PPM",
+    "AVIF",
+    "JPEG2000",
+    "ICO",
+    "TGA",
+    "PCX",
+    "QOI",
+    "SGI",
+    "DIB",
+    "PSD",
+)
+_SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"RIFF", "WebP"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+)
+
+
+def open_header(data: bytes, name: str = "picture") -> ImageFile.ImageFile:
+    """The picture of these bytes, not yet decoded: its size, mode and format. Errors begin with the name.
+
+    Raises:
+        ImageError: empty, cut short, or of no format that Semblant reads. What Pillow raises on damaged ones passes.
+    """
+    if not data:
+        raise ImageError(f"{name}: is empty (0 bytes)", reason="empty")
+    missing = []
+    for kind in _FORMATS:
+        found = _parsed(data, kind)
+        if isinstance(found, str):
+            missing.append(found)
+        elif found is not None:
+            return found
+    why = f" ({missing[0]})" if missing else ""
+    for magic, kind in _SIGNATURES:
+        if data.startswith(magic) or magic.startswith(data):
+            raise ImageError(f"{name}: begins like a {kind}, but is cut short or broken{why}", reason="truncated")
+    raise ImageError(
+        f"{name}: is not a picture in a format that Semblant reads (PNG, JPEG, GIF, WebP, AVIF, TIFF, BMP, …){why}",
+        reason="not-an-image",
+    )
+
+
+def _parsed(data: bytes, kind: str) -> ImageFile.ImageFile | str | None:
+    """The picture as one plugin of Pillow understands it; None where it is of another kind, text where Pillow lacks a codec."""
+    from PIL import Image
+
+    Image.preinit()
+    if kind not in Image.OPEN:
+        Image.init()
+    if kind not in Image.OPEN:  # Pillow came to know it later, or was built without
+        return None
+    factory, accepts = Image.OPEN[kind]
+    try:
+        accepted = accepts is None or accepts(data[:16])
+        if not accepted or isinstance(accepted, str):
+            return accepted or None
+        return factory(io.BytesIO(data), "")
+    except (SyntaxError, IndexError, TypeError, struct.error):  # what plugins say no with
+        return None
+
+
+def icon_sizes(data: bytes) -> Iterator[tuple[int, int]]:
+    """`(width, height)` of the pictures in an ICO file by their own headers; nothing of other files.
+
+    What its directory says of them may be less, and Pillow decodes them to read the header.
+    """
+    if not data.startswith(b"\0\0\1\0"):
+        return
+    count = int.from_bytes(data[4:6], "little")
+    for entry in range(6, min(6 + 16 * count, len(data) - 15), 16):
+        start = int.from_bytes(data[entry + 12 : entry + 16], "little")
+        header = data[start : start + 24]
+        if start == 0 or len(header) < 24:
+            continue
+        if header.startswith(_SIGNATURES[0][0]):
+            yield int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")
+        elif header[:4] != b"\x0c\0\0\0":  # but for the oldest kind, which has 16 bits for each side
+            # A bitmap, and below it another one of what is transparent.
+            high = abs(int.from_bytes(header[8:12], "little", signed=True)) // 2
+            yield int.from_bytes(header[4:8], "little"), high

@@ -1,0 +1,18 @@
+"""What a process that is Semblant's own asks of Pillow."""
+
+from __future__ import annotations
+
+import warnings
+
+__all__ = ["keep_pillow_quiet"]
+
+
+def keep_pillow_quiet() -> None:
+    """Never warn of damaged metadata of pictures that are decoded all the same, and have no limit of size beside ours.
+
+    Both hold for the whole process: for decode workers, never to be called in a process that is somebody else's.
+    """
+    from PIL import Image
+
+    warnings.filterwarnings("ignore", module="PIL")
+    Image.MAX_IMAGE_PIXELS = None

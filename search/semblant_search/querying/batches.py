@@ -1,0 +1,99 @@
+"""Many queries in one call: pictures are decoded, encoded and asked for a chunk at a time, and a bad one is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+from semblant_search.errors import ImageError, InvalidInput, PointNotFound
+
+from .queried import locate
+from .requests import hits_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import numpy as np
+
+    from semblant_search.images import ImageSource
+    from semblant_search.kept_encoder import KeptEncoder
+    from semblant_search.results import Hit
+    from semblant_search.store.base import Store, VectorQuery
+
+__all__ = ["QUERIES_AT_ONCE", "OnError", "check_on_error", "search_many"]
+
+OnError = Literal["raise", "return"]
+"""What becomes of the error of a picture that cannot be used: it ends the call, or stands where the picture's hits would."""
+QUERIES_AT_ONCE = 64
+"""Pictures that are held as the encoder takes them, and queries in one request to the store."""
+
+
+class _Asked(NamedTuple):
+    """A query of the batch: the point id of its name, if it has one, and its vector or what the encoder is to make it of."""
+
+    id: str | None
+    vector: np.ndarray | None
+    fitted: np.ndarray | None
+
+
+def check_on_error(on_error: str) -> None:
+    """Raise `InvalidInput` unless it is one of `OnError`."""
+    if on_error not in get_args(OnError):
+        raise InvalidInput(f"on_error {on_error!r}: expected one of {', '.join(map(repr, get_args(OnError)))}")
+
+
+def search_many(
+    store: Store,
+    encoder: KeptEncoder,
+    pictures: Iterable[ImageSource],
+    request: VectorQuery,
+    *,
+    include_self: bool,
+    max_pixels: int,
+    on_error: OnError,
+) -> Iterator[list[Hit] | ImageError | PointNotFound]:
+    """The hits of each picture, or for a bad one its error.
+
+    Args:
+        request: what is asked of each, but for its vector.
+        on_error: for errors of a picture; those of the encoder and the store are raised either way.
+
+    Raises:
+        ImageError, PointNotFound: of a picture that cannot be used, with its place among the pictures.
+    """
+    # One more than asked for, and cut here: the picture itself need not come first among exact copies.
+    wide = replace(request, limit=request.limit + request.offset + 1, offset=0)
+    numbered = enumerate(pictures)
+    while chunk := list(islice(numbered, QUERIES_AT_ONCE)):
+        asked: dict[int, _Asked] = {}
+        failed: dict[int, ImageError | PointNotFound] = {}
+        for number, picture in chunk:
+            try:
+                asked[number] = _asked(store, encoder, picture, max_pixels)
+            except (ImageError, PointNotFound) as error:
+                failed[number] = _in_place(error, number)
+                if on_error == "raise":
+                    raise failed[number] from error
+        todo = [query.fitted for query in asked.values() if query.fitted is not None]
+        encoded = iter(encoder.load().encode_each(todo) if todo else ())
+        vectors = [next(encoded) if query.vector is None else query.vector for query in asked.values()]
+        records = store.query_batch([replace(wide, vector=vector) for vector in vectors]) if vectors else []
+        found = dict(zip(asked, records, strict=True))
+        for number, _ in chunk:
+            if number in failed:
+                yield failed[number]
+            else:
+                others = [one for one in found[number] if include_self or one.id != asked[number].id]
+                yield hits_of(others[request.offset : request.offset + request.limit])
+
+
+def _asked(store: Store, encoder: KeptEncoder, picture: ImageSource, max_pixels: int) -> _Asked:
+    query = locate(store, picture, with_image=True)
+    stored = query.record.image if query.record is not None else None
+    fitted = encoder.load().prepare(query.source, max_pixels=max_pixels) if stored is None else None
+    return _Asked(query.id, stored, fitted)
+
+
+def _in_place(error: ImageError | PointNotFound, number: int) -> ImageError | PointNotFound:
+    return error.in_place(number) if isinstance(error, ImageError) else PointNotFound(f"pictures[{number}]: {error}")
