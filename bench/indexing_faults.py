@@ -27,8 +27,8 @@ from semblant_exporter.pixels import pixel_encoder
 from semblant_indexer import IndexJob, run
 from semblant_search import Fit
 from semblant_search.errors import StoreUnavailable
-from semblant_search.store.connection import RetryPolicy
-from semblant_search.store.qdrant import QdrantDatabase
+from semblant_search.store.engines.qdrant.connection import RetryPolicy
+from semblant_search.store.engines.qdrant.server import QdrantDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,13 +11,13 @@ from semblant_search.errors import CollectionNotFound, EncoderMismatch, InvalidI
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.kept_encoder import ENCODER_ASSET
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary
-from semblant_search.store.base import VectorQuery
+from semblant_search.store import VectorQuery
 
 from .ledger import now
 
 if TYPE_CHECKING:
     from semblant_search.encoder import Encoder
-    from semblant_search.store.base import Database, Store
+    from semblant_search.store import Database, Store
 
     from .job import IndexJob
 

@@ -13,8 +13,7 @@ from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.kept_encoder import ENCODER_ASSET
 from semblant_search.orb import CALIBRATION_ASSET, Vocabulary, calibrate, unpack
-from semblant_search.store import open_database
-from semblant_search.store.base import Point
+from semblant_search.store import Point, open_database
 
 from . import generations
 from .ledger import now
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from semblant_search.store.base import Database, Record, Store
+    from semblant_search.store import Database, Record, Store
 
 __all__ = ["RetrainJob", "RetrainReport", "retrain"]
 

@@ -35,7 +35,7 @@ from .writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from semblant_search.store.base import Database, Store
+    from semblant_search.store import Database, Store
 
     from .ray_engine import RayPipeline
     from .sources import Source

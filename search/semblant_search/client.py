@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .querying.queried import Queried
     from .querying.regions import Region
     from .results import FeatureHit, Hit
-    from .store.base import Database, Store, VectorQuery
+    from .store import Database, Store, VectorQuery
     from .where import Where
 
 __all__ = ["SearchClient"]

@@ -10,7 +10,7 @@ import pytest
 from qdrant_client import models
 from semblant_search.collection import FieldType, Manifest, StorageOptions
 from semblant_search.errors import CollectionNotFound, StoreError
-from semblant_search.store.connection import RetryPolicy
+from semblant_search.store.engines.qdrant.connection import RetryPolicy
 from support import servers
 from support.samples import FIELDS, manifest, points
 from support.servers import PROPER, REAL, Answer, StandIn, client_of, database_of, info, own_name
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from qdrant_client import QdrantClient
-    from semblant_search.store.qdrant import QdrantDatabase
+    from semblant_search.store.engines.qdrant.server import QdrantDatabase
 
 
 @pytest.fixture

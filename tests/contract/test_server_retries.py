@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from semblant_search.errors import InvalidInput, StoreDenied, StoreError, StoreUnavailable
-from semblant_search.store.connection import RetryPolicy
+from semblant_search.store.engines.qdrant.connection import RetryPolicy
 from support import servers
 from support.samples import manifest, points
 from support.servers import PROPER, Answer, StandIn, database_of

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from semblant_search.store import ScoredRecord, Store
-    from semblant_search.store.qdrant import QdrantDatabase
+    from semblant_search.store.engines.qdrant.server import QdrantDatabase
 
 POINTS = points(60)
 QUERY = POINTS[0].image

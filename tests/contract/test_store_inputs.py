@@ -12,8 +12,8 @@ from qdrant_client import QdrantClient
 from semblant_search.collection import FieldType
 from semblant_search.errors import CollectionNotFound, InvalidInput, MetadataError, StoreError
 from semblant_search.store import SparseVector, VectorQuery, open_database
-from semblant_search.store.connection import connect
-from semblant_search.store.qdrant import QdrantDatabase
+from semblant_search.store.engines.qdrant.connection import connect
+from semblant_search.store.engines.qdrant.server import QdrantDatabase
 from semblant_search.where import F
 from support.samples import WIDTH, manifest, points
 

@@ -22,7 +22,7 @@ from semblant_search.errors import CollectionNotFound, InvalidInput, MetadataErr
 from semblant_search.images import Fit
 from semblant_search.orb import FEATURE_BYTES, Features, pack, unpack, unpack_thumbnail
 from semblant_search.store import Point, SparseVector, Store, VectorQuery, open_database
-from semblant_search.store.qdrant import QdrantDatabase
+from semblant_search.store.engines.qdrant.server import QdrantDatabase
 from semblant_search.where import And, Contains, Equals, Exists, F, Not, OneOf, Or, Range, StartsWith, Where, parse_where
 from semblant_search.where.expression import parse_time
 from support.examples import examples

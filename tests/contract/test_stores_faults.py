@@ -13,8 +13,8 @@ from semblant_search.encoder import EncoderCard
 from semblant_search.errors import StoreDenied, StoreError, StoreUnavailable
 from semblant_search.images import Fit
 from semblant_search.store import Point, VectorQuery, open_database
-from semblant_search.store.connection import RetryPolicy
-from semblant_search.store.qdrant import QdrantDatabase
+from semblant_search.store.engines.qdrant.connection import RetryPolicy
+from semblant_search.store.engines.qdrant.server import QdrantDatabase
 from semblant_search.where import F
 from support.servers import server
 

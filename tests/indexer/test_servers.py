@@ -21,15 +21,15 @@ import pytest
 from semblant_indexer import IndexJob, run
 from semblant_search.errors import InvalidInput, StoreUnavailable
 from semblant_search.orb import OrbSettings
-from semblant_search.store.connection import RetryPolicy
-from semblant_search.store.qdrant import QdrantDatabase
+from semblant_search.store.engines.qdrant.connection import RetryPolicy
+from semblant_search.store.engines.qdrant.server import QdrantDatabase
 from support.servers import server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from semblant_indexer import IndexReport
-    from semblant_search.store.base import Record
+    from semblant_search.store import Record
 
 SEMBLANT = Path(sysconfig.get_path("scripts")) / "semblant"
 

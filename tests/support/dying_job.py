@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from semblant_indexer import IndexJob, Progress, run
-from semblant_search.store.edge import EdgeStore
+from semblant_search.store.engines.edge.store import EdgeStore
 
 
 def main() -> None:

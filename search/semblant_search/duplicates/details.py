@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from semblant_search.store.base import VectorQuery
+from semblant_search.store import VectorQuery
 
 from .clusters import Changed
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from semblant_search.feature_reader import FeatureReader
-    from semblant_search.store.base import Store
+    from semblant_search.store import Store
     from semblant_search.where import Where
 
     from .clusters import Cluster

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from semblant_search.errors import StoreError
-from semblant_search.store.base import VectorQuery
+from semblant_search.store import VectorQuery
 
 from .calibration import Calibration
 from .overlap import share_inside
@@ -18,7 +18,7 @@ from .verify import Verifier
 from .weighing import USUAL_DISAGREEMENT, strength
 
 if TYPE_CHECKING:
-    from semblant_search.store.base import Record, Store
+    from semblant_search.store import Record, Store
 
     from .verify import Match
     from .vocabulary import Vocabulary

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from semblant_search.collection import Manifest
     from semblant_search.images import ImageSource
     from semblant_search.kept_encoder import KeptEncoder
-    from semblant_search.store.base import Record, Store
+    from semblant_search.store import Record, Store
 
     from .regions import Region
 

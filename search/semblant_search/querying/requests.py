@@ -8,14 +8,14 @@ import numpy as np
 
 from semblant_search.errors import InvalidInput
 from semblant_search.results import Hit, split_payload
-from semblant_search.store.base import VectorQuery
+from semblant_search.store import VectorQuery
 from semblant_search.where import as_where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from semblant_search.collection import Manifest
-    from semblant_search.store.base import ScoredRecord
+    from semblant_search.store import ScoredRecord
     from semblant_search.where import Where
 
 __all__ = ["check_confidence", "check_limit", "check_parts", "check_several", "check_vector", "hits_of", "request_of"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from semblant_search.store.base import ScoredRecord, Store, VectorQuery
+    from semblant_search.store import ScoredRecord, Store, VectorQuery
 
 __all__ = ["BLOCK", "Shortlist"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .base import Database, Point, Record, ScoredRecord, SparseVector, Store, VectorQuery
 from .open import open_database
+from .records import Database, Point, Record, ScoredRecord, SparseVector, Store, VectorQuery
 
 __all__ = [
     "Database",

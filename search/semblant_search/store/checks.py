@@ -12,8 +12,8 @@ from semblant_search.collection import FieldType
 from semblant_search.errors import InvalidInput, PointNotFound
 from semblant_search.where.compiler import json_path, unknown_field
 
-from .base import SparseVector
-from .feature_numbers import to_numbers
+from .engines.feature_numbers import to_numbers
+from .records import SparseVector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from semblant_search.collection import Manifest
     from semblant_search.where import Where
 
-    from .base import Point, Store, VectorQuery
+    from .records import Point, Store, VectorQuery
 
 __all__ = [
     "FACET_TYPES",

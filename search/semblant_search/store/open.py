@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from semblant_search.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from .base import Database
+    from .records import Database
 
 __all__ = ["DEFAULT_TIMEOUT", "open_database"]
 
@@ -39,13 +39,13 @@ def open_database(
     if separator:
         if scheme.lower() not in _SCHEMES:
             raise InvalidInput(f"database {text!r}: expected a directory, or a URL that begins with {', '.join(_SCHEMES)}")
-        from .qdrant import QdrantDatabase
+        from .engines.qdrant.server import QdrantDatabase
 
         return QdrantDatabase(text, api_key=api_key, timeout=timeout)
     if api_key is not None:
         raise InvalidInput(f"database {text!r} is a directory; an API key is for servers: give a URL, or leave the key out")
     if not text:
         raise InvalidInput("database '': expected a directory or a URL")
-    from .directory import DirectoryDatabase
+    from .engines.edge.directory import DirectoryDatabase
 
     return DirectoryDatabase(text, create=create)

@@ -17,11 +17,10 @@ from semblant_search.collection import (
     Manifest,
 )
 from semblant_search.errors import MissingExtra, StoreError, StoreLocked
+from semblant_search.store.engines.feature_numbers import NUMBER_BYTES, from_numbers
+from semblant_search.store.engines.quantization import QUANTILE
+from semblant_search.store.records import Record
 from semblant_search.where.compiler import Dialect
-
-from .base import Record
-from .feature_numbers import NUMBER_BYTES, from_numbers
-from .quantization import QUANTILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

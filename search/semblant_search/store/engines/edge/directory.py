@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from semblant_search.collection import check_collection_name
 from semblant_search.errors import CollectionNotFound, NotADatabase, StoreError
+from semblant_search.store.checks import check_generation, is_generation, not_found
+from semblant_search.store.files import exclusive, make_directory, sync_directory, write_atomic
 
-from .checks import check_generation, is_generation, not_found
-from .edge import MANIFEST, EdgeStore, create_generation
-from .files import exclusive, make_directory, sync_directory, write_atomic
+from .store import MANIFEST, EdgeStore, create_generation
 
 if TYPE_CHECKING:
     import os

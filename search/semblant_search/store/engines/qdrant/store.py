@@ -19,10 +19,7 @@ from semblant_search.collection import (
     Manifest,
 )
 from semblant_search.errors import InvalidInput, StoreError
-from semblant_search.where.compiler import compile_where, json_path
-
-from .base import Record, ScoredRecord, SparseVector
-from .checks import (
+from semblant_search.store.checks import (
     FACET_TYPES,
     by_count,
     cells_asked,
@@ -36,16 +33,19 @@ from .checks import (
     count_values,
     payload_paths,
 )
-from .feature_numbers import to_numbers
-from .qdrant_models import ASSETS, METADATA, dialect, hit_of, index_params, physical_name, record_of
-from .quantization import OVERSAMPLING
+from semblant_search.store.engines.feature_numbers import to_numbers
+from semblant_search.store.engines.quantization import OVERSAMPLING
+from semblant_search.store.records import Record, ScoredRecord, SparseVector
+from semblant_search.where.compiler import compile_where, json_path
+
+from .translation import ASSETS, METADATA, dialect, hit_of, index_params, physical_name, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from semblant_search.store.records import Point, VectorQuery
     from semblant_search.where import Where
 
-    from .base import Point, VectorQuery
     from .connection import Connection
 
 

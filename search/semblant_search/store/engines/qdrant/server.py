@@ -15,15 +15,15 @@ from semblant_search.collection import (
     check_collection_name,
 )
 from semblant_search.errors import CollectionNotFound, InvalidInput, StoreError
-
-from .checks import (
+from semblant_search.store.checks import (
     check_generation,
     is_generation,
     not_found,
 )
+
 from .connection import Connection, RetryPolicy, connect
-from .qdrant_models import ASSETS, METADATA, config, physical_name
-from .qdrant_store import QdrantStore
+from .store import QdrantStore
+from .translation import ASSETS, METADATA, config, physical_name
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient

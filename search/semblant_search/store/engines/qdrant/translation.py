@@ -14,11 +14,10 @@ from semblant_search.collection import (
     FieldType,
     Manifest,
 )
+from semblant_search.store.engines.feature_numbers import NUMBER_BYTES, from_numbers
+from semblant_search.store.engines.quantization import QUANTILE
+from semblant_search.store.records import Record, ScoredRecord
 from semblant_search.where.compiler import Dialect
-
-from .base import Record, ScoredRecord
-from .feature_numbers import NUMBER_BYTES, from_numbers
-from .quantization import QUANTILE
 
 __all__ = ["ASSETS", "METADATA", "config", "dialect", "hit_of", "index_params", "physical_name", "record_of"]
 

@@ -14,10 +14,7 @@ from semblant_search.collection import (
     Manifest,
 )
 from semblant_search.errors import InvalidInput, NotADatabase, StoreError
-from semblant_search.where.compiler import compile_where, json_path
-
-from .base import Record, ScoredRecord, SparseVector
-from .checks import (
+from semblant_search.store.checks import (
     FACET_TYPES,
     by_count,
     cells_asked,
@@ -31,18 +28,20 @@ from .checks import (
     count_values,
     payload_paths,
 )
-from .edge_engine import call, config, dialect, index_params, load_engine, record_of
-from .feature_numbers import to_numbers
-from .files import bytes_on_disk, make_directory, require_space, sync_contents, write_atomic
-from .quantization import OVERSAMPLING
+from semblant_search.store.engines.feature_numbers import to_numbers
+from semblant_search.store.engines.quantization import OVERSAMPLING
+from semblant_search.store.files import bytes_on_disk, make_directory, require_space, sync_contents, write_atomic
+from semblant_search.store.records import Record, ScoredRecord, SparseVector
+from semblant_search.where.compiler import compile_where, json_path
+
+from .translation import call, config, dialect, index_params, load_engine, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from semblant_search.store.records import Point, VectorQuery
     from semblant_search.where import Where
-
-    from .base import Point, VectorQuery
 
 __all__ = ["EdgeStore", "create_generation", "read_manifest"]
 
