@@ -18,7 +18,7 @@ from .querying.requests import check_confidence, check_limit, check_parts, check
 from .querying.shortlist import Shortlist
 from .querying.verification import Proof, merged, prove, unproven
 from .results import Picture, split_payload
-from .store import open_database
+from .store import Cells, Nearest, Sparse, open_database
 from .where import as_where
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .querying.queried import Queried
     from .querying.regions import Region
     from .results import FeatureHit, Hit
-    from .store import Database, Store, VectorQuery
+    from .store import Database, Query, SearchRequest, Store
     from .where import Where
 
 __all__ = ["SearchClient"]
@@ -149,11 +149,11 @@ class SearchClient:
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         if region is not None:
             query = locate(self._opened, picture, with_cells=True)
-            vector = cells_of(self._opened.manifest, self._encoder, query, region)
+            look: Query = Cells(cells_of(self._opened.manifest, self._encoder, query, region))
         else:
             query = locate(self._opened, picture, with_image=True)
-            vector = self._vector_of(query)
-        return self._run(replace(request, vector=vector), None if include_self else query.id)
+            look = Nearest(self._vector_of(query))
+        return self._run(replace(request, query=look), None if include_self else query.id)
 
     def search_fused(
         self,
@@ -187,7 +187,7 @@ class SearchClient:
         query = locate(store, picture, with_image=True, with_features=True)
         vector = self._vector_of(query)
         leave_out = None if include_self else query.id
-        rankings = [Shortlist(store, replace(request, vector=vector), leave_out)]
+        rankings = [Shortlist(store, replace(request, query=Nearest(vector)), leave_out)]
         proven: list[FeatureHit] = []
         seen = reader.of_queried(query)
         if len(seen.features):  # flat pictures have a look only
@@ -219,7 +219,7 @@ class SearchClient:
         for i, vector in zip(todo, self.embed([queries[i].source for i in todo]) if todo else (), strict=True):
             vectors[i] = vector
         found = self._opened.query_batch(
-            [replace(request, vector=vector, limit=request.limit + 1) for vector in vectors if vector is not None]
+            [replace(request, query=Nearest(vector), limit=request.limit + 1) for vector in vectors if vector is not None]
         )
         return [
             hits_of([r for r in records if include_self or r.id != query.id][: request.limit])
@@ -250,7 +250,7 @@ class SearchClient:
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         if ef_search is not None and ef_search < 1:
             raise InvalidInput(f"ef_search {ef_search}: expected at least 1")
-        return self._run(replace(request, vector=check_vector(vector, self.manifest), ef_search=ef_search))
+        return self._run(replace(request, query=Nearest(check_vector(vector, self.manifest)), ef_search=ef_search))
 
     def search_features(
         self,
@@ -388,7 +388,7 @@ class SearchClient:
             raise StoreError("this SearchClient is closed; make a new one")
         return self._store
 
-    def _run(self, query: VectorQuery, leave_out: str | None = None) -> list[Hit]:
+    def _run(self, query: SearchRequest, leave_out: str | None = None) -> list[Hit]:
         if leave_out is None:
             return hits_of(self._opened.query(query))
         # One more than asked for, and cut here: the picture itself need not come first among exact copies.
@@ -401,12 +401,12 @@ class SearchClient:
         stored = query.record.image if query.record is not None else None
         return stored if stored is not None else self.embed([query.source])[0]
 
-    def _shortlist(self, seen: Seen, request: VectorQuery, leave_out: str | None, *, all_fields: bool = False) -> Shortlist:
+    def _shortlist(self, seen: Seen, request: SearchRequest, leave_out: str | None, *, all_fields: bool = False) -> Shortlist:
         """Candidates by visual words. What is verified is read again with its features, so that its fields are not needed."""
-        words = self._features.vocabulary.sparse(seen.features)
+        words = Sparse(self._features.vocabulary.sparse(seen.features))
         fields = None if all_fields else ()
         return Shortlist(
-            self._opened, replace(request, vector=words, exact=False, score_threshold=None, fields=fields), leave_out
+            self._opened, replace(request, query=words, exact=False, score_threshold=None, fields=fields), leave_out
         )
 
     @property

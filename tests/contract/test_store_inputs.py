@@ -11,7 +11,7 @@ import pytest
 from qdrant_client import QdrantClient
 from semblant_search.collection import FieldType
 from semblant_search.errors import CollectionNotFound, InvalidInput, MetadataError, StoreError
-from semblant_search.store import SparseVector, VectorQuery, open_database
+from semblant_search.store import SearchRequest, SparseVector, VectorQuery, open_database
 from semblant_search.store.engines.qdrant.connection import connect
 from semblant_search.store.engines.qdrant.server import QdrantDatabase
 from semblant_search.where import F
@@ -119,7 +119,7 @@ def test_every_kind_of_json_is_kept(store: Store) -> None:
         (VectorQuery(sparse([2], [np.nan]), 1), "NaN or infinity"),
     ],
 )
-def test_questions_that_no_engine_could_answer_are_refused(store: Store, query: VectorQuery, words: str) -> None:
+def test_questions_that_no_engine_could_answer_are_refused(store: Store, query: SearchRequest, words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         store.query(query)
     with pytest.raises(InvalidInput, match=words):

@@ -386,6 +386,19 @@ def test_facets_count_the_same_in_the_same_order(edge: Store, other: Store, fiel
         assert list(other.facet(field, where=where, limit=limit).items()) == ordered[:limit]
 
 
+def test_a_value_that_no_picture_has_any_more_is_no_facet(database: Database, name: str) -> None:
+    store = database.create(small(name))
+    labels = ["gone", "changed", "kept", "kept"]
+    store.upsert([Point(point.id, point.image, {"label": label}) for point, label in zip(POINTS, labels, strict=False)])
+    store.delete([POINTS[0].id])
+    store.set_payloads({POINTS[1].id: {"label": "kept"}})
+    assert store.facet("label") == {"kept": 3}
+    store.optimize()
+    assert store.facet("label") == {"kept": 3}
+    assert store.facet("label", where=F("label") == "gone") == {}
+    store.close()
+
+
 @pytest.mark.parametrize("level", [0, 127, 128, 254, 255, None])
 def test_thumbnails_behind_features_are_numbers_to_every_engine(database: Database, name: str, level: int | None) -> None:
     """Each four bytes are kept as one float32, of which none may be NaN or infinite."""

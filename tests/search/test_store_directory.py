@@ -361,7 +361,7 @@ def test_the_manifest_is_readable_by_people(tmp_path: Path) -> None:
 def test_opening_a_generation_needs_a_proper_name(tmp_path: Path) -> None:
     make_database(tmp_path / "db")
     database = open_database(tmp_path / "db")
-    with pytest.raises(StoreError, match="g0001"):
+    with pytest.raises(InvalidInput, match="g0001"):
         database.open("images", "../images/g0001")
     with pytest.raises(InvalidInput):
         database.drop("images", "../..")

@@ -13,7 +13,7 @@ import numpy as np
 from semblant_search.collection import canonical_uri, point_id, uri_path
 from semblant_search.errors import ImageError, InvalidInput, PointNotFound
 from semblant_search.images import fit_image, open_picture, read_bytes
-from semblant_search.store.checks import no_cells
+from semblant_search.store.query_checks import no_cells
 
 from .regions import cells_in
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from semblant_search.errors import InvalidInput
 from semblant_search.results import Hit, split_payload
-from semblant_search.store import VectorQuery
+from semblant_search.store import Nearest, SearchRequest
 from semblant_search.where import as_where
 
 if TYPE_CHECKING:
@@ -20,21 +20,19 @@ if TYPE_CHECKING:
 
 __all__ = ["check_confidence", "check_limit", "check_parts", "check_several", "check_vector", "hits_of", "request_of"]
 
-_NO_VECTOR = np.empty(0, dtype=np.float32)
+_NO_QUERY = Nearest(np.empty(0, dtype=np.float32))
 
 
 def request_of(
     limit: int, where: str | Where | None, offset: int = 0, *, exact: bool = False, min_score: float | None = None
-) -> VectorQuery:
-    """A checked request that still lacks its vector. Raises `InvalidInput`."""
+) -> SearchRequest:
+    """A checked request that still lacks its query. Raises `InvalidInput`."""
     check_limit(limit)
     if not isinstance(offset, int) or isinstance(offset, bool) or offset < 0:
         raise InvalidInput(f"offset {offset!r}: expected a whole number of hits to skip, 0 or more")
     if min_score is not None and not -1 <= min_score <= 1:
         raise InvalidInput(f"min_score {min_score!r}: expected a cosine, -1 to 1")
-    return VectorQuery(
-        vector=_NO_VECTOR, limit=limit, offset=offset, where=as_where(where), exact=exact, score_threshold=min_score
-    )
+    return SearchRequest(_NO_QUERY, limit, offset, as_where(where), exact=exact, score_threshold=min_score)
 
 
 def check_limit(limit: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from semblant_search.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from .records import Database
+    from .database import Database
 
 __all__ = ["DEFAULT_TIMEOUT", "open_database"]
 

@@ -15,27 +15,28 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semblant_search.collection import check_collection_name
-from semblant_search.errors import CollectionNotFound, NotADatabase, StoreError
-from semblant_search.store.checks import check_generation, is_generation, not_found
+from semblant_search.errors import NotADatabase, StoreError
+from semblant_search.store.database import Database
 from semblant_search.store.files import exclusive, make_directory, sync_directory, write_atomic
+from semblant_search.store.names import is_generation
 
-from .store import MANIFEST, EdgeStore, create_generation
+from .engine import MANIFEST, EdgeEngine, create_generation, read_manifest
 
 if TYPE_CHECKING:
     import os
+    from contextlib import AbstractContextManager
 
     from semblant_search.collection import Manifest
 
-__all__ = ["DirectoryDatabase"]
+__all__ = ["Directory", "DirectoryDatabase"]
 
 POINTER = "semblant.json"
 _LOCK = ".semblant.lock"
 _FORMAT_VERSION = 1
 
 
-class DirectoryDatabase:
-    """Collections in a directory on Qdrant Edge; see `Database`.
+class DirectoryDatabase(Database):
+    """Collections in a directory on Qdrant Edge.
 
     Args:
         path: the directory.
@@ -46,9 +47,16 @@ class DirectoryDatabase:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool = False) -> None:
-        self._path = Path(path)
+        super().__init__(Directory(Path(path), create=create))
+
+
+class Directory:
+    """A directory of Semblant's; see `Backend`."""
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self._path = path
         if self._is_database():
-            self._serving()
+            self._read()
         elif not create:
             raise NotADatabase(
                 f"{self.location!r} is not a Semblant database (it has no {POINTER})"
@@ -57,56 +65,41 @@ class DirectoryDatabase:
                 f"--db {self.location}"
             )
 
-    def __enter__(self) -> DirectoryDatabase:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"DirectoryDatabase({self.location!r})"
-
     @property
     def location(self) -> str:
         """The directory, for messages."""
         return str(self._path)
 
-    def collections(self) -> dict[str, str]:
-        """Names of published collections, each with the name of its serving generation."""
-        return self._serving() if self._is_database() else {}
+    def check(self) -> None:
+        """Nothing: the engine comes with the package."""
+
+    def serving(self) -> dict[str, str]:
+        """What the pointer file says; nothing before there is one."""
+        return self._read() if self._is_database() else {}
 
     def generations(self, collection: str) -> list[str]:
-        """All generations on disk, oldest first, published or not."""
-        folder = self._path / check_collection_name(collection)
+        """Those that have a manifest."""
         try:
-            names = [entry.name for entry in folder.iterdir() if (entry / MANIFEST).is_file()]
+            names = [entry.name for entry in (self._path / collection).iterdir() if (entry / MANIFEST).is_file()]
         except OSError:
             return []
-        return sorted((name for name in names if is_generation(name)), key=lambda name: int(name[1:]))
+        return [name for name in names if is_generation(name)]
 
-    def open(self, collection: str, generation: str | None = None) -> EdgeStore:
-        """Open the serving generation, or a named one. Raises `CollectionNotFound` or `StoreLocked`."""
-        check_collection_name(collection)
-        serving = self.collections()
-        if generation is None:
-            if collection not in serving:
-                raise CollectionNotFound(not_found(self.location, collection, serving))
-            generation = serving[collection]
-        if generation not in self.generations(collection):
-            there = ", ".join(self.generations(collection)) or "none"
-            raise CollectionNotFound(
-                f"collection {collection!r} in {self.location!r} has no generation {generation!r}; there: {there}"
-            )
-        return EdgeStore(self._path / collection / generation)
+    def manifest(self, collection: str, generation: str) -> Manifest | None:
+        """What `manifest.json` says, None where there is none."""
+        folder = self._folder(collection, generation)
+        return read_manifest(folder) if (folder / MANIFEST).is_file() else None
 
-    def create(self, manifest: Manifest) -> EdgeStore:
-        """Make a new, empty, unpublished generation; `manifest.generation` must be new."""
-        folder = self._path / check_collection_name(manifest.collection) / check_generation(manifest.generation)
+    def open(self, collection: str, generation: str, manifest: Manifest) -> EdgeEngine:
+        """Open a generation. Raises `StoreLocked`."""
+        return EdgeEngine(self._folder(collection, generation), manifest)
+
+    def create(self, manifest: Manifest) -> EdgeEngine:
+        """Make an empty generation."""
+        folder = self._folder(manifest.collection, manifest.generation)
         if not self._is_database():
             make_directory(self._path)
             self._write({})
-        if manifest.generation in self.generations(manifest.collection):
-            raise StoreError(f"collection {manifest.collection!r} already has a generation {manifest.generation!r}")
         try:
             shutil.rmtree(folder)  # left by a process that was killed before it wrote the manifest
         except FileNotFoundError:
@@ -114,39 +107,35 @@ class DirectoryDatabase:
         except OSError as error:
             raise StoreError(f"{str(folder)!r} cannot be removed: {error.strerror or error}") from error
         create_generation(folder, manifest)
-        return EdgeStore(folder)
+        return EdgeEngine(folder, manifest)
 
     def publish(self, collection: str, generation: str) -> None:
-        """Make a generation the serving one, atomically."""
-        if generation not in self.generations(collection):
-            raise CollectionNotFound(
-                f"collection {collection!r} in {self.location!r} has no generation {generation!r} to publish"
-            )
-        with exclusive(self._path / _LOCK):
-            self._write({**self._serving(), collection: generation})
+        """Replace the pointer file."""
+        self._write({**self._read(), collection: generation})
 
     def drop(self, collection: str, generation: str) -> None:
-        """Delete a generation that is not serving."""
-        check_collection_name(collection)
-        check_generation(generation)
-        with exclusive(self._path / _LOCK):
-            if self._serving().get(collection) == generation:
-                raise StoreError(
-                    f"generation {generation!r} of {collection!r} is serving; publish another one before dropping it"
-                )
-            if generation not in self.generations(collection):
-                return
-            folder = self._path / collection / generation
-            EdgeStore(folder).close()  # raises StoreLocked while somebody reads or builds it
-            try:
-                (folder / MANIFEST).unlink()  # from here on it does not count, also if the rest is interrupted
-                sync_directory(folder)
-                shutil.rmtree(folder)
-            except OSError as error:
-                raise StoreError(f"{str(folder)!r} cannot be removed: {error.strerror or error}") from error
+        """Remove a generation's folder. Raises `StoreLocked` while somebody reads or builds it."""
+        manifest = self.manifest(collection, generation)
+        if manifest is None:
+            return
+        folder = self._folder(collection, generation)
+        EdgeEngine(folder, manifest).close()
+        try:
+            (folder / MANIFEST).unlink()  # from here on it does not count, also if the rest is interrupted
+            sync_directory(folder)
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise StoreError(f"{str(folder)!r} cannot be removed: {error.strerror or error}") from error
+
+    def exclusive(self) -> AbstractContextManager[object]:
+        """Other processes and threads wait."""
+        return exclusive(self._path / _LOCK)
 
     def close(self) -> None:
         """Nothing to release: each store holds its own files."""
+
+    def _folder(self, collection: str, generation: str) -> Path:
+        return self._path / collection / generation
 
     def _is_database(self) -> bool:
         """True: it is one. False: not there or empty. Raises `NotADatabase` for anything else."""
@@ -168,7 +157,7 @@ class DirectoryDatabase:
             )
         return False
 
-    def _serving(self) -> dict[str, str]:
+    def _read(self) -> dict[str, str]:
         try:
             data = json.loads((self._path / POINTER).read_bytes())
             if data["format_version"] != _FORMAT_VERSION:

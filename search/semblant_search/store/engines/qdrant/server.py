@@ -8,34 +8,30 @@ collection  <name>__<generation>__assets   no vectors: the encoder and the vocab
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import (
-    Manifest,
-    check_collection_name,
-)
-from semblant_search.errors import CollectionNotFound, InvalidInput, StoreError
-from semblant_search.store.checks import (
-    check_generation,
-    is_generation,
-    not_found,
-)
+from semblant_search.collection import Manifest
+from semblant_search.errors import InvalidInput, StoreError
+from semblant_search.store.database import Database
+from semblant_search.store.names import is_generation
 
 from .connection import Connection, RetryPolicy, connect
-from .store import QdrantStore
+from .engine import QdrantEngine
 from .translation import ASSETS, METADATA, config, physical_name
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from qdrant_client import QdrantClient
 
-
-__all__ = ["QdrantDatabase"]
+__all__ = ["QdrantDatabase", "QdrantServer"]
 
 _OLDEST_SERVER = (1, 20)  # the first that matches substrings; prefixes came with 1.19, TurboQuant with 1.18
 
 
-class QdrantDatabase:
-    """Collections on a server; see `Database`.
+class QdrantDatabase(Database):
+    """Collections on a server.
 
     Args:
         url: `http(s)://host:port`, `grpc(s)://host:port`.
@@ -56,112 +52,31 @@ class QdrantDatabase:
     ) -> None:
         if (url is None) == (client is None):
             raise InvalidInput("a Qdrant database is either a URL or a client, not both or neither")
-        self._owned = client is None
+        owned = client is None
         if client is None:
             client = connect(str(url), api_key=api_key, timeout=timeout)
-        self._connection = Connection(client, url or "client", retry or RetryPolicy())
+        super().__init__(QdrantServer(Connection(client, url or "client", retry or RetryPolicy()), owned=owned))
+
+
+class QdrantServer:
+    """A server as a place for collections; see `Backend`.
+
+    Args:
+        connection: to the server.
+        owned: close it with this.
+    """
+
+    def __init__(self, connection: Connection, *, owned: bool = True) -> None:
+        self._connection = connection
+        self._owned = owned
         self._version_checked = False
-
-    def __enter__(self) -> QdrantDatabase:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"QdrantDatabase({self.location!r})"
 
     @property
     def location(self) -> str:
         """The URL, for messages."""
         return self._connection.location
 
-    def collections(self) -> dict[str, str]:
-        """Names of published collections, each with the name of its serving generation."""
-        serving = {}
-        for alias in self._connection.call("get_aliases").aliases:
-            name, _, generation = alias.collection_name.rpartition("__")
-            if name == alias.alias_name and is_generation(generation):
-                serving[name] = generation
-        return serving
-
-    def generations(self, collection: str) -> list[str]:
-        """All generations on the server, oldest first, published or not."""
-        check_collection_name(collection)
-        found = []
-        for description in self._connection.call("get_collections").collections:
-            name, _, generation = description.name.rpartition("__")
-            if name == collection and is_generation(generation) and self._manifest(collection, generation) is not None:
-                found.append(generation)
-        return sorted(found, key=lambda generation: int(generation[1:]))
-
-    def open(self, collection: str, generation: str | None = None) -> QdrantStore:
-        """Open the serving generation, or a named one. Raises `CollectionNotFound`, `StoreUnavailable`, `StoreDenied`."""
-        check_collection_name(collection)
-        self._check_version()
-        if generation is None:
-            serving = self.collections()
-            if collection not in serving:
-                raise CollectionNotFound(not_found(self.location, collection, serving))
-            generation = serving[collection]
-        manifest = self._manifest(collection, check_generation(generation))
-        if manifest is None:
-            there = ", ".join(self.generations(collection)) or "none"
-            raise CollectionNotFound(
-                f"collection {collection!r} on {self.location!r} has no generation {generation!r}; there: {there}"
-            )
-        return QdrantStore(self._connection, manifest)
-
-    def create(self, manifest: Manifest) -> QdrantStore:
-        """Make a new, empty, unpublished generation; `manifest.generation` must be new."""
-        name = physical_name(check_collection_name(manifest.collection), check_generation(manifest.generation))
-        self._check_version()
-        if self._manifest(manifest.collection, manifest.generation) is not None:
-            raise StoreError(f"collection {manifest.collection!r} already has a generation {manifest.generation!r}")
-        for rest in (name, name + ASSETS):  # left by a process that was killed before it wrote the manifest
-            self._connection.call("delete_collection", rest)
-        self._create_collection(name + ASSETS, vectors_config={}, on_disk_payload=True)
-        self._create_collection(name, on_disk_payload=True, **config(manifest))
-        store = QdrantStore(self._connection, manifest)
-        store.create_indexes(manifest.fields)
-        store.write_manifest(manifest)  # last: only with it the collection counts as a generation
-        return store
-
-    def publish(self, collection: str, generation: str) -> None:
-        """Make a generation the serving one, atomically."""
-        from qdrant_client import models
-
-        if self._manifest(collection, check_generation(generation)) is None:
-            raise CollectionNotFound(
-                f"collection {collection!r} on {self.location!r} has no generation {generation!r} to publish"
-            )
-        name = physical_name(collection, generation)
-        operations: list[Any] = []
-        before = {alias.alias_name: alias.collection_name for alias in self._connection.call("get_aliases").aliases}
-        if collection in before:
-            if collection not in self.collections():
-                raise StoreError(
-                    f"server {self.location!r} has an alias {collection!r} of {before[collection]!r}, which is not Semblant's; "
-                    "choose another name for the collection"
-                )
-            operations.append(models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=collection)))
-        create = models.CreateAlias(collection_name=name, alias_name=collection)
-        operations.append(models.CreateAliasOperation(create_alias=create))
-        self._connection.call("update_collection_aliases", change_aliases_operations=operations)
-
-    def drop(self, collection: str, generation: str) -> None:
-        """Delete a generation that is not serving."""
-        if self.collections().get(check_collection_name(collection)) == check_generation(generation):
-            raise StoreError(f"generation {generation!r} of {collection!r} is serving; publish another one before dropping it")
-        for name in (physical_name(collection, generation), physical_name(collection, generation) + ASSETS):
-            self._connection.call("delete_collection", name)
-
-    def close(self) -> None:
-        """Release connections; stores that were opened here end with it."""
-        if self._owned:
-            self._connection.close()
-
-    def _check_version(self) -> None:
+    def check(self) -> None:
         """Older servers would fail later, at the first filter that they do not know."""
         if self._version_checked:
             return
@@ -174,12 +89,79 @@ class QdrantDatabase:
             )
         self._version_checked = True
 
-    def _manifest(self, collection: str, generation: str) -> Manifest | None:
+    def serving(self) -> dict[str, str]:
+        """What the aliases say, of those that are Semblant's."""
+        serving = {}
+        for alias in self._connection.call("get_aliases").aliases:
+            name, _, generation = alias.collection_name.rpartition("__")
+            if name == alias.alias_name and is_generation(generation):
+                serving[name] = generation
+        return serving
+
+    def generations(self, collection: str) -> list[str]:
+        """Those that have a manifest."""
+        found = []
+        for description in self._connection.call("get_collections").collections:
+            name, _, generation = description.name.rpartition("__")
+            if name == collection and is_generation(generation) and self.manifest(collection, generation) is not None:
+                found.append(generation)
+        return found
+
+    def manifest(self, collection: str, generation: str) -> Manifest | None:
+        """What the collection's metadata say, None where there is none."""
         name = physical_name(collection, generation)
         if not self._connection.call("collection_exists", name):
             return None
         metadata = self._connection.call("get_collection", name).config.metadata or {}
         return Manifest.from_json(metadata[METADATA]) if METADATA in metadata else None
+
+    def open(self, collection: str, generation: str, manifest: Manifest) -> QdrantEngine:
+        """Open a generation."""
+        return QdrantEngine(self._connection, physical_name(collection, generation), manifest)
+
+    def create(self, manifest: Manifest) -> QdrantEngine:
+        """Make an empty generation."""
+        name = physical_name(manifest.collection, manifest.generation)
+        for rest in (name, name + ASSETS):  # left by a process that was killed before it wrote the manifest
+            self._connection.call("delete_collection", rest)
+        self._create_collection(name + ASSETS, vectors_config={}, on_disk_payload=True)
+        self._create_collection(name, on_disk_payload=True, **config(manifest))
+        engine = QdrantEngine(self._connection, name, manifest)
+        for field, kind in manifest.fields.items():
+            engine.create_index(field, kind)
+        engine.write_manifest(manifest)  # last: only with it the collection counts as a generation
+        return engine
+
+    def publish(self, collection: str, generation: str) -> None:
+        """Replace the alias. Raises `StoreError` where one of that name is not Semblant's."""
+        from qdrant_client import models
+
+        operations: list[Any] = []
+        before = {alias.alias_name: alias.collection_name for alias in self._connection.call("get_aliases").aliases}
+        if collection in before:
+            if collection not in self.serving():
+                raise StoreError(
+                    f"server {self.location!r} has an alias {collection!r} of {before[collection]!r}, which is not Semblant's; "
+                    "choose another name for the collection"
+                )
+            operations.append(models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=collection)))
+        create = models.CreateAlias(collection_name=physical_name(collection, generation), alias_name=collection)
+        operations.append(models.CreateAliasOperation(create_alias=create))
+        self._connection.call("update_collection_aliases", change_aliases_operations=operations)
+
+    def drop(self, collection: str, generation: str) -> None:
+        """Delete a generation's collections."""
+        for name in (physical_name(collection, generation), physical_name(collection, generation) + ASSETS):
+            self._connection.call("delete_collection", name)
+
+    def exclusive(self) -> AbstractContextManager[object]:
+        """Nothing: a server switches an alias in one step."""
+        return contextlib.nullcontext()
+
+    def close(self) -> None:
+        """Close the connection, unless the client is a user's own."""
+        if self._owned:
+            self._connection.close()
 
     def _create_collection(self, name: str, **config: Any) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,11 +15,19 @@ from semblant_search.collection import (
     Manifest,
 )
 from semblant_search.store.engines.feature_numbers import NUMBER_BYTES, from_numbers
-from semblant_search.store.engines.quantization import QUANTILE
+from semblant_search.store.engines.payload_indexes import in_graph
+from semblant_search.store.engines.quantization import OVERSAMPLING, QUANTILE
+from semblant_search.store.queries import Cells, Discover, Mmr, Nearest, Recommend, Sparse
 from semblant_search.store.records import Record, ScoredRecord
 from semblant_search.where.compiler import Dialect
 
-__all__ = ["ASSETS", "METADATA", "config", "dialect", "hit_of", "index_params", "physical_name", "record_of"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from semblant_search.store.engines.base import Search
+    from semblant_search.store.queries import Query
+
+__all__ = ["ASSETS", "METADATA", "Searches", "config", "dialect", "index_params", "physical_name", "record_of", "scored"]
 
 METADATA = "semblant"
 ASSETS = "__assets"
@@ -93,13 +101,13 @@ def _quantization(quantize: str | None) -> Any:
     return None
 
 
-def index_params(kind: FieldType, manifest: Manifest) -> Any:
+def index_params(name: str, kind: FieldType, *, on_disk: bool) -> Any:
     """The payload index of a field."""
     from qdrant_client import models
 
-    on_disk = manifest.storage.on_disk or None
+    options: dict[str, Any] = {"on_disk": on_disk or None, "enable_hnsw": None if in_graph(name) else False}
     if kind is FieldType.KEYWORD:
-        return models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, prefix=True, on_disk=on_disk)
+        return models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, prefix=True, **options)
     params: dict[FieldType, tuple[Any, Any]] = {
         FieldType.INTEGER: (models.IntegerIndexParams, models.IntegerIndexType.INTEGER),
         FieldType.FLOAT: (models.FloatIndexParams, models.FloatIndexType.FLOAT),
@@ -107,13 +115,85 @@ def index_params(kind: FieldType, manifest: Manifest) -> Any:
         FieldType.DATETIME: (models.DatetimeIndexParams, models.DatetimeIndexType.DATETIME),
         FieldType.GEO: (models.GeoIndexParams, models.GeoIndexType.GEO),
     }
-    make, name = params[kind]
-    return make(type=name, on_disk=on_disk)
+    make, type_ = params[kind]
+    return make(type=type_, **options)
 
 
-def hit_of(point: Any, cells: int) -> ScoredRecord:
-    """A `ScoredRecord` from what a query returns; `cells` as `checks.cells_asked` has it."""
-    return ScoredRecord(str(point.id), point.score / cells, point.payload or {})
+class Searches:
+    """Requests of one generation, as arguments of `query_points` and as models for a batch."""
+
+    def __init__(self, quantize: str | None) -> None:
+        self._quantize = quantize
+
+    def options(self, search: Search) -> dict[str, Any]:
+        """Arguments of `query_points`."""
+        query, using = _query(search.query)
+        return {
+            "query": query,
+            "using": using,
+            "limit": search.limit,
+            "offset": search.offset,
+            "query_filter": search.filter,
+            "with_payload": search.paths,
+            "score_threshold": search.score_threshold,
+            "search_params": self._params(search),
+        }
+
+    def request(self, search: Search) -> Any:
+        """The `QueryRequest` of a search."""
+        from qdrant_client import models
+
+        query, using = _query(search.query)
+        return models.QueryRequest(
+            query=query,
+            using=using,
+            limit=search.limit,
+            offset=search.offset,
+            filter=search.filter,
+            with_payload=search.paths,
+            score_threshold=search.score_threshold,
+            params=self._params(search),
+        )
+
+    def _params(self, search: Search) -> Any:
+        from qdrant_client import models
+
+        if not search.exact and search.ef_search is None and self._quantize is None:
+            return None
+        quantization = None
+        if self._quantize is not None:
+            quantization = models.QuantizationSearchParams(
+                ignore=search.exact, rescore=True, oversampling=OVERSAMPLING[self._quantize]
+            )
+        return models.SearchParams(hnsw_ef=search.ef_search, exact=search.exact, quantization=quantization)
+
+
+def _query(query: Query) -> tuple[Any, str]:
+    """A query, and the name of the vector that it is about."""
+    from qdrant_client import models
+
+    if isinstance(query, Nearest):
+        return query.vector.tolist(), IMAGE_VECTOR
+    if isinstance(query, Sparse):
+        words = query.words
+        return models.SparseVector(indices=words.indices.tolist(), values=words.values.tolist()), ORB_VECTOR
+    if isinstance(query, Cells):
+        return query.cells.tolist(), CELLS_VECTOR
+    if isinstance(query, Recommend):
+        positive, negative = ([vector.tolist() for vector in each] for each in (query.positive, query.negative))
+        examples = models.RecommendInput(positive=positive, negative=negative, strategy=models.RecommendStrategy.BEST_SCORE)
+        return models.RecommendQuery(recommend=examples), IMAGE_VECTOR
+    if isinstance(query, Discover):
+        pairs = [models.ContextPair(positive=good.tolist(), negative=bad.tolist()) for good, bad in query.context]
+        return models.DiscoverQuery(discover=models.DiscoverInput(target=query.target.tolist(), context=pairs)), IMAGE_VECTOR
+    assert isinstance(query, Mmr)
+    mmr = models.Mmr(diversity=query.diversity, candidates_limit=query.candidates)
+    return models.NearestQuery(nearest=query.vector.tolist(), mmr=mmr), IMAGE_VECTOR
+
+
+def scored(points: Sequence[Any], scale: int) -> list[ScoredRecord]:
+    """Hits from what a query returns."""
+    return [ScoredRecord(str(point.id), point.score / scale, point.payload or {}) for point in points]
 
 
 def record_of(point: Any) -> Record:
