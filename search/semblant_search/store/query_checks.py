@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,7 +94,8 @@ def _check_dense(vector: np.ndarray, manifest: Manifest) -> None:
         raise InvalidInput(
             f"query vector of shape {list(vector.shape)}: collection {manifest.collection!r} expects [{manifest.dim}]"
         )
-    if not np.isfinite(vector).all():
+    # Its square tells nearly always, in a ninth of the time.
+    if not (math.isfinite(vector.dot(vector)) or np.isfinite(vector).all()):
         raise InvalidInput("query vector: holds NaN or infinity")
 
 

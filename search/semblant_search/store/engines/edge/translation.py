@@ -186,6 +186,8 @@ class Searches:
 
 def scored(hits: Sequence[Any], scale: int) -> list[ScoredRecord]:
     """Hits from what a query returns."""
+    if scale == 1:
+        return [ScoredRecord(str(hit.id), hit.score, hit.payload or {}) for hit in hits]
     return [ScoredRecord(str(hit.id), hit.score / scale, hit.payload or {}) for hit in hits]
 
 
