@@ -18,7 +18,7 @@ from .querying.requests import check_confidence, check_limit, check_parts, check
 from .querying.shortlist import Shortlist
 from .querying.verification import Proof, merged, prove, unproven
 from .results import Picture, split_payload
-from .store import Cells, Nearest, Sparse, open_database
+from .store import Cells, Database, Nearest, Sparse, open_database
 from .where import as_where
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import numpy as np
+    from qdrant_client import QdrantClient
 
     from .collection import Manifest
     from .duplicates import DuplicateGroup
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from .querying.queried import Queried
     from .querying.regions import Region
     from .results import FeatureHit, Hit
-    from .store import Database, Query, SearchRequest, Store
+    from .store import Query, RetryPolicy, SearchRequest, Store
     from .where import Where
 
 __all__ = ["SearchClient"]
@@ -48,11 +49,13 @@ class SearchClient:
     features must first be extracted.
 
     Args:
-        db: the directory of a database, or the URL of a Qdrant server. An open `Database` is used as it is, and not closed.
+        db: the directory of a database, the URL of a Qdrant server, or an open `QdrantClient` or `Database`, which is used as
+            it is and not closed.
         encoder: path of `encoder.onnx`, its bytes, or an `Encoder`; None takes the one that the database keeps.
         collection: name of the collection.
         api_key: for a server that asks for one.
-        timeout: seconds to wait for a server's answer.
+        timeout: seconds that a server has for one call, with all its tries.
+        retry: when to try a call to a server again (`semblant_search.store.RetryPolicy`).
 
     Raises:
         StoreError: the database cannot be opened (`NotADatabase`, `StoreLocked`, `StoreUnavailable`, `StoreDenied`) or has no
@@ -63,19 +66,19 @@ class SearchClient:
 
     def __init__(
         self,
-        db: str | os.PathLike[str] | Database,
+        db: str | os.PathLike[str] | QdrantClient | Database,
         encoder: str | os.PathLike[str] | bytes | Encoder | None = None,
         collection: str = "images",
         api_key: str | None = None,
         timeout: float = 30.0,
+        *,
+        retry: RetryPolicy | None = None,
     ) -> None:
         check_collection_name(collection)
         if timeout <= 0:
             raise InvalidInput(f"timeout {timeout}: expected seconds, more than 0")
-        self._owns_database = isinstance(db, (str, os.PathLike))
-        self._database: Database = (
-            open_database(db, api_key=api_key, timeout=timeout) if isinstance(db, (str, os.PathLike)) else db
-        )
+        self._owns_database = not isinstance(db, Database)
+        self._database = db if isinstance(db, Database) else open_database(db, api_key=api_key, timeout=timeout, retry=retry)
         self._lock = threading.Lock()
         self._feature_reader: FeatureReader | None = None
         self._store: Store | None = None

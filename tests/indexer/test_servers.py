@@ -35,7 +35,7 @@ SEMBLANT = Path(sysconfig.get_path("scripts")) / "semblant"
 
 
 def stored(url: str, api_key: str | None = None) -> dict[str, Record]:
-    patient = RetryPolicy(attempts=20, first_wait=0.01, longest_wait=0.1)
+    patient = RetryPolicy(attempts=20, first_wait=0.01, longest_wait=0.1, total_timeout=60)
     with closing(QdrantDatabase(url, api_key=api_key, timeout=2, retry=patient)) as database:
         return {record.payload["_uri"]: record for record in database.open("images").scroll(with_image=True)}
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .database import Database
+from .engines.qdrant.connection import RetryPolicy
 from .open import open_database
 from .queries import (
     Cells,
@@ -34,6 +35,7 @@ __all__ = [
     "Query",
     "Recommend",
     "Record",
+    "RetryPolicy",
     "ScoredRecord",
     "SearchRequest",
     "Sparse",

@@ -1,10 +1,10 @@
-"""Names of generations and of files kept with them, and what is said of names that are not there."""
+"""Names of generations and of files kept with them, what is said of names that are not there, and what never is."""
 
 from __future__ import annotations
 
 from semblant_search.errors import InvalidInput
 
-__all__ = ["check_asset_name", "check_generation", "is_generation", "not_found"]
+__all__ = ["check_asset_name", "check_generation", "is_generation", "not_found", "without_password"]
 
 
 def check_asset_name(name: str) -> None:
@@ -29,3 +29,13 @@ def not_found(location: str, collection: str, serving: dict[str, str]) -> str:
     """The message for a collection that is not there."""
     there = f"there: {', '.join(sorted(serving))}" if serving else "it has none yet"
     return f"database {location!r} has no collection {collection!r}; {there}"
+
+
+def without_password(url: str) -> str:
+    """A URL as messages show it: `http://***@host` for `http://user:password@host`; anything else as it is.
+
+    Up to the last `@`, wherever it is: a password may hold a slash that should have been written %2F.
+    """
+    scheme, separator, rest = url.partition("://")
+    before, at, place = rest.rpartition("@")
+    return f"{scheme}://***@{place}" if separator and at and before else url

@@ -7,7 +7,6 @@ import hashlib
 import json
 import time
 import uuid
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import CELLS_VECTOR, FEATURES_VECTOR, IMAGE_VECTOR, ORB_VECTOR, FieldType, Manifest
@@ -144,10 +143,8 @@ class QdrantEngine:
 
     def create_index(self, field: str, kind: FieldType) -> None:
         """Make a payload index."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # qdrant-client's local mode says that it has no indexes
-            schema = index_params(field, kind, on_disk=self._on_disk)
-            self._run("create_payload_index", field_name=json_path(field), field_schema=schema, wait=True)
+        schema = index_params(field, kind, on_disk=self._on_disk)
+        self._run("create_payload_index", field_name=json_path(field), field_schema=schema, wait=True)
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest in the collection's metadata."""

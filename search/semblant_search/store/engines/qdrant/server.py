@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from semblant_search.collection import Manifest
 from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.store.database import Database
-from semblant_search.store.names import is_generation
+from semblant_search.store.names import is_generation, without_password
 
-from .connection import Connection, RetryPolicy, connect
+from .connection import Connection, Deadline, RetryPolicy, connect
 from .engine import QdrantEngine
 from .translation import ASSETS, METADATA, config, physical_name
 
@@ -36,7 +36,8 @@ class QdrantDatabase(Database):
     Args:
         url: `http(s)://host:port`, `grpc(s)://host:port`.
         api_key: for a server that asks for one.
-        timeout: seconds for one request, at least 1.
+        timeout: seconds for one call with all its tries (see `RetryPolicy.total_timeout`); over gRPC a try is given whole
+            seconds.
         retry: when to try a request again.
         client: a client of one's own in place of a URL; it stays open.
     """
@@ -52,10 +53,14 @@ class QdrantDatabase(Database):
     ) -> None:
         if (url is None) == (client is None):
             raise InvalidInput("a Qdrant database is either a URL or a client, not both or neither")
-        owned = client is None
+        if timeout <= 0:
+            raise InvalidInput(f"timeout {timeout}: expected more than 0 seconds")
+        deadline, owned = Deadline(), client is None
+        location = "client" if url is None else without_password(url)
         if client is None:
-            client = connect(str(url), api_key=api_key, timeout=timeout)
-        super().__init__(QdrantServer(Connection(client, url or "client", retry or RetryPolicy()), owned=owned))
+            client = connect(str(url), api_key=api_key, timeout=timeout, deadline=deadline)
+        connection = Connection(client, location, retry or RetryPolicy(), timeout, deadline)
+        super().__init__(QdrantServer(connection, owned=owned))
 
 
 class QdrantServer:
