@@ -56,6 +56,13 @@ def call(path: Path, function: Callable[..., Any], *arguments: Any) -> Any:
                 f"database {str(path)!r} is open in another process, or twice in this one; an embedded database belongs to one "
                 "process at a time: close the other one, or use a Qdrant server (give its URL in place of the directory)"
             ) from error
+        if "Permission denied" in text or "Read-only file system" in text:
+            # Three quarters of a database with details would have to be copied to give the engine files that it may open.
+            raise StoreError(
+                f"database {str(path)!r} is not writable, and the embedded engine opens its files for writing even to search, "
+                "although it changes none then: give this user the right to write there, copy the directory to where you may "
+                f"write (cp -r --sparse=always), or use a Qdrant server ({text})"
+            ) from error
         if "No space left" in text:
             raise StoreError(f"database {str(path)!r}: the disk is full; make room and run it again ({text})") from error
         raise StoreError(f"database {str(path)!r}: {text}") from error
