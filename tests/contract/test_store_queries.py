@@ -255,6 +255,21 @@ def test_a_rare_group_far_away_is_found(store: Store) -> None:
         store.delete([rare])
 
 
+def test_a_group_whose_other_hits_are_far_away_is_filled(store: Store) -> None:
+    """The first 64 hits hold its best one only."""
+    rare = [point_id(f"file:///rare{number}.png") for number in range(3)]
+    vectors = [VECTORS[0], -VECTORS[0], -VECTORS[0] + 0.01 * VECTORS[1]]
+    store.upsert([Point(id, vector, {"album": "rare"}) for id, vector in zip(rare, vectors, strict=True)])
+    try:
+        for size, where in ((3, None), (2, None), (3, F("album").exists())):
+            groups = store.query_groups(SearchRequest(Nearest(VECTORS[0]), 3, 0, where, exact=True), "album", size)
+            (found,) = [group for group in groups if group.value == "rare"]
+            assert [hit.id for hit in found.hits] == [rare[0], rare[2], rare[1]][:size]
+            assert found.hits[0].payload == {"album": "rare"}
+    finally:
+        store.delete(rare)
+
+
 ONE = VECTORS[0]
 
 
