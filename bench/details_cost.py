@@ -39,7 +39,7 @@ from semblant_search import Encoder, Fit
 from semblant_search.collection import Manifest, point_id
 from semblant_search.images import open_image, to_grey
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, extract
-from semblant_search.store import Point, SparseVector, VectorQuery, open_database
+from semblant_search.store import Point, SearchRequest, Sparse, SparseVector, open_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +121,7 @@ def shortlists(words: list[np.ndarray], sizes: Sequence[int], work: Path) -> dic
                 for query in [*asked[:WARM_UP], *asked]:
                     vector = SparseVector(query, np.ones(len(query), np.float32))
                     began = time.perf_counter()
-                    store.query(VectorQuery(vector, limit=48, fields=()))
+                    store.query(SearchRequest(Sparse(vector), limit=48, fields=()))
                     taken.append((time.perf_counter() - began) * 1000)
             numbers[f"ms_p50_at_{size}"] = round(float(np.median(taken[WARM_UP:])), 3)
             if generation:

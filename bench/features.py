@@ -53,7 +53,7 @@ from semblant_search.collection import Manifest, point_id, uri_path
 from semblant_search.errors import ImageError, NoFeaturesError
 from semblant_search.images import open_image, to_grey
 from semblant_search.orb import DEFAULT_MIN_CONFIDENCE, FEATURE_BYTES, OrbSettings, Verifier, Vocabulary, extract, pack
-from semblant_search.store import Point, SparseVector, VectorQuery, open_database
+from semblant_search.store import Point, SearchRequest, Sparse, SparseVector, open_database
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -469,11 +469,11 @@ def scale(library: Library, work: Path, count: int = 100_000) -> dict[str, Any]:
                 store.upsert(points)
             store.optimize()
             for query in queries[:20]:
-                store.query(VectorQuery(query, limit=48, fields=["_uri"]))  # warms up
+                store.query(SearchRequest(Sparse(query), limit=48, fields=["_uri"]))  # warms up
             times = []
             for query in queries:
                 began = time.perf_counter()
-                store.query(VectorQuery(query, limit=48, fields=["_uri"]))
+                store.query(SearchRequest(Sparse(query), limit=48, fields=["_uri"]))
                 times.append((time.perf_counter() - began) * 1000)
             medians.append(float(np.median(times)))
             out[f"shortlist_ms_p50_at_{size}"] = round(medians[-1], 2)

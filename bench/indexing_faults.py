@@ -27,8 +27,8 @@ from semblant_exporter.pixels import pixel_encoder
 from semblant_indexer import IndexJob, run
 from semblant_search import Fit
 from semblant_search.errors import StoreUnavailable
-from semblant_search.store.connection import RetryPolicy
-from semblant_search.store.qdrant import QdrantDatabase
+from semblant_search.store.engines.qdrant.connection import RetryPolicy
+from semblant_search.store.engines.qdrant.server import QdrantDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def server(*options: str) -> Iterator[str]:
 
 
 def content(url: str) -> dict[str, tuple[np.ndarray | None, dict[str, Any]]]:
-    patient = RetryPolicy(attempts=50, first_wait=0.01, longest_wait=0.1)
+    patient = RetryPolicy(attempts=50, first_wait=0.01, longest_wait=0.1, total_timeout=60)
     with closing(QdrantDatabase(url, timeout=2, retry=patient)) as database:
         records = database.open("images").scroll(with_image=True)
         return {record.id: (record.image, {**record.payload, "_indexed_at": ""}) for record in records}

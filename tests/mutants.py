@@ -50,11 +50,11 @@ GROUPS = {
         ("search/test_client.py", "search/test_client_[fop]*.py", "search/test_fusion.py", "search/test_re*.py"),
     ),
     "server": Group(
-        ("semblant_search/store/[bco]*.py", "semblant_search/store/feature_numbers.py", "semblant_search/store/q*.py"),
+        ("semblant_search/store/*.py", "semblant_search/store/engines/*.py", "semblant_search/store/engines/qdrant/*.py"),
         ("contract/test_server_*.py", "contract/test_store*.py"),
     ),
     "directory": Group(
-        ("semblant_search/store/directory.py", "semblant_search/store/edge*.py", "semblant_search/store/files.py"),
+        ("semblant_search/store/engines/edge/*.py", "semblant_search/store/files.py"),
         ("search/test_store_*.py", "contract/test_store*.py"),
     ),
     "ledger": Group(

@@ -13,7 +13,7 @@ from .job import Duplicates
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from semblant_search.store.base import Store
+    from semblant_search.store import Store
 
     from .ledger import Ledger
 

@@ -11,13 +11,13 @@ from semblant_search.errors import CollectionNotFound, EncoderMismatch, InvalidI
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.kept_encoder import ENCODER_ASSET
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary
-from semblant_search.store.base import VectorQuery
+from semblant_search.store import Nearest, SearchRequest
 
 from .ledger import now
 
 if TYPE_CHECKING:
     from semblant_search.encoder import Encoder
-    from semblant_search.store.base import Database, Store
+    from semblant_search.store import Database, Store
 
     from .job import IndexJob
 
@@ -131,7 +131,7 @@ def publish(db: Database, store: Store) -> None:
     manifest = store.manifest
     coarse = manifest.storage.quantize is not None  # few bits a number may miss a picture; `recall` tells how many
     for record in itertools.islice(store.scroll(fields=["_uri"], with_image=True, batch=_SAMPLES), _SAMPLES):
-        hits = store.query(VectorQuery(record.image, limit=1, exact=coarse)) if record.image is not None else []
+        hits = store.query(SearchRequest(Nearest(record.image), limit=1, exact=coarse)) if record.image is not None else []
         if not hits or hits[0].score < 0.999:
             raise StoreError(
                 f"generation {manifest.generation} of {manifest.collection!r} is not sound: {record.payload.get('_uri')!r} "
@@ -148,8 +148,8 @@ def recall(store: Store) -> float | None:
     vectors = [record.image for record in sample if record.image is not None]
     if not vectors:
         return None
-    truth = store.query_batch([VectorQuery(vector, limit=10, fields=["_uri"], exact=True) for vector in vectors])
-    found = store.query_batch([VectorQuery(vector, limit=10, fields=["_uri"]) for vector in vectors])
+    truth = store.query_batch([SearchRequest(Nearest(vector), limit=10, fields=["_uri"], exact=True) for vector in vectors])
+    found = store.query_batch([SearchRequest(Nearest(vector), limit=10, fields=["_uri"]) for vector in vectors])
     shares = []
     for exact, plain in zip(truth, found, strict=True):
         # Equal scores may come in any order: a hit that scores as high as the last exact one is as good.

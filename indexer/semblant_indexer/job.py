@@ -13,6 +13,8 @@ from semblant_search.collection import FieldType, StorageOptions, check_collecti
 from semblant_search.errors import InvalidInput
 from semblant_search.images import DEFAULT_MAX_PIXELS
 from semblant_search.orb import OrbSettings
+from semblant_search.store import RetryPolicy
+from semblant_search.store.names import without_password
 from semblant_search.store.open import DEFAULT_TIMEOUT
 
 from .sources.selection import Selection
@@ -20,7 +22,7 @@ from .sources.selection import Selection
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ENGINES", "Duplicates", "IndexJob", "cores"]
+__all__ = ["ENGINES", "Duplicates", "IndexJob", "cores", "patient"]
 
 ENGINES = ("local", "ray")
 
@@ -81,7 +83,7 @@ class IndexJob:
 
     source: str
     encoder: Path | None
-    db: str
+    db: str = field(repr=False)  # it may hold a password
     collection: str = "images"
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -145,13 +147,14 @@ class IndexJob:
         return Selection(self.include, self.exclude, self.hidden)
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as JSON values, without the API key; `from_json` makes the job again."""
+        """The settings as JSON values, without API key and password; `from_json` makes the job again."""
         data = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "api_key"}
         for name in ("encoder", "metadata", "state"):
             data[name] = str(data[name].absolute()) if data[name] is not None else None
         data["storage"] = self.storage.to_json() if self.storage is not None else None
         data["fields"] = {name: kind.value for name, kind in self.fields.items()}
         data["orb"] = self.orb.to_json() if self.orb is not None else None
+        data["db"] = without_password(self.db)
         data["source"] = self.source if "://" in self.source else str(Path(self.source).absolute())
         return {**data, "duplicates": self.duplicates.value}
 
@@ -175,6 +178,11 @@ class IndexJob:
     def batch_size(self, frame_bytes: int) -> int:
         """Pictures in a batch: as told, else as many as make about 8 MB of fitted pixels, at most 256."""
         return self.batch or max(8, min(256, 8_000_000 // frame_bytes))
+
+
+def patient(timeout: float) -> RetryPolicy:
+    """How a job tries again: a request may take all of `timeout` seconds and be lost once, and the job goes on."""
+    return RetryPolicy(total_timeout=2 * timeout)
 
 
 def cores() -> int:

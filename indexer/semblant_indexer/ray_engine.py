@@ -23,7 +23,7 @@ from semblant_search.encoder import Encoder
 from semblant_search.errors import MissingExtra, SemblantError, StoreError
 from semblant_search.store import open_database
 
-from .job import cores
+from .job import cores, patient
 from .pool import WorkerPool
 from .worker import Decoded, Task, Unchanged, WorkerConfig
 from .writer import settle
@@ -190,7 +190,7 @@ class Write:
         import ray
 
         known: Plan = ray.get(plan)
-        database = open_database(known.db, api_key=known.api_key, timeout=known.timeout)
+        database = open_database(known.db, api_key=known.api_key, timeout=known.timeout, retry=patient(known.timeout))
         self._store = database.open(known.collection, known.generation)
 
     def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +13,10 @@ from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.kept_encoder import ENCODER_ASSET
 from semblant_search.orb import CALIBRATION_ASSET, Vocabulary, calibrate, unpack
-from semblant_search.store import open_database
-from semblant_search.store.base import Point
+from semblant_search.store import Point, open_database
 
 from . import generations
+from .job import patient
 from .ledger import now
 from .ledger.copying import copy_generation
 from .report import Progress
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from semblant_search.store.base import Database, Record, Store
+    from semblant_search.store import Database, Record, Store
 
 __all__ = ["RetrainJob", "RetrainReport", "retrain"]
 
@@ -48,13 +48,13 @@ class RetrainJob:
         api_key, timeout: for a server.
     """
 
-    db: str
+    db: str = field(repr=False)  # it may hold a password
     collection: str = "images"
     sample: int = SAMPLE
     seed: int = 0
     keep_generations: int = 1
     state: Path | None = None
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     timeout: float = 30.0
 
     def __post_init__(self) -> None:
@@ -116,7 +116,9 @@ def retrain(job: RetrainJob, on_progress: Callable[[Progress], None] | None = No
     tell = on_progress or (lambda _: None)
     began = time.perf_counter()
     with ExitStack() as stack:
-        db = stack.enter_context(closing(open_database(job.db, api_key=job.api_key, timeout=job.timeout)))
+        db = stack.enter_context(
+            closing(open_database(job.db, api_key=job.api_key, timeout=job.timeout, retry=patient(job.timeout)))
+        )
         old = stack.enter_context(closing(db.open(job.collection)))
         manifest = old.manifest
         if manifest.orb is None:
@@ -144,7 +146,7 @@ def retrain(job: RetrainJob, on_progress: Callable[[Progress], None] | None = No
             seconds=round(time.perf_counter() - began, 3),
         )
     if report.changed:
-        with closing(open_database(job.db, api_key=job.api_key, timeout=job.timeout)) as db:
+        with closing(open_database(job.db, api_key=job.api_key, timeout=job.timeout, retry=patient(job.timeout))) as db:
             generations.drop_old(db, job.collection, job.keep_generations)
     tell(Progress("done", report.points, report.points, seconds=report.seconds))
     return report

@@ -16,12 +16,13 @@ from semblant_search.errors import EncoderError, InvalidInput, SemblantError
 from semblant_search.kept_encoder import KeptEncoder
 from semblant_search.orb import CALIBRATION_ASSET, OrbSettings, Vocabulary, calibrate
 from semblant_search.store import open_database
+from semblant_search.store.names import without_password
 from semblant_search.where import F
 
 from . import generations
 from .duplicates import settle_duplicates
 from .exif import EXIF_FIELDS
-from .job import Duplicates, IndexJob, cores
+from .job import Duplicates, IndexJob, cores, patient
 from .ledger import Entry, Ledger
 from .pipeline import Pipeline
 from .pool import WorkerPool
@@ -35,7 +36,7 @@ from .writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from semblant_search.store.base import Database, Store
+    from semblant_search.store import Database, Store
 
     from .ray_engine import RayPipeline
     from .sources import Source
@@ -134,7 +135,7 @@ class _Run:
             generations.drop_old(db, job.collection, job.keep_generations)
         report = IndexReport(
             source=job.source,
-            db=job.db,
+            db=without_password(job.db),
             collection=job.collection,
             generation=store.manifest.generation,
             encoder=encoder.fingerprint,
@@ -194,7 +195,13 @@ class _Run:
 
     def _open_database(self) -> Database:
         job = self.job
-        return open_database(job.db, api_key=job.api_key, timeout=job.timeout, create=job.encoder is not None)
+        return open_database(
+            job.db,
+            api_key=job.api_key,
+            timeout=job.timeout,
+            retry=patient(job.timeout),
+            create=job.encoder is not None,
+        )
 
     def _encoder(self, db: Database) -> Encoder:
         job = self.job
@@ -203,7 +210,7 @@ class _Run:
             return Encoder(job.encoder, threads=threads)
         if job.collection not in db.collections():
             raise EncoderError(
-                f"{job.db!r} has no collection {job.collection!r} yet; say which encoder makes it (--encoder FILE)"
+                f"{db.location!r} has no collection {job.collection!r} yet; say which encoder makes it (--encoder FILE)"
             )
         with closing(db.open(job.collection)) as store:
             return Encoder(KeptEncoder(store, None).load().to_bytes(), threads=threads)

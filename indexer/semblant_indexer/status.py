@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.errors import CollectionNotFound, StoreError
+from semblant_search.store.names import without_password
 
 from .job import IndexJob
 from .state import state_folder
@@ -95,7 +96,8 @@ def last_job(db: str, collection: str, *, state: Path | None = None, **changes: 
     finally:
         connection.close()
     if row is None:
-        raise CollectionNotFound(f"no job was run on collection {collection!r} in {db!r} yet")
+        shown = without_password(db)
+        raise CollectionNotFound(f"no job was run on collection {collection!r} in {shown!r} yet")
     return IndexJob.from_json(json.loads(row[0]), db=db, collection=collection, state=state, **changes)
 
 
@@ -113,8 +115,9 @@ def _generation(connection: sqlite3.Connection, name: str, created_at: str, enco
 def _open(db: str, collection: str, state: Path | None) -> sqlite3.Connection:
     path = state_folder(db, collection, state) / "ledger.sqlite"
     if not path.is_file():
+        shown = without_password(db)
         raise CollectionNotFound(
-            f"no ledger of collection {collection!r} of {db!r} at {str(path)!r}; index pictures first, or give --state"
+            f"no ledger of collection {collection!r} of {shown!r} at {str(path)!r}; index pictures first, or give --state"
         )
     try:
         # Reading beside a writer needs room on the disk, and the right to write there; without a log there is no writer.
@@ -125,6 +128,7 @@ def _open(db: str, collection: str, state: Path | None) -> sqlite3.Connection:
 
 
 def _not_a_ledger(db: str, collection: str, error: sqlite3.Error) -> StoreError:
+    shown = without_password(db)
     return StoreError(
-        f"the ledger of collection {collection!r} of {db!r} cannot be read: {error}; index again to make a new one"
+        f"the ledger of collection {collection!r} of {shown!r} cannot be read: {error}; index again to make a new one"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import point_id
 from semblant_search.orb import as_stored, unpack
-from semblant_search.store.base import Point, SparseVector
+from semblant_search.store import Point, SparseVector
 
 from .ledger import TRANSIENT, Entry, Todo, now
 from .worker import Decoded, Rejected, Unchanged
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from semblant_search.encoder import Vectors
     from semblant_search.orb import Vocabulary
-    from semblant_search.store.base import Record, Store
+    from semblant_search.store import Record, Store
 
     from .ledger import Ledger
 

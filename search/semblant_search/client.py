@@ -32,7 +32,7 @@ from .querying.requests import (
 from .querying.shortlist import Shortlist
 from .querying.verification import Proof, merged, prove, unproven
 from .results import Picture, split_payload
-from .store import open_database
+from .store import Cells, Database, Nearest, Sparse, open_database
 from .where import as_where
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import numpy as np
+    from qdrant_client import QdrantClient
 
     from .collection import Manifest
     from .duplicates import DuplicateGroup
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from .querying.queried import Queried
     from .querying.regions import Region
     from .results import FeatureHit, Hit
-    from .store.base import Database, Store, VectorQuery
+    from .store import Query, RetryPolicy, SearchRequest, Store
     from .where import Where
 
 __all__ = ["SearchClient"]
@@ -64,11 +65,13 @@ class SearchClient:
     features must first be extracted.
 
     Args:
-        db: the directory of a database, or the URL of a Qdrant server. An open `Database` is used as it is, and not closed.
+        db: the directory of a database, the URL of a Qdrant server, or an open `QdrantClient` or `Database`, which is used as
+            it is and not closed.
         encoder: path of `encoder.onnx`, its bytes, or an `Encoder`; None takes the one that the database keeps.
         collection: name of the collection.
         api_key: for a server that asks for one.
-        timeout: seconds to wait for a server's answer.
+        timeout: seconds that a server has for one call, with all its tries.
+        retry: when to try a call to a server again (`semblant_search.store.RetryPolicy`).
         max_pixels: larger pictures are refused before they are decoded. One takes less than 32 bytes of memory for each pixel
             while it is decoded, beside its file: that many times `max_pixels` for each call at work.
 
@@ -81,22 +84,21 @@ class SearchClient:
 
     def __init__(
         self,
-        db: str | os.PathLike[str] | Database,
+        db: str | os.PathLike[str] | QdrantClient | Database,
         encoder: str | os.PathLike[str] | bytes | Encoder | None = None,
         collection: str = "images",
         api_key: str | None = None,
         timeout: float = 30.0,
         *,
+        retry: RetryPolicy | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> None:
         check_collection_name(collection)
         if timeout <= 0:
             raise InvalidInput(f"timeout {timeout}: expected seconds, more than 0")
         self._max_pixels = check_max_pixels(max_pixels)
-        self._owns_database = isinstance(db, (str, os.PathLike))
-        self._database: Database = (
-            open_database(db, api_key=api_key, timeout=timeout) if isinstance(db, (str, os.PathLike)) else db
-        )
+        self._owns_database = not isinstance(db, Database)
+        self._database = db if isinstance(db, Database) else open_database(db, api_key=api_key, timeout=timeout, retry=retry)
         self._lock = threading.Lock()
         self._feature_reader: FeatureReader | None = None
         self._store: Store | None = None
@@ -171,11 +173,11 @@ class SearchClient:
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         if region is not None:
             query = locate(self._opened, picture, with_cells=True)
-            vector = cells_of(self._opened.manifest, self._encoder, query, region, self._max_pixels)
+            look: Query = Cells(cells_of(self._opened.manifest, self._encoder, query, region, self._max_pixels))
         else:
             query = locate(self._opened, picture, with_image=True)
-            vector = self._vector_of(query)
-        return self._run(replace(request, vector=vector), None if include_self else query.id)
+            look = Nearest(self._vector_of(query))
+        return self._run(replace(request, query=look), None if include_self else query.id)
 
     def search_fused(
         self,
@@ -211,7 +213,7 @@ class SearchClient:
         query = locate(store, picture, with_image=True, with_features=True)
         vector = self._vector_of(query)
         leave_out = None if include_self else query.id
-        rankings = [Shortlist(store, replace(request, vector=vector), leave_out)]
+        rankings = [Shortlist(store, replace(request, query=Nearest(vector)), leave_out)]
         proven: list[FeatureHit] = []
         seen = reader.of_queried(query)
         if len(seen.features):  # flat pictures have a look only
@@ -317,8 +319,8 @@ class SearchClient:
             InvalidInput: a vector of another size, or with values that are not finite.
         """
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
-        ef_search = check_ef_search(ef_search)
-        return self._run(replace(request, vector=check_vector(vector, self.manifest), ef_search=ef_search))
+        query = Nearest(check_vector(vector, self.manifest))
+        return self._run(replace(request, query=query, ef_search=check_ef_search(ef_search)))
 
     def search_features(
         self,
@@ -462,7 +464,7 @@ class SearchClient:
             raise StoreError("this SearchClient is closed; make a new one")
         return self._store
 
-    def _run(self, query: VectorQuery, leave_out: str | None = None) -> list[Hit]:
+    def _run(self, query: SearchRequest, leave_out: str | None = None) -> list[Hit]:
         if leave_out is None:
             return hits_of(self._opened.query(query))
         # One more than asked for, and cut here: the picture itself need not come first among exact copies.
@@ -479,12 +481,12 @@ class SearchClient:
         vector: np.ndarray = encoder.encode(encoder.prepare(query.source, max_pixels=self._max_pixels)[None])[0]
         return vector
 
-    def _shortlist(self, seen: Seen, request: VectorQuery, leave_out: str | None, *, all_fields: bool = False) -> Shortlist:
+    def _shortlist(self, seen: Seen, request: SearchRequest, leave_out: str | None, *, all_fields: bool = False) -> Shortlist:
         """Candidates by visual words. What is verified is read again with its features, so that its fields are not needed."""
-        words = self._features.vocabulary.sparse(seen.features)
+        words = Sparse(self._features.vocabulary.sparse(seen.features))
         fields = None if all_fields else ()
         return Shortlist(
-            self._opened, replace(request, vector=words, exact=False, score_threshold=None, fields=fields), leave_out
+            self._opened, replace(request, query=words, exact=False, score_threshold=None, fields=fields), leave_out
         )
 
     @property

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .images import ImageSource
     from .querying.queried import Queried
     from .querying.regions import Region
-    from .store.base import Record, Store
+    from .store import Record, Store
 
 __all__ = ["VOCABULARY_ASSET", "FeatureReader", "Seen"]
 

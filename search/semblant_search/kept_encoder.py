@@ -13,7 +13,7 @@ from .errors import EncoderError, EncoderMismatch
 
 if TYPE_CHECKING:
     from .collection import Manifest
-    from .store.base import Store
+    from .store import Store
 
 __all__ = ["ENCODER_ASSET", "KeptEncoder"]
 

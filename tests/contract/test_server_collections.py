@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from qdrant_client import models
-from semblant_search.collection import FieldType, Manifest, StorageOptions
+from semblant_search.collection import RESERVED_FIELDS, FieldType, Manifest, StorageOptions
 from semblant_search.errors import CollectionNotFound, StoreError
-from semblant_search.store.connection import RetryPolicy
+from semblant_search.store.engines.qdrant.connection import RetryPolicy
 from support import servers
 from support.samples import FIELDS, manifest, points
 from support.servers import PROPER, REAL, Answer, StandIn, client_of, database_of, info, own_name
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from qdrant_client import QdrantClient
-    from semblant_search.store.qdrant import QdrantDatabase
+    from semblant_search.store.engines.qdrant.server import QdrantDatabase
 
 
 @pytest.fixture
@@ -122,6 +122,16 @@ def test_every_field_has_the_index_of_its_type(url: str, database: QdrantDatabas
     schema = info(url, f"{name}__g0001")["payload_schema"]
     expected = {('"odd name"' if field == "odd name" else field): kind.value for field, kind in FIELDS.items()}
     assert {field: index["data_type"] for field, index in schema.items()} == expected
+
+
+def test_only_the_users_fields_shape_the_graph(stand_in: StandIn) -> None:
+    """As in a directory."""
+    with own_name(stand_in.url) as name, closing(database_of(stand_in.url)) as database:
+        stand_in.forget()
+        database.create(manifest(name, fields={**RESERVED_FIELDS, "label": FieldType.KEYWORD}))
+        told = {each.body["field_name"]: each.body["field_schema"] for each in stand_in.requests("PUT", "/index")}
+    assert told.keys() == {*RESERVED_FIELDS, "label"}
+    assert {field for field, schema in told.items() if schema.get("enable_hnsw") is not False} == {"label"}
 
 
 def test_the_manifest_is_kept_with_the_collection(url: str, database: QdrantDatabase, name: str) -> None:

@@ -15,8 +15,8 @@ from semblant_search import SearchClient
 from semblant_search.cli import semblant
 from semblant_search.errors import StoreDenied, StoreError, StoreUnavailable
 from semblant_search.store import open_database
-from semblant_search.store.connection import RetryPolicy
-from semblant_search.store.qdrant import QdrantDatabase
+from semblant_search.store.engines.qdrant.connection import RetryPolicy
+from semblant_search.store.engines.qdrant.server import QdrantDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

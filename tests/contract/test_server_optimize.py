@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from semblant_search.store.connection import RetryPolicy
+from semblant_search.store.engines.qdrant.connection import RetryPolicy
 from support.samples import manifest, points
 from support.servers import StandIn, database_of, info, server
 

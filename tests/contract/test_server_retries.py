@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import socket
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
+import httpx
 import pytest
+from qdrant_client.http.exceptions import ResponseHandlingException
+from semblant_search import SearchClient
 from semblant_search.errors import InvalidInput, StoreDenied, StoreError, StoreUnavailable
-from semblant_search.store.connection import RetryPolicy
+from semblant_search.store.engines.qdrant.connection import Connection, Deadline, RetryPolicy
 from support import servers
 from support.samples import manifest, points
 from support.servers import PROPER, Answer, StandIn, database_of
@@ -74,8 +78,8 @@ def test_writes_and_searches_are_tried_again_as_well(stand_in: StandIn) -> None:
             assert store.count() == 3
 
 
-def test_patience_ends_before_the_attempts_do(stand_in: StandIn) -> None:
-    with closing(database_of(stand_in.url, retry=RetryPolicy(attempts=5, first_wait=0, patience=0))) as database:
+def test_time_ends_before_the_attempts_do(stand_in: StandIn) -> None:
+    with closing(database_of(stand_in.url, retry=RetryPolicy(attempts=5, first_wait=0, total_timeout=0))) as database:
         stand_in.answer(*[Answer(503)] * 5)
         with pytest.raises(StoreUnavailable):
             database.collections()
@@ -118,9 +122,59 @@ def test_what_the_server_asks_for_counts_up_to_the_longest_wait() -> None:
     assert 0.5 <= policy.wait(1, 0.0) <= 1.0
 
 
-def test_without_a_policy_five_tries_in_a_minute_are_made(stand_in: StandIn) -> None:
+def test_a_wait_that_leaves_no_time_for_a_try_is_not_begun(stand_in: StandIn) -> None:
+    with closing(database_of(stand_in.url, timeout=2, retry=RetryPolicy(attempts=5, longest_wait=60))) as database:
+        stand_in.answer(*[Answer(503, {"Retry-After": "50"})] * 5)
+        with pytest.raises(StoreUnavailable):
+            database.collections()
+        assert len(stand_in.requests()) == 1
+
+
+def test_all_tries_of_a_call_share_its_time() -> None:
+    """A server that accepts and never answers: what is left shrinks with each try, and a try has no more than that."""
+    given: list[dict[str, float]] = []
+    deadline = Deadline()
+
+    class Silent:
+        def get_aliases(self) -> None:
+            request = httpx.Request("GET", "http://host", extensions={"timeout": dict.fromkeys(("connect", "read"), 30.0)})
+            deadline.limit(request)
+            given.append(request.extensions["timeout"])
+            raise ResponseHandlingException(httpx.ReadTimeout("silent"))
+
+    policy = RetryPolicy(attempts=3, first_wait=0.2, total_timeout=10)
+    connection = Connection(Silent(), "http://host", policy, 4.0, deadline)  # type: ignore[arg-type]
+    with pytest.raises(StoreUnavailable, match="in time"):
+        connection.call("get_aliases")
+    assert [limits.keys() for limits in given] == [{"connect", "read", "write", "pool"}] * 3
+    assert all(0 < limit <= 4 for limits in given for limit in limits.values())
+    given.clear()
+    connection = Connection(Silent(), "http://host", policy, 60.0, deadline)  # type: ignore[arg-type]
+    with pytest.raises(StoreUnavailable):
+        connection.call("get_aliases")
+    left = [limits["read"] for limits in given]
+    assert left == sorted(left, reverse=True)
+    assert left[0] <= 10
+    assert left[2] <= left[0] - 0.3
+
+
+def test_the_time_of_a_client_is_for_a_call_with_all_its_tries() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(StoreUnavailable, match="in time"):
+            SearchClient(url, timeout=0.5, retry=RetryPolicy(attempts=50, first_wait=0))
+        silent.setblocking(False)
+        tries = 0
+        with suppress(BlockingIOError):
+            while True:
+                silent.accept()[0].close()
+                tries += 1
+        assert tries == 1
+
+
+def test_without_a_policy_five_tries_are_made(stand_in: StandIn) -> None:
     policy = RetryPolicy()
-    assert (policy.attempts, policy.first_wait, policy.longest_wait, policy.patience) == (5, 0.2, 10.0, 60.0)
+    assert (policy.attempts, policy.first_wait, policy.longest_wait, policy.total_timeout) == (5, 0.2, 10.0, None)
     assert policy.stall == 3600.0
     with closing(database_of(stand_in.url)) as database:
         stand_in.answer(Answer(503))
@@ -129,7 +183,7 @@ def test_without_a_policy_five_tries_in_a_minute_are_made(stand_in: StandIn) -> 
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"attempts": 0}, {"first_wait": -1}, {"longest_wait": -0.1}, {"patience": -1}, {"stall": -1}]
+    "wrong", [{"attempts": 0}, {"first_wait": -1}, {"longest_wait": -0.1}, {"total_timeout": -1}, {"stall": -1}]
 )
 def test_policies_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InvalidInput, match="at least one attempt and no negative times"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from semblant_search.collection import FieldType, StorageOptions
 from semblant_search.errors import StoreError
-from semblant_search.store import SparseVector, VectorQuery
+from semblant_search.store import SearchRequest, SparseVector, VectorQuery
 from semblant_search.where import F, parse_where
 from support.samples import FIELDS, manifest, points
 from support.servers import REAL, StandIn, database_of, own_name, server, url_of
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from semblant_search.store import ScoredRecord, Store
-    from semblant_search.store.qdrant import QdrantDatabase
+    from semblant_search.store.engines.qdrant.server import QdrantDatabase
 
 POINTS = points(60)
 QUERY = POINTS[0].image
 KINDS = [None, "scalar", "turbo", "binary"]
-ASKS: list[Callable[[Store, VectorQuery], list[ScoredRecord]]] = [
+ASKS: list[Callable[[Store, SearchRequest], list[ScoredRecord]]] = [
     lambda store, query: store.query(query),
     lambda store, query: store.query_batch([query, query])[1],
 ]
@@ -65,7 +65,7 @@ def ranked(query: np.ndarray) -> list[str]:
 @ask_both_ways
 @pytest.mark.parametrize("kind", KINDS)
 def test_exact_searches_find_what_graph_and_quantization_miss(
-    stores: dict[str | None, Store], kind: str | None, ask: Callable[[Store, VectorQuery], list[ScoredRecord]]
+    stores: dict[str | None, Store], kind: str | None, ask: Callable[[Store, SearchRequest], list[ScoredRecord]]
 ) -> None:
     hits = ask(stores[kind], VectorQuery(QUERY, 60, exact=True))
     assert [hit.id for hit in hits] == ranked(QUERY)
@@ -75,7 +75,7 @@ def test_exact_searches_find_what_graph_and_quantization_miss(
 
 
 @ask_both_ways
-def test_a_longer_candidate_list_misses_less(store: Store, ask: Callable[[Store, VectorQuery], list[ScoredRecord]]) -> None:
+def test_a_longer_candidate_list_misses_less(store: Store, ask: Callable[[Store, SearchRequest], list[ScoredRecord]]) -> None:
     assert [hit.id for hit in ask(store, VectorQuery(QUERY, 5, ef_search=256))] == ranked(QUERY)[:5]
     assert [hit.id for hit in ask(store, VectorQuery(QUERY, 5, ef_search=10))] == ranked(QUERY)[1:6]
 
@@ -83,7 +83,7 @@ def test_a_longer_candidate_list_misses_less(store: Store, ask: Callable[[Store,
 @ask_both_ways
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_quantized_searches_score_with_the_originals(
-    stores: dict[str | None, Store], kind: str, ask: Callable[[Store, VectorQuery], list[ScoredRecord]]
+    stores: dict[str | None, Store], kind: str, ask: Callable[[Store, SearchRequest], list[ScoredRecord]]
 ) -> None:
     images = {point.id: point.image for point in POINTS}
     hits = ask(stores[kind], VectorQuery(QUERY, 4, ef_search=256))
@@ -111,7 +111,7 @@ def test_quantized_searches_score_with_the_originals(
 def test_a_server_is_told_how_to_search(
     stand_in: StandIn,
     stores: dict[str | None, Store],
-    ask: Callable[[Store, VectorQuery], list[ScoredRecord]],
+    ask: Callable[[Store, SearchRequest], list[ScoredRecord]],
     kind: str | None,
     asked: dict[str, Any],
     params: dict[str, Any] | None,
@@ -131,7 +131,7 @@ def test_a_server_is_told_how_to_search(
 
 @ask_both_ways
 def test_cells_and_words_are_searched_by_their_own_vectors(
-    stand_in: StandIn, store: Store, ask: Callable[[Store, VectorQuery], list[ScoredRecord]]
+    stand_in: StandIn, store: Store, ask: Callable[[Store, SearchRequest], list[ScoredRecord]]
 ) -> None:
     """The server adds the scores of the asked cells up, so that a threshold of their mean is twice as much to it."""
     cells = POINTS[3].cells
@@ -151,7 +151,7 @@ def test_cells_and_words_are_searched_by_their_own_vectors(
 
 @ask_both_ways
 def test_large_limits_are_cut_to_what_is_there(
-    stand_in: StandIn, database: QdrantDatabase, store: Store, ask: Callable[[Store, VectorQuery], list[ScoredRecord]]
+    stand_in: StandIn, database: QdrantDatabase, store: Store, ask: Callable[[Store, SearchRequest], list[ScoredRecord]]
 ) -> None:
     """A limit that asks for everything would make a server set memory aside."""
     empty = database.create(manifest("empty"))

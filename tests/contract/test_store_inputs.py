@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from qdrant_client import QdrantClient
+from semblant_search import SearchClient
 from semblant_search.collection import FieldType
 from semblant_search.errors import CollectionNotFound, InvalidInput, MetadataError, StoreError
-from semblant_search.store import SparseVector, VectorQuery, open_database
-from semblant_search.store.connection import connect
-from semblant_search.store.qdrant import QdrantDatabase
+from semblant_search.store import SearchRequest, SparseVector, VectorQuery, open_database
+from semblant_search.store.engines.qdrant.connection import RetryPolicy, connect
+from semblant_search.store.engines.qdrant.server import QdrantDatabase
 from semblant_search.where import F
 from support.samples import WIDTH, manifest, points
 
@@ -119,7 +120,7 @@ def test_every_kind_of_json_is_kept(store: Store) -> None:
         (VectorQuery(sparse([2], [np.nan]), 1), "NaN or infinity"),
     ],
 )
-def test_questions_that_no_engine_could_answer_are_refused(store: Store, query: VectorQuery, words: str) -> None:
+def test_questions_that_no_engine_could_answer_are_refused(store: Store, query: SearchRequest, words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         store.query(query)
     with pytest.raises(InvalidInput, match=words):
@@ -233,7 +234,7 @@ def test_a_database_is_a_url_or_a_client() -> None:
         ("grpcs://host:7001", {"host": "host", "grpc_port": 7001, "https": True, "prefer_grpc": True}),
     ],
 )
-@pytest.mark.parametrize(("timeout", "seconds"), [(30.0, 30), (2.4, 2), (0.2, 1)])
+@pytest.mark.parametrize(("timeout", "seconds"), [(30.0, 30), (2.4, 3), (0.2, 1)])
 def test_urls_are_read(url: str, options: dict[str, Any], timeout: float, seconds: int) -> None:
     with closing(connect(url, api_key="key", timeout=timeout)) as client:
         made = client.init_options
@@ -241,6 +242,63 @@ def test_urls_are_read(url: str, options: dict[str, Any], timeout: float, second
         assert (made["headers"], made["timeout"], made["check_compatibility"]) == ({"api-key": "key"}, seconds, False)
     with closing(open_database(url)) as database:
         assert database.location == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:hush-hush@127.0.0.1:1",
+        "https://user:hush-hush@127.0.0.1:1",
+        "http://user:hush-hush@",
+        "http://user:hush-hush@host:port",
+        "http://user:hush/hush@127.0.0.1:1",
+        "http://user:hush#hush@127.0.0.1:1",
+        "http://user:hush@hush@127.0.0.1:1",
+        "http://user:hush-hush@[::1",
+        "ftp://user:hush-hush@127.0.0.1",
+        "grpc://user:hush-hush@127.0.0.1:1",
+    ],
+)
+def test_a_password_in_a_url_is_in_no_message_and_no_log(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(0)
+    texts = []
+    once = RetryPolicy(attempts=1)
+
+    def use() -> None:
+        with closing(open_database(url, timeout=1, retry=once)) as database:
+            texts.extend([repr(database), database.location])
+            database.collections()
+
+    with pytest.raises((InvalidInput, StoreError)) as caught:
+        use()
+    error: BaseException | None = caught.value
+    while error is not None:
+        texts += [str(error), repr(error)]
+        error = error.__cause__ or error.__context__
+    texts += [record.getMessage() for record in caplog.records]
+    assert all("hush" not in text and "user" not in text for text in texts)
+    assert "***@" in texts[0]
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_a_password_in_a_url_is_sent_as_basic_authentication(scheme: str) -> None:
+    with closing(connect(f"{scheme}://me:p%40ss@host:7000", api_key="key", timeout=1)) as client:
+        assert client.init_options["headers"] == {"api-key": "key", "authorization": "Basic bWU6cEBzcw=="}
+        assert "p%40ss" not in str(client.init_options["url"])
+
+
+def test_a_client_of_ones_own_is_a_database() -> None:
+    with closing(QdrantClient(":memory:")) as client:
+        with open_database(client) as database:
+            database.create(manifest()).close()
+            database.publish("images", "g0001")
+        with SearchClient(client, collection="images") as search:
+            assert search.count() == 0
+        assert client.collection_exists("images__g0001")  # it stays open
+        with pytest.raises(InvalidInput, match="leave the key out"):
+            open_database(client, api_key="x")
+    with pytest.raises(InvalidInput, match="type int: expected a directory, a URL or a QdrantClient"):
+        open_database(7)  # type: ignore[arg-type]
 
 
 def test_a_closed_database_says_so() -> None:

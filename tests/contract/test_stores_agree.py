@@ -22,7 +22,7 @@ from semblant_search.errors import CollectionNotFound, InvalidInput, MetadataErr
 from semblant_search.images import Fit
 from semblant_search.orb import FEATURE_BYTES, Features, pack, unpack, unpack_thumbnail
 from semblant_search.store import Point, SparseVector, Store, VectorQuery, open_database
-from semblant_search.store.qdrant import QdrantDatabase
+from semblant_search.store.engines.qdrant.server import QdrantDatabase
 from semblant_search.where import And, Contains, Equals, Exists, F, Not, OneOf, Or, Range, StartsWith, Where, parse_where
 from semblant_search.where.values import parse_time
 from support.examples import examples
@@ -384,6 +384,19 @@ def test_facets_count_the_same_in_the_same_order(edge: Store, other: Store, fiel
     for limit in (1, 3, 1000):
         assert list(edge.facet(field, where=where, limit=limit).items()) == ordered[:limit]
         assert list(other.facet(field, where=where, limit=limit).items()) == ordered[:limit]
+
+
+def test_a_value_that_no_picture_has_any_more_is_no_facet(database: Database, name: str) -> None:
+    store = database.create(small(name))
+    labels = ["gone", "changed", "kept", "kept"]
+    store.upsert([Point(point.id, point.image, {"label": label}) for point, label in zip(POINTS, labels, strict=False)])
+    store.delete([POINTS[0].id])
+    store.set_payloads({POINTS[1].id: {"label": "kept"}})
+    assert store.facet("label") == {"kept": 3}
+    store.optimize()
+    assert store.facet("label") == {"kept": 3}
+    assert store.facet("label", where=F("label") == "gone") == {}
+    store.close()
 
 
 @pytest.mark.parametrize("level", [0, 127, 128, 254, 255, None])

@@ -13,8 +13,8 @@ from semblant_search.encoder import EncoderCard
 from semblant_search.errors import StoreDenied, StoreError, StoreUnavailable
 from semblant_search.images import Fit
 from semblant_search.store import Point, VectorQuery, open_database
-from semblant_search.store.connection import RetryPolicy
-from semblant_search.store.qdrant import QdrantDatabase
+from semblant_search.store.engines.qdrant.connection import RetryPolicy
+from semblant_search.store.engines.qdrant.server import QdrantDatabase
 from semblant_search.where import F
 from support.servers import server
 
@@ -41,7 +41,7 @@ def points(count: int) -> list[Point]:
 def test_nothing_is_lost_and_nothing_twice_on_a_server_that_fails_every_third_request() -> None:
     written = points(300)
     with server("--faults", "0.3", "--seed", "5", "--stall", "1.6") as url:
-        patient = RetryPolicy(attempts=12, first_wait=0.01, longest_wait=0.1)
+        patient = RetryPolicy(attempts=12, first_wait=0.01, longest_wait=0.1, total_timeout=60)
         database = QdrantDatabase(url, timeout=1, retry=patient)
         store = database.create(manifest())
         for start in range(0, len(written), 30):

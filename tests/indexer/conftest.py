@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from semblant_search.store.base import Record
+    from semblant_search.store import Record
 
 
 @pytest.fixture(scope="session")

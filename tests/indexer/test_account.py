@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from semblant_search.store.base import Record
+    from semblant_search.store import Record
 
     Index = Callable[..., IndexReport]
     Records = Callable[..., dict[str, Record]]

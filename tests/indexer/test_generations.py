@@ -13,15 +13,14 @@ from semblant_search import Encoder
 from semblant_search.collection import RESERVED_FIELDS, StorageOptions, point_id
 from semblant_search.errors import CollectionNotFound, EncoderMismatch, InvalidInput, StoreError
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary
-from semblant_search.store import open_database
-from semblant_search.store.base import VectorQuery
+from semblant_search.store import VectorQuery, open_database
 from support.small_stores import MOMENT, add_generation, as_points, manifest, unit_vectors, uris
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from semblant_search.store.base import Database
+    from semblant_search.store import Database
 
 
 @pytest.fixture

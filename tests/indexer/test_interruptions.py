@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from semblant_indexer import IndexReport, Progress
-    from semblant_search.store.base import Record
+    from semblant_search.store import Record
 
     Index = Callable[..., IndexReport]
     Records = Callable[..., dict[str, Record]]

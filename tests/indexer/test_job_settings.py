@@ -220,3 +220,14 @@ def test_a_picture_is_read_where_its_name_or_its_place_says() -> None:
     assert where("file:///a%20b/%C3%BC.png") == "/a b/ü.png"
     assert where("https://host/a%20b.png") == "https://host/a%20b.png"
     assert where("file:///x.tar#a.png", "tar:512:9:/x.tar") == "tar:512:9:/x.tar"
+
+
+def test_a_password_of_the_database_is_not_told_and_not_kept() -> None:
+    job = IndexJob("pictures", Path("encoder.onnx"), "http://me:hush@host:6333")
+    assert "hush" not in repr(job)
+    kept = job.to_json()
+    assert kept["db"] == "http://***@host:6333"
+    assert "hush" not in json.dumps(kept)
+    assert IndexJob.from_json(kept, db=job.db) == dataclasses.replace(
+        job, encoder=Path("encoder.onnx").absolute(), source=kept["source"]
+    )

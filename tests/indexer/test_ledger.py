@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from semblant_indexer import IndexReport
-    from semblant_search.store.base import Record
+    from semblant_search.store import Record
 
 URIS = [f"file:///pictures/{number}.png" for number in range(6)]
 REASONS = st.sampled_from(["truncated", "empty", *TRANSIENT[:2]])

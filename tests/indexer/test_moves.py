@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from semblant_indexer import IndexReport
-    from semblant_search.store.base import Record
+    from semblant_search.store import Record
 
     Index = Callable[..., IndexReport]
     Records = Callable[..., dict[str, Record]]

@@ -33,8 +33,7 @@ from semblant_search.orb import (
     thumbnail,
     unpack,
 )
-from semblant_search.store import open_database
-from semblant_search.store.base import Point, VectorQuery
+from semblant_search.store import Point, VectorQuery, open_database
 from support.ledgers import indexed, run_over, todo
 from support.small_stores import FOLDER, manifest, unit_vectors
 
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 
     from semblant_indexer import Progress
     from semblant_search.collection import Manifest
-    from semblant_search.store.base import Record
+    from semblant_search.store import Record
 
 SETTINGS = OrbSettings()
 NAMES = ("coffee.png", "rocket.jpg", "text.png", "chelsea.png")

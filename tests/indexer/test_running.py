@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from semblant_indexer import IndexReport
-    from semblant_search.store.base import Record, Store
+    from semblant_search.store import Record, Store
 
     Index = Callable[..., IndexReport]
     Records = Callable[..., dict[str, Record]]

@@ -21,21 +21,21 @@ import pytest
 from semblant_indexer import IndexJob, run
 from semblant_search.errors import InvalidInput, StoreUnavailable
 from semblant_search.orb import OrbSettings
-from semblant_search.store.connection import RetryPolicy
-from semblant_search.store.qdrant import QdrantDatabase
+from semblant_search.store.engines.qdrant.connection import RetryPolicy
+from semblant_search.store.engines.qdrant.server import QdrantDatabase
 from support.servers import server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from semblant_indexer import IndexReport
-    from semblant_search.store.base import Record
+    from semblant_search.store import Record
 
 SEMBLANT = Path(sysconfig.get_path("scripts")) / "semblant"
 
 
 def stored(url: str, api_key: str | None = None) -> dict[str, Record]:
-    patient = RetryPolicy(attempts=20, first_wait=0.01, longest_wait=0.1)
+    patient = RetryPolicy(attempts=20, first_wait=0.01, longest_wait=0.1, total_timeout=60)
     with closing(QdrantDatabase(url, api_key=api_key, timeout=2, retry=patient)) as database:
         return {record.payload["_uri"]: record for record in database.open("images").scroll(with_image=True)}
 

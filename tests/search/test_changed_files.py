@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 from semblant_search import Encoder, ImageError, SearchClient, canonical_uri, point_id
 from semblant_search.querying.queried import cells_of, locate
-from semblant_search.store import open_database
-from semblant_search.store.base import Point
+from semblant_search.store import Point, open_database
 from support.encoders import encoder_bytes
 
 if TYPE_CHECKING:

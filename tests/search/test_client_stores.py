@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from qdrant_client import QdrantClient
 from semblant_search import F, PointNotFound, SearchClient, canonical_uri
-from semblant_search.store.qdrant import QdrantDatabase
+from semblant_search.store.engines.qdrant.server import QdrantDatabase
 from support.servers import REAL, database_of, own_name, url_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from semblant_search import Hit, Manifest
-    from semblant_search.store.base import Store
+    from semblant_search.store import Store
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,7 @@ from semblant_search.orb import Features, Vocabulary, extract, pack, unpack
 from semblant_search.querying.fusion import fuse
 from semblant_search.querying.shortlist import Shortlist
 from semblant_search.querying.verification import Proof, prove
-from semblant_search.store import open_database
-from semblant_search.store.base import ScoredRecord, VectorQuery
+from semblant_search.store import ScoredRecord, VectorQuery, open_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -30,15 +30,14 @@ from semblant_search.orb import (
     unpack_thumbnail,
 )
 from semblant_search.orb.weighing import strength
-from semblant_search.store import open_database
-from semblant_search.store.base import Point
+from semblant_search.store import Point, open_database
 from support.small_stores import FOLDER, manifest, unit_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from semblant_search.store.base import Store
+    from semblant_search.store import Store
 
 SETTINGS = OrbSettings()
 WORDS = Vocabulary.general()

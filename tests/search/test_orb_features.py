@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from semblant_search.errors import ImageError, InvalidInput, StoreError
 from semblant_search.images import open_image, to_grey
 from semblant_search.orb import FEATURE_BYTES, Features, OrbSettings, Vocabulary, extract, pack, unpack
-from semblant_search.store.base import SparseVector
+from semblant_search.store import SparseVector
 from support.examples import examples
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from semblant_search import EncoderCard, F, FieldType, Fit, Manifest, SearchClient, point_id
-from semblant_search.store import Point, VectorQuery, open_database
+from semblant_search.store import Nearest, Point, SearchRequest, VectorQuery, open_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,8 +71,8 @@ def share_found(answers: list[list[str]]) -> float:
     return sum(len(set(answer) & set(truth)) for answer, truth in zip(answers, TRUTH, strict=True)) / (LIMIT * len(TRUTH))
 
 
-def answers(store: Store, query: VectorQuery) -> list[list[str]]:
-    return [[hit.id for hit in store.query(replace(query, vector=vector))] for vector in ASKED]
+def answers(store: Store, query: SearchRequest) -> list[list[str]]:
+    return [[hit.id for hit in store.query(replace(query, query=Nearest(vector)))] for vector in ASKED]
 
 
 QUERY = VectorQuery(ASKED[0], LIMIT, fields=[])
@@ -90,7 +90,7 @@ def test_the_store_looks_as_far_as_it_is_told(store: Store) -> None:
 
 
 def test_a_batch_heeds_the_options_of_each_query(store: Store) -> None:
-    queries = [replace(QUERY, vector=vector, exact=exact) for vector in ASKED for exact in (True, False)]
+    queries = [replace(QUERY, query=Nearest(vector), exact=exact) for vector in ASKED for exact in (True, False)]
     found = [[hit.id for hit in hits] for hits in store.query_batch(queries)]
     assert found[::2] == TRUTH
     assert share_found(found[1::2]) < 1
@@ -99,7 +99,7 @@ def test_a_batch_heeds_the_options_of_each_query(store: Store) -> None:
 def test_a_filter_and_a_page_are_exact_where_asked(store: Store) -> None:
     odd = EVERY[1::2]
     for vector in ASKED[:4]:
-        query = replace(QUERY, vector=vector, exact=True, where=F("parity") == "odd")
+        query = replace(QUERY, query=Nearest(vector), exact=True, where=F("parity") == "odd")
         whole = nearest(vector, odd)
         assert [hit.id for hit in store.query(query)] == whole
         assert [hit.id for hit in store.query(replace(query, limit=4, offset=5))] == whole[5:9]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -361,7 +363,7 @@ def test_the_manifest_is_readable_by_people(tmp_path: Path) -> None:
 def test_opening_a_generation_needs_a_proper_name(tmp_path: Path) -> None:
     make_database(tmp_path / "db")
     database = open_database(tmp_path / "db")
-    with pytest.raises(StoreError, match="g0001"):
+    with pytest.raises(InvalidInput, match="g0001"):
         database.open("images", "../images/g0001")
     with pytest.raises(InvalidInput):
         database.drop("images", "../..")
@@ -372,3 +374,29 @@ def test_the_stores_load_their_engines_only_when_used() -> None:
         "import sys, semblant_search.store; print([m for m in ('qdrant_edge', 'qdrant_client', 'grpc') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are POSIX's")
+def test_a_directory_that_may_only_be_read_is_refused_with_what_to_do() -> None:
+    script = """
+import os, sys
+from semblant_search import SearchClient, StoreError
+if os.getuid() == 0:
+    os.setuid(65534)  # who runs as root may write everywhere
+try:
+    SearchClient(sys.argv[1])
+except StoreError as error:
+    print(type(error).__name__, error)
+"""
+    folder = Path(tempfile.mkdtemp())  # not below pytest's, which only its owner may enter
+    try:
+        make_database(folder / "db")
+        for path in [folder, *folder.rglob("*")]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        ended = subprocess.run([sys.executable, "-c", script, folder / "db"], capture_output=True, text=True, check=True)
+        assert ended.stdout.startswith(f"StoreError database '{folder / 'db' / 'images' / 'g0001'}' is not writable")
+        assert "copy the directory to where you may write" in ended.stdout
+    finally:
+        for path in [folder, *folder.rglob("*")]:
+            path.chmod(0o755)
+        shutil.rmtree(folder)

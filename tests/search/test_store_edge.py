@@ -67,7 +67,8 @@ def test_vectors_come_back_only_where_they_are_asked_for_and_there(store: Store)
     store.upsert([replace(point(0), features=features, cells=cells, orb=words)])
     store.upsert([replace(point(1), features=features[:0], orb=SparseVector(words.indices[:0], words.values[:0]))])
     for expected in (set(), {"image"}, {"features"}, {"cells"}, {"image", "features", "cells"}):
-        record = store.retrieve([IDS[0]], **{f"with_{name}": True for name in expected})[0]
+        wanted: Any = {f"with_{name}": True for name in expected}
+        record = store.retrieve([IDS[0]], **wanted)[0]
         assert {name for name in ("image", "features", "cells") if getattr(record, name) is not None} == expected
     everything = store.retrieve([IDS[0]], with_features=True, with_cells=True)[0]
     np.testing.assert_array_equal(everything.features, features)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from semblant_search import EncoderCard, FieldType, Fit, InvalidInput, Manifest, point_id
+import qdrant_edge
+from semblant_search import EncoderCard, F, FieldType, Fit, InvalidInput, Manifest, point_id
 from semblant_search.collection import RESERVED_FIELDS, StorageOptions
 from semblant_search.store import Point, VectorQuery, open_database
 
@@ -104,14 +105,7 @@ def test_vectors_are_kept_as_the_storage_options_say(
 def test_fields_are_indexed_by_their_types_and_only_the_users_shape_the_graph(tmp_path: Path, on_disk: bool) -> None:
     store = create(tmp_path / "db", storage=StorageOptions(on_disk=on_disk), fields={"label": FieldType.KEYWORD})
     store.add_fields({**RESERVED_FIELDS, **FIELDS})
-    store.upsert([Point(IDS[0], VECTORS[0], {"_uri": "file:///a"})])
-    assert store.facet("_uri") == {"file:///a": 1}  # counted without an index
     store.close()
-    assert set(indexes(tmp_path / "db")) == set(FIELDS)
-    again = open_database(tmp_path / "db").open("images", "g0001")
-    again.optimize()
-    again.optimize()
-    again.close()
     found = indexes(tmp_path / "db")
     assert {name: index["type"] for name, index in found.items()} == {
         name: kind.value for name, kind in {**RESERVED_FIELDS, **FIELDS}.items()
@@ -123,7 +117,22 @@ def test_fields_are_indexed_by_their_types_and_only_the_users_shape_the_graph(tm
 
 def test_fields_of_a_new_generation_are_indexed_at_once(tmp_path: Path) -> None:
     create(tmp_path / "db", fields={**RESERVED_FIELDS, "label": FieldType.KEYWORD}).close()
-    assert set(indexes(tmp_path / "db")) == {"label"}
+    assert set(indexes(tmp_path / "db")) == {*RESERVED_FIELDS, "label"}
+
+
+def test_an_index_that_an_older_semblant_left_for_the_end_is_made_then(tmp_path: Path) -> None:
+    store = create(tmp_path / "db", fields={"_uri": FieldType.KEYWORD})
+    store.upsert([Point(IDS[0], VECTORS[0], {"_uri": "file:///a"})])
+    store.close()
+    shard = qdrant_edge.EdgeShard.load(str(tmp_path / "db" / "images" / "g0001" / "shard"))
+    shard.update(qdrant_edge.UpdateOperation.delete_field_index("_uri"))
+    shard.close()
+    again = open_database(tmp_path / "db").open("images", "g0001")
+    assert again.facet("_uri") == {"file:///a": 1}  # counted without an index
+    assert again.count(F("_uri") == "file:///a") == 1
+    again.optimize()
+    again.close()
+    assert set(indexes(tmp_path / "db")) == {"_uri"}
 
 
 def found(store: Store, *, exact: bool = False) -> float:

@@ -130,7 +130,7 @@ def test_a_file_is_on_disk_before_it_takes_the_place_of_the_old_one(tmp_path: Pa
 
 def test_what_the_engine_says_is_a_store_error_that_names_the_database(store: Store, tmp_path: Path) -> None:
     store.close()
-    assert repr(store) == f"EdgeStore({str(tmp_path / 'db' / 'images' / 'g0001')!r})"
+    assert repr(store) == f"Store({str(tmp_path / 'db' / 'images' / 'g0001')!r})"
     uses: list[Callable[[], object]] = [
         store.count,
         lambda: store.put_asset("a", b""),

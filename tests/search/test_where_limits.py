@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from semblant_search.collection import FieldType
 from semblant_search.errors import WhereError
-from semblant_search.store.edge_engine import dialect, load_engine
+from semblant_search.store.engines.edge.translation import dialect, load_engine
 from semblant_search.where import F, Or, Where, parse_where
 from semblant_search.where.compiler import Dialect, compile_where
 from support.filters import chosen_by, open_shop

@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from semblant_indexer import IndexJob, Progress, run
-from semblant_search.store.edge import EdgeStore
+from semblant_search.store import Store
 
 
 def main() -> None:
     source, encoder, db, call, number, when, *rest = sys.argv[1:]
     options: dict[str, Any] = {"orb": None, "workers": 1, "threads": 1, **(json.loads(rest[0]) if rest else {})}
     slow = 1 if options.pop("slow", False) else 0
-    work, left = getattr(EdgeStore, call), int(number)
+    work, left = getattr(Store, call), int(number)
 
-    def killed(store: EdgeStore, *arguments: Any) -> Any:
+    def killed(store: Store, *arguments: Any) -> Any:
         nonlocal left
         if arguments and not arguments[0]:
             return work(store, *arguments)
@@ -44,7 +44,7 @@ def main() -> None:
             slow = 0
             time.sleep(1.2)  # longer than pictures wait for being written
 
-    setattr(EdgeStore, call, killed)
+    setattr(Store, call, killed)
     run(IndexJob(source, Path(encoder), db, **options), hold)
 
 

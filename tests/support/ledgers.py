@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from semblant_search.store.base import Store
+    from semblant_search.store import Store
 
 LIST = "file:///lists/list.csv"
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from qdrant_client import QdrantClient
-from semblant_search.store.qdrant import QdrantDatabase
+from semblant_search.store.engines.qdrant.server import QdrantDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

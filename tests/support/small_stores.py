@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from semblant_search import EncoderCard, Fit, Manifest
 from semblant_search.collection import RESERVED_FIELDS, StorageOptions, point_id
-from semblant_search.store.base import Point
+from semblant_search.store import Point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from semblant_search.store.base import Database
+    from semblant_search.store import Database
 
 FOLDER = "file:///pictures/"
 MOMENT = "2024-05-01T12:00:00Z"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from semblant_search.client import SearchClient
-    from semblant_search.store.base import Database
+    from semblant_search.store import Database
 
 __all__ = ["Target", "connection_options", "database_options", "where_option"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from semblant_search.store.base import VectorQuery
+from semblant_search.store import Nearest, SearchRequest
 
 from .clusters import Changed
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from semblant_search.feature_reader import FeatureReader
-    from semblant_search.store.base import Store
+    from semblant_search.store import Store
     from semblant_search.where import Where
 
     from .clusters import Cluster
@@ -48,7 +48,9 @@ def attach_by_details(
         if not records or records[0].image is None:
             continue
         found = store.query(
-            VectorQuery(records[0].image, _NEIGHBOURS + 1, where=where, fields=["_sha256"], score_threshold=min_score)
+            SearchRequest(
+                Nearest(records[0].image), _NEIGHBOURS + 1, where=where, fields=["_sha256"], score_threshold=min_score
+            )
         )
         near = [hit.id for hit in found if hit.id in at and at[hit.id] != number]
         near = [id for id in near if clusters[at[id]].first.sha256 not in taken]

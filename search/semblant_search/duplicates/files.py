@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from semblant_search.store.base import Record
+    from semblant_search.store import Record
 
 __all__ = ["Content", "Name", "contents_of", "is_unchanged"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from semblant_search.feature_reader import FeatureReader
-    from semblant_search.store.base import Store
+    from semblant_search.store import Store
     from semblant_search.where import Where
 
     from .files import Name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from semblant_search.errors import StoreError
-from semblant_search.store.base import VectorQuery
+from semblant_search.store import SearchRequest, Sparse
 
 from .calibration import Calibration
 from .overlap import share_inside
@@ -18,7 +18,7 @@ from .verify import Verifier
 from .weighing import USUAL_DISAGREEMENT, strength
 
 if TYPE_CHECKING:
-    from semblant_search.store.base import Record, Store
+    from semblant_search.store import Record, Store
 
     from .verify import Match
     from .vocabulary import Vocabulary
@@ -74,7 +74,7 @@ def _strongest(
     assert record.features is not None
     features = unpack(record.features)
     verifier = Verifier(features, _size(settings, record), None, unpack_thumbnail(record.features))
-    near = store.query(VectorQuery(vocabulary.sparse(features), shortlist + 1, fields=[]))
+    near = store.query(SearchRequest(Sparse(vocabulary.sparse(features)), shortlist + 1, fields=[]))
     others = [hit.id for hit in near if hit.id != record.id][:shortlist]
     details = pixels = _NOTHING
     for other in store.retrieve(others, with_features=True):

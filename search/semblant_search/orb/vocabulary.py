@@ -18,7 +18,7 @@ from importlib import resources
 import numpy as np
 
 from semblant_search.errors import InvalidInput, StoreError
-from semblant_search.store.base import SparseVector
+from semblant_search.store import SparseVector
 
 from .features import DESCRIPTOR_BYTES, Features
 from .hamming import as_longs, popcount

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from semblant_search.errors import ImageError, InvalidInput, PointNotFound
+from semblant_search.store import Nearest
 
 from .queried import locate
 from .requests import hits_of
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from semblant_search.images import ImageSource
     from semblant_search.kept_encoder import KeptEncoder
     from semblant_search.results import Hit
-    from semblant_search.store.base import Store, VectorQuery
+    from semblant_search.store import SearchRequest, Store
 
 __all__ = ["QUERIES_AT_ONCE", "OnError", "check_on_error", "search_many"]
 
@@ -47,7 +48,7 @@ def search_many(
     store: Store,
     encoder: KeptEncoder,
     pictures: Iterable[ImageSource],
-    request: VectorQuery,
+    request: SearchRequest,
     *,
     include_self: bool,
     max_pixels: int,
@@ -78,7 +79,7 @@ def search_many(
         todo = [query.fitted for query in asked.values() if query.fitted is not None]
         encoded = iter(encoder.load().encode_each(todo) if todo else ())
         vectors = [next(encoded) if query.vector is None else query.vector for query in asked.values()]
-        records = store.query_batch([replace(wide, vector=vector) for vector in vectors]) if vectors else []
+        records = store.query_batch([replace(wide, query=Nearest(vector)) for vector in vectors]) if vectors else []
         found = dict(zip(asked, records, strict=True))
         for number, _ in chunk:
             if number in failed:

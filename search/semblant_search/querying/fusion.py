@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from semblant_search.results import FeatureHit
-    from semblant_search.store.base import ScoredRecord, Store
+    from semblant_search.store import ScoredRecord, Store
 
     Ranking = Callable[[int], Sequence[ScoredRecord]]
     """The first so many of what was found, as `Shortlist.first`."""

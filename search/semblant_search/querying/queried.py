@@ -13,7 +13,7 @@ import numpy as np
 from semblant_search.collection import canonical_uri, point_id, uri_path
 from semblant_search.errors import ImageError, InvalidInput, PointNotFound
 from semblant_search.images import fit_image, most_bytes, open_picture, read_bytes, read_file
-from semblant_search.store.checks import no_cells
+from semblant_search.store.query_checks import no_cells
 
 from .regions import cells_in
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from semblant_search.collection import Manifest
     from semblant_search.images import ImageSource
     from semblant_search.kept_encoder import KeptEncoder
-    from semblant_search.store.base import Record, Store
+    from semblant_search.store import Record, Store
 
     from .regions import Region
 

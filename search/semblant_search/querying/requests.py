@@ -11,7 +11,7 @@ import numpy as np
 from semblant_search.errors import InvalidInput
 from semblant_search.images.sources import is_single
 from semblant_search.results import Hit, split_payload
-from semblant_search.store.base import VectorQuery
+from semblant_search.store import Nearest, SearchRequest
 from semblant_search.where import as_where
 from semblant_search.where.values import shown
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from semblant_search.collection import Manifest
-    from semblant_search.store.base import ScoredRecord
+    from semblant_search.store import ScoredRecord
     from semblant_search.where import Where
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
     "score_threshold",
 ]
 
-_NO_VECTOR = np.empty(0, dtype=np.float32)
+_NO_QUERY = Nearest(np.empty(0, dtype=np.float32))
 
 
 SCORE_TOLERANCE = 1e-6
@@ -47,10 +47,10 @@ _MOST = 2**31 - 1
 
 def request_of(
     limit: int, where: str | Where | None, offset: int = 0, *, exact: bool = False, min_score: float | None = None
-) -> VectorQuery:
-    """A checked request that still lacks its vector. Raises `InvalidInput`."""
-    return VectorQuery(
-        vector=_NO_VECTOR,
+) -> SearchRequest:
+    """A checked request that still lacks its query. Raises `InvalidInput`."""
+    return SearchRequest(
+        _NO_QUERY,
         limit=check_limit(limit),
         offset=_whole("offset", offset, 0, "a whole number of hits to skip, 0 or more"),
         where=as_where(where),

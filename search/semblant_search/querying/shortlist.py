@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from semblant_search.store.base import ScoredRecord, Store, VectorQuery
+    from semblant_search.store import ScoredRecord, SearchRequest, Store
 
 __all__ = ["BLOCK", "Shortlist"]
 
@@ -23,11 +23,11 @@ class Shortlist:
 
     Args:
         store: what to ask.
-        request: the ranking's vector, filter and fields; its limit and offset do not count.
+        request: the ranking's query, filter and fields; its limit and offset do not count.
         leave_out: id of the picture that is asked for, where it is one of the collection and no hit.
     """
 
-    def __init__(self, store: Store, request: VectorQuery, leave_out: str | None = None) -> None:
+    def __init__(self, store: Store, request: SearchRequest, leave_out: str | None = None) -> None:
         self._store = store
         self._request = replace(request, limit=1, offset=0)
         self._leave_out = leave_out

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from semblant_search.feature_reader import FeatureReader, Seen
     from semblant_search.orb import Match, Verifier
-    from semblant_search.store.base import ScoredRecord, Store
+    from semblant_search.store import ScoredRecord, Store
 
     from .shortlist import Shortlist
 

@@ -1,15 +1,44 @@
-"""The store: where collections live, embedded in a directory (Qdrant Edge) or on a Qdrant server, behind one protocol."""
+"""The store: where collections live, embedded in a directory (Qdrant Edge) or on a Qdrant server.
+
+`Database` finds, makes and publishes generations; `Store` reads and writes one; what it is asked for is a `SearchRequest`.
+"""
 
 from __future__ import annotations
 
-from .base import Database, Point, Record, ScoredRecord, SparseVector, Store, VectorQuery
+from .database import Database
+from .engines.qdrant.connection import RetryPolicy
 from .open import open_database
+from .queries import (
+    Cells,
+    Discover,
+    Mmr,
+    Nearest,
+    OrderBy,
+    Query,
+    Recommend,
+    SearchRequest,
+    Sparse,
+    VectorQuery,
+)
+from .records import Group, Point, Record, ScoredRecord, SparseVector
+from .store import Store
 
 __all__ = [
+    "Cells",
     "Database",
+    "Discover",
+    "Group",
+    "Mmr",
+    "Nearest",
+    "OrderBy",
     "Point",
+    "Query",
+    "Recommend",
     "Record",
+    "RetryPolicy",
     "ScoredRecord",
+    "SearchRequest",
+    "Sparse",
     "SparseVector",
     "Store",
     "VectorQuery",

@@ -91,12 +91,15 @@ def bytes_on_disk(path: Path) -> int:
 
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock file while reading and rewriting a shared file; other processes wait. Nothing on systems without flock."""
+    """Hold a lock file while reading and rewriting a shared file; other processes and threads wait. Raises `StoreError`."""
+    from filelock import FileLock
+
+    lock = FileLock(path)
     try:
-        import fcntl
-    except ImportError:
+        lock.acquire()
+    except OSError as error:
+        raise StoreError(f"{str(path)!r} cannot be locked: {error.strerror or error}") from error
+    try:
         yield
-        return
-    with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    finally:
+        lock.release()

@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from semblant_search.errors import InvalidInput
 
+from .names import without_password
+
 if TYPE_CHECKING:
-    from .base import Database
+    from typing import TypeGuard
+
+    from qdrant_client import QdrantClient
+
+    from .database import Database
+    from .engines.qdrant.connection import RetryPolicy
 
 __all__ = ["DEFAULT_TIMEOUT", "open_database"]
 
 DEFAULT_TIMEOUT = 30.0
-"""Seconds that one request to a server may take."""
+"""Seconds that one call to a server may take."""
 
 _SCHEMES = ("http", "https", "grpc", "grpcs")
 
 
 def open_database(
-    location: str | os.PathLike[str], *, api_key: str | None = None, timeout: float = DEFAULT_TIMEOUT, create: bool = False
+    location: str | os.PathLike[str] | QdrantClient,
+    *,
+    api_key: str | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+    retry: RetryPolicy | None = None,
+    create: bool = False,
 ) -> Database:
     """The database in a directory (Qdrant Edge), or behind a URL (`http(s)://`, `grpc(s)://`: a Qdrant server or cluster).
 
     Args:
-        location: a directory or a URL.
+        location: a directory, a URL, or an open `QdrantClient`, which is used as it is and stays open.
         api_key: for a server that asks for one.
-        timeout: seconds for one request to a server.
+        timeout: seconds for one call to a server, with all its tries.
+        retry: when to try a call again; None is a `RetryPolicy()`.
         create: accept a directory that does not exist yet or is empty.
 
     Raises:
@@ -34,18 +48,34 @@ def open_database(
         NotADatabase: the directory is not one.
         StoreUnavailable, StoreDenied: the server cannot be used.
     """
+    if _is_client(location):
+        from .engines.qdrant.server import QdrantDatabase
+
+        if api_key is not None:
+            raise InvalidInput("a QdrantClient as database has its API key already; leave the key out")
+        return QdrantDatabase(client=location, timeout=timeout, retry=retry)
+    if not isinstance(location, (str, os.PathLike)):
+        raise InvalidInput(f"database of type {type(location).__name__}: expected a directory, a URL or a QdrantClient")
     text = os.fspath(location)
     scheme, separator, _ = text.partition("://")
     if separator:
         if scheme.lower() not in _SCHEMES:
-            raise InvalidInput(f"database {text!r}: expected a directory, or a URL that begins with {', '.join(_SCHEMES)}")
-        from .qdrant import QdrantDatabase
+            raise InvalidInput(
+                f"database {without_password(text)!r}: expected a directory, or a URL that begins with {', '.join(_SCHEMES)}"
+            )
+        from .engines.qdrant.server import QdrantDatabase
 
-        return QdrantDatabase(text, api_key=api_key, timeout=timeout)
+        return QdrantDatabase(text, api_key=api_key, timeout=timeout, retry=retry)
     if api_key is not None:
         raise InvalidInput(f"database {text!r} is a directory; an API key is for servers: give a URL, or leave the key out")
     if not text:
         raise InvalidInput("database '': expected a directory or a URL")
-    from .directory import DirectoryDatabase
+    from .engines.edge.directory import DirectoryDatabase
 
     return DirectoryDatabase(text, create=create)
+
+
+def _is_client(location: object) -> TypeGuard[QdrantClient]:
+    """Without loading qdrant-client, which who has a client has done."""
+    loaded = sys.modules.get("qdrant_client")
+    return loaded is not None and isinstance(location, loaded.QdrantClient)

@@ -1,4 +1,4 @@
-"""How Qdrant Edge is spoken to: loading it, its errors, filters, vectors, indexes and records."""
+"""How Qdrant Edge is spoken to: loading it, its errors, filters, queries, vectors, indexes and records."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from semblant_search.collection import (
     FEATURES_VECTOR,
     IMAGE_VECTOR,
     ORB_VECTOR,
-    RESERVED_FIELDS,
     FieldType,
     Manifest,
 )
 from semblant_search.errors import MissingExtra, StoreError, StoreLocked
+from semblant_search.store.engines.feature_numbers import NUMBER_BYTES, from_numbers
+from semblant_search.store.engines.payload_indexes import in_graph
+from semblant_search.store.engines.quantization import OVERSAMPLING, QUANTILE
+from semblant_search.store.queries import Cells, Discover, Mmr, Nearest, Recommend, Sparse
+from semblant_search.store.records import Record, ScoredRecord
 from semblant_search.where.compiler import Dialect
 
-from .base import Record
-from .feature_numbers import NUMBER_BYTES, from_numbers
-from .quantization import QUANTILE
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import ModuleType
 
+    from semblant_search.store.engines.base import Search
+    from semblant_search.store.queries import Query
 
-__all__ = ["call", "config", "dialect", "index_params", "load_engine", "record_of"]
+__all__ = ["Searches", "call", "config", "dialect", "index_params", "load_engine", "record_of", "scored"]
 
 
 def load_engine() -> ModuleType:
@@ -53,6 +55,13 @@ def call(path: Path, function: Callable[..., Any], *arguments: Any) -> Any:
             raise StoreLocked(
                 f"database {str(path)!r} is open in another process, or twice in this one; an embedded database belongs to one "
                 "process at a time: close the other one, or use a Qdrant server (give its URL in place of the directory)"
+            ) from error
+        if "Permission denied" in text or "Read-only file system" in text:
+            # Three quarters of a database with details would have to be copied to give the engine files that it may open.
+            raise StoreError(
+                f"database {str(path)!r} is not writable, and the embedded engine opens its files for writing even to search, "
+                "although it changes none then: give this user the right to write there, copy the directory to where you may "
+                f"write (cp -r --sparse=always), or use a Qdrant server ({text})"
             ) from error
         if "No space left" in text:
             raise StoreError(f"database {str(path)!r}: the disk is full; make room and run it again ({text})") from error
@@ -115,12 +124,10 @@ def _quantization(edge: ModuleType, quantize: str | None) -> Any:
     return None
 
 
-def index_params(edge: ModuleType, name: str, kind: FieldType, manifest: Manifest) -> Any:
+def index_params(edge: ModuleType, name: str, kind: FieldType, *, on_disk: bool) -> Any:
     """The payload index of a field."""
-    memory = edge.Memory.Cold if manifest.storage.on_disk else None
-    # Qdrant links pictures that share a value in the HNSW graph. For the seven facts of every picture that more than doubles
-    # the time of building it, and they hardly narrow a search: nearly all have one format, and each its own URI.
-    graph = None if name not in RESERVED_FIELDS else False
+    memory = edge.Memory.Cold if on_disk else None
+    graph = None if in_graph(name) else False
     if kind is FieldType.KEYWORD:
         return edge.KeywordIndexParams(prefix=True, memory=memory, enable_hnsw=graph)
     return {
@@ -130,6 +137,65 @@ def index_params(edge: ModuleType, name: str, kind: FieldType, manifest: Manifes
         FieldType.DATETIME: edge.DatetimeIndexParams,
         FieldType.GEO: edge.GeoIndexParams,
     }[kind](memory=memory, enable_hnsw=graph)
+
+
+class Searches:
+    """Requests of one generation; what does not change from one to the next is made once."""
+
+    def __init__(self, edge: ModuleType, quantize: str | None) -> None:
+        self._edge = edge
+        self._quantize = quantize
+        self._params: dict[tuple[bool, int | None], Any] = {(False, None): self._new_params(exact=False, ef_search=None)}
+
+    def request(self, search: Search) -> Any:
+        """The `QueryRequest` of a search."""
+        key = (search.exact, search.ef_search)
+        params = self._params[key] if key in self._params else self._new_params(*key)
+        return self._edge.QueryRequest(
+            search.limit,
+            search.offset,
+            self._query(search.query),
+            with_payload=search.paths,
+            filter=search.filter,
+            score_threshold=search.score_threshold,
+            params=params,
+        )
+
+    def _query(self, query: Query) -> Any:
+        edge = self._edge
+        if isinstance(query, Nearest):
+            return edge.Query.Nearest(query.vector.tolist(), using=IMAGE_VECTOR)
+        if isinstance(query, Sparse):
+            return edge.Query.Nearest(
+                edge.SparseVector(query.words.indices.tolist(), query.words.values.tolist()), using=ORB_VECTOR
+            )
+        if isinstance(query, Cells):
+            return edge.Query.Nearest(query.cells.tolist(), using=CELLS_VECTOR)
+        if isinstance(query, Recommend):
+            positive, negative = ([vector.tolist() for vector in each] for each in (query.positive, query.negative))
+            return edge.Query.RecommendBestScore(edge.RecommendQuery(positive, negative), using=IMAGE_VECTOR)
+        if isinstance(query, Discover):
+            pairs = [edge.ContextPair(positive.tolist(), negative.tolist()) for positive, negative in query.context]
+            return edge.Query.Discover(edge.DiscoverQuery(query.target.tolist(), pairs), using=IMAGE_VECTOR)
+        assert isinstance(query, Mmr)
+        return edge.Mmr(query.vector.tolist(), 1 - query.diversity, query.candidates, using=IMAGE_VECTOR)
+
+    def _new_params(self, exact: bool, ef_search: int | None) -> Any:
+        if not exact and ef_search is None and self._quantize is None:
+            return None
+        quantization = None
+        if self._quantize is not None:
+            quantization = self._edge.QuantizationSearchParams(
+                ignore=exact, rescore=True, oversampling=OVERSAMPLING[self._quantize]
+            )
+        return self._edge.SearchParams(hnsw_ef=ef_search, exact=exact, quantization=quantization)
+
+
+def scored(hits: Sequence[Any], scale: int) -> list[ScoredRecord]:
+    """Hits from what a query returns."""
+    if scale == 1:
+        return [ScoredRecord(str(hit.id), hit.score, hit.payload or {}) for hit in hits]
+    return [ScoredRecord(str(hit.id), hit.score / scale, hit.payload or {}) for hit in hits]
 
 
 def record_of(point: Any) -> Record:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import math
 import random
+import threading
 import time
 from dataclasses import dataclass
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from semblant_search.errors import InvalidInput, StoreDenied, StoreError, StoreUnavailable
+from semblant_search.store.names import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import httpx
     from qdrant_client import QdrantClient
+    from tenacity import RetryCallState
 
-__all__ = ["Connection", "RetryPolicy", "connect"]
+__all__ = ["Connection", "Deadline", "RetryPolicy", "connect"]
 
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TRY_AGAIN_GRPC = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED"})
@@ -30,22 +36,23 @@ class RetryPolicy:
     Every request of a store can be repeated without harm: points are written under their ids.
 
     Attributes:
-        attempts: tries of one request, at least 1.
-        first_wait: seconds before the second try; each further wait may be twice as long. The wait is drawn at random up to
-            that, so that many clients do not come back together.
+        attempts: tries of one call, at least 1.
+        first_wait: seconds before the second try; each further wait may be twice as long. The wait is drawn at random between
+            half of that and all of it, so that many clients do not come back together.
         longest_wait: seconds, also for what the server itself asks for (`Retry-After`).
-        patience: seconds after which a request is not tried again.
+        total_timeout: seconds for one call with all its tries; None is the `timeout` of the client, which is otherwise for one
+            try. A try gets what is left of it.
         stall: seconds without progress after which indexes that a server builds are not waited for any longer.
     """
 
     attempts: int = 5
     first_wait: float = 0.2
     longest_wait: float = 10.0
-    patience: float = 60.0
+    total_timeout: float | None = None
     stall: float = 3600.0
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or min(self.first_wait, self.longest_wait, self.patience, self.stall) < 0:
+        if self.attempts < 1 or min(self.first_wait, self.longest_wait, self.total_timeout or 0, self.stall) < 0:
             raise InvalidInput(f"{self}: expected at least one attempt and no negative times")
 
     def wait(self, attempt: int, asked: float | None) -> float:
@@ -60,33 +67,37 @@ class Connection:
 
     Args:
         client: REST or gRPC, or a local one in tests.
-        location: the URL, for messages.
+        location: the URL without a password, for messages.
         retry: when to try again.
+        timeout: seconds for one try, and for all of them where the policy has no time of its own.
+        deadline: where a client of `connect` reads how long a try may take; a user's own client has its own time-out.
     """
 
-    def __init__(self, client: QdrantClient, location: str, retry: RetryPolicy) -> None:
+    def __init__(
+        self, client: QdrantClient, location: str, retry: RetryPolicy, timeout: float, deadline: Deadline | None = None
+    ) -> None:
+        import tenacity
+
         self.client = client
         self.location = location
         self.retry = retry
+        self._timeout = timeout
+        self._total = timeout if retry.total_timeout is None else retry.total_timeout
+        self._deadline = deadline or Deadline()
         self._closed = False
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(StoreUnavailable),
+            stop=tenacity.stop_after_attempt(retry.attempts) | tenacity.stop_before_delay(self._total),
+            wait=self._wait,
+            reraise=True,
+        )
 
     def call(self, method: str, *arguments: Any, **options: Any) -> Any:
-        """Call a method of the client, again and again where that can help."""
+        """Call a method of the client, again and again where that can help and while there is time."""
         if self._closed:
             raise StoreError(f"database {self.location!r} is closed; open it again")
         function: Callable[..., Any] = getattr(self.client, method)
-        started = time.monotonic()
-        for attempt in range(1, self.retry.attempts + 1):
-            try:
-                return function(*arguments, **options)
-            except Exception as error:
-                failure = _translate(error, self.location)
-                waited = time.monotonic() - started
-                if not isinstance(failure, StoreUnavailable) or attempt == self.retry.attempts or waited > self.retry.patience:
-                    raise failure from error
-                pause = self.retry.wait(attempt, _asked_wait(error))
-            time.sleep(pause)
-        raise AssertionError  # the last attempt returns or raises
+        return self._retrying(self._attempt, time.monotonic() + self._total, function, arguments, options)
 
     def close(self) -> None:
         """Release the sockets; further calls raise `StoreError`."""
@@ -94,30 +105,66 @@ class Connection:
             self._closed = True
             self.client.close()
 
+    def _attempt(self, end: float, function: Callable[..., Any], arguments: Any, options: Any) -> Any:
+        self._deadline.at = min(end, time.monotonic() + self._timeout)
+        try:
+            return function(*arguments, **options)
+        except Exception as error:
+            raise _translate(error, self.location) from error
 
-def connect(url: str, *, api_key: str | None, timeout: float) -> QdrantClient:
+    def _wait(self, state: RetryCallState) -> float:
+        failure = state.outcome.exception() if state.outcome is not None else None
+        cause = failure.__cause__ if failure is not None else None
+        return self.retry.wait(state.attempt_number, _asked_wait(cause) if isinstance(cause, Exception) else None)
+
+
+class Deadline(threading.local):
+    """When the request that a thread is sending has to be answered, by `time.monotonic()`."""
+
+    at: float = float("inf")
+
+    def limit(self, request: httpx.Request) -> None:
+        """A hook of httpx's: none of connecting, sending and waiting for the answer takes longer than is left."""
+        left = max(self.at - time.monotonic(), 0.001)
+        limits = request.extensions.get("timeout", {})
+        request.extensions["timeout"] = {
+            name: left if limits.get(name) is None else min(left, limits[name]) for name in ("connect", "read", "write", "pool")
+        }
+
+
+def connect(url: str, *, api_key: str | None, timeout: float, deadline: Deadline | None = None) -> QdrantClient:
     """A client for `http(s)://host[:port]` or `grpc(s)://host[:port]`; nothing is sent yet. Raises `InvalidInput`.
 
-    The ports are 6333 and 6334 where the URL has none (443 for https, as hosted clusters have it, only if written).
+    The ports are 6333 and 6334 where the URL has none (443 for https, as hosted clusters have it, only if written). A user and
+    password before the host (`https://user:password@host`), as proxies ask for them, are sent as HTTP's basic authentication.
     """
     from qdrant_client import QdrantClient
 
     if timeout <= 0:
         raise InvalidInput(f"timeout {timeout}: expected more than 0 seconds")
+    shown = without_password(url)
+    host, port, reason = None, None, "names no server"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise InvalidInput(f"database {url!r}: {error}; expected a URL such as http://localhost:6333") from error
-    if not host:
-        raise InvalidInput(f"database {url!r}: names no server; expected a URL such as http://localhost:6333")
+        host, reason = None, str(error)
+    if not host:  # not raised above, and without the reason: that one quotes parts of the password
+        reason = reason if shown == url else "is no URL; in a password, write / as %2F, # as %23, ? as %3F and @ as %40"
+        raise InvalidInput(f"database {shown!r}: {reason}; expected a URL such as http://localhost:6333")
+    # As headers: qdrant-client warns of a key over plain http, which is the user's own network and choice.
+    headers = {} if api_key is None else {"api-key": api_key}
+    _, at, place = parts.netloc.rpartition("@")
+    if at:
+        pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+        headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        url = urlunsplit(parts._replace(netloc=place))
     scheme = parts.scheme.lower()
-    # As a header: of an `api_key` over plain http the client warns, and a filter would silence it for the whole process. That
-    # is the user's own network and choice; the README says what it means.
-    headers = None if api_key is None else {"api-key": api_key}
-    options: dict[str, Any] = {"headers": headers, "timeout": max(1, round(timeout)), "check_compatibility": False}
+    options: dict[str, Any] = {"headers": headers, "timeout": math.ceil(timeout), "check_compatibility": False}
     if scheme.startswith("grpc"):
         return QdrantClient(host=host, grpc_port=port or 6334, https=scheme == "grpcs", prefer_grpc=True, **options)
+    if deadline is not None:
+        options["event_hooks"] = {"request": [deadline.limit]}
     return QdrantClient(url=url, **options)
 
 

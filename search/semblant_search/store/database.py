@@ -1,0 +1,108 @@
+"""The database: where collections live. Written once, over any engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from semblant_search.collection import check_collection_name
+from semblant_search.errors import CollectionNotFound, StoreError
+
+from .names import check_generation, not_found
+from .store import Store
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from semblant_search.collection import Manifest
+
+    from .engines.base import Backend
+
+__all__ = ["Database"]
+
+
+class Database:
+    """Finds, makes, publishes and drops generations of collections. A context manager; `open_database` makes one."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.location!r})"
+
+    @property
+    def location(self) -> str:
+        """The directory or URL, for messages; a password in a URL is hidden."""
+        return self._backend.location
+
+    def collections(self) -> dict[str, str]:
+        """Names of published collections, each with the name of its serving generation."""
+        return self._backend.serving()
+
+    def generations(self, collection: str) -> list[str]:
+        """All whole generations, oldest first, published or not."""
+        found = self._backend.generations(check_collection_name(collection))
+        return sorted(found, key=lambda generation: int(generation[1:]))
+
+    def open(self, collection: str, generation: str | None = None) -> Store:
+        """Open the serving generation, or a named one.
+
+        Raises:
+            CollectionNotFound: there is none of that name.
+            StoreLocked: another process has the directory open.
+            StoreUnavailable, StoreDenied: the server cannot be used.
+        """
+        check_collection_name(collection)
+        if generation is not None:
+            check_generation(generation)
+        self._backend.check()
+        if generation is None:
+            serving = self.collections()
+            if collection not in serving:
+                raise CollectionNotFound(not_found(self.location, collection, serving))
+            generation = serving[collection]
+        manifest = self._backend.manifest(collection, generation)
+        if manifest is None:
+            there = ", ".join(self.generations(collection)) or "none"
+            raise CollectionNotFound(
+                f"collection {collection!r} in {self.location!r} has no generation {generation!r}; there: {there}"
+            )
+        return Store(self._backend.open(collection, generation, manifest), manifest)
+
+    def create(self, manifest: Manifest) -> Store:
+        """Make a new, empty, unpublished generation; `manifest.generation` must be new."""
+        collection, generation = check_collection_name(manifest.collection), check_generation(manifest.generation)
+        self._backend.check()
+        if self._backend.manifest(collection, generation) is not None:
+            raise StoreError(f"collection {collection!r} already has a generation {generation!r}")
+        return Store(self._backend.create(manifest), manifest)
+
+    def publish(self, collection: str, generation: str) -> None:
+        """Make a generation the serving one, atomically."""
+        check_collection_name(collection)
+        if self._backend.manifest(collection, check_generation(generation)) is None:
+            raise CollectionNotFound(
+                f"collection {collection!r} in {self.location!r} has no generation {generation!r} to publish"
+            )
+        with self._backend.exclusive():
+            self._backend.publish(collection, generation)
+
+    def drop(self, collection: str, generation: str) -> None:
+        """Delete a generation that is not serving; one that is not there is no error."""
+        check_collection_name(collection)
+        check_generation(generation)
+        with self._backend.exclusive():
+            if self.collections().get(collection) == generation:
+                raise StoreError(
+                    f"generation {generation!r} of {collection!r} is serving; publish another one before dropping it"
+                )
+            self._backend.drop(collection, generation)
+
+    def close(self) -> None:
+        """Release connections; a server's stores that were opened here end with it."""
+        self._backend.close()

@@ -1,0 +1,220 @@
+"""One generation on Qdrant Edge: the Rust engine in this process, over files in a directory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from semblant_search.collection import CELLS_VECTOR, FEATURES_VECTOR, IMAGE_VECTOR, ORB_VECTOR, FieldType, Manifest
+from semblant_search.errors import NotADatabase, StoreError
+from semblant_search.store.engines.feature_numbers import to_numbers
+from semblant_search.store.files import bytes_on_disk, make_directory, require_space, sync_contents, write_atomic
+from semblant_search.where.compiler import compile_where, json_path
+
+from .translation import Searches, call, config, dialect, index_params, load_engine, record_of, scored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from semblant_search.store.engines.base import Paths, Search
+    from semblant_search.store.records import Point, Record, ScoredRecord
+    from semblant_search.where import Where
+
+__all__ = ["MANIFEST", "EdgeEngine", "create_generation", "read_manifest"]
+
+MANIFEST = "manifest.json"
+_SHARD = "shard"
+_ASSETS = "assets"
+_LOG = "wal"
+# The engine writes through memory maps of files with holes: on a full disk the system ends the process (SIGBUS) where another
+# program would get an error. So room is asked for first: for the two logs and some chunks of 32 MB that files grow by.
+_OPENING_SPACE = 128_000_000
+_WRITING_SPACE = 256_000_000
+
+
+def create_generation(path: Path, manifest: Manifest) -> None:
+    """Lay out an empty generation in the directory `path`; its manifest is written last and makes it count as one."""
+    edge = load_engine()
+    make_directory(path / _ASSETS)
+    require_space(path, _WRITING_SPACE, "a new collection")
+    shard = call(path, edge.EdgeShard.create, str(path / _SHARD), config(edge, manifest))
+    try:
+        for name, kind in manifest.fields.items():
+            params = index_params(edge, name, kind, on_disk=manifest.storage.on_disk)
+            call(path, shard.update, edge.UpdateOperation.create_field_index(json_path(name), params))
+        call(path, shard.flush)
+    finally:
+        shard.close()
+    _write_manifest(path, manifest)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of the generation in `path`. Raises `NotADatabase` if it is not there or not readable."""
+    try:
+        data = (path / MANIFEST).read_bytes()
+    except OSError as error:
+        raise NotADatabase(f"{str(path / MANIFEST)!r} cannot be read: {error.strerror or error}") from error
+    return Manifest.from_bytes(data, repr(str(path / MANIFEST)))
+
+
+def _write_manifest(path: Path, manifest: Manifest) -> None:
+    write_atomic(path / MANIFEST, manifest.to_bytes())
+
+
+class EdgeEngine:
+    """One generation in a directory; see `Engine`.
+
+    Opening it locks the directory for this process until `close`.
+
+    Raises:
+        StoreLocked: another process, or another `EdgeEngine` of this one, has it open.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self._edge = load_engine()
+        self._path = path
+        self._manifest = manifest
+        self._dialect = dialect(self._edge)
+        self._searches = Searches(self._edge, manifest.storage.quantize)
+        require_space(path, _OPENING_SPACE, "opening a database")
+        self._shard: Any = call(path, self._edge.EdgeShard.load, str(path / _SHARD))
+
+    @property
+    def name(self) -> str:
+        """The directory."""
+        return str(self._path)
+
+    def filter(self, where: Where, fields: Mapping[str, FieldType]) -> Any:
+        """An Edge `Filter`."""
+        return compile_where(where, self._dialect, fields)
+
+    def search(self, searches: Sequence[Search]) -> list[list[ScoredRecord]]:
+        """Hits of each, best first."""
+        request = self._searches.request
+        if len(searches) == 1:
+            return [scored(self._run("query", request(searches[0])), searches[0].scale)]
+        batch = self._edge.QueryBatchRequest([request(search) for search in searches])
+        answers = self._run("query_batch", batch)
+        return [scored(hits, search.scale) for hits, search in zip(answers, searches, strict=True)]
+
+    def retrieve(self, ids: Sequence[str], paths: Paths, vectors: Sequence[str]) -> list[Record]:
+        """The records that exist."""
+        found = self._run("retrieve", list(ids), paths, list(vectors) or False)
+        return [record_of(point) for point in found]
+
+    def scroll(
+        self, filter: Any, paths: Paths, vectors: Sequence[str], limit: int, start: Any
+    ) -> tuple[list[Record], Any | None]:
+        """A page of records in the order of their ids."""
+        request = self._edge.ScrollRequest(
+            offset=start, limit=limit, filter=filter, with_payload=paths, with_vector=list(vectors) or False
+        )
+        points, start = self._run("scroll", request)
+        return [record_of(point) for point in points], start
+
+    def ordered(
+        self, path: str, descending: bool, filter: Any, paths: Paths, vectors: Sequence[str], limit: int
+    ) -> list[tuple[float, Record]]:
+        """The first records in the order of a field."""
+        direction = self._edge.Direction.Desc if descending else self._edge.Direction.Asc
+        request = self._edge.ScrollRequest(
+            limit=limit,
+            filter=filter,
+            with_payload=paths,
+            with_vector=list(vectors) or False,
+            order_by=self._edge.OrderBy(path, direction),
+        )
+        return [(point.order_value, record_of(point)) for point in self._run("scroll", request)[0]]
+
+    def count(self, filter: Any) -> int:
+        """How many records match, exactly."""
+        return int(self._run("count", self._edge.CountRequest(exact=True, filter=filter)))
+
+    def facet(self, path: str, filter: Any, limit: int) -> dict[Any, int] | None:
+        """Exact counts; those of values that no point has any more are 0. None where the field has no index (yet)."""
+        if not self._has_index(path):
+            return None
+        request = self._edge.FacetRequest(path, limit=limit, exact=True, filter=filter)
+        return {hit.value: hit.count for hit in self._run("facet", request).hits}
+
+    def upsert(self, points: Sequence[Point], images: list[list[float]]) -> None:
+        """Write points. In the write-ahead log, and that on disk, on return."""
+        edge, batch = self._edge, []
+        for point, image in zip(points, images, strict=True):
+            vectors: dict[str, Any] = {IMAGE_VECTOR: image}
+            if point.orb is not None and len(point.orb.indices):
+                vectors[ORB_VECTOR] = edge.SparseVector(point.orb.indices.tolist(), point.orb.values.tolist())
+            if point.features is not None and len(point.features):
+                vectors[FEATURES_VECTOR] = to_numbers(point.features).tolist()
+            if point.cells is not None:
+                vectors[CELLS_VECTOR] = point.cells.tolist()
+            batch.append(edge.Point(point.id, vectors, dict(point.payload)))
+        self._update(edge.UpdateOperation.upsert_points(batch))
+
+    def overwrite(self, payloads: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace whole payloads."""
+        change = self._edge.UpdateOperation.overwrite_payload
+        self._update(*(change([id], dict(payload)) for id, payload in payloads.items()))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove points."""
+        self._update(self._edge.UpdateOperation.delete_points(list(ids)))
+
+    def create_index(self, field: str, kind: FieldType) -> None:
+        """Make a payload index."""
+        params = index_params(self._edge, field, kind, on_disk=self._manifest.storage.on_disk)
+        self._update(self._edge.UpdateOperation.create_field_index(json_path(field), params))
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Replace `manifest.json`."""
+        _write_manifest(self._path, manifest)
+        self._manifest = manifest
+
+    def optimize(self) -> None:
+        """Merge segments, build HNSW graphs and write everything to disk; blocks until done."""
+        for name, kind in self._manifest.fields.items():  # a job of an older Semblant left Semblant's own fields for the end
+            if not self._has_index(json_path(name)):
+                self.create_index(name, kind)
+        # New segments are complete before old ones go.
+        require_space(self._path, bytes_on_disk(self._path / _SHARD) + _WRITING_SPACE, "building the search index")
+        self._run("optimize")
+        self._run("flush")
+
+    def asset(self, name: str) -> bytes | None:
+        """A file kept with this generation, or None."""
+        path = self._path / _ASSETS / name
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
+
+    def put_asset(self, name: str, data: bytes) -> None:
+        """Keep a file with this generation, atomically."""
+        write_atomic(self._path / _ASSETS / name, data)
+
+    def close(self) -> None:
+        """Flush and release the directory."""
+        call(self._path, self._shard.close)
+
+    def _run(self, method: str, *arguments: Any) -> Any:
+        return call(self._path, getattr(self._shard, method), *arguments)
+
+    def _update(self, *operations: Any) -> None:
+        """Apply changes, and see their entries in the write-ahead log on disk: the engine syncs only when it flushes segments.
+
+        Without this an update survives `kill -9`, but not a power cut.
+        """
+        require_space(self._path, _WRITING_SPACE, "writing")
+        for operation in operations:
+            self._run("update", operation)
+        try:
+            sync_contents(self._path / _SHARD / _LOG)
+        except OSError as error:
+            raise StoreError(
+                f"database {str(self._path)!r}: a change cannot be synced to disk: {error.strerror or error}"
+            ) from error
+
+    def _has_index(self, path: str) -> bool:
+        return path in self._run("info").payload_schema

@@ -1,0 +1,177 @@
+"""A database on a Qdrant server or cluster, through qdrant-client.
+
+alias       <name>                         → the serving generation, switched atomically
+collection  <name>__<generation>           pictures; the manifest is in its metadata
+collection  <name>__<generation>__assets   no vectors: the encoder and the vocabulary in parts, so that a client needs
+                                           nothing but the URL
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from semblant_search.collection import Manifest
+from semblant_search.errors import InvalidInput, StoreError
+from semblant_search.store.database import Database
+from semblant_search.store.names import is_generation, without_password
+
+from .connection import Connection, Deadline, RetryPolicy, connect
+from .engine import QdrantEngine
+from .translation import ASSETS, METADATA, config, physical_name
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from qdrant_client import QdrantClient
+
+__all__ = ["QdrantDatabase", "QdrantServer"]
+
+_OLDEST_SERVER = (1, 20)  # the first that matches substrings; prefixes came with 1.19, TurboQuant with 1.18
+
+
+class QdrantDatabase(Database):
+    """Collections on a server.
+
+    Args:
+        url: `http(s)://host:port`, `grpc(s)://host:port`.
+        api_key: for a server that asks for one.
+        timeout: seconds for one call with all its tries (see `RetryPolicy.total_timeout`); over gRPC a try is given whole
+            seconds.
+        retry: when to try a request again.
+        client: a client of one's own in place of a URL; it stays open.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        api_key: str | None = None,
+        timeout: float = 30.0,
+        retry: RetryPolicy | None = None,
+        client: QdrantClient | None = None,
+    ) -> None:
+        if (url is None) == (client is None):
+            raise InvalidInput("a Qdrant database is either a URL or a client, not both or neither")
+        if timeout <= 0:
+            raise InvalidInput(f"timeout {timeout}: expected more than 0 seconds")
+        deadline, owned = Deadline(), client is None
+        location = "client" if url is None else without_password(url)
+        if client is None:
+            client = connect(str(url), api_key=api_key, timeout=timeout, deadline=deadline)
+        connection = Connection(client, location, retry or RetryPolicy(), timeout, deadline)
+        super().__init__(QdrantServer(connection, owned=owned))
+
+
+class QdrantServer:
+    """A server as a place for collections; see `Backend`.
+
+    Args:
+        connection: to the server.
+        owned: close it with this.
+    """
+
+    def __init__(self, connection: Connection, *, owned: bool = True) -> None:
+        self._connection = connection
+        self._owned = owned
+        self._version_checked = False
+
+    @property
+    def location(self) -> str:
+        """The URL, for messages."""
+        return self._connection.location
+
+    def check(self) -> None:
+        """Older servers would fail later, at the first filter that they do not know."""
+        if self._version_checked:
+            return
+        version = str(self._connection.call("info").version)
+        numbers = [int(part) for part in version.split("-")[0].split(".")[:2] if part.isdigit()]
+        if tuple(numbers) < _OLDEST_SERVER:
+            raise StoreError(
+                f"server {self.location!r} is Qdrant {version}; Semblant needs {'.'.join(map(str, _OLDEST_SERVER))} or later: "
+                "update the server"
+            )
+        self._version_checked = True
+
+    def serving(self) -> dict[str, str]:
+        """What the aliases say, of those that are Semblant's."""
+        serving = {}
+        for alias in self._connection.call("get_aliases").aliases:
+            name, _, generation = alias.collection_name.rpartition("__")
+            if name == alias.alias_name and is_generation(generation):
+                serving[name] = generation
+        return serving
+
+    def generations(self, collection: str) -> list[str]:
+        """Those that have a manifest."""
+        found = []
+        for description in self._connection.call("get_collections").collections:
+            name, _, generation = description.name.rpartition("__")
+            if name == collection and is_generation(generation) and self.manifest(collection, generation) is not None:
+                found.append(generation)
+        return found
+
+    def manifest(self, collection: str, generation: str) -> Manifest | None:
+        """What the collection's metadata say, None where there is none."""
+        name = physical_name(collection, generation)
+        if not self._connection.call("collection_exists", name):
+            return None
+        metadata = self._connection.call("get_collection", name).config.metadata or {}
+        return Manifest.from_json(metadata[METADATA]) if METADATA in metadata else None
+
+    def open(self, collection: str, generation: str, manifest: Manifest) -> QdrantEngine:
+        """Open a generation."""
+        return QdrantEngine(self._connection, physical_name(collection, generation), manifest)
+
+    def create(self, manifest: Manifest) -> QdrantEngine:
+        """Make an empty generation."""
+        name = physical_name(manifest.collection, manifest.generation)
+        for rest in (name, name + ASSETS):  # left by a process that was killed before it wrote the manifest
+            self._connection.call("delete_collection", rest)
+        self._create_collection(name + ASSETS, vectors_config={}, on_disk_payload=True)
+        self._create_collection(name, on_disk_payload=True, **config(manifest))
+        engine = QdrantEngine(self._connection, name, manifest)
+        for field, kind in manifest.fields.items():
+            engine.create_index(field, kind)
+        engine.write_manifest(manifest)  # last: only with it the collection counts as a generation
+        return engine
+
+    def publish(self, collection: str, generation: str) -> None:
+        """Replace the alias. Raises `StoreError` where one of that name is not Semblant's."""
+        from qdrant_client import models
+
+        operations: list[Any] = []
+        before = {alias.alias_name: alias.collection_name for alias in self._connection.call("get_aliases").aliases}
+        if collection in before:
+            if collection not in self.serving():
+                raise StoreError(
+                    f"server {self.location!r} has an alias {collection!r} of {before[collection]!r}, which is not Semblant's; "
+                    "choose another name for the collection"
+                )
+            operations.append(models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=collection)))
+        create = models.CreateAlias(collection_name=physical_name(collection, generation), alias_name=collection)
+        operations.append(models.CreateAliasOperation(create_alias=create))
+        self._connection.call("update_collection_aliases", change_aliases_operations=operations)
+
+    def drop(self, collection: str, generation: str) -> None:
+        """Delete a generation's collections."""
+        for name in (physical_name(collection, generation), physical_name(collection, generation) + ASSETS):
+            self._connection.call("delete_collection", name)
+
+    def exclusive(self) -> AbstractContextManager[object]:
+        """Nothing: a server switches an alias in one step."""
+        return contextlib.nullcontext()
+
+    def close(self) -> None:
+        """Close the connection, unless the client is a user's own."""
+        if self._owned:
+            self._connection.close()
+
+    def _create_collection(self, name: str, **config: Any) -> None:
+        try:
+            self._connection.call("create_collection", name, **config)
+        except StoreError:
+            # A first try whose answer was lost may have made it; nobody else uses this name.
+            if not self._connection.call("collection_exists", name):
+                raise

@@ -1,0 +1,41 @@
+"""Names of generations and of files kept with them, what is said of names that are not there, and what never is."""
+
+from __future__ import annotations
+
+from semblant_search.errors import InvalidInput
+
+__all__ = ["check_asset_name", "check_generation", "is_generation", "not_found", "without_password"]
+
+
+def check_asset_name(name: str) -> None:
+    """Accept a plain file name, or raise `InvalidInput`."""
+    if not name or name.startswith(".") or not all(c.isascii() and (c.isalnum() or c in "._-") for c in name):
+        raise InvalidInput(f"asset name {name!r}: expected letters, digits, '.', '-' or '_'")
+
+
+def is_generation(name: str) -> bool:
+    """`g0001`, `g0002`, …"""
+    return len(name) >= 5 and name[0] == "g" and name[1:].isascii() and name[1:].isdigit()
+
+
+def check_generation(name: str) -> str:
+    """Accept a generation's name, or raise `InvalidInput`."""
+    if not is_generation(name):
+        raise InvalidInput(f"generation {name!r}: expected a name such as 'g0001'")
+    return name
+
+
+def not_found(location: str, collection: str, serving: dict[str, str]) -> str:
+    """The message for a collection that is not there."""
+    there = f"there: {', '.join(sorted(serving))}" if serving else "it has none yet"
+    return f"database {location!r} has no collection {collection!r}; {there}"
+
+
+def without_password(url: str) -> str:
+    """A URL as messages show it: `http://***@host` for `http://user:password@host`; anything else as it is.
+
+    Up to the last `@`, wherever it is: a password may hold a slash that should have been written %2F.
+    """
+    scheme, separator, rest = url.partition("://")
+    before, at, place = rest.rpartition("@")
+    return f"{scheme}://***@{place}" if separator and at and before else url

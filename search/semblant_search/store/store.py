@@ -1,0 +1,263 @@
+"""The store: one generation of one collection, read and written. Written once, over any engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from semblant_search.collection import CELLS_VECTOR, FEATURES_VECTOR, IMAGE_VECTOR
+from semblant_search.errors import InvalidInput, StoreError
+from semblant_search.where.compiler import json_path
+
+from .engines.base import Search
+from .facets import COUNTED_BY_ENGINES, by_count, check_facet, count_values
+from .grouping import check_groups, grouped
+from .names import check_asset_name
+from .ordering import check_order, ordered
+from .point_checks import check_found, check_ids, check_payload, check_points
+from .queries import Cells, Mmr, Nearest, Recommend
+from .query_checks import average, check_request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from typing_extensions import Self
+
+    from semblant_search.collection import FieldType, Manifest
+    from semblant_search.where import Where
+
+    from .engines.base import Engine, Paths
+    from .queries import OrderBy, Query, SearchRequest
+    from .records import Group, Point, Record, ScoredRecord
+
+__all__ = ["Store"]
+
+_LARGE_LIMIT = 10_000  # above it, a limit is cut to the points there are: engines reserve memory for all of it
+
+
+class Store:
+    """One generation of one collection. A context manager.
+
+    It may be read and written from many threads. Every method raises a `StoreError` where the database fails, never an
+    exception of the engine, and `InvalidInput` for arguments that no engine could answer.
+    """
+
+    def __init__(self, engine: Engine, manifest: Manifest) -> None:
+        self._opened: Engine | None = engine
+        self._name = engine.name
+        self._manifest = manifest
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Store({self._name!r})"
+
+    @property
+    def manifest(self) -> Manifest:
+        """What this generation remembers about itself."""
+        return self._manifest
+
+    def query(self, request: SearchRequest) -> list[ScoredRecord]:
+        """Hits, best first."""
+        return self._engine.search((self._search(request),))[0]
+
+    def query_batch(self, requests: Sequence[SearchRequest]) -> list[list[ScoredRecord]]:
+        """Hits of several requests, asked together."""
+        return self._engine.search([self._search(request) for request in requests]) if requests else []
+
+    def query_groups(self, request: SearchRequest, group_by: str, group_size: int = 1) -> list[Group]:
+        """Hits by the values of a keyword, whole number or bool field: `request.limit` groups, by their best hits.
+
+        A picture with several values is in the group of each, one without in none.
+
+        Args:
+            request: any query but `Mmr`; `limit` and `offset` count groups.
+            group_by: the field.
+            group_size: hits in a group at most, at least 1.
+        """
+        check_request(request, self._manifest)
+        check_groups(request, group_by, group_size, self._manifest)
+        return grouped(self, request, group_by, group_size)
+
+    def retrieve(
+        self,
+        ids: Sequence[str],
+        *,
+        fields: Sequence[str] | None = None,
+        with_image: bool = False,
+        with_features: bool = False,
+        with_cells: bool = False,
+    ) -> list[Record]:
+        """The records of those ids that exist, in no particular order."""
+        check_ids(ids)
+        if not ids:
+            return []
+        vectors = [IMAGE_VECTOR] * with_image
+        if with_features and self._manifest.orb is not None:
+            vectors.append(FEATURES_VECTOR)
+        if with_cells and self._manifest.encoder.cells is not None:
+            vectors.append(CELLS_VECTOR)
+        return self._engine.retrieve(list(ids), _paths(fields), vectors)
+
+    def scroll(
+        self,
+        *,
+        where: Where | None = None,
+        fields: Sequence[str] | None = None,
+        with_image: bool = False,
+        batch: int = 1000,
+        order_by: OrderBy | None = None,
+    ) -> Iterator[Record]:
+        """All records that match, in the order of their ids or of a field. Bad arguments raise here, not at the first record.
+
+        Args:
+            where: a parsed filter, or None.
+            fields: payload fields to return; None returns all.
+            with_image: return the dense vectors, too.
+            batch: records in one request, at least 1.
+            order_by: a field to order by; pictures without it are left out.
+        """
+        if batch < 1:
+            raise InvalidInput(f"batch {batch}: expected at least 1")
+        if order_by is not None:
+            check_order(order_by, self._manifest)
+        self._filter(where)
+        vectors = [IMAGE_VECTOR] if with_image else []
+        if order_by is None:
+            return self._pages(where, _paths(fields), vectors, batch)
+        return ordered(self._ordered_page, self._pages, order_by, self._manifest, where, _paths(fields), vectors, batch)
+
+    def count(self, where: Where | None = None) -> int:
+        """How many records match, exactly."""
+        return self._engine.count(self._filter(where))
+
+    def facet(self, field: str, *, where: Where | None = None, limit: int = 100) -> dict[Any, int]:
+        """Distinct values of a field with their exact counts, most frequent first, ties by value."""
+        counts = None
+        if check_facet(field, limit, self._manifest) in COUNTED_BY_ENGINES:
+            counts = self._engine.facet(json_path(field), self._filter(where), limit)
+        if counts is None:
+            counts = count_values(self.scroll(where=where, fields=[field]), field)
+        return by_count(counts, limit)
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Write points; an existing id is replaced whole. Durable against `kill -9` on return."""
+        if not points:
+            return
+        images = check_points(points, self._manifest).tolist()
+        for point in points:
+            check_payload(point.payload, point.id)
+        self._engine.upsert(points, images)
+
+    def set_payloads(self, payloads: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace the whole payload of points, given by their ids, and keep their vectors. Durable as `upsert`.
+
+        Raises:
+            PointNotFound: one of them is not there; then none is changed.
+        """
+        ids = list(payloads)
+        check_ids(ids)
+        for id, payload in payloads.items():
+            check_payload(payload, id)
+        if ids:
+            check_found(ids, self._engine.retrieve(ids, False, ()), self._manifest)
+            self._engine.overwrite(payloads)
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove points; unknown ids are no error."""
+        check_ids(ids)
+        engine = self._engine
+        if ids:
+            engine.delete(list(ids))
+
+    def add_fields(self, fields: Mapping[str, FieldType]) -> None:
+        """Create payload indexes and remember them in the manifest; raises `MetadataError` where a type changes."""
+        manifest = self._manifest.with_fields(fields)
+        if manifest == self._manifest:
+            return
+        for name, kind in fields.items():
+            if name not in self._manifest.fields:
+                self._engine.create_index(name, kind)
+        self._engine.write_manifest(manifest)
+        self._manifest = manifest
+
+    def optimize(self) -> None:
+        """Build what makes searches fast (HNSW graphs, merged segments).
+
+        In a directory it blocks until done. A server does it by itself and is waited for, unless it makes no progress
+        (`RetryPolicy.stall`).
+        """
+        self._engine.optimize()
+
+    def asset(self, name: str) -> bytes | None:
+        """A file kept with this generation (`encoder.onnx`, `vocabulary.npz`), or None."""
+        check_asset_name(name)
+        return self._engine.asset(name)
+
+    def put_asset(self, name: str, data: bytes) -> None:
+        """Keep a file with this generation, atomically: readers see the old one until the new one is whole."""
+        check_asset_name(name)
+        self._engine.put_asset(name, data)
+
+    def close(self) -> None:
+        """Release the engine; further calls raise `StoreError`. Closing twice is no error."""
+        engine, self._opened = self._opened, None
+        if engine is not None:
+            engine.close()
+
+    @property
+    def _engine(self) -> Engine:
+        if self._opened is None:
+            raise StoreError(f"{self._name!r} is closed; open it again")
+        return self._opened
+
+    def _filter(self, where: Where | None) -> Any:
+        return None if where is None else self._engine.filter(where, self._manifest.fields)
+
+    def _search(self, request: SearchRequest) -> Search:
+        check_request(request, self._manifest)
+        query: Query = request.query
+        limit, threshold, scale = request.limit, request.score_threshold, 1
+        if isinstance(query, Recommend) and query.strategy == "average_vector":
+            query = Nearest(average(query))
+        elif isinstance(query, Mmr):
+            query = replace(query, candidates=max(query.candidates, request.offset + limit))
+        elif isinstance(query, Cells):
+            scale = len(query.cells)
+        if limit > _LARGE_LIMIT:
+            limit = max(1, min(limit, self.count()))
+        return Search(
+            query,
+            limit,
+            request.offset,
+            self._filter(request.where),
+            _paths(request.fields),
+            request.exact,
+            request.ef_search,
+            scale,
+            None if threshold is None else threshold * scale,
+        )
+
+    def _pages(self, where: Where | None, paths: Paths, vectors: Sequence[str], batch: int) -> Iterator[Record]:
+        filter, start = self._filter(where), None
+        while True:
+            records, start = self._engine.scroll(filter, paths, vectors, batch, start)
+            yield from records
+            if start is None:
+                return
+
+    def _ordered_page(
+        self, order: OrderBy, where: Where | None, paths: Paths, vectors: Sequence[str], batch: int
+    ) -> list[tuple[float, Record]]:
+        filter = self._filter(where)
+        return self._engine.ordered(json_path(order.field), order.descending, filter, paths, vectors, batch)
+
+
+def _paths(fields: Sequence[str] | None) -> Paths:
+    if fields is None:
+        return True
+    return [json_path(field) for field in fields] if fields else False
