@@ -381,8 +381,9 @@ def test_a_directory_that_may_only_be_read_is_refused_with_what_to_do() -> None:
     script = """
 import os, sys
 from semblant_search import SearchClient, StoreError
-if os.getuid() == 0:
-    os.setuid(65534)  # who runs as root may write everywhere
+if os.getuid() == 0:  # who runs as root may write everywhere
+    SearchClient(sys.argv[1]).close()  # loads all modules, which may lie where only root reads
+    os.setuid(65534)
 try:
     SearchClient(sys.argv[1])
 except StoreError as error:
