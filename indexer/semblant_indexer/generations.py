@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from semblant_search.collection import RESERVED_FIELDS, Manifest, StorageOptions
 from semblant_search.errors import CollectionNotFound, EncoderMismatch, InvalidInput, StoreError
 from semblant_search.feature_reader import VOCABULARY_ASSET
-from semblant_search.kept_encoder import ENCODER_ASSET
+from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary
 from semblant_search.store import Nearest, SearchRequest
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.feature_reader import VOCABULARY_ASSET
-from semblant_search.kept_encoder import ENCODER_ASSET
+from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import CALIBRATION_ASSET, Vocabulary, calibrate, unpack
 from semblant_search.store import Point, open_database
 

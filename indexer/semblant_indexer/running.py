@@ -13,7 +13,7 @@ import numpy as np
 from semblant_search.collection import RESERVED_FIELDS, FieldType, point_id
 from semblant_search.encoder import Encoder
 from semblant_search.errors import EncoderError, InvalidInput, SemblantError
-from semblant_search.kept_encoder import KeptEncoder
+from semblant_search.lazy_encoder import LazyEncoder
 from semblant_search.orb import CALIBRATION_ASSET, OrbSettings, Vocabulary, calibrate
 from semblant_search.store import open_database
 from semblant_search.store.names import without_password
@@ -213,7 +213,7 @@ class _Run:
                 f"{db.location!r} has no collection {job.collection!r} yet; say which encoder makes it (--encoder FILE)"
             )
         with closing(db.open(job.collection)) as store:
-            return Encoder(KeptEncoder(store, None).load().to_bytes(), threads=threads)
+            return Encoder(LazyEncoder(store, None).load().to_bytes(), threads=threads)
 
     def _vocabulary(self, encoder: Encoder) -> Vocabulary | None:
         job = self.job

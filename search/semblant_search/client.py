@@ -12,11 +12,10 @@ from .errors import InvalidInput, StoreError
 from .feature_reader import FeatureReader
 from .images import DEFAULT_MAX_PIXELS
 from .images.sources import buffered
-from .kept_encoder import KeptEncoder
+from .lazy_encoder import LazyEncoder
 from .orb import DEFAULT_MIN_CONFIDENCE
 from .querying.batches import check_on_error, search_many
 from .querying.fusion import by_cosine, fuse
-from .querying.queried import cells_of, id_of, locate, not_found
 from .querying.requests import (
     check_confidence,
     check_ef_search,
@@ -29,8 +28,9 @@ from .querying.requests import (
     request_of,
     score_threshold,
 )
+from .querying.resolving import cells_of, id_of, not_found, resolve
 from .querying.shortlist import Shortlist
-from .querying.verification import Proof, merged, prove, unproven
+from .querying.verification import Proof, merged, unproven, verify_candidates
 from .results import Picture, split_payload
 from .store import Cells, Database, Nearest, Sparse, open_database
 from .where import as_where
@@ -46,11 +46,11 @@ if TYPE_CHECKING:
     from .duplicates import DuplicateGroup
     from .encoder import Encoder
     from .errors import ImageError, PointNotFound
-    from .feature_reader import Seen
+    from .feature_reader import PictureFeatures
     from .images import ImageSource
     from .querying.batches import OnError
-    from .querying.queried import Queried
     from .querying.regions import Region
+    from .querying.resolving import ResolvedQuery
     from .results import FeatureHit, Hit
     from .store import Query, RetryPolicy, SearchRequest, Store
     from .where import Where
@@ -104,7 +104,7 @@ class SearchClient:
         self._store: Store | None = None
         try:
             self._store = self._database.open(collection)
-            self._encoder = KeptEncoder(self._store, encoder)
+            self._encoder = LazyEncoder(self._store, encoder)
         except BaseException:
             self.close()
             raise
@@ -172,10 +172,10 @@ class SearchClient:
         """
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         if region is not None:
-            query = locate(self._opened, picture, with_cells=True)
+            query = resolve(self._opened, picture, with_cells=True)
             look: Query = Cells(cells_of(self._opened.manifest, self._encoder, query, region, self._max_pixels))
         else:
-            query = locate(self._opened, picture, with_image=True)
+            query = resolve(self._opened, picture, with_image=True)
             look = Nearest(self._vector_of(query))
         return self._run(replace(request, query=look), None if include_self else query.id)
 
@@ -210,16 +210,16 @@ class SearchClient:
         store, reader, wanted = self._opened, self._features, request.limit + request.offset
         least = request.score_threshold
         picture = buffered(picture, self._max_pixels)
-        query = locate(store, picture, with_image=True, with_features=True)
+        query = resolve(store, picture, with_image=True, with_features=True)
         vector = self._vector_of(query)
         leave_out = None if include_self else query.id
         rankings = [Shortlist(store, replace(request, query=Nearest(vector)), leave_out)]
         proven: list[FeatureHit] = []
-        seen = reader.of_queried(query)
+        seen = reader.of_resolved(query)
         if len(seen.features):  # flat pictures have a look only
             rankings.append(self._shortlist(seen, request, leave_out, all_fields=True))
             proof = Proof(DEFAULT_MIN_CONFIDENCE, 0.0 if shared_parts else None)
-            proven = prove(store, reader, seen, rankings[1], proof, wanted)
+            proven = verify_candidates(store, reader, seen, rankings[1], proof, wanted)
         hits: list[FeatureHit] = []
         for found in fuse([ranking.first for ranking in rankings], proven):
             hits += [hit for hit in by_cosine(store, found, vector) if least is None or hit.score >= least]
@@ -360,21 +360,21 @@ class SearchClient:
         request = request_of(limit, where, offset)
         limit, offset, min_confidence = request.limit, request.offset, check_confidence(min_confidence)
         check_parts(shared_parts, compared=verify)
-        query = locate(self._opened, picture, with_features=True)
+        query = resolve(self._opened, picture, with_features=True)
         store, reader, wanted = self._opened, self._features, offset + limit
-        seen = reader.require(reader.of_queried(query, region))
+        seen = reader.require(reader.of_resolved(query, region))
         leave_out = None if include_self else query.id
         shortlist = self._shortlist(seen, request, leave_out, all_fields=not verify)
         if not verify:
             return unproven(shortlist.first(wanted)[offset:])
         confidence = DEFAULT_MIN_CONFIDENCE if min_confidence is None else min_confidence
         least_part = None if not shared_parts else 0.0 if min_confidence is None else min_confidence
-        hits = prove(store, reader, seen, shortlist, Proof(confidence, least_part), wanted)
+        hits = verify_candidates(store, reader, seen, shortlist, Proof(confidence, least_part), wanted)
         parts = [hit for hit in hits if hit.verdict == "shared part"]
         # A second look costs as much as the first, so it is for those that would go away with nothing.
         if len(parts) == len(hits) and (mirrored := reader.mirror(seen)) is not None and len(mirrored.features):
             shortlist = self._shortlist(mirrored, request, leave_out)
-            found = prove(store, reader, mirrored, shortlist, Proof(confidence), wanted)
+            found = verify_candidates(store, reader, mirrored, shortlist, Proof(confidence), wanted)
             hits = merged(parts, found) if parts else found
         return hits[offset:wanted]
 
@@ -472,7 +472,7 @@ class SearchClient:
         records = [record for record in self._opened.query(wide) if record.id != leave_out]
         return hits_of(records[query.offset : query.offset + query.limit])
 
-    def _vector_of(self, query: Queried) -> np.ndarray:
+    def _vector_of(self, query: ResolvedQuery) -> np.ndarray:
         """The stored vector of a picture of the collection, or what the encoder makes of another one: float32 `[D]`."""
         stored = query.record.image if query.record is not None else None
         if stored is not None:
@@ -481,7 +481,9 @@ class SearchClient:
         vector: np.ndarray = encoder.encode(encoder.prepare(query.source, max_pixels=self._max_pixels)[None])[0]
         return vector
 
-    def _shortlist(self, seen: Seen, request: SearchRequest, leave_out: str | None, *, all_fields: bool = False) -> Shortlist:
+    def _shortlist(
+        self, seen: PictureFeatures, request: SearchRequest, leave_out: str | None, *, all_fields: bool = False
+    ) -> Shortlist:
         """Candidates by visual words. What is verified is read again with its features, so that its fields are not needed."""
         words = Sparse(self._features.vocabulary.sparse(seen.features))
         fields = None if all_fields else ()

@@ -21,23 +21,23 @@ from .orb import (
     unpack,
     unpack_thumbnail,
 )
-from .querying.queried import indexed_bytes
 from .querying.regions import region_of
+from .querying.resolving import indexed_bytes
 
 if TYPE_CHECKING:
     from .images import ImageSource
-    from .querying.queried import Queried
     from .querying.regions import Region
+    from .querying.resolving import ResolvedQuery
     from .store import Record, Store
 
-__all__ = ["VOCABULARY_ASSET", "FeatureReader", "Seen"]
+__all__ = ["VOCABULARY_ASSET", "FeatureReader", "PictureFeatures"]
 
 VOCABULARY_ASSET = "vocabulary.npz"
 """The name under which a collection keeps the visual vocabulary that its `orb` vectors are made of."""
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class PictureFeatures:
     """The features of a picture, and how their grey pixels lie in the picture itself.
 
     Attributes:
@@ -102,15 +102,15 @@ class FeatureReader:
         measured = store.asset(CALIBRATION_ASSET)
         self.calibration = Calibration.general() if measured is None else Calibration.from_bytes(measured)
 
-    def of_record(self, record: Record) -> Seen:
+    def of_record(self, record: Record) -> PictureFeatures:
         """The stored features of an indexed picture; without any where it has none."""
         width, height = int(record.payload["_width"]), int(record.payload["_height"])
         features, thumbnail = Features.empty(), None
         if record.features is not None:
             features, thumbnail = unpack(record.features), unpack_thumbnail(record.features)
-        return Seen(features, self.settings.grey_size(width, height), (0, 0, width, height), thumbnail=thumbnail)
+        return PictureFeatures(features, self.settings.grey_size(width, height), (0, 0, width, height), thumbnail=thumbnail)
 
-    def of_picture(self, source: ImageSource, region: Region | None = None) -> Seen:
+    def of_picture(self, source: ImageSource, region: Region | None = None) -> PictureFeatures:
         """The features of a decoded picture, or of a region of it: `(x, y, width, height)` in pixels, or a mask `[h, w]`.
 
         Raises:
@@ -129,10 +129,10 @@ class FeatureReader:
             picture = part(picture, (left, top, left + width, top + height))
         grey = to_grey(picture, longest_side=side)
         features = extract(grey, self.settings, limit=self.settings.query_features)
-        seen = Seen(features, (grey.shape[1], grey.shape[0]), box, grey if mask is None else None)
+        seen = PictureFeatures(features, (grey.shape[1], grey.shape[0]), box, grey if mask is None else None)
         return seen if mask is None else _inside(seen, mask)
 
-    def mirror(self, seen: Seen) -> Seen | None:
+    def mirror(self, seen: PictureFeatures) -> PictureFeatures | None:
         """The features of the mirror image, which are not the mirrored features; None where the pixels are not at hand."""
         if seen.pixels is None:
             return None
@@ -140,14 +140,14 @@ class FeatureReader:
         features = extract(flipped, self.settings, limit=self.settings.query_features)
         return replace(seen, features=features, pixels=flipped, mirrored=True)
 
-    def verifier(self, query: Seen, *, shared_parts: bool = False) -> Verifier:
+    def verifier(self, query: PictureFeatures, *, shared_parts: bool = False) -> Verifier:
         """What compares a query with candidates of the collection."""
         pixels = query.thumbnail if query.pixels is None else query.pixels
         return Verifier(
             query.features, query.grey, self.calibration, pixels, mirrored=query.mirrored, shared_parts=shared_parts
         )
 
-    def of_queried(self, query: Queried, region: Region | None = None) -> Seen:
+    def of_resolved(self, query: ResolvedQuery, region: Region | None = None) -> PictureFeatures:
         """Of a queried picture: the stored ones where it is one of the collection.
 
         A region of it is cut from its file, which shows more details than are stored, but for a file that is gone or has
@@ -160,7 +160,7 @@ class FeatureReader:
         seen = self.of_record(query.record)
         return seen if region is None else _inside_region(seen, region)
 
-    def require(self, seen: Seen) -> Seen:
+    def require(self, seen: PictureFeatures) -> PictureFeatures:
         """The same, or `NoFeaturesError` where there is nothing to ask with."""
         if len(seen.features) == 0:
             raise NoFeaturesError(
@@ -170,7 +170,7 @@ class FeatureReader:
         return seen
 
 
-def _inside_region(seen: Seen, region: Region) -> Seen:
+def _inside_region(seen: PictureFeatures, region: Region) -> PictureFeatures:
     width, height = (int(value) for value in seen.box[2:])
     mask, (left, top, wide, high) = region_of(region, width, height)
     if mask is None:
@@ -179,8 +179,8 @@ def _inside_region(seen: Seen, region: Region) -> Seen:
     return _inside(seen, mask)
 
 
-def _inside(seen: Seen, mask: np.ndarray) -> Seen:
+def _inside(seen: PictureFeatures, mask: np.ndarray) -> PictureFeatures:
     points = seen.features.keypoints[:, :2] @ seen.to_picture[:2, :2].T + seen.to_picture[:2, 2]
     columns = np.clip(points[:, 0], 0, mask.shape[1] - 1).astype(np.int64)
     rows = np.clip(points[:, 1], 0, mask.shape[0] - 1).astype(np.int64)
-    return Seen(seen.features.take(mask[rows, columns]), seen.grey, seen.box)
+    return PictureFeatures(seen.features.take(mask[rows, columns]), seen.grey, seen.box)

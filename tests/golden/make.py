@@ -30,7 +30,7 @@ from semblant_search import Encoder, EncoderCard, FieldType, Fit, Manifest, Sear
 from semblant_search.collection import FORMAT_VERSION, RESERVED_FIELDS, StorageOptions
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.images import fit_image, open_image, open_picture, to_grey
-from semblant_search.kept_encoder import ENCODER_ASSET
+from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import (
     CALIBRATION_ASSET,
     FEATURE_BYTES,

@@ -14,7 +14,7 @@ from semblant_search import Encoder, FieldType, Manifest, canonical_uri, point_i
 from semblant_search.collection import RESERVED_FIELDS
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.images import open_image, to_grey
-from semblant_search.kept_encoder import ENCODER_ASSET
+from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary, extract, pack, thumbnail
 from semblant_search.store import Database, Point, open_database
 from support.encoders import encoder_bytes

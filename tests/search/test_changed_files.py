@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from semblant_search import Encoder, ImageError, SearchClient, canonical_uri, point_id
-from semblant_search.querying.queried import cells_of, locate
+from semblant_search.querying.resolving import cells_of, resolve
 from semblant_search.store import Point, open_database
 from support.encoders import encoder_bytes
 
@@ -84,7 +84,7 @@ def test_cells_of_a_region_are_those_of_the_picture_that_was_indexed(cells_clien
 def test_without_stored_cells_the_file_must_be_as_it_was(cells_client: SearchClient, shelf: Path, tmp_path: Path) -> None:
     cat = shelf / "chelsea.png"
     with cells_client as client:
-        expected = cells_of(client.manifest, client._encoder, locate(client._opened, cat.read_bytes()), REGION, 10**9)
+        expected = cells_of(client.manifest, client._encoder, resolve(client._opened, cat.read_bytes()), REGION, 10**9)
         record = client._opened.retrieve([point_id(canonical_uri(cat))], with_image=True)[0]
     database = open_database(tmp_path / "photos.db")
     store = database.open("images")
@@ -94,7 +94,7 @@ def test_without_stored_cells_the_file_must_be_as_it_was(cells_client: SearchCli
     database.close()
     with SearchClient(tmp_path / "photos.db") as client:
         for one in (*asked_by(cat), cat):
-            query = locate(client._opened, one, with_cells=True)
+            query = resolve(client._opened, one, with_cells=True)
             found = cells_of(client.manifest, client._encoder, query, REGION, 10**9)
             np.testing.assert_allclose(found, expected, atol=1e-6)
         shutil.copy(shelf / "coffee.png", cat)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from semblant_search import Encoder, EncoderError, EncoderMismatch, ImageError, InvalidInput, Manifest, SearchClient, point_id
-from semblant_search.kept_encoder import ENCODER_ASSET
+from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.store import Point, open_database
 from support.golden import GOLDEN, indexed_files, picture_files, uri_of
 

@@ -16,7 +16,7 @@ from semblant_search.images import open_image, to_grey
 from semblant_search.orb import Features, Vocabulary, extract, pack, unpack
 from semblant_search.querying.fusion import fuse
 from semblant_search.querying.shortlist import Shortlist
-from semblant_search.querying.verification import Proof, prove
+from semblant_search.querying.verification import Proof, verify_candidates
 from semblant_search.store import ScoredRecord, VectorQuery, open_database
 
 if TYPE_CHECKING:
@@ -228,5 +228,5 @@ def test_a_candidate_that_was_deleted_meanwhile_is_no_hit(
         found = [record.id for record in shortlist.first(10)]
         assert len(found) == 3
         store.delete([found[1]])
-        hits = prove(store, reader, asked, shortlist, Proof(0.99), 10)
+        hits = verify_candidates(store, reader, asked, shortlist, Proof(0.99), 10)
         assert {hit.id for hit in hits} == {found[0], found[2]}

@@ -26,7 +26,7 @@ from semblant_search.encoder import FORMAT_VERSION as CARD_VERSION
 from semblant_search.errors import EncoderError, InvalidInput, NotADatabase, StoreError
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.images import open_image, to_grey
-from semblant_search.kept_encoder import ENCODER_ASSET
+from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import (
     CALIBRATION_ASSET,
     FEATURE_BYTES,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from semblant_search.errors import ImageError, InvalidInput, PointNotFound
 from semblant_search.store import Nearest
 
-from .queried import locate
 from .requests import hits_of
+from .resolving import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from semblant_search.images import ImageSource
-    from semblant_search.kept_encoder import KeptEncoder
+    from semblant_search.lazy_encoder import LazyEncoder
     from semblant_search.results import Hit
     from semblant_search.store import SearchRequest, Store
 
@@ -46,7 +46,7 @@ def check_on_error(on_error: str) -> None:
 
 def search_many(
     store: Store,
-    encoder: KeptEncoder,
+    encoder: LazyEncoder,
     pictures: Iterable[ImageSource],
     request: SearchRequest,
     *,
@@ -89,8 +89,8 @@ def search_many(
                 yield hits_of(others[request.offset : request.offset + request.limit])
 
 
-def _asked(store: Store, encoder: KeptEncoder, picture: ImageSource, max_pixels: int) -> _Asked:
-    query = locate(store, picture, with_image=True)
+def _asked(store: Store, encoder: LazyEncoder, picture: ImageSource, max_pixels: int) -> _Asked:
+    query = resolve(store, picture, with_image=True)
     stored = query.record.image if query.record is not None else None
     fitted = encoder.load().prepare(query.source, max_pixels=max_pixels) if stored is None else None
     return _Asked(query.id, stored, fitted)

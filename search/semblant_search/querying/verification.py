@@ -13,13 +13,13 @@ from semblant_search.results import FeatureHit, split_payload
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from semblant_search.feature_reader import FeatureReader, Seen
+    from semblant_search.feature_reader import FeatureReader, PictureFeatures
     from semblant_search.orb import Match, Verifier
     from semblant_search.store import ScoredRecord, Store
 
     from .shortlist import Shortlist
 
-__all__ = ["Proof", "merged", "prove", "unproven"]
+__all__ = ["Proof", "merged", "unproven", "verify_candidates"]
 
 _STAGE = 4
 _LIKELY = 0.5
@@ -45,8 +45,8 @@ class Proof:
         return match.probability >= (self.confidence if match.part is None or self.least_part is None else self.least_part)
 
 
-def prove(
-    store: Store, reader: FeatureReader, query: Seen, shortlist: Shortlist, proof: Proof, enough: int
+def verify_candidates(
+    store: Store, reader: FeatureReader, query: PictureFeatures, shortlist: Shortlist, proof: Proof, enough: int
 ) -> list[FeatureHit]:
     """Compare the query with candidates, a few at a time, and return the hits that reach the confidence, best first.
 
@@ -81,7 +81,7 @@ def prove(
 
 def _compared(
     store: Store, reader: FeatureReader, verifier: Verifier, candidates: Sequence[ScoredRecord]
-) -> list[tuple[ScoredRecord, Seen, Match | None]]:
+) -> list[tuple[ScoredRecord, PictureFeatures, Match | None]]:
     """Candidates that are still there, with all of their payload, and what agrees with each."""
     stored = {record.id: record for record in store.retrieve([record.id for record in candidates], with_features=True)}
     there = [record for record in candidates if record.id in stored]  # another process of a server may have deleted one
@@ -117,7 +117,7 @@ def unproven(shortlist: Sequence[ScoredRecord]) -> list[FeatureHit]:
     return hits
 
 
-def _hit(record: ScoredRecord, seen: Seen, match: Match | None, query: Seen) -> FeatureHit:
+def _hit(record: ScoredRecord, seen: PictureFeatures, match: Match | None, query: PictureFeatures) -> FeatureHit:
     uri, metadata, facts = split_payload(record.payload)
     if match is None:
         return FeatureHit(record.id, uri, metadata, facts, record.score)

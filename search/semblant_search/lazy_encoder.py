@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from .collection import Manifest
     from .store import Store
 
-__all__ = ["ENCODER_ASSET", "KeptEncoder"]
+__all__ = ["ENCODER_ASSET", "LazyEncoder"]
 
 ENCODER_ASSET = "encoder.onnx"
 """The name under which a collection keeps its encoder."""
 
 
-class KeptEncoder:
+class LazyEncoder:
     """The encoder of one collection. Thread-safe. A given one is checked now, and loaded into ONNX Runtime only by `load`.
 
     Raises:

@@ -20,15 +20,15 @@ from .regions import cells_in
 if TYPE_CHECKING:
     from semblant_search.collection import Manifest
     from semblant_search.images import ImageSource
-    from semblant_search.kept_encoder import KeptEncoder
+    from semblant_search.lazy_encoder import LazyEncoder
     from semblant_search.store import Record, Store
 
     from .regions import Region
 
-__all__ = ["Queried", "cells_of", "id_of", "indexed_bytes", "locate", "not_found"]
+__all__ = ["ResolvedQuery", "cells_of", "id_of", "indexed_bytes", "not_found", "resolve"]
 
 
-class Queried(NamedTuple):
+class ResolvedQuery(NamedTuple):
     """A queried picture: `record` where it is one of the collection, else `source` must be decoded.
 
     `id` is the point id of the picture's name, None for pixels without a name.
@@ -39,14 +39,14 @@ class Queried(NamedTuple):
     source: ImageSource
 
 
-def locate(
+def resolve(
     store: Store,
     picture: ImageSource,
     *,
     with_image: bool = False,
     with_features: bool = False,
     with_cells: bool = False,
-) -> Queried:
+) -> ResolvedQuery:
     """Find out whether the picture is one of the collection.
 
     A URI or point id of the collection stands for what was indexed. So does a path, unless the file has other bytes by now.
@@ -56,15 +56,15 @@ def locate(
         ImageError: a path that is neither.
     """
     if not isinstance(picture, (str, os.PathLike)):
-        return Queried(None, None, picture)
+        return ResolvedQuery(None, None, picture)
     key = id_of(picture)
     records = store.retrieve([key], with_image=with_image, with_features=with_features, with_cells=with_cells)
     is_uri = isinstance(picture, str) and "://" in picture
     if records and (is_uri or key == picture or _is_unchanged(Path(picture), records[0])):
-        return Queried(key, records[0], picture)
+        return ResolvedQuery(key, records[0], picture)
     file = uri_path(str(picture)) if is_uri else Path(picture)
     if file is not None and file.exists():
-        return Queried(key, None, file)
+        return ResolvedQuery(key, None, file)
     if is_uri or key == picture:
         raise not_found(store, picture)
     raise ImageError(
@@ -73,7 +73,7 @@ def locate(
     )
 
 
-def cells_of(manifest: Manifest, encoder: KeptEncoder, query: Queried, region: Region, max_pixels: int) -> np.ndarray:
+def cells_of(manifest: Manifest, encoder: LazyEncoder, query: ResolvedQuery, region: Region, max_pixels: int) -> np.ndarray:
     """The local vectors of a region of a queried picture, float32 `[R, d]`: stored ones where it is one of the collection.
 
     The region is in pixels of the picture that was indexed, whatever its file shows by now.
