@@ -69,7 +69,7 @@ def test_eight_threads_that_do_all_that_a_client_does_change_nothing_of_the_host
             lambda: client.search(cat),
             lambda: client.search_features(cat, region=(50, 50, 200, 200)),
             lambda: client.search_fused(cat),
-            lambda: client.search(str(pictures[0]), where="price < 10"),
+            lambda: client.count(rf'label != "C:\dir {next(done)}"'),  # of an odd backslash, Python's parser warns
             lambda: client.embed([cat, PHOTOGRAPH]),
             client.duplicates,
             refused,
