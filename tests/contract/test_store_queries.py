@@ -177,6 +177,9 @@ def test_diverse_hits_are_chosen_one_after_the_other(
 
 def test_more_hits_than_candidates_widen_the_choice(store: Store) -> None:
     assert len(store.query(SearchRequest(Mmr(VECTORS[0], 0.5, candidates=5), 20, offset=10))) == 20
+    most = 2**31 - 1
+    assert len(store.query(SearchRequest(Mmr(VECTORS[0], 0.5, candidates=most), most))) == COUNT
+    assert store.query(SearchRequest(Mmr(VECTORS[0], 0.5), 3, offset=most)) == []
 
 
 def by_value(field: str, descending: bool, keep: Callable[[dict[str, Any]], bool] = lambda payload: True) -> list[str]:

@@ -94,13 +94,17 @@ class Mmr:
 
     Attributes:
         diversity: from 0 (as `Nearest`) to 1.
-        candidates: how many nearest pictures are chosen from; at least `offset + limit` are.
+        candidates: how many nearest pictures are chosen from; at least `offset + limit` are, and no more than 16,384, which
+            is all that servers take: there are no hits beyond those.
     """
 
     vector: np.ndarray
     diversity: float = 0.5
     candidates: int = 100
 
+
+MOST_CANDIDATES = 16_384
+"""Of `Mmr`."""
 
 Query = Nearest | Sparse | Cells | Recommend | Discover | Mmr
 

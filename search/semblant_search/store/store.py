@@ -15,7 +15,7 @@ from .grouping import check_groups, grouped
 from .names import check_asset_name
 from .ordering import check_order, ordered
 from .point_checks import check_found, check_ids, check_payload, check_points
-from .queries import Cells, Mmr, Nearest, Recommend
+from .queries import MOST_CANDIDATES, Cells, Mmr, Nearest, Recommend
 from .query_checks import average, check_request
 
 if TYPE_CHECKING:
@@ -224,12 +224,13 @@ class Store:
         limit, threshold, scale = request.limit, request.score_threshold, 1
         if isinstance(query, Recommend) and query.strategy == "average_vector":
             query = Nearest(average(query))
-        elif isinstance(query, Mmr):
-            query = replace(query, candidates=max(query.candidates, request.offset + limit))
         elif isinstance(query, Cells):
             scale = len(query.cells)
         if limit > _LARGE_LIMIT:
             limit = max(1, min(limit, self.count()))
+        if isinstance(query, Mmr):
+            wanted = max(query.candidates, request.offset + limit)
+            query = replace(query, candidates=min(wanted, MOST_CANDIDATES))
         return Search(
             query,
             limit,
