@@ -172,8 +172,9 @@ def by_path(client: SearchClient, shard: Any, encoder: Encoder, paths: list[Path
 
 def shard_of(client: SearchClient) -> Any:
     """The engine under a client, to ask it directly."""
-    store: Any = client._store
-    return store._shard
+    with client._serving.current() as generation:
+        engine: Any = generation.store._opened
+        return engine._shard
 
 
 def main() -> None:

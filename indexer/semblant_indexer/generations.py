@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import RESERVED_FIELDS, Manifest, StorageOptions
-from semblant_search.errors import CollectionNotFound, EncoderMismatch, InvalidInput, StoreError
+from semblant_search.errors import CollectionNotFound, EncoderMismatch, InvalidInput, StoreError, StoreLocked
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary
@@ -158,12 +159,17 @@ def recall(store: Store) -> float | None:
 
 
 def drop_old(db: Database, collection: str, keep: int) -> list[str]:
-    """Delete all generations older than the serving one but the last `keep`; returns the names of the deleted ones."""
+    """Delete all generations older than the serving one but the last `keep`; returns the names of the deleted ones.
+
+    One that a client has open stays: the client goes on to the serving one, and the next job deletes it.
+    """
     serving = db.collections().get(collection)
     older = [name for name in generations(db, collection) if serving is not None and name < serving]
-    dropped = older[: len(older) - keep] if keep else older
-    for name in dropped:
-        db.drop(collection, name)
+    dropped = []
+    for name in older[: len(older) - keep] if keep else older:
+        with contextlib.suppress(StoreLocked):
+            db.drop(collection, name)
+            dropped.append(name)
     return dropped
 
 

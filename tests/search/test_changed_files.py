@@ -83,9 +83,9 @@ def test_cells_of_a_region_are_those_of_the_picture_that_was_indexed(cells_clien
 
 def test_without_stored_cells_the_file_must_be_as_it_was(cells_client: SearchClient, shelf: Path, tmp_path: Path) -> None:
     cat = shelf / "chelsea.png"
-    with cells_client as client:
-        expected = cells_of(client.manifest, client._encoder, resolve(client._opened, cat.read_bytes()), REGION, 10**9)
-        record = client._opened.retrieve([point_id(canonical_uri(cat))], with_image=True)[0]
+    with cells_client as client, client._serving.current() as now:
+        expected = cells_of(now.manifest, now.encoder, resolve(now.store, cat.read_bytes()), REGION, 10**9)
+        record = now.store.retrieve([point_id(canonical_uri(cat))], with_image=True)[0]
     database = open_database(tmp_path / "photos.db")
     store = database.open("images")
     assert record.image is not None
@@ -94,8 +94,9 @@ def test_without_stored_cells_the_file_must_be_as_it_was(cells_client: SearchCli
     database.close()
     with SearchClient(tmp_path / "photos.db") as client:
         for one in (*asked_by(cat), cat):
-            query = resolve(client._opened, one, with_cells=True)
-            found = cells_of(client.manifest, client._encoder, query, REGION, 10**9)
+            with client._serving.current() as now:
+                query = resolve(now.store, one, with_cells=True)
+                found = cells_of(now.manifest, now.encoder, query, REGION, 10**9)
             np.testing.assert_allclose(found, expected, atol=1e-6)
         shutil.copy(shelf / "coffee.png", cat)
         for named in asked_by(cat):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
@@ -13,14 +14,14 @@ from .requests import hits_of
 from .resolving import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
 
     from semblant_search.images import ImageSource
-    from semblant_search.lazy_encoder import LazyEncoder
     from semblant_search.results import Hit
-    from semblant_search.store import SearchRequest, Store
+    from semblant_search.serving import Generation, Serving
+    from semblant_search.store import SearchRequest
 
 __all__ = ["QUERIES_AT_ONCE", "OnError", "check_on_error", "search_many"]
 
@@ -45,16 +46,9 @@ def check_on_error(on_error: str) -> None:
 
 
 def search_many(
-    store: Store,
-    encoder: LazyEncoder,
-    pictures: Iterable[ImageSource],
-    request: SearchRequest,
-    *,
-    include_self: bool,
-    max_pixels: int,
-    on_error: OnError,
+    serving: Serving, pictures: Iterable[ImageSource], request: SearchRequest, *, include_self: bool, on_error: OnError
 ) -> Iterator[list[Hit] | ImageError | PointNotFound]:
-    """The hits of each picture, or for a bad one its error.
+    """The hits of each picture, or for a bad one its error. Pictures that are asked for together are of one generation.
 
     Args:
         request: what is asked of each, but for its vector.
@@ -63,37 +57,51 @@ def search_many(
     Raises:
         ImageError, PointNotFound: of a picture that cannot be used, with its place among the pictures.
     """
-    # One more than asked for, and cut here: the picture itself need not come first among exact copies.
-    wide = replace(request, limit=request.limit + request.offset + 1, offset=0)
     numbered = enumerate(pictures)
     while chunk := list(islice(numbered, QUERIES_AT_ONCE)):
-        asked: dict[int, _Asked] = {}
-        failed: dict[int, ImageError | PointNotFound] = {}
-        for number, picture in chunk:
-            try:
-                asked[number] = _asked(store, encoder, picture, max_pixels)
-            except (ImageError, PointNotFound) as error:
-                failed[number] = _in_place(error, number)
-                if on_error == "raise":
-                    raise failed[number] from error
-        todo = [query.fitted for query in asked.values() if query.fitted is not None]
-        encoded = iter(encoder.load().encode_each(todo) if todo else ())
-        vectors = [next(encoded) if query.vector is None else query.vector for query in asked.values()]
-        records = store.query_batch([replace(wide, query=Nearest(vector)) for vector in vectors]) if vectors else []
-        found = dict(zip(asked, records, strict=True))
-        for number, _ in chunk:
-            if number in failed:
-                yield failed[number]
-            else:
-                others = [one for one in found[number] if include_self or one.id != asked[number].id]
-                yield hits_of(others[request.offset : request.offset + request.limit])
+        yield from serving.call(partial(_answers, chunk=chunk, request=request, include_self=include_self, on_error=on_error))
 
 
-def _asked(store: Store, encoder: LazyEncoder, picture: ImageSource, max_pixels: int) -> _Asked:
-    query = resolve(store, picture, with_image=True)
+def _answers(
+    generation: Generation,
+    *,
+    chunk: Sequence[tuple[int, ImageSource]],
+    request: SearchRequest,
+    include_self: bool,
+    on_error: OnError,
+) -> list[list[Hit] | ImageError | PointNotFound]:
+    # One more than asked for, and cut here: the picture itself need not come first among exact copies.
+    wide = replace(request, limit=request.limit + request.offset + 1, offset=0)
+    asked: dict[int, _Asked] = {}
+    failed: dict[int, ImageError | PointNotFound] = {}
+    for number, picture in chunk:
+        try:
+            asked[number] = _asked(generation, picture)
+        except (ImageError, PointNotFound) as error:
+            failed[number] = _in_place(error, number)
+            if on_error == "raise":
+                raise failed[number] from error
+    todo = [query.fitted for query in asked.values() if query.fitted is not None]
+    encoded = iter(generation.encoder.load().encode_each(todo) if todo else ())
+    vectors = [next(encoded) if query.vector is None else query.vector for query in asked.values()]
+    records = generation.store.query_batch([replace(wide, query=Nearest(vector)) for vector in vectors]) if vectors else []
+    found = dict(zip(asked, records, strict=True))
+    answers: list[list[Hit] | ImageError | PointNotFound] = []
+    for number, _ in chunk:
+        if number in failed:
+            answers.append(failed[number])
+        else:
+            others = [one for one in found[number] if include_self or one.id != asked[number].id]
+            answers.append(hits_of(others[request.offset : request.offset + request.limit]))
+    return answers
+
+
+def _asked(generation: Generation, picture: ImageSource) -> _Asked:
+    query = resolve(generation.store, picture, with_image=True)
     stored = query.record.image if query.record is not None else None
-    fitted = encoder.load().prepare(query.source, max_pixels=max_pixels) if stored is None else None
-    return _Asked(query.id, stored, fitted)
+    if stored is not None:
+        return _Asked(query.id, stored, None)
+    return _Asked(query.id, None, generation.encoder.load().prepare(query.source, max_pixels=generation.max_pixels))
 
 
 def _in_place(error: ImageError | PointNotFound, number: int) -> ImageError | PointNotFound:

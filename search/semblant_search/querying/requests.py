@@ -28,6 +28,7 @@ __all__ = [
     "check_limit",
     "check_max_pixels",
     "check_parts",
+    "check_refresh",
     "check_several",
     "check_vector",
     "hits_of",
@@ -95,6 +96,13 @@ def _real(name: str, value: object, least: float, expected: str) -> float:
 def check_max_pixels(max_pixels: int) -> int:
     """The same as an int; raises `InvalidInput` unless it is a whole number from 1 up."""
     return _whole("max_pixels", max_pixels, 1, "a whole number of pixels, at least 1")
+
+
+def check_refresh(refresh: float) -> float:
+    """The same as a float; raises `InvalidInput` unless it is a number of seconds from 0 up."""
+    if not isinstance(refresh, Real) or isinstance(refresh, bool) or not 0 <= refresh < float("inf"):
+        raise InvalidInput(f"refresh {shown(refresh)}: expected seconds, 0 or more")
+    return float(refresh)
 
 
 def check_several(pictures: object, call: str) -> None:

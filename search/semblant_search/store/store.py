@@ -185,6 +185,10 @@ class Store:
         self._engine.write_manifest(manifest)
         self._manifest = manifest
 
+    def refresh(self) -> None:
+        """Read the manifest again: on a server, another process may have added fields. Raises `CollectionNotFound`."""
+        self._manifest = self._engine.read_manifest()
+
     def optimize(self) -> None:
         """Build what makes searches fast (HNSW graphs, merged segments).
 

@@ -104,6 +104,10 @@ class Engine(Protocol):
         """Make a payload index; there on return."""
         ...
 
+    def read_manifest(self) -> Manifest:
+        """The manifest as it is now. Raises `CollectionNotFound` where the generation is gone."""
+        ...
+
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest, atomically."""
         ...

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from semblant_search.collection import CELLS_VECTOR, FEATURES_VECTOR, IMAGE_VECTOR, ORB_VECTOR, FieldType, Manifest
 from semblant_search.errors import NotADatabase, StoreError
@@ -61,6 +63,18 @@ def _write_manifest(path: Path, manifest: Manifest) -> None:
     write_atomic(path / MANIFEST, manifest.to_bytes())
 
 
+_opened: WeakSet[EdgeEngine] = WeakSet()
+
+
+def _abandon_all() -> None:
+    for engine in _opened:
+        engine.abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_abandon_all)
+
+
 class EdgeEngine:
     """One generation in a directory; see `Engine`.
 
@@ -77,7 +91,9 @@ class EdgeEngine:
         self._dialect = dialect(self._edge)
         self._searches = Searches(self._edge, manifest.storage.quantize)
         require_space(path, _OPENING_SPACE, "opening a database")
+        self._process = os.getpid()
         self._shard: Any = call(path, self._edge.EdgeShard.load, str(path / _SHARD))
+        _opened.add(self)
 
     @property
     def name(self) -> str:
@@ -165,6 +181,10 @@ class EdgeEngine:
         params = index_params(self._edge, field, kind, on_disk=self._manifest.storage.on_disk)
         self._update(self._edge.UpdateOperation.create_field_index(json_path(field), params))
 
+    def read_manifest(self) -> Manifest:
+        """The one that is known: while it is open here, nobody else writes it."""
+        return self._manifest
+
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace `manifest.json`."""
         _write_manifest(self._path, manifest)
@@ -195,10 +215,27 @@ class EdgeEngine:
         write_atomic(self._path / _ASSETS / name, data)
 
     def close(self) -> None:
-        """Flush and release the directory."""
-        call(self._path, self._shard.close)
+        """Flush and release the directory; nothing in a process that was forked, to which it does not belong."""
+        if self._shard is not None:
+            call(self._path, self._shard.close)
+
+    def abandon(self) -> None:
+        """Leave the engine to the process that this one was forked from: its threads are there, and its files.
+
+        Even its destructor would write to them, so it is never run.
+        """
+        import ctypes
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._shard))
+        self._shard = None
 
     def _run(self, method: str, *arguments: Any) -> Any:
+        if self._shard is None:
+            raise StoreError(
+                f"database {str(self._path)!r} was opened in process {self._process}, before this one was forked; an embedded "
+                "database belongs to one process at a time: open it after forking (in gunicorn without --preload), or use a "
+                "Qdrant server (give its URL in place of the directory)"
+            )
         return call(self._path, getattr(self._shard, method), *arguments)
 
     def _update(self, *operations: Any) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import math
+import os
 import random
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from semblant_search.errors import InvalidInput, StoreDenied, StoreError, StoreUnavailable
+from semblant_search.errors import CollectionNotFound, InvalidInput, StoreDenied, StoreError, StoreUnavailable
 from semblant_search.store.names import without_password
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ __all__ = ["Connection", "Deadline", "RetryPolicy", "connect"]
 
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TRY_AGAIN_GRPC = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED"})
+_GONE = re.compile(r"[Cc]ollection .*(not found|n't exist|not exist)")
 _DENIED_GRPC = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
 
 
@@ -71,10 +74,18 @@ class Connection:
         retry: when to try again.
         timeout: seconds for one try, and for all of them where the policy has no time of its own.
         deadline: where a client of `connect` reads how long a try may take; a user's own client has its own time-out.
+        reconnect: makes another client, for a process that was forked: two processes on one socket read each other's answers.
+            None for a user's own client, which such a process may not use.
     """
 
     def __init__(
-        self, client: QdrantClient, location: str, retry: RetryPolicy, timeout: float, deadline: Deadline | None = None
+        self,
+        client: QdrantClient,
+        location: str,
+        retry: RetryPolicy,
+        timeout: float,
+        deadline: Deadline | None = None,
+        reconnect: Callable[[], QdrantClient] | None = None,
     ) -> None:
         import tenacity
 
@@ -84,6 +95,8 @@ class Connection:
         self._timeout = timeout
         self._total = timeout if retry.total_timeout is None else retry.total_timeout
         self._deadline = deadline or Deadline()
+        self._reconnect = reconnect
+        self._process = os.getpid()
         self._closed = False
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(StoreUnavailable),
@@ -96,6 +109,8 @@ class Connection:
         """Call a method of the client, again and again where that can help and while there is time."""
         if self._closed:
             raise StoreError(f"database {self.location!r} is closed; open it again")
+        if os.getpid() != self._process:
+            self._open_after_fork()
         function: Callable[..., Any] = getattr(self.client, method)
         return self._retrying(self._attempt, time.monotonic() + self._total, function, arguments, options)
 
@@ -104,6 +119,14 @@ class Connection:
         if not self._closed:
             self._closed = True
             self.client.close()
+
+    def _open_after_fork(self) -> None:
+        if self._reconnect is None:
+            raise StoreError(
+                f"database {self.location!r}: its QdrantClient was made in process {self._process}, before this one was "
+                "forked; make a new one in each process"
+            )
+        self.client, self._process = self._reconnect(), os.getpid()
 
     def _attempt(self, end: float, function: Callable[..., Any], arguments: Any, options: Any) -> Any:
         self._deadline.at = min(end, time.monotonic() + self._timeout)
@@ -195,6 +218,8 @@ def _translate(error: Exception, location: str) -> StoreError:
         return _stranger(error, location)
     if isinstance(error, RpcError):
         return _by_code(error, location)
+    if isinstance(error, ValueError) and _GONE.search(str(error)):  # of qdrant-client's local mode
+        return _gone(location, _first_line(error))
     return StoreError(f"database {location!r}: {_first_line(error)}")
 
 
@@ -225,6 +250,8 @@ def _by_status(error: Any, location: str) -> StoreError:
         )
     if error.status_code in _TRY_AGAIN:
         return StoreUnavailable(f"server {location!r} answers {error.status_code} ({detail}); try again later")
+    if error.status_code == 404 and _GONE.search(detail):
+        return _gone(location, detail)
     return StoreError(f"server {location!r} answers {error.status_code}: {detail}")
 
 
@@ -235,7 +262,13 @@ def _by_code(error: Any, location: str) -> StoreError:
         return StoreDenied(f"server {location!r} refuses this API key ({detail}); give the right one (--api-key, api_key=…)")
     if code in _TRY_AGAIN_GRPC:
         return StoreUnavailable(f"server {location!r} cannot be reached or is busy ({code}: {detail}); is it running?")
+    if code == "NOT_FOUND" and _GONE.search(detail):
+        return _gone(location, detail)
     return StoreError(f"server {location!r} answers {code}: {detail}")
+
+
+def _gone(location: str, detail: str) -> CollectionNotFound:
+    return CollectionNotFound(f"server {location!r} does not have it any more, it was deleted or rebuilt meanwhile: {detail}")
 
 
 def _first_line(error: Exception) -> str:

@@ -146,6 +146,10 @@ class QdrantEngine:
         schema = index_params(field, kind, on_disk=self._on_disk)
         self._run("create_payload_index", field_name=json_path(field), field_schema=schema, wait=True)
 
+    def read_manifest(self) -> Manifest:
+        """What the collection's metadata say."""
+        return Manifest.from_json(self._run("get_collection").config.metadata[METADATA])
+
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest in the collection's metadata."""
         self._run("update_collection", metadata={METADATA: manifest.to_json()})

@@ -9,6 +9,7 @@ collection  <name>__<generation>__assets   no vectors: the encoder and the vocab
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import Manifest
@@ -57,9 +58,11 @@ class QdrantDatabase(Database):
             raise InvalidInput(f"timeout {timeout}: expected more than 0 seconds")
         deadline, owned = Deadline(), client is None
         location = "client" if url is None else without_password(url)
-        if client is None:
-            client = connect(str(url), api_key=api_key, timeout=timeout, deadline=deadline)
-        connection = Connection(client, location, retry or RetryPolicy(), timeout, deadline)
+        make = None if url is None else partial(connect, url, api_key=api_key, timeout=timeout, deadline=deadline)
+        if make is not None:
+            client = make()
+        assert client is not None  # one of the two is given
+        connection = Connection(client, location, retry or RetryPolicy(), timeout, deadline, make)
         super().__init__(QdrantServer(connection, owned=owned))
 
 

@@ -1,0 +1,179 @@
+"""The generation of a collection that serves, handed out to calls, and the next one after a switch."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from .errors import CollectionNotFound, EncoderError, StoreError, StoreLocked
+from .feature_reader import FeatureReader
+from .lazy_encoder import LazyEncoder
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator
+
+    from .collection import Manifest
+    from .encoder import Encoder
+    from .store import Database, Store
+
+    EncoderSource = str | os.PathLike[str] | bytes | Encoder | None
+
+__all__ = ["Generation", "Serving"]
+
+_T = TypeVar("_T")
+_SWITCHES = 3
+"""Generations that may go away under one call, one after the other, before it fails."""
+
+
+class Generation:
+    """One generation with all that answers need of it; its points, encoder and visual words belong together. Thread-safe.
+
+    Args:
+        store: it belongs to this object now.
+        encoder: given by the user, or None for the one that the generation keeps.
+        max_pixels: larger pictures are refused.
+    """
+
+    def __init__(self, store: Store, encoder: EncoderSource, max_pixels: int) -> None:
+        self.store = store
+        self.max_pixels = max_pixels
+        self.encoder = LazyEncoder(store, encoder)
+        self._lock = threading.Lock()
+        self._features: FeatureReader | None = None
+        self._users = 1  # `Serving` itself
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the generation remembers about itself."""
+        return self.store.manifest
+
+    @property
+    def features(self) -> FeatureReader:
+        """Reads features as the collection's indexer did. Raises `StoreError` where it has none."""
+        with self._lock:
+            if self._features is None:
+                self._features = FeatureReader(self.store, max_pixels=self.max_pixels)
+            return self._features
+
+    def keep(self) -> bool:
+        """Hold it open for a call; False where it is closed already."""
+        with self._lock:
+            self._users += self._users > 0
+            return self._users > 0
+
+    def release(self) -> None:
+        """Let go of it; closed once nobody holds it."""
+        with self._lock:
+            self._users -= 1
+            last = self._users == 0
+        if last:
+            self.store.close()
+
+
+class Serving:
+    """Follows a collection from generation to generation. Each call works with one of them from its beginning to its end.
+
+    Args:
+        database: where the collection is.
+        collection: its name.
+        encoder: as `Generation`; a generation of another encoder that follows uses the one that it keeps.
+        max_pixels: larger pictures are refused.
+        refresh: seconds after which it is looked whether another generation serves, at the next call.
+
+    Raises:
+        CollectionNotFound, StoreError: as `Database.open`.
+        EncoderMismatch, EncoderError: the given encoder is not the collection's.
+    """
+
+    def __init__(self, database: Database, collection: str, encoder: EncoderSource, *, max_pixels: int, refresh: float) -> None:
+        self._database = database
+        self._collection = collection
+        self._given = encoder
+        self._max_pixels = max_pixels
+        self._refresh = refresh
+        self._lock = threading.Lock()
+        self._looking = threading.Lock()
+        self._generation: Generation | None = self._open(None, encoder)
+        self._looked = time.monotonic()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is handed out any more."""
+        return self._generation is None
+
+    def call(self, ask: Callable[[Generation], _T]) -> _T:
+        """What `ask` returns of the serving generation. Asked again of the next one, where this one was deleted meanwhile."""
+        for left in reversed(range(_SWITCHES)):
+            with self.current() as generation:
+                try:
+                    return ask(generation)
+                except CollectionNotFound:
+                    self._look(now=True)
+                    if left == 0 or self._generation in (generation, None):
+                        raise
+        raise AssertionError  # the last attempt returns or raises
+
+    @contextmanager
+    def current(self) -> Iterator[Generation]:
+        """The serving generation, which stays open inside the block. Raises `StoreError` after closing."""
+        if time.monotonic() - self._looked >= self._refresh:
+            self._look()
+        while True:
+            generation = self._generation
+            if generation is None:
+                raise StoreError("this SearchClient is closed; make a new one")
+            if generation.keep():  # otherwise another one took its place just now
+                break
+        try:
+            yield generation
+        finally:
+            generation.release()
+
+    def close(self) -> None:
+        """Hand out nothing any more; what is in use closes with the last call. Closing twice is no error."""
+        with self._lock:
+            generation, self._generation = self._generation, None
+        if generation is not None:
+            generation.release()
+
+    def _following(self, name: str) -> Generation:
+        try:
+            return self._open(name, self._given)
+        except EncoderError:  # the user's own was that of the generation before
+            return self._open(name, None)
+
+    def _open(self, name: str | None, encoder: EncoderSource) -> Generation:
+        store = self._database.open(self._collection, name)
+        try:
+            return Generation(store, encoder, self._max_pixels)
+        except BaseException:
+            store.close()
+            raise
+
+    def _look(self, *, now: bool = False) -> None:
+        """Open the generation that serves by now. Other threads go on with the present one meanwhile, unless it is gone."""
+        if not self._looking.acquire(blocking=now):
+            return
+        try:
+            self._looked = time.monotonic()
+            generation = self._generation
+            if generation is None:
+                return
+            name = self._database.collections().get(self._collection)
+            if name == generation.manifest.generation:
+                generation.store.refresh()
+            if name in (None, generation.manifest.generation):
+                return
+            try:
+                following = self._following(name)
+            except (StoreLocked, CollectionNotFound):  # the job that made it has it open still, or there is yet another one
+                return
+            with self._lock:
+                if self._generation is generation:
+                    self._generation, following = following, generation
+            following.release()
+        finally:
+            self._looking.release()
