@@ -15,6 +15,7 @@ TYPE_CHECKING = False  # type checkers take it for typing's, which takes longer 
 if TYPE_CHECKING:
     from typing import Any
 
+    from .async_client import AsyncSearchClient
     from .client import SearchClient
     from .collection import FieldType, Manifest, canonical_uri, point_id
     from .drawing import draw_gallery, draw_groups, draw_matches
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .where import F, Where, parse_where
 
 __all__ = [
+    "AsyncSearchClient",
     "CollectionNotFound",
     "DataError",
     "Duplicate",
@@ -85,6 +87,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "AsyncSearchClient": "async_client",
     "Duplicate": "duplicates",
     "DuplicateGroup": "duplicates",
     "Encoder": "encoder",

@@ -57,6 +57,9 @@ class SearchClient(CollectionClient):
         retry: when to try a call to a server again (`semblant_search.store.RetryPolicy`).
         max_pixels: larger pictures are refused before they are decoded. One takes less than 32 bytes of memory for each pixel
             while it is decoded, beside its file: that many times `max_pixels` for each call at work.
+        threads: CPU threads of ONNX Runtime for one call; None leaves it to the runtime.
+        providers: ONNX Runtime execution providers in order of preference; None takes CUDA where it is there, else the CPU.
+            This and `threads` are for encoders that are not given as an `Encoder`.
         refresh: seconds after which a call first looks whether the collection was rebuilt or got new fields, 0 or more.
 
     Raises:

@@ -10,12 +10,12 @@ from .errors import InvalidInput
 from .images import DEFAULT_MAX_PIXELS
 from .querying.requests import check_limit, check_max_pixels, check_refresh
 from .querying.resolving import id_of, picture_of
-from .serving import Serving
+from .serving import Serving, Settings
 from .store import Database, open_database
 from .where import as_where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
     from qdrant_client import QdrantClient
@@ -45,17 +45,20 @@ class CollectionClient:
         retry: RetryPolicy | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         refresh: float = 2.0,
+        threads: int | None = None,
+        providers: Sequence[str] | None = None,
     ) -> None:
         check_collection_name(collection)
         refresh = check_refresh(refresh)
         if timeout <= 0:
             raise InvalidInput(f"timeout {timeout}: expected seconds, more than 0")
         self._max_pixels = check_max_pixels(max_pixels)
+        settings = Settings(encoder, self._max_pixels, threads, None if providers is None else tuple(providers))
         self._owns_database = not isinstance(db, Database)
         self._database = db if isinstance(db, Database) else open_database(db, api_key=api_key, timeout=timeout, retry=retry)
         self._collection = collection
         try:
-            self._serving = Serving(self._database, collection, encoder, max_pixels=self._max_pixels, refresh=refresh)
+            self._serving = Serving(self._database, collection, settings, refresh=refresh)
         except BaseException:
             if self._owns_database:
                 self._database.close()

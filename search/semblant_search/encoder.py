@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -125,7 +126,8 @@ class Encoder:
         name = f"encoder of {len(source)} bytes" if isinstance(source, bytes) else repr(os.fspath(source))
         self._bytes = source if isinstance(source, bytes) else _read(Path(source), name)
         self.fingerprint = hashlib.sha256(self._bytes).hexdigest()
-        self._session = _open_session(self._bytes, name, threads, providers)
+        self._open = partial(_open_session, self._bytes, name, threads, providers)
+        self._session, self._process = self._open(), os.getpid()
         self.card = _read_card(self._session, name)
         _check_graph(self._session, self.card, name)
 
@@ -189,6 +191,13 @@ class Encoder:
             except ImageError as error:
                 raise error.in_place(number) from error
 
+    def _open_after_fork(self) -> None:
+        """ONNX Runtime's threads stayed in the process that this one was forked from. Its session's end would wait for them."""
+        import ctypes
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session._sess))
+        self._session, self._process = self._open(), os.getpid()
+
     def _run(self, images: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != self.card.fit.shape:
             raise InvalidInput(
@@ -199,6 +208,8 @@ class Encoder:
             cells = self.card.cells or (0, 0)
             shapes = {"embedding": (0, self.dim), "cells": (0, *cells)}
             return [np.empty(shapes[name], dtype=np.float32) for name in outputs]
+        if os.getpid() != self._process:
+            self._open_after_fork()
         try:
             result: list[np.ndarray] = self._session.run(outputs, {"images": np.ascontiguousarray(images)})
         except Exception as error:  # ONNX Runtime's exceptions have no common base

@@ -12,6 +12,8 @@ from .encoder import Encoder
 from .errors import EncoderError, EncoderMismatch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .collection import Manifest
     from .store import Store
 
@@ -29,8 +31,17 @@ class LazyEncoder:
         EncoderError: the given file is not an encoder, or a broken one.
     """
 
-    def __init__(self, store: Store, given: str | os.PathLike[str] | bytes | Encoder | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        given: str | os.PathLike[str] | bytes | Encoder | None,
+        *,
+        threads: int | None = None,
+        providers: Sequence[str] | None = None,
+    ) -> None:
         self._store = store
+        self._threads = threads
+        self._providers = providers
         self._lock = threading.Lock()
         self._encoder: Encoder | None = None
         self._bytes: bytes | None = None
@@ -51,7 +62,7 @@ class LazyEncoder:
                         f"collection {manifest.collection!r} does not keep its encoder; give it with encoder=PATH "
                         f"(--encoder PATH): the file whose SHA-256 begins with {manifest.encoder_fingerprint[:12]}"
                     )
-                encoder = Encoder(data)
+                encoder = Encoder(data, threads=self._threads, providers=self._providers)
                 _check(encoder.fingerprint, manifest, "the encoder that the database keeps")
                 self._encoder, self._bytes = encoder, None
             return self._encoder

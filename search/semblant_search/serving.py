@@ -5,27 +5,43 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from .errors import CollectionNotFound, EncoderError, StoreError, StoreLocked
 from .feature_reader import FeatureReader
+from .images import DEFAULT_MAX_PIXELS
 from .lazy_encoder import LazyEncoder
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from .collection import Manifest
     from .encoder import Encoder
     from .store import Database, Store
 
-    EncoderSource = str | os.PathLike[str] | bytes | Encoder | None
-
-__all__ = ["Generation", "Serving"]
+__all__ = ["Generation", "Serving", "Settings"]
 
 _T = TypeVar("_T")
 _SWITCHES = 3
 """Generations that may go away under one call, one after the other, before it fails."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a client uses whatever generation serves.
+
+    Attributes:
+        encoder: given by the user, or None for the one that the generation keeps.
+        max_pixels: larger pictures are refused.
+        threads, providers: of ONNX Runtime; see `Encoder`.
+    """
+
+    encoder: str | os.PathLike[str] | bytes | Encoder | None = None
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    threads: int | None = None
+    providers: Sequence[str] | None = None
 
 
 class Generation:
@@ -33,14 +49,13 @@ class Generation:
 
     Args:
         store: it belongs to this object now.
-        encoder: given by the user, or None for the one that the generation keeps.
-        max_pixels: larger pictures are refused.
+        settings: of the client.
     """
 
-    def __init__(self, store: Store, encoder: EncoderSource, max_pixels: int) -> None:
+    def __init__(self, store: Store, settings: Settings) -> None:
         self.store = store
-        self.max_pixels = max_pixels
-        self.encoder = LazyEncoder(store, encoder)
+        self.max_pixels = settings.max_pixels
+        self.encoder = LazyEncoder(store, settings.encoder, threads=settings.threads, providers=settings.providers)
         self._lock = threading.Lock()
         self._features: FeatureReader | None = None
         self._users = 1  # `Serving` itself
@@ -79,8 +94,7 @@ class Serving:
     Args:
         database: where the collection is.
         collection: its name.
-        encoder: as `Generation`; a generation of another encoder that follows uses the one that it keeps.
-        max_pixels: larger pictures are refused.
+        settings: of the client; a generation of another encoder than theirs uses the one that it keeps.
         refresh: seconds after which it is looked whether another generation serves, at the next call.
 
     Raises:
@@ -88,15 +102,14 @@ class Serving:
         EncoderMismatch, EncoderError: the given encoder is not the collection's.
     """
 
-    def __init__(self, database: Database, collection: str, encoder: EncoderSource, *, max_pixels: int, refresh: float) -> None:
+    def __init__(self, database: Database, collection: str, settings: Settings, *, refresh: float) -> None:
         self._database = database
         self._collection = collection
-        self._given = encoder
-        self._max_pixels = max_pixels
+        self._settings = settings
         self._refresh = refresh
         self._lock = threading.Lock()
         self._looking = threading.Lock()
-        self._generation: Generation | None = self._open(None, encoder)
+        self._generation: Generation | None = self._open(None, settings)
         self._looked = time.monotonic()
 
     @property
@@ -141,14 +154,14 @@ class Serving:
 
     def _following(self, name: str) -> Generation:
         try:
-            return self._open(name, self._given)
+            return self._open(name, self._settings)
         except EncoderError:  # the user's own was that of the generation before
-            return self._open(name, None)
+            return self._open(name, replace(self._settings, encoder=None))
 
-    def _open(self, name: str | None, encoder: EncoderSource) -> Generation:
+    def _open(self, name: str | None, settings: Settings) -> Generation:
         store = self._database.open(self._collection, name)
         try:
-            return Generation(store, encoder, self._max_pixels)
+            return Generation(store, settings)
         except BaseException:
             store.close()
             raise

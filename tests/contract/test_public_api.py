@@ -5,6 +5,7 @@ from __future__ import annotations
 import semblant_search
 
 NAMES = [
+    "AsyncSearchClient",
     "CollectionNotFound",
     "DataError",
     "Duplicate",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -243,3 +245,25 @@ def test_a_collection_that_keeps_no_encoder_says_which_one_it_needs(database: Pa
         pytest.raises(EncoderError, match=rf"'golden' does not keep its encoder; give it .*--encoder PATH.*{fingerprint}"),
     ):
         client.embed([indexed_files()[0]])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_an_encoder_is_loaded_again_in_a_process_that_was_forked(tmp_path: Path, encoder: Encoder) -> None:
+    """The runtime's threads are not there. It ends by `os._exit`: the runtime's own end waits for them for ever."""
+    (tmp_path / "encoder.onnx").write_bytes(encoder.to_bytes())
+    script = """
+import os, signal, sys
+import numpy as np
+from semblant_search import Encoder
+
+encoder = Encoder(sys.argv[1], threads=2)
+images = np.random.default_rng(0).integers(0, 256, (64, *encoder.card.fit.shape), np.uint8)
+before = encoder.encode(images)
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    os._exit(7 if np.array_equal(encoder.encode(images), before) else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "encoder.onnx")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout == "7\n"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from semblant_search.where import Where
 
 __all__ = [
+    "check_capacity",
     "check_confidence",
     "check_ef_search",
     "check_limit",
@@ -91,6 +92,11 @@ def _real(name: str, value: object, least: float, expected: str) -> float:
     if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= 1:  # type: ignore[operator]
         raise InvalidInput(f"{name} {shown(value)}: expected {expected}")
     return float(value)
+
+
+def check_capacity(capacity: int) -> int:
+    """The same as an int; raises `InvalidInput` unless it is a whole number from 1 up."""
+    return _whole("capacity", capacity, 1, "a whole number of calls at once, at least 1")
 
 
 def check_max_pixels(max_pixels: int) -> int:

@@ -1,0 +1,148 @@
+"""The client for asyncio: the same calls, awaited, each in a worker thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from .client import SearchClient
+from .errors import InvalidInput, StoreError
+from .images import DEFAULT_MAX_PIXELS
+from .querying.requests import check_capacity
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Coroutine, Sequence
+    from types import TracebackType
+
+    from qdrant_client import QdrantClient
+    from typing_extensions import Self
+
+    from .collection import Manifest
+    from .encoder import Encoder
+    from .store import Database, RetryPolicy
+
+__all__ = ["AsyncSearchClient"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _awaited(
+    method: Callable[Concatenate[SearchClient, _P], _R],
+) -> Callable[Concatenate[AsyncSearchClient, _P], Coroutine[Any, Any, _R]]:
+    @wraps(method)
+    async def call(self: AsyncSearchClient, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        return await self._run(lambda: method(self._open(), *args, **kwargs))
+
+    return call
+
+
+class AsyncSearchClient:
+    """`SearchClient` for asyncio, with the same calls. An async context manager; nothing of it blocks the event loop.
+
+    At most `capacity` calls are at work, each in a thread of this client; others wait their turn. A call that is cancelled
+    while it waits is never made; one that is at work is left alone to its end, and keeps its place until then.
+
+    Args:
+        db, encoder, collection, api_key, timeout, retry, max_pixels, refresh, threads, providers: as in `SearchClient`, which
+            is opened by the first call, or by `async with`. A `SearchClient` as `db` is used as it is, and not closed.
+        capacity: calls at work at once, at least 1.
+
+    Raises:
+        InvalidInput: a capacity below 1, or options beside a `SearchClient`. What `SearchClient` raises, the first call does.
+    """
+
+    def __init__(
+        self,
+        db: str | os.PathLike[str] | QdrantClient | Database | SearchClient,
+        encoder: str | os.PathLike[str] | bytes | Encoder | None = None,
+        collection: str = "images",
+        api_key: str | None = None,
+        timeout: float = 30.0,
+        *,
+        retry: RetryPolicy | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        refresh: float = 2.0,
+        threads: int | None = None,
+        providers: Sequence[str] | None = None,
+        capacity: int = 8,
+    ) -> None:
+        self._executor = ThreadPoolExecutor(check_capacity(capacity), thread_name_prefix="semblant-search")
+        self._lock = threading.Lock()
+        self._closed = False
+        self._client: SearchClient | None = None
+        self._owns_client = not isinstance(db, SearchClient)
+        if isinstance(db, SearchClient):
+            if (encoder, collection, api_key, retry, threads, providers) != (None, "images", None, None, None, None):
+                raise InvalidInput("a SearchClient has its encoder, collection and connection already: give it alone")
+            self._client = db
+        else:
+            self._make = partial(
+                SearchClient,
+                db,
+                encoder,
+                collection,
+                api_key,
+                timeout,
+                retry=retry,
+                max_pixels=max_pixels,
+                refresh=refresh,
+                threads=threads,
+                providers=providers,
+            )
+
+    def __repr__(self) -> str:
+        return f"Async{self._client!r}" if self._client is not None else "AsyncSearchClient(not open)"
+
+    async def __aenter__(self) -> Self:
+        await self._run(self._open)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Wait for the calls at work and release the database. Closing twice is no error."""
+        self._closed = True
+        await asyncio.to_thread(self._close)
+
+    async def manifest(self) -> Manifest:
+        """What the collection knows about itself."""
+        return await self._run(lambda: self._open().manifest)
+
+    search = _awaited(SearchClient.search)
+    search_batch = _awaited(SearchClient.search_batch)
+    search_features = _awaited(SearchClient.search_features)
+    search_fused = _awaited(SearchClient.search_fused)
+    search_vector = _awaited(SearchClient.search_vector)
+    duplicates = _awaited(SearchClient.duplicates)
+    embed = _awaited(SearchClient.embed)
+    count = _awaited(SearchClient.count)
+    facet = _awaited(SearchClient.facet)
+    get = _awaited(SearchClient.get)
+    delete = _awaited(SearchClient.delete)
+
+    async def _run(self, call: Callable[[], _R]) -> _R:
+        if self._closed:
+            raise StoreError("this AsyncSearchClient is closed; make a new one")
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(context.run, call))
+
+    def _open(self) -> SearchClient:
+        with self._lock:
+            if self._client is None:
+                self._client = self._make()
+            return self._client
+
+    def _close(self) -> None:
+        self._executor.shutdown()
+        with self._lock:
+            if self._client is not None and self._owns_client:
+                self._client.close()

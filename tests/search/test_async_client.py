@@ -1,0 +1,161 @@
+"""The client for asyncio: the same calls and answers, a limited number at once, and nothing that blocks the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from semblant_search import AsyncSearchClient, CollectionNotFound, InvalidInput, SearchClient, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(asyncio.wait_for(coroutine, 60))
+
+
+def public(kind: type) -> dict[str, Any]:
+    return {name: value for name, value in inspect.getmembers(kind) if not name.startswith("_") and callable(value)}
+
+
+def test_every_call_of_the_client_is_there_with_the_same_arguments() -> None:
+    calls, awaited = public(SearchClient), public(AsyncSearchClient)
+    assert set(awaited) == {*calls, "manifest", "aclose"} - {"close"}
+    for name in set(calls) - {"close"}:
+        assert inspect.signature(awaited[name]) == inspect.signature(calls[name])
+        assert awaited[name].__doc__ == calls[name].__doc__
+    plain, other = (inspect.signature(kind).parameters for kind in (SearchClient, AsyncSearchClient))
+    assert list(other) == [*plain, "capacity"]
+    assert all(other[name].default == plain[name].default for name in plain)
+
+
+def test_it_answers_what_the_client_answers(db: Path, pictures: list[Path]) -> None:
+    async def ask() -> list[Any]:
+        async with AsyncSearchClient(db) as client:
+            assert repr(client) == f"AsyncSearchClient({str(db)!r}, collection='images')"
+            found = await asyncio.gather(
+                client.search(pictures[0], limit=3),
+                client.search_batch(pictures[:2], 2),
+                client.search_vector(np.ones(49), 2),
+                client.search_features(pictures[0], verify=False, limit=2),
+                client.search_fused(pictures[0], 3),
+                client.count("label == 'bag'"),
+                client.facet("label"),
+                client.get(pictures[1]),
+            )
+            return [*found, (await client.embed(pictures[:2])).tolist(), await client.manifest()]
+
+    found = run(ask())
+    with SearchClient(db) as client:  # the other one has let go of it
+        assert found == [
+            client.search(pictures[0], limit=3),
+            client.search_batch(pictures[:2], 2),
+            client.search_vector(np.ones(49), 2),
+            client.search_features(pictures[0], verify=False, limit=2),
+            client.search_fused(pictures[0], 3),
+            client.count("label == 'bag'"),
+            client.facet("label"),
+            client.get(pictures[1]),
+            client.embed(pictures[:2]).tolist(),
+            client.manifest,
+        ]
+
+
+def test_the_first_call_opens_it_and_errors_come_through(db: Path, tmp_path: Path) -> None:
+    async def ask() -> None:
+        client = AsyncSearchClient(db)
+        assert repr(client) == "AsyncSearchClient(not open)"
+        assert await client.count() == 300
+        with pytest.raises(InvalidInput, match="limit 0"):
+            await client.search_vector(np.ones(49), 0)
+        await client.aclose()
+        await client.aclose()
+        with pytest.raises(StoreError, match="closed"):
+            await client.count()
+        SearchClient(db).close()
+        for wrong, kind in ((tmp_path / "nowhere", StoreError), (db, CollectionNotFound)):
+            with pytest.raises(kind):
+                async with AsyncSearchClient(wrong, collection="others"):
+                    pass
+
+    run(ask())
+
+
+def test_a_client_that_is_open_already_stays_open(db: Path) -> None:
+    async def ask(client: SearchClient) -> None:
+        async with AsyncSearchClient(client) as awaited:
+            assert await awaited.count() == 300
+
+    with SearchClient(db) as client:
+        run(ask(client))
+        assert client.count() == 300
+        with pytest.raises(InvalidInput, match="give it alone"):
+            AsyncSearchClient(client, collection="others")
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "many"])
+def test_a_capacity_is_a_number_of_calls(db: Path, wrong: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"capacity .*: expected a whole number of calls at once, at least 1"):
+        AsyncSearchClient(db, capacity=wrong)
+
+
+def test_no_more_calls_are_at_work_than_it_may_and_cancelled_ones_are_not_made(db: Path) -> None:
+    held, most, at_work, made, lock = threading.Event(), 0, 0, 0, threading.Lock()
+
+    def progress(_: int) -> None:
+        nonlocal most, at_work, made
+        with lock:
+            made += 1
+            at_work += 1
+            most = max(most, at_work)
+        held.wait(30)
+        with lock:
+            at_work -= 1
+        raise ZeroDivisionError  # looked into enough
+
+    async def ask() -> None:
+        async with AsyncSearchClient(db, capacity=2) as client:
+            tasks = [asyncio.create_task(client.duplicates(on_progress=progress)) for _ in range(5)]
+            while made < 2:
+                await asyncio.sleep(0.01)
+            tasks[4].cancel()  # waits its turn
+            tasks[0].cancel()  # is at work
+            for cancelled in (tasks[4], tasks[0]):
+                with pytest.raises(asyncio.CancelledError):
+                    await cancelled
+            await asyncio.sleep(0.1)
+            assert made == 2  # the one that is left to its end keeps its place
+            held.set()
+            for task in tasks[1:4]:
+                with pytest.raises(ZeroDivisionError):
+                    await task
+
+    run(ask())
+    assert (most, made) == (2, 4)
+
+
+def test_the_event_loop_goes_on_meanwhile(db: Path, pictures: list[Path]) -> None:
+    async def ask() -> int:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0.001)
+
+        async with AsyncSearchClient(db) as client:
+            ticking = asyncio.create_task(tick())
+            await client.duplicates(on_progress=lambda _: time.sleep(0.001))
+            ticking.cancel()
+        return ticks
+
+    assert run(ask()) > 20
+    assert pictures
