@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image, ImageDraw
-from semblant_search import NoFeaturesError, NotADatabase, SearchClient, StoreError
+from semblant_search import NoFeaturesError, SearchClient, StoreError
 from semblant_search.cli import semblant
 from semblant_search.orb import CALIBRATION_ASSET, Vocabulary, extract
 
@@ -79,13 +78,6 @@ def test_a_damaged_calibration_says_how_to_measure_it(db: Path) -> None:
     (assets(db) / CALIBRATION_ASSET).write_text('{"format": 2, "queries": 7}')
     with SearchClient(db) as client, pytest.raises(StoreError, match="semblant vocabulary"):
         client.search_features(triangle())
-
-
-def test_features_of_an_earlier_format_are_refused_with_what_to_do(db: Path) -> None:
-    file = db / "images" / "g0001" / "manifest.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "format_version": 1}))
-    with pytest.raises(NotADatabase, match="index again"):
-        SearchClient(db)
 
 
 def test_a_query_of_a_hundred_megapixels_is_answered_and_a_larger_one_refused(indexed: Path, tmp_path: Path) -> None:
