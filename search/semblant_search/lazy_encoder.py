@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import threading
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from .encoder import Encoder
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENCODER_ASSET", "LazyEncoder"]
 
+_logger = logging.getLogger(__name__)
 ENCODER_ASSET = "encoder.onnx"
 """The name under which a collection keeps its encoder."""
 
@@ -62,8 +65,10 @@ class LazyEncoder:
                         f"collection {manifest.collection!r} does not keep its encoder; give it with encoder=PATH "
                         f"(--encoder PATH): the file whose SHA-256 begins with {manifest.encoder_fingerprint[:12]}"
                     )
+                begun = perf_counter()
                 encoder = Encoder(data, threads=self._threads, providers=self._providers)
                 _check(encoder.fingerprint, manifest, "the encoder that the database keeps")
+                _logger.debug("%r loaded, %.0f ms", encoder, (perf_counter() - begun) * 1000)
                 self._encoder, self._bytes = encoder, None
             return self._encoder
 

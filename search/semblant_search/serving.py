@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Generation", "Serving", "Settings"]
 
+_logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _SWITCHES = 3
 """Generations that may go away under one call, one after the other, before it fails."""
@@ -188,5 +190,7 @@ class Serving:
                 if self._generation is generation:
                     self._generation, following = following, generation
             following.release()
+            if self._generation is not None:
+                _logger.info("collection %r of %s: %s serves now", self._collection, self._database.location, name)
         finally:
             self._looking.release()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import CELLS_VECTOR, FEATURES_VECTOR, IMAGE_VECTOR
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Store"]
 
+_logger = logging.getLogger(__name__)
 _LARGE_LIMIT = 10_000  # above it, a limit is cut to the points there are: engines reserve memory for all of it
 
 
@@ -63,11 +66,17 @@ class Store:
 
     def query(self, request: SearchRequest) -> list[ScoredRecord]:
         """Hits, best first."""
-        return self._engine.search((self._search(request),))[0]
+        begun = perf_counter()
+        hits = self._engine.search((self._search(request),))[0]
+        self._log(begun, "%s query: %d hits", type(request.query).__name__, len(hits))
+        return hits
 
     def query_batch(self, requests: Sequence[SearchRequest]) -> list[list[ScoredRecord]]:
         """Hits of several requests, asked together."""
-        return self._engine.search([self._search(request) for request in requests]) if requests else []
+        begun = perf_counter()
+        answers = self._engine.search([self._search(request) for request in requests]) if requests else []
+        self._log(begun, "%d queries together: %d hits", len(answers), sum(map(len, answers)))
+        return answers
 
     def query_groups(self, request: SearchRequest, group_by: str, group_size: int = 1) -> list[Group]:
         """Hits by the values of a keyword, whole number or bool field: `request.limit` groups, by their best hits.
@@ -101,7 +110,10 @@ class Store:
             vectors.append(FEATURES_VECTOR)
         if with_cells and self._manifest.encoder.cells is not None:
             vectors.append(CELLS_VECTOR)
-        return self._engine.retrieve(list(ids), _paths(fields), vectors)
+        begun = perf_counter()
+        records = self._engine.retrieve(list(ids), _paths(fields), vectors)
+        self._log(begun, "%d ids: %d records, with %s", len(ids), len(records), ", ".join(vectors) or "no vectors")
+        return records
 
     def scroll(
         self,
@@ -133,7 +145,10 @@ class Store:
 
     def count(self, where: Where | None = None) -> int:
         """How many records match, exactly."""
-        return self._engine.count(self._filter(where))
+        begun = perf_counter()
+        count = self._engine.count(self._filter(where))
+        self._log(begun, "count: %d", count)
+        return count
 
     def facet(self, field: str, *, where: Where | None = None, limit: int = 100) -> dict[Any, int]:
         """Distinct values of a field with their exact counts, most frequent first, ties by value."""
@@ -151,7 +166,9 @@ class Store:
         images = check_points(points, self._manifest).tolist()
         for point in points:
             check_payload(point.payload, point.id)
+        begun = perf_counter()
         self._engine.upsert(points, images)
+        self._log(begun, "%d points written", len(points))
 
     def set_payloads(self, payloads: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace the whole payload of points, given by their ids, and keep their vectors. Durable as `upsert`.
@@ -172,7 +189,9 @@ class Store:
         check_ids(ids)
         engine = self._engine
         if ids:
+            begun = perf_counter()
             engine.delete(list(ids))
+            self._log(begun, "%d points deleted", len(ids))
 
     def add_fields(self, fields: Mapping[str, FieldType]) -> None:
         """Create payload indexes and remember them in the manifest; raises `MetadataError` where a type changes."""
@@ -212,6 +231,11 @@ class Store:
         engine, self._opened = self._opened, None
         if engine is not None:
             engine.close()
+
+    def _log(self, begun: float, what: str, *facts: object) -> None:
+        """What a request was and took; at DEBUG, so that a service sees it when it wants to."""
+        if _logger.isEnabledFor(logging.DEBUG):
+            _logger.debug(f"%s: {what}, %.2f ms", self._name, *facts, (perf_counter() - begun) * 1000)
 
     @property
     def _engine(self) -> Engine:

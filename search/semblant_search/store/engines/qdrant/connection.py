@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import math
 import os
 import random
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "Deadline", "RetryPolicy", "connect"]
 
+_logger = logging.getLogger(__name__)
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TRY_AGAIN_GRPC = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED"})
 _GONE = re.compile(r"[Cc]ollection .*(not found|n't exist|not exist)")
@@ -102,6 +104,7 @@ class Connection:
             retry=tenacity.retry_if_exception_type(StoreUnavailable),
             stop=tenacity.stop_after_attempt(retry.attempts) | tenacity.stop_before_delay(self._total),
             wait=self._wait,
+            before_sleep=tenacity.before_sleep_log(_logger, logging.INFO),
             reraise=True,
         )
 
