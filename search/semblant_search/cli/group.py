@@ -49,6 +49,10 @@ KNOWN = {
     "facet": Known("List the values of a metadata field with their counts.", "semblant-search"),
     "duplicates": Known("Group the files that are one and the same picture.", "semblant-search"),
     "delete": Known("Remove pictures from a collection.", "semblant-search"),
+    "push": Known("Copy a collection from a directory to a server.", "semblant-search"),
+    "pull": Known("Copy a collection from a server into a directory.", "semblant-search"),
+    "snapshot": Known("Write a collection into one file.", "semblant-search"),
+    "restore-snapshot": Known("Bring a collection back from a file of `semblant snapshot`.", "semblant-search"),
 }
 """In the order of work. The help repeats the first line of each command's own, so that `semblant --help` imports none."""
 

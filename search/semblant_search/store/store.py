@@ -221,6 +221,10 @@ class Store:
         check_asset_name(name)
         return self._engine.asset(name)
 
+    def assets(self) -> list[str]:
+        """Names of the files that are kept with this generation, in order."""
+        return sorted(self._engine.assets())
+
     def put_asset(self, name: str, data: bytes) -> None:
         """Keep a file with this generation, atomically: readers see the old one until the new one is whole."""
         check_asset_name(name)

@@ -49,7 +49,7 @@ class _Database:
         pass
 
 
-def arguments(name: str, function: Callable[..., Any], *args: object, **kwargs: object) -> dict[str, object]:
+def arguments(name: str, function: Callable[..., Any], /, *args: object, **kwargs: object) -> dict[str, object]:
     """What a call passes, defaults included, as `{"NAME.parameter": value}`; dataclasses are taken apart."""
     signature = inspect.signature(function)
     bound = signature.bind(*args, **kwargs)

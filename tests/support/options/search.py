@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from semblant_search.client import SearchClient
+from semblant_search.moving import copy_collection, restore, snapshot
 from semblant_search.store import open_database
 
-from .recording import CLIENT, DATABASE, arguments
+from .recording import CLIENT, DATABASE, Called, arguments
 from .table import CommandTable, Row
 
 __all__ = ["SEARCH", "connection_rows", "target_rows"]
 
 _DB = {"--db": ("--db", "pictures.db")}
 _OPEN = arguments("SearchClient", SearchClient, "pictures.db")
+
+
+_OPENED = "semblant_search.store.open_database"
+_OTHER = str(Path(__file__).with_name("table.py"))
+
+
+def _opened_rows(collection: str) -> dict[str, Row]:
+    """The rows of a command that opens a database by itself, and passes on the name of the collection."""
+    return {
+        "--db": Row(["--db", "http://q:6333"], {"open_database.location": "http://q:6333"}),
+        "--api-key": Row(["--api-key", "secret"], {"open_database.api_key": "secret"}),
+        "--timeout": Row(["--timeout", "2.5"], {"open_database.timeout": 2.5}),
+        "--collection": Row(["--collection", "art"], {collection: "art"}),
+    }
 
 
 def connection_rows(where: str) -> dict[str, Row]:
@@ -125,5 +141,59 @@ SEARCH = (
         {**_OPEN, **_asked("delete", ("a.jpg", "b.jpg"))},
         {**target_rows("SearchClient"), "PICTURE...": Row(["c.jpg"], {"delete.pictures": ("c.jpg",)})},
         shown=frozenset({"--yes"}),
+    ),
+    *(
+        CommandTable(
+            name,
+            {"DB": (source,), "TO": (to,)},
+            {_OPENED: DATABASE, "semblant_search.moving.copy_collection": Called},
+            {
+                **arguments("open_database", open_database, to, create=True),  # the second one of the two
+                **arguments("copy_collection", copy_collection, DATABASE, DATABASE),
+            },
+            {
+                "DB": Row([source], {}),
+                "TO": Row(["other"], {"open_database.location": "other"}),
+                "--collection": Row(["--collection", "others"], {"copy_collection.collection": "others"}),
+                "--as": Row(["--as", "mine"], {"copy_collection.name": "mine"}),
+                "--replace": Row(["--replace"], {"copy_collection.replace_existing": True}),
+                "--timeout": Row(["--timeout", "2.5"], {"open_database.timeout": 2.5}),
+                "--api-key": Row(["--api-key", "key"], {"open_database.api_key": "key"} if "://" in to else {}),
+            },
+            shown=frozenset({"--json"}),
+        )
+        for name, source, to in (
+            ("push", "pictures.db", "http://q:6333"),
+            ("pull", "http://q:6333", "pictures.db"),
+        )
+    ),
+    CommandTable(
+        "snapshot",
+        {"FILE": ("images.tar",), **_DB},
+        {_OPENED: DATABASE, "semblant_search.moving.snapshot": Called},
+        {
+            **arguments("open_database", open_database, "pictures.db"),
+            **arguments("snapshot", snapshot, DATABASE, "images.tar"),
+        },
+        {
+            **_opened_rows("snapshot.collection"),
+            "FILE": Row(["other.tar"], {"snapshot.file": "other.tar"}),
+        },
+        shown=frozenset({"--json"}),
+    ),
+    CommandTable(
+        "restore-snapshot",
+        {"FILE": (__file__,), **_DB},  # it has to be there
+        {_OPENED: DATABASE, "semblant_search.moving.restore": Called},
+        {
+            **arguments("open_database", open_database, "pictures.db", create=True),
+            **arguments("restore", restore, __file__, DATABASE, name="images"),
+        },
+        {
+            **_opened_rows("restore.name"),
+            "FILE": Row([_OTHER], {"restore.file": _OTHER}),
+            "--replace": Row(["--replace"], {"restore.replace_existing": True}),
+        },
+        shown=frozenset({"--json"}),
     ),
 )

@@ -120,6 +120,10 @@ class Engine(Protocol):
         """A file kept with the generation, or None."""
         ...
 
+    def assets(self) -> list[str]:
+        """Names of the files that are kept, in any order."""
+        ...
+
     def put_asset(self, name: str, data: bytes) -> None:
         """Keep a file with the generation, atomically."""
         ...

@@ -210,6 +210,14 @@ class EdgeEngine:
         except OSError as error:
             raise StoreError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
 
+    def assets(self) -> list[str]:
+        """Names of the files that are kept; one that begins with a dot is being written."""
+        folder = self._path / _ASSETS
+        try:
+            return [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+        except OSError as error:
+            raise StoreError(f"{str(folder)!r} cannot be read: {error.strerror or error}") from error
+
     def put_asset(self, name: str, data: bytes) -> None:
         """Keep a file with this generation, atomically."""
         write_atomic(self._path / _ASSETS / name, data)

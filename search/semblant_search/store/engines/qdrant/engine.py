@@ -195,6 +195,10 @@ class QdrantEngine:
             raise StoreError(f"asset {name!r} of {self._collection!r} is damaged (its SHA-256 differs); index again")
         return data
 
+    def assets(self) -> list[str]:
+        """Names of the files that are kept: the points that are no parts."""
+        return [str(point.payload["name"]) for point in self._all_assets(["name"]) if "name" in point.payload]
+
     def put_asset(self, name: str, data: bytes) -> None:
         """Keep a file with this generation, atomically: readers see the old parts until the new ones are all there."""
         from qdrant_client import models
@@ -213,12 +217,15 @@ class QdrantEngine:
 
     def _old_parts(self, name: str, version: str) -> Iterator[str]:
         """Parts of other versions. All are looked through: strict mode refuses a filter on fields without an index."""
+        for part in self._all_assets(["asset", "version"]):
+            if part.payload.get("asset") == name and part.payload["version"] != version:
+                yield str(part.id)
+
+    def _all_assets(self, fields: list[str]) -> Iterator[Any]:
         offset = None
         while True:
-            parts, offset = self._assets("scroll", offset=offset, limit=100, with_payload=["asset", "version"])
-            for part in parts:
-                if part.payload.get("asset") == name and part.payload["version"] != version:
-                    yield str(part.id)
+            points, offset = self._assets("scroll", offset=offset, limit=100, with_payload=fields)
+            yield from points
             if offset is None:
                 return
 

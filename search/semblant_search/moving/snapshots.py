@@ -1,0 +1,101 @@
+"""A collection as one file, from a database of any kind, and back into one of any kind."""
+
+from __future__ import annotations
+
+import tarfile
+import tempfile
+import uuid
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semblant_search.errors import InvalidInput, NotADatabase, StoreError
+from semblant_search.store import open_database
+
+from .copying import copy_collection
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from semblant_search.store import Database
+
+    from .copying import CopyReport
+
+__all__ = ["restore", "snapshot"]
+
+_FOLDER = "database"
+
+
+def snapshot(
+    source: Database,
+    file: str | os.PathLike[str],
+    collection: str = "images",
+    *,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> CopyReport:
+    """Write a collection into one file: a tar of a database in a directory that holds it, compared with the original.
+
+    The file is there whole or not at all. Room is needed for it twice.
+
+    Raises:
+        InvalidInput: there is such a file already.
+        CollectionNotFound, StoreError: as `copy_collection`; the file cannot be written.
+    """
+    path = Path(file)
+    if path.exists():
+        raise InvalidInput(f"{str(path)!r} exists; give a new name, or remove it first")
+    if not path.parent.is_dir():
+        raise InvalidInput(f"{str(path.parent)!r} is no directory to write {path.name!r} into; make it first")
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as work:
+        folder = Path(work) / _FOLDER
+        with closing(open_database(folder, create=True)) as target:
+            report = copy_collection(source, target, collection, on_progress=on_progress)
+        part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+        try:
+            with tarfile.open(part, "x") as tar:
+                tar.add(folder, _FOLDER)
+            part.replace(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise StoreError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
+    return report
+
+
+def restore(
+    file: str | os.PathLike[str],
+    target: Database,
+    *,
+    name: str | None = None,
+    replace_existing: bool = False,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> CopyReport:
+    """Copy the collection of a snapshot into a database.
+
+    Args:
+        file: what `snapshot` wrote.
+        target, name, replace_existing, on_progress: as in `copy_collection`.
+
+    Raises:
+        NotADatabase: not a snapshot, or a damaged one.
+        InvalidInput, StoreError: as `copy_collection`.
+    """
+    path = Path(file)
+    with tempfile.TemporaryDirectory(prefix="semblant-") as work:
+        try:
+            with tarfile.open(path, "r:") as tar:
+                tar.extractall(work, filter="data")  # nothing outside, no links, no devices
+        except (OSError, tarfile.TarError, EOFError) as error:
+            raise NotADatabase(f"{str(path)!r} is no snapshot of a collection, or a damaged one: {error}") from error
+        with closing(open_database(Path(work) / _FOLDER)) as source:
+            names = list(source.collections())
+            if len(names) != 1:
+                raise NotADatabase(f"{str(path)!r} is no snapshot: it holds {len(names)} collections, expected 1")
+            return copy_collection(
+                source,
+                target,
+                names[0],
+                name=name,
+                replace_existing=replace_existing,
+                on_progress=on_progress,
+            )
