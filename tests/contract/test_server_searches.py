@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from semblant_search.collection import FieldType, StorageOptions
 from semblant_search.errors import StoreError
-from semblant_search.store import SearchRequest, SparseVector, VectorQuery
+from semblant_search.store import SearchRequest, SparseVector
 from semblant_search.where import F, parse_where
+from support.asking import request_for
 from support.samples import FIELDS, manifest, points
 from support.servers import REAL, StandIn, database_of, own_name, server, url_of
 
@@ -67,17 +68,17 @@ def ranked(query: np.ndarray) -> list[str]:
 def test_exact_searches_find_what_graph_and_quantization_miss(
     stores: dict[str | None, Store], kind: str | None, ask: Callable[[Store, SearchRequest], list[ScoredRecord]]
 ) -> None:
-    hits = ask(stores[kind], VectorQuery(QUERY, 60, exact=True))
+    hits = ask(stores[kind], request_for(QUERY, 60, exact=True))
     assert [hit.id for hit in hits] == ranked(QUERY)
-    (best,) = ask(stores[kind], VectorQuery(QUERY, 1, exact=True))
+    (best,) = ask(stores[kind], request_for(QUERY, 1, exact=True))
     assert best.id == POINTS[0].id
-    assert ask(stores[kind], VectorQuery(QUERY, 1))[0].id != POINTS[0].id
+    assert ask(stores[kind], request_for(QUERY, 1))[0].id != POINTS[0].id
 
 
 @ask_both_ways
 def test_a_longer_candidate_list_misses_less(store: Store, ask: Callable[[Store, SearchRequest], list[ScoredRecord]]) -> None:
-    assert [hit.id for hit in ask(store, VectorQuery(QUERY, 5, ef_search=256))] == ranked(QUERY)[:5]
-    assert [hit.id for hit in ask(store, VectorQuery(QUERY, 5, ef_search=10))] == ranked(QUERY)[1:6]
+    assert [hit.id for hit in ask(store, request_for(QUERY, 5, ef_search=256))] == ranked(QUERY)[:5]
+    assert [hit.id for hit in ask(store, request_for(QUERY, 5, ef_search=10))] == ranked(QUERY)[1:6]
 
 
 @ask_both_ways
@@ -86,7 +87,7 @@ def test_quantized_searches_score_with_the_originals(
     stores: dict[str | None, Store], kind: str, ask: Callable[[Store, SearchRequest], list[ScoredRecord]]
 ) -> None:
     images = {point.id: point.image for point in POINTS}
-    hits = ask(stores[kind], VectorQuery(QUERY, 4, ef_search=256))
+    hits = ask(stores[kind], request_for(QUERY, 4, ef_search=256))
     np.testing.assert_allclose([hit.score for hit in hits], [float(images[hit.id] @ QUERY) for hit in hits], atol=1e-5)
     assert hits[0].id == POINTS[0].id
 
@@ -117,7 +118,7 @@ def test_a_server_is_told_how_to_search(
     params: dict[str, Any] | None,
 ) -> None:
     stand_in.forget()
-    ask(stores[kind], VectorQuery(QUERY, 3, 2, F("number") >= 0, ["number"], score_threshold=0.1, **asked))
+    ask(stores[kind], request_for(QUERY, 3, 2, F("number") >= 0, ["number"], score_threshold=0.1, **asked))
     (request,) = stand_in.requests("POST")
     body = request.body["searches"][1] if "searches" in request.body else request.body
     got = {name: value for name, value in (body.get("params") or {}).items() if value is not None}
@@ -138,10 +139,10 @@ def test_cells_and_words_are_searched_by_their_own_vectors(
     assert cells is not None
     cells = cells / np.linalg.norm(cells, axis=1, keepdims=True)
     stand_in.forget()
-    (hit,) = ask(store, VectorQuery(cells, 5, score_threshold=0.9999))
+    (hit,) = ask(store, request_for(cells, 5, score_threshold=0.9999))
     assert (hit.id, round(hit.score, 4)) == (POINTS[3].id, 1.0)
     words = SparseVector(np.array([1, 5], np.uint32), np.array([0.5, 2.0], np.float32))
-    assert ask(store, VectorQuery(words, 5, score_threshold=0.5)) == []
+    assert ask(store, request_for(words, 5, score_threshold=0.5)) == []
     by_cells, by_words = (each.body.get("searches", [each.body])[-1] for each in stand_in.requests("POST"))
     assert (by_cells["using"], by_words["using"]) == ("cells", "orb")
     assert by_cells["score_threshold"] == pytest.approx(1.9998)
@@ -162,7 +163,7 @@ def test_large_limits_are_cut_to_what_is_there(
         (empty, 10**12, 1, True),
     ):
         stand_in.forget()
-        assert len(ask(opened, VectorQuery(QUERY, limit, exact=True))) == (60 if opened is store else 0)
+        assert len(ask(opened, request_for(QUERY, limit, exact=True))) == (60 if opened is store else 0)
         (request,) = [each for each in stand_in.requests() if "query" in each.path]
         assert request.body.get("searches", [request.body])[-1]["limit"] == sent
         assert bool(stand_in.requests(ending="count")) == counted
@@ -236,7 +237,7 @@ def test_every_filter_has_its_index(guarded: Store, where: str) -> None:
     parsed = parse_where(where)
     assert guarded.count(parsed) == 3
     assert len(list(guarded.scroll(where=parsed, batch=500))) == 3
-    assert len(guarded.query(VectorQuery(QUERY, 3, where=parsed))) == 3
+    assert len(guarded.query(request_for(QUERY, 3, where=parsed))) == 3
 
 
 def test_names_that_are_no_words_have_their_index_too(guarded: Store) -> None:
@@ -247,4 +248,4 @@ def test_names_that_are_no_words_have_their_index_too(guarded: Store) -> None:
 def test_strict_mode_keeps_files_and_refuses_long_lists_in_its_own_words(guarded: Store) -> None:
     assert guarded.asset("encoder.onnx") == b"two"
     with pytest.raises(StoreError, match=r"400.*Limit exceeded 501 > 500"):
-        guarded.query(VectorQuery(QUERY, 501))
+        guarded.query(request_for(QUERY, 501))

@@ -12,10 +12,11 @@ from qdrant_client import QdrantClient
 from semblant_search import SearchClient
 from semblant_search.collection import FieldType
 from semblant_search.errors import CollectionNotFound, InvalidInput, MetadataError, StoreError
-from semblant_search.store import SearchRequest, SparseVector, VectorQuery, open_database
+from semblant_search.store import SearchRequest, SparseVector, open_database
 from semblant_search.store.engines.qdrant.connection import RetryPolicy, connect
 from semblant_search.store.engines.qdrant.server import QdrantDatabase
 from semblant_search.where import F
+from support.asking import request_for
 from support.samples import WIDTH, manifest, points
 
 if TYPE_CHECKING:
@@ -108,23 +109,23 @@ def test_every_kind_of_json_is_kept(store: Store) -> None:
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        (VectorQuery(ONE.image, 0), "limit 0"),
-        (VectorQuery(ONE.image, 1, -1), "offset -1"),
-        (VectorQuery(ONE.image, 1, ef_search=0), "ef_search 0"),
-        (VectorQuery(ONE.image[:7], 1), r"shape \[7\].*expects \[8\]"),
-        (VectorQuery(np.full(8, np.inf, np.float32), 1), "NaN or infinity"),
-        (VectorQuery(np.zeros((0, 3), np.float32), 1), r"1 or more, 3"),
-        (VectorQuery(np.zeros((2, 2), np.float32), 1), r"1 or more, 3"),
-        (VectorQuery(np.full((1, 3), np.nan, np.float32), 1), "NaN or infinity"),
-        (VectorQuery(sparse([2, 2], [1, 1]), 1), "twice"),
-        (VectorQuery(sparse([2], [np.nan]), 1), "NaN or infinity"),
+        (request_for(ONE.image, 0), "limit 0"),
+        (request_for(ONE.image, 1, -1), "offset -1"),
+        (request_for(ONE.image, 1, ef_search=0), "ef_search 0"),
+        (request_for(ONE.image[:7], 1), r"shape \[7\].*expects \[8\]"),
+        (request_for(np.full(8, np.inf, np.float32), 1), "NaN or infinity"),
+        (request_for(np.zeros((0, 3), np.float32), 1), r"1 or more, 3"),
+        (request_for(np.zeros((2, 2), np.float32), 1), r"1 or more, 3"),
+        (request_for(np.full((1, 3), np.nan, np.float32), 1), "NaN or infinity"),
+        (request_for(sparse([2, 2], [1, 1]), 1), "twice"),
+        (request_for(sparse([2], [np.nan]), 1), "NaN or infinity"),
     ],
 )
 def test_questions_that_no_engine_could_answer_are_refused(store: Store, query: SearchRequest, words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         store.query(query)
     with pytest.raises(InvalidInput, match=words):
-        store.query_batch([VectorQuery(ONE.image, 1), query])
+        store.query_batch([request_for(ONE.image, 1), query])
 
 
 def test_what_a_collection_does_not_keep_cannot_be_written_or_asked(plain: Store) -> None:
@@ -135,9 +136,9 @@ def test_what_a_collection_does_not_keep_cannot_be_written_or_asked(plain: Store
     with pytest.raises(InvalidInput, match="cells of shape"):
         plain.upsert([replace(bare, cells=ONE.cells)])
     with pytest.raises(InvalidInput, match="indexed without ORB features"):
-        plain.query(VectorQuery(sparse([1], [1]), 1))
+        plain.query(request_for(sparse([1], [1]), 1))
     with pytest.raises(InvalidInput, match=r"keeps no cells.*'test'.*--cells"):
-        plain.query(VectorQuery(np.ones((1, 3), np.float32), 1))
+        plain.query(request_for(np.ones((1, 3), np.float32), 1))
     plain.upsert([bare])
     (record,) = plain.retrieve([bare.id], with_image=True, with_features=True, with_cells=True)
     assert (record.features, record.cells) == (None, None)

@@ -21,10 +21,11 @@ from semblant_search.encoder import EncoderCard
 from semblant_search.errors import CollectionNotFound, InvalidInput, MetadataError, PointNotFound, StoreError, WhereError
 from semblant_search.images import Fit
 from semblant_search.orb import FEATURE_BYTES, Features, pack, unpack, unpack_thumbnail
-from semblant_search.store import Point, SparseVector, Store, VectorQuery, open_database
+from semblant_search.store import Point, SparseVector, Store, open_database
 from semblant_search.store.engines.qdrant.server import QdrantDatabase
 from semblant_search.where import And, Contains, Equals, Exists, F, Not, OneOf, Or, Range, StartsWith, Where, parse_where
 from semblant_search.where.values import parse_time
+from support.asking import request_for
 from support.examples import examples
 from support.servers import REAL, own_name
 
@@ -305,7 +306,7 @@ def test_nearest_neighbours_are_the_same_on_every_store(
     fields: list[str] | None,
 ) -> None:
     vector = np.random.default_rng(seed).normal(size=DIM).astype(np.float32)
-    query = VectorQuery(vector, limit, offset, where, fields, exact=True, score_threshold=threshold)
+    query = request_for(vector, limit, offset, where, fields, exact=True, score_threshold=threshold)
     hits, others = edge.query(query), other.query(query)
     assert [hit.id for hit in hits] == [hit.id for hit in others]
     np.testing.assert_allclose([hit.score for hit in hits], [hit.score for hit in others], atol=1e-5)
@@ -323,7 +324,7 @@ def test_visual_words_score_the_same_on_every_store(
 ) -> None:
     rng = np.random.default_rng(seed)
     words = np.sort(rng.choice(50, size=5, replace=False)).astype(np.uint32)
-    query = VectorQuery(SparseVector(words, rng.uniform(0.1, 2, size=5).astype(np.float32)), limit, where=where, fields=[])
+    query = request_for(SparseVector(words, rng.uniform(0.1, 2, size=5).astype(np.float32)), limit, where=where, fields=[])
     hits, others = edge.query(query), other.query(query)
     assert len(hits) == len(others)
     np.testing.assert_allclose([hit.score for hit in hits], [hit.score for hit in others], rtol=1e-4)
@@ -352,7 +353,7 @@ def test_cells_score_by_the_mean_of_their_best_cosines_on_every_store(
             expected[point.id] = float(cosines.max(axis=1).mean())
     ranked = sorted((score for score in expected.values() if threshold is None or score >= threshold), reverse=True)[:limit]
     for store in (edge, other):
-        query = VectorQuery(asked, limit, where=where, fields=[], score_threshold=threshold)
+        query = request_for(asked, limit, where=where, fields=[], score_threshold=threshold)
         for hits in (store.query(query), store.query_batch([query])[0]):
             np.testing.assert_allclose([hit.score for hit in hits], ranked, atol=1e-5)
             np.testing.assert_allclose([expected[hit.id] for hit in hits], ranked, atol=1e-5)
@@ -361,9 +362,9 @@ def test_cells_score_by_the_mean_of_their_best_cosines_on_every_store(
 def test_a_batch_of_queries_answers_as_the_single_ones_do(edge: Store, other: Store) -> None:
     rng = np.random.default_rng(3)
     queries = [
-        VectorQuery(rng.normal(size=DIM).astype(np.float32), 5, exact=True, where=F("stock") >= 0, fields=["label"]),
-        VectorQuery(SparseVector(np.array([1, 2, 3], np.uint32), np.ones(3, np.float32)), 3),
-        VectorQuery(rng.normal(size=DIM).astype(np.float32), 7, ef_search=64),
+        request_for(rng.normal(size=DIM).astype(np.float32), 5, exact=True, where=F("stock") >= 0, fields=["label"]),
+        request_for(SparseVector(np.array([1, 2, 3], np.uint32), np.ones(3, np.float32)), 3),
+        request_for(rng.normal(size=DIM).astype(np.float32), 7, ef_search=64),
     ]
     for store in (edge, other):
         assert [[hit.id for hit in hits] for hits in store.query_batch(queries)] == [
@@ -486,7 +487,7 @@ def test_filters_that_do_not_fit_the_fields_point_at_the_problem(
     asks: list[Callable[[Store, Where], object]] = [
         lambda store, where: store.count(where),
         lambda store, where: store.scroll(where=where),
-        lambda store, where: store.query(VectorQuery(POINTS[0].image, 1, where=where)),
+        lambda store, where: store.query(request_for(POINTS[0].image, 1, where=where)),
     ]
     for store in (edge, other):
         for ask in asks:
@@ -513,15 +514,15 @@ def test_bad_arguments_are_refused_alike(edge: Store, other: Store) -> None:
     for store in (edge, other):
         before = store.count()
         for query in (
-            VectorQuery(image, 0),
-            VectorQuery(image, 1, offset=-1),
-            VectorQuery(image, 1, ef_search=0),
-            VectorQuery(image[:5], 1),
-            VectorQuery(image[None], 1),
-            VectorQuery(np.empty((0, 3), np.float32), 1),
-            VectorQuery(np.full((2, 3), np.nan, np.float32), 1),
-            VectorQuery(image * np.nan, 1),
-            VectorQuery(sparse, 1),
+            request_for(image, 0),
+            request_for(image, 1, offset=-1),
+            request_for(image, 1, ef_search=0),
+            request_for(image[:5], 1),
+            request_for(image[None], 1),
+            request_for(np.empty((0, 3), np.float32), 1),
+            request_for(np.full((2, 3), np.nan, np.float32), 1),
+            request_for(image * np.nan, 1),
+            request_for(sparse, 1),
         ):
             with pytest.raises(InvalidInput):
                 store.query(query)
@@ -547,7 +548,7 @@ def test_bad_arguments_are_refused_alike(edge: Store, other: Store) -> None:
         with pytest.raises(PointNotFound):
             store.set_payloads({point_id("no such picture"): {}})
         assert store.count() == before
-        assert len(store.query(VectorQuery(image, 10**12, fields=[], exact=True))) == COUNT
+        assert len(store.query(request_for(image, 10**12, fields=[], exact=True))) == COUNT
 
 
 def test_writing_replaces_deletes_and_keeps_vectors(database: Database, name: str) -> None:
@@ -576,7 +577,7 @@ def test_writing_replaces_deletes_and_keeps_vectors(database: Database, name: st
     store.delete([first.id, point_id("no such picture")])
     store.delete([])
     assert [record.id for record in store.scroll()] == [second.id]
-    assert store.query(VectorQuery(second.image, 10, exact=True))[0].id == second.id
+    assert store.query(request_for(second.image, 10, exact=True))[0].id == second.id
     store.close()
 
 
@@ -631,7 +632,7 @@ def test_generations_are_built_beside_each_other_and_switched(database: Database
     serving = database.open(name)
     assert (serving.manifest.generation, serving.count()) == ("g0001", 3)
     with pytest.raises(InvalidInput, match="ORB"):
-        second.query(VectorQuery(SparseVector(np.array([1], np.uint32), np.ones(1, np.float32)), 1))
+        second.query(request_for(SparseVector(np.array([1], np.uint32), np.ones(1, np.float32)), 1))
     second.close()
 
     database.publish(name, "g0002")
@@ -667,7 +668,7 @@ def test_a_closed_store_says_so(database: Database, name: str) -> None:
     store.close()
     for use in (
         store.count,
-        lambda: store.query(VectorQuery(POINTS[0].image, 1)),
+        lambda: store.query(request_for(POINTS[0].image, 1)),
         lambda: store.upsert(POINTS[:1]),
         lambda: store.asset("encoder.onnx"),
         lambda: next(pages),
@@ -701,9 +702,9 @@ def test_quantized_collections_answer_with_true_cosines(database: Database, name
     for vector in vectors[:20]:
         cosines = vectors @ vector
         nearest = {ids[n] for n in np.argsort(-cosines)[:10]}
-        exact = store.query(VectorQuery(vector, 10, exact=True))
+        exact = store.query(request_for(vector, 10, exact=True))
         assert {hit.id for hit in exact} == nearest
-        hits = store.query(VectorQuery(vector, 10))
+        hits = store.query(request_for(vector, 10))
         np.testing.assert_allclose([hit.score for hit in hits], [cosines[int(hit.payload["price"])] for hit in hits], atol=1e-5)
         found += len(nearest & {hit.id for hit in hits})
     assert found / 200 > (0.4 if storage.quantize == "binary" else 0.95)

@@ -12,10 +12,11 @@ from semblant_search.collection import FieldType, Manifest, point_id
 from semblant_search.encoder import EncoderCard
 from semblant_search.errors import StoreDenied, StoreError, StoreUnavailable
 from semblant_search.images import Fit
-from semblant_search.store import Point, VectorQuery, open_database
+from semblant_search.store import Point, open_database
 from semblant_search.store.engines.qdrant.connection import RetryPolicy
 from semblant_search.store.engines.qdrant.server import QdrantDatabase
 from semblant_search.where import F
+from support.asking import request_for
 from support.servers import server
 
 DIM = 8
@@ -66,7 +67,7 @@ def test_nothing_is_lost_and_nothing_twice_on_a_server_that_fails_every_third_re
             assert record.payload == {"number": 1007 if number == 7 else number}
             assert record.image is not None
             np.testing.assert_allclose(record.image, expected[id].image, atol=1e-6)
-        hits = read.query(VectorQuery(written[50].image, 3, where=F("number") >= 0))
+        hits = read.query(request_for(written[50].image, 3, where=F("number") >= 0))
         assert hits[0].id == written[50].id
         database.close()
         again.close()

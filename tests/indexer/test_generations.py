@@ -13,7 +13,8 @@ from semblant_search import Encoder
 from semblant_search.collection import RESERVED_FIELDS, StorageOptions, point_id
 from semblant_search.errors import CollectionNotFound, EncoderMismatch, InvalidInput, StoreError
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary
-from semblant_search.store import VectorQuery, open_database
+from semblant_search.store import open_database
+from support.asking import request_for
 from support.small_stores import MOMENT, add_generation, as_points, manifest, unit_vectors, uris
 
 if TYPE_CHECKING:
@@ -253,7 +254,7 @@ def test_recall_is_measured(db: Database) -> None:
         shares = []
         for number in sample:
             nearest = np.argsort(-(vectors @ vectors[number]))[:10]
-            hits = store.query(VectorQuery(vectors[number], limit=10))
+            hits = store.query(request_for(vectors[number], limit=10))
             shares.append(len({names[one] for one in nearest} & {hit.payload["_uri"] for hit in hits}) / 10)
         measured = recall(store)
         assert measured is not None

@@ -33,7 +33,8 @@ from semblant_search.orb import (
     thumbnail,
     unpack,
 )
-from semblant_search.store import Point, VectorQuery, open_database
+from semblant_search.store import Point, open_database
+from support.asking import request_for
 from support.ledgers import indexed, run_over, todo
 from support.small_stores import FOLDER, manifest, unit_vectors
 
@@ -149,9 +150,9 @@ def test_a_new_generation_has_other_words_and_all_else(db: Path, features: list[
         assert database.generations("images") == ["g0001", "g0002"]
         with closing(database.open("images")) as store:
             for number, found in enumerate(features):  # the words are those of the new vocabulary
-                hit = store.query(VectorQuery(general.sparse(found), limit=1))[0]
+                hit = store.query(request_for(general.sparse(found), limit=1))[0]
                 assert hit.payload["_uri"] == f"{FOLDER}{number}.png"
-            assert len(store.query(VectorQuery(general.sparse(features[0]), limit=9))) <= 4
+            assert len(store.query(request_for(general.sparse(features[0]), limit=9))) <= 4
     old, new = read(db, "g0001"), read(db, "g0002")
     assert_same(new.records, old.records)
     assert new.manifest.orb == {**(old.manifest.orb or {}), "vocabulary": general.fingerprint}

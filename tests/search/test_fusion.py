@@ -17,7 +17,8 @@ from semblant_search.orb import Features, Vocabulary, extract, pack, unpack
 from semblant_search.querying.fusion import fuse
 from semblant_search.querying.shortlist import Shortlist
 from semblant_search.querying.verification import Proof, verify_candidates
-from semblant_search.store import ScoredRecord, VectorQuery, open_database
+from semblant_search.store import ScoredRecord, open_database
+from support.asking import request_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -224,7 +225,7 @@ def test_a_candidate_that_was_deleted_meanwhile_is_no_hit(
         (kept,) = store.retrieve([point_id(canonical_uri(library[1]))], with_features=True)
         assert len(reader.of_record(kept).features) == 224
         assert len(asked.features) == 400  # a query is asked with more details than are stored of it
-        shortlist = Shortlist(store, VectorQuery(reader.vocabulary.sparse(asked.features), limit=1))
+        shortlist = Shortlist(store, request_for(reader.vocabulary.sparse(asked.features), limit=1))
         found = [record.id for record in shortlist.first(10)]
         assert len(found) == 3
         store.delete([found[1]])

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from semblant_search import EncoderCard, F, FieldType, Fit, Manifest, SearchClient, point_id
-from semblant_search.store import Nearest, Point, SearchRequest, VectorQuery, open_database
+from semblant_search.store import Nearest, Point, SearchRequest, open_database
+from support.asking import request_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ def answers(store: Store, query: SearchRequest) -> list[list[str]]:
     return [[hit.id for hit in store.query(replace(query, query=Nearest(vector)))] for vector in ASKED]
 
 
-QUERY = VectorQuery(ASKED[0], LIMIT, fields=[])
+QUERY = request_for(ASKED[0], LIMIT, fields=[])
 
 
 def test_the_store_walks_a_graph_and_misses_unless_asked_to_be_exact(store: Store) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from semblant_search import F, FieldType, InvalidInput, MetadataError, PointNotFound, point_id
-from semblant_search.store import Point, SparseVector, VectorQuery, open_database
+from semblant_search.store import Point, SparseVector, open_database
+from support.asking import request_for
 from support.points import CARD, COUNT, FIELDS, IDS, MANIFEST, VECTORS, point
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def test_vectors_come_back_only_where_they_are_asked_for_and_there(store: Store)
     np.testing.assert_array_equal(everything.features, features)
     np.testing.assert_allclose(everything.cells, cells, atol=1e-6)  # type: ignore[arg-type]
     assert store.retrieve([IDS[1]], with_features=True)[0].features is None
-    assert [hit.id for hit in store.query(VectorQuery(words, 10))] == [IDS[0]]
+    assert [hit.id for hit in store.query(request_for(words, 10))] == [IDS[0]]
 
 
 def test_a_collection_without_details_and_cells_gives_none(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ def test_cells_of_another_width_are_refused(store: Store) -> None:
 def test_hits_are_the_best_first_from_an_offset_on_and_above_a_score(kept: Store) -> None:
     cosines = VECTORS @ VECTORS[3]
     order = [IDS[number] for number in np.argsort(-cosines)]
-    query = VectorQuery(VECTORS[3], 5)
+    query = request_for(VECTORS[3], 5)
     assert [hit.id for hit in kept.query(query)] == order[:5]
     assert [hit.id for hit in kept.query(replace(query, offset=4))] == order[4:9]
     assert [hit.id for hit in kept.query(replace(query, limit=20_000))] == order
@@ -181,7 +182,7 @@ def test_fields_are_remembered_across_openings_and_keep_their_types(store: Store
 
 
 def test_an_optimized_collection_is_smaller_pieces_in_one_and_answers_the_same(store: Store, tmp_path: Path) -> None:
-    query = VectorQuery(VECTORS[0], COUNT, where=F("number") < 20)
+    query = request_for(VECTORS[0], COUNT, where=F("number") < 20)
     store.delete(IDS[10:15])
     before = store.query(query)
     store.optimize()

@@ -10,7 +10,8 @@ import pytest
 import qdrant_edge
 from semblant_search import EncoderCard, F, FieldType, Fit, InvalidInput, Manifest, point_id
 from semblant_search.collection import RESERVED_FIELDS, StorageOptions
-from semblant_search.store import Point, VectorQuery, open_database
+from semblant_search.store import Point, open_database
+from support.asking import request_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,7 +141,7 @@ def found(store: Store, *, exact: bool = False) -> float:
     right = 0
     for vector in ASKED:
         cosines = VECTORS @ vector
-        hits = store.query(VectorQuery(vector, 10, exact=exact))
+        hits = store.query(request_for(vector, 10, exact=exact))
         np.testing.assert_allclose([hit.score for hit in hits], [cosines[IDS.index(hit.id)] for hit in hits], atol=1e-5)
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
         right += len({hit.id for hit in hits} & {IDS[number] for number in np.argsort(-cosines)[:10]})

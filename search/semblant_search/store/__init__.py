@@ -18,7 +18,6 @@ from .queries import (
     Recommend,
     SearchRequest,
     Sparse,
-    VectorQuery,
 )
 from .records import Group, Point, Record, ScoredRecord, SparseVector
 from .store import Store
@@ -41,6 +40,5 @@ __all__ = [
     "Sparse",
     "SparseVector",
     "Store",
-    "VectorQuery",
     "open_database",
 ]

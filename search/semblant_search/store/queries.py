@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from .records import SparseVector
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
 
     from semblant_search.where import Where
+
+    from .records import SparseVector
 
 __all__ = [
     "Cells",
@@ -29,7 +29,6 @@ __all__ = [
     "Recommend",
     "SearchRequest",
     "Sparse",
-    "VectorQuery",
 ]
 
 
@@ -143,21 +142,3 @@ class SearchRequest:
     exact: bool = False
     ef_search: int | None = None
     score_threshold: float | None = None
-
-
-def VectorQuery(  # noqa: N802 - it was a class
-    vector: np.ndarray | SparseVector,
-    limit: int,
-    offset: int = 0,
-    where: Where | None = None,
-    fields: Sequence[str] | None = None,
-    exact: bool = False,
-    ef_search: int | None = None,
-    score_threshold: float | None = None,
-) -> SearchRequest:
-    """The request for a bare vector, by its shape: `[D]` is `Nearest`, `[R, d]` is `Cells`, a `SparseVector` is `Sparse`."""
-    if isinstance(vector, SparseVector):
-        query: Query = Sparse(vector)
-    else:
-        query = Cells(vector) if vector.ndim == 2 else Nearest(vector)
-    return SearchRequest(query, limit, offset, where, fields, exact, ef_search, score_threshold)
