@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["changes_between"]
 
 _SIDE = 256
+_LEAST_SIDE = 48
+"""Pixels of the longer side, in either picture: of fewer, one shirt is a recoloured other one."""
 _MARGIN = 3
 """Pixels at the edges that are not looked at: a frame's shadow, the blur of a JPEG block across it."""
 _ENERGY, _COLOUR, _UNEXPLAINED = 13.0, 16.0, 0.3
@@ -34,7 +36,7 @@ def changes_between(
     whole, place = oriented(one, orientation), _oriented_box(one_box, orientation)
     first, second = _cut(whole, place), _cut(other, other_box)
     (h1, w1), (h2, w2) = first.shape[:2], second.shape[:2]
-    if min(h1, w1, h2, w2) < 16 or not 0.95 < (w1 * h2) / (w2 * h1) < 1.05:
+    if min(h1, w1, h2, w2) < 16 or min(max(h1, w1), max(h2, w2)) < _LEAST_SIDE or not 0.95 < (w1 * h2) / (w2 * h1) < 1.05:
         return None
     framed = one_box != _ALL or other_box != _ALL
     scale = min(1.0, _SIDE / max(h1, w1), _SIDE / max(h2, w2), (h1 * w1 / (h2 * w2)) ** 0.5)
