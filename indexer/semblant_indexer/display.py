@@ -20,6 +20,7 @@ _PHASES = {
     "words": "Writing visual words",
     "optimize": "Building the search graph",
     "calibrate": "Measuring how alike unlike pictures are",
+    "background": "Measuring how alike chance looks",
     "done": "Done",
 }
 _PLAIN_EVERY = 10.0

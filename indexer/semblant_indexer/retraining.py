@@ -13,6 +13,7 @@ from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import CALIBRATION_ASSET, Vocabulary, calibrate, unpack
+from semblant_search.querying.background import BACKGROUND_ASSET
 from semblant_search.store import Point, open_database
 
 from . import generations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from semblant_search.store import Database, Record, Store
+from semblant_search.store import Database, Record, Store
 
 __all__ = ["RetrainJob", "RetrainReport", "retrain"]
 
@@ -181,6 +182,9 @@ def _build(db: Database, old: Store, vocabulary: Vocabulary, job: RetrainJob, te
         new.optimize()
         tell(Progress("calibrate"))
         new.put_asset(CALIBRATION_ASSET, calibrate(new, vocabulary).to_bytes())
+        background = old.asset(BACKGROUND_ASSET)
+        if background is not None:  # of the vectors, which stay as they are
+            new.put_asset(BACKGROUND_ASSET, background)
         if new.count() != old.count():
             raise StoreError(
                 f"collection {job.collection!r} was written to while its words were learned: {old.count():,} pictures, "

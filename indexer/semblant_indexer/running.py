@@ -15,6 +15,7 @@ from semblant_search.encoder import Encoder
 from semblant_search.errors import EncoderError, InvalidInput, SemblantError
 from semblant_search.lazy_encoder import LazyEncoder
 from semblant_search.orb import CALIBRATION_ASSET, OrbSettings, Vocabulary, calibrate
+from semblant_search.querying.background import BACKGROUND_ASSET, measure_background
 from semblant_search.store import open_database
 from semblant_search.store.names import without_password
 from semblant_search.where import F
@@ -130,6 +131,9 @@ class _Run:
                 with self._stage("calibrate"):
                     words = Vocabulary.general() if vocabulary is None else Vocabulary.from_bytes(vocabulary)
                     store.put_asset(CALIBRATION_ASSET, self._wait(calibrate, store, words).to_bytes())
+        if changed or store.asset(BACKGROUND_ASSET) is None:  # of a collection that an older version indexed
+            with self._stage("background"):
+                store.put_asset(BACKGROUND_ASSET, self._wait(measure_background, store).to_bytes())
         if serving != store.manifest.generation:
             self._wait(generations.publish, db, store)
             generations.drop_old(db, job.collection, job.keep_generations)

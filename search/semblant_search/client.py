@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from .collection_client import CollectionClient
 from .images.sources import buffered
 from .orb import DEFAULT_MIN_CONFIDENCE
-from .querying.answers import Details, by_details, by_look, by_vector, fused
+from .querying.answers import Details, beyond_chance, by_details, by_look, by_vector, fused
 from .querying.batches import check_on_error, search_many
 from .querying.requests import (
     check_confidence,
     check_ef_search,
+    check_fpr,
     check_parts,
     check_several,
     check_vector,
@@ -77,6 +78,7 @@ class SearchClient(CollectionClient):
         where: str | Where | None = None,
         offset: int = 0,
         min_score: float | None = None,
+        fpr: float | None = None,
         exact: bool = False,
         include_self: bool = False,
         region: Region | None = None,
@@ -92,6 +94,9 @@ class SearchClient(CollectionClient):
             offset: hits to skip, for paging.
             min_score: leave out hits whose cosine is lower, by more than 10⁻⁶: 1.0 finds the picture itself and its copies,
                 whose cosine is .99999994 where 32-bit floats round it so.
+            fpr: leave out hits that are likely chance: of queries the like of which the collection does not hold, this share
+                gets a hit all the same, above 0 and at most 1. 0.001 means the same for every encoder and collection, which a
+                cosine does not. The stricter of it and `min_score` holds. With `where` it is on the safe side.
             exact: compare with every picture instead of walking the HNSW graph.
             include_self: keep the queried picture itself among the hits; otherwise one of the collection is left out.
             region: look for this part only, `(x, y, width, height)` in pixels or a mask `[h, w]`: each cell of it is compared
@@ -100,15 +105,18 @@ class SearchClient(CollectionClient):
 
         Raises:
             InvalidInput: limit or offset out of range; a region without area or outside the picture, or of a collection whose
-                encoder has no cells; `WhereError` for the filter.
+                encoder has no cells, or with `fpr`; `WhereError` for the filter.
             ImageError: the picture cannot be read or decoded.
             PointNotFound: a URI that is neither in the collection nor a local file.
             EncoderError: the picture must be encoded, and the collection's encoder is not at hand.
-            StoreError: the database fails.
+            StoreError: the database fails; or `fpr` of a collection that has not measured what chance scores in it, as one of
+                fewer than 50 pictures.
         """
-        request = request_of(limit, where, offset, exact=exact, min_score=min_score)
+        request, fpr = request_of(limit, where, offset, exact=exact, min_score=min_score), check_fpr(fpr)
         picture = buffered(picture, self._max_pixels)
-        return self._serving.call(lambda generation: by_look(generation, picture, request, region, include_self=include_self))
+        return self._serving.call(
+            lambda generation: by_look(generation, picture, request, region, include_self=include_self, fpr=fpr)
+        )
 
     def search_fused(
         self,
@@ -150,6 +158,7 @@ class SearchClient(CollectionClient):
         where: str | Where | None = None,
         offset: int = 0,
         min_score: float | None = None,
+        fpr: float | None = None,
         exact: bool = False,
         include_self: bool = False,
         on_error: Literal["raise"] = "raise",
@@ -164,6 +173,7 @@ class SearchClient(CollectionClient):
         where: str | Where | None = None,
         offset: int = 0,
         min_score: float | None = None,
+        fpr: float | None = None,
         exact: bool = False,
         include_self: bool = False,
         on_error: Literal["return"],
@@ -177,6 +187,7 @@ class SearchClient(CollectionClient):
         where: str | Where | None = None,
         offset: int = 0,
         min_score: float | None = None,
+        fpr: float | None = None,
         exact: bool = False,
         include_self: bool = False,
         on_error: OnError = "raise",
@@ -188,7 +199,7 @@ class SearchClient(CollectionClient):
 
         Args:
             pictures: each as in `search`.
-            limit, where, offset, min_score, exact, include_self: as in `search`, for each picture.
+            limit, where, offset, min_score, fpr, exact, include_self: as in `search`, for each picture.
             on_error: what becomes of a picture that cannot be used. `raise` ends the call with an error that begins with its
                 place, as `pictures[3]: …`; an `ImageError` has it as `index`, too. `return` puts that error where the hits of
                 the picture would be, and goes on.
@@ -198,8 +209,8 @@ class SearchClient(CollectionClient):
         """
         check_several(pictures, "search_batch")
         check_on_error(on_error)
-        request = request_of(limit, where, offset, exact=exact, min_score=min_score)
-        return list(search_many(self._serving, pictures, request, include_self=include_self, on_error=on_error))
+        request, fpr = request_of(limit, where, offset, exact=exact, min_score=min_score), check_fpr(fpr)
+        return list(search_many(self._serving, pictures, request, include_self=include_self, on_error=on_error, fpr=fpr))
 
     def search_vector(
         self,
@@ -209,6 +220,7 @@ class SearchClient(CollectionClient):
         where: str | Where | None = None,
         offset: int = 0,
         min_score: float | None = None,
+        fpr: float | None = None,
         exact: bool = False,
         ef_search: int | None = None,
     ) -> list[Hit]:
@@ -216,16 +228,19 @@ class SearchClient(CollectionClient):
 
         Args:
             vector: `[D]` numbers, of any length but zero; it is compared by direction.
-            limit, where, offset, min_score, exact: as in `search`.
+            limit, where, offset, min_score, fpr, exact: as in `search`.
             ef_search: candidates that HNSW keeps while it walks; more is slower and finds more of the true neighbours.
 
         Raises:
             InvalidInput: a vector of another size, or with values that are not finite.
         """
-        request = request_of(limit, where, offset, exact=exact, min_score=min_score)
+        request, fpr = request_of(limit, where, offset, exact=exact, min_score=min_score), check_fpr(fpr)
         request = replace(request, ef_search=check_ef_search(ef_search))
         return self._serving.call(
-            lambda generation: by_vector(generation, replace(request, query=Nearest(check_vector(vector, generation.manifest))))
+            lambda generation: by_vector(
+                generation,
+                replace(beyond_chance(generation, request, fpr), query=Nearest(check_vector(vector, generation.manifest))),
+            )
         )
 
     def search_features(

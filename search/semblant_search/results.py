@@ -50,13 +50,17 @@ class Hit(Picture):
     Attributes:
         score: the cosine of the two embeddings, from -1 to 1 (the same picture); for a search by features the
             sum of the IDF weights of the visual words that both pictures show, 0 and up, comparable within one query only.
+        probability: 0–1, that the likeness is no chance: one minus the share of queries the like of which the collection does
+            not hold, and of which the best hit scores as high all the same. Measured by the index job on the collection itself;
+            None where it was not, and for a search by region.
     """
 
     score: float = 0.0
+    probability: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, as `--json` prints them."""
-        return {"score": self.score, **super().to_json()}
+        return {"score": self.score, "probability": self.probability, **super().to_json()}
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,9 @@ class FeatureHit(Hit):
         )
         if self.verdict == "shared part":
             names += ("part_in_query", "part_in_hit")
-        return {**super().to_json(), **{name: getattr(self, name) for name in names}}
+        found = super().to_json()
+        del found["probability"]  # it comes with the verdict
+        return {**found, **{name: getattr(self, name) for name in names}}
 
 
 def split_payload(payload: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:

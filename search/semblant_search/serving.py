@@ -13,6 +13,7 @@ from .errors import CollectionNotFound, EncoderError, StoreError, StoreLocked
 from .feature_reader import FeatureReader
 from .images import DEFAULT_MAX_PIXELS
 from .lazy_encoder import LazyEncoder
+from .querying.background import BACKGROUND_ASSET, LEAST_QUERIES, Background
 
 if TYPE_CHECKING:
     import os
@@ -60,6 +61,8 @@ class Generation:
         self.encoder = LazyEncoder(store, settings.encoder, threads=settings.threads, providers=settings.providers)
         self._lock = threading.Lock()
         self._features: FeatureReader | None = None
+        self._background: Background | None = None
+        self._background_read = False
         self._users = 1  # `Serving` itself
 
     @property
@@ -74,6 +77,17 @@ class Generation:
             if self._features is None:
                 self._features = FeatureReader(self.store, max_pixels=self.max_pixels)
             return self._features
+
+    @property
+    def background(self) -> Background | None:
+        """What chance scores here; None of a collection that is too small, or that an older version indexed."""
+        with self._lock:
+            if not self._background_read:
+                data = self.store.asset(BACKGROUND_ASSET)
+                read = None if data is None else Background.from_bytes(data)
+                self._background = read if read is not None and read.queries >= LEAST_QUERIES else None
+                self._background_read = True
+            return self._background
 
     def keep(self) -> bool:
         """Hold it open for a call; False where it is closed already."""

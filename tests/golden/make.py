@@ -43,6 +43,7 @@ from semblant_search.orb import (
     thumbnail,
 )
 from semblant_search.orb.calibration import Tail
+from semblant_search.querying.background import Background
 from semblant_search.store import Point, open_database
 from support.golden import CREATED_AT, FITS, GOLDEN, GREY_SIDE, indexed_files, picture_files, uri_of
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ORB = OrbSettings(features=40)
+BACKGROUND = Background(2000, (0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8), 0.5, -0.125)
 CALIBRATION = Calibration(Tail(-6.5, 3.0), Tail(-3.5, 2.25), 160)
 FIELDS = {
     "label": FieldType.KEYWORD,
@@ -160,6 +162,7 @@ def make_formats() -> None:
     )
     write_json("manifest.json", manifest.to_json())
     write_json("calibration-2.json", json.loads(CALIBRATION.to_bytes()))
+    write_json("background-1.json", json.loads(BACKGROUND.to_bytes()))
     photograph = open_image(GOLDEN / "pictures" / "progressive.jpg")
     grey = to_grey(photograph, longest_side=ORB.longest_side)
     features, small = extract(grey, ORB), thumbnail(grey, ORB.thumbnail)

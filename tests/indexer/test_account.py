@@ -17,9 +17,10 @@ from PIL import Image
 from semblant_indexer import Duplicates, Failure, IndexReport, Progress
 from semblant_indexer.generations import roll_back
 from semblant_indexer.status import read_status
-from semblant_search import Encoder, canonical_uri
+from semblant_search import Encoder, SearchClient, canonical_uri
 from semblant_search.errors import SemblantError, StoreError, StoreLocked
 from semblant_search.orb import Calibration, OrbSettings, Vocabulary, calibrate, unpack_thumbnail
+from semblant_search.querying.background import BACKGROUND_ASSET, Background, measure_background
 from semblant_search.store import open_database
 
 if TYPE_CHECKING:
@@ -218,8 +219,8 @@ def test_lookalikes_are_measured_and_kept_whenever_pictures_came(photos: Path, i
 
     phases: list[str] = []
     report = index(source, orb=OrbSettings(), on_progress=lambda progress: phases.append(progress.phase))
-    assert list(dict.fromkeys(phases)) == ["scan", "vocabulary", "index", "optimize", "calibrate", "done"]
-    assert "calibrate" in report.stages
+    assert list(dict.fromkeys(phases)) == ["scan", "vocabulary", "index", "optimize", "calibrate", "background", "done"]
+    assert {"calibrate", "background"} <= report.stages.keys()
     kept, measured = stored()
     assert kept == measured
     assert kept.queries == 3
@@ -229,6 +230,41 @@ def test_lookalikes_are_measured_and_kept_whenever_pictures_came(photos: Path, i
     kept, measured = stored()
     assert kept == measured
     assert kept.queries == 4
+
+
+def test_what_chance_scores_is_measured_whenever_pictures_came_and_where_it_never_was(
+    fashion_small: Path, index: Index, tmp_path: Path
+) -> None:
+    source = tmp_path / "album"
+    for category in ("bag", "coat", "sneaker"):
+        shutil.copytree(fashion_small / "train" / category, source / category)
+
+    def stored() -> tuple[Background, Background]:
+        with closing(open_database(tmp_path / "db")) as db, closing(db.open("images")) as store:
+            kept = store.asset(BACKGROUND_ASSET)
+            assert kept is not None
+            return Background.from_bytes(kept), measure_background(store)
+
+    first = index(source)
+    kept, measured = stored()
+    assert kept == measured
+    assert kept.queries == first.points > 50
+    with SearchClient(tmp_path / "db") as client:
+        (hit,) = client.search(next((source / "bag").iterdir()), 1, include_self=True, fpr=0.01)
+        assert hit.probability is not None
+        assert hit.probability > 0.99
+    assert "background" not in index(source).stages  # nothing came
+    for other in list((source / "coat").iterdir())[5:]:
+        other.unlink()
+    index(source, prune=True)
+    assert stored()[0].queries < kept.queries
+    with closing(open_database(tmp_path / "db")) as db, closing(db.open("images")) as store:
+        next((tmp_path / "db").rglob(BACKGROUND_ASSET)).unlink()
+        assert store.asset(BACKGROUND_ASSET) is None  # as a collection of an older version
+    again = index(source)
+    assert (again.indexed, "background" in again.stages) == (0, True)
+    kept, measured = stored()
+    assert kept == measured
 
 
 def test_a_thumbnail_is_kept_with_the_features_as_the_settings_say(photos: Path, index: Index, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from semblant_search.orb import (
     thumbnail,
     unpack,
 )
+from semblant_search.querying.background import Background
 from semblant_search.store import Point, open_database
 from support.asking import request_for
 from support.ledgers import indexed, run_over, todo
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 SETTINGS = OrbSettings()
 NAMES = ("coffee.png", "rocket.jpg", "text.png", "chelsea.png")
+BACKGROUND = Background(2000, tuple(step / 10 for step in range(10)), 0.5, -0.1).to_bytes()
 CARD = EncoderCard("cells", "pixels", Fit(28, 28, 1), 8, "none", cells=(2, 3))
 
 
@@ -88,6 +90,7 @@ def fill(path: Path, greys: list[np.ndarray], words: Vocabulary) -> None:
     with closing(open_database(path, create=True)) as database, closing(database.create(facts)) as store:
         store.put_asset("encoder.onnx", b"the encoder")
         store.put_asset("vocabulary.npz", words.to_bytes())
+        store.put_asset("background.json", BACKGROUND)
         store.upsert(points)
         store.optimize()
         publish(database, store)
@@ -112,7 +115,8 @@ def read(db: Path, generation: str) -> Facts:
     with closing(open_database(db)) as database, closing(database.open("images", generation)) as store:
         ids = [record.id for record in store.scroll()]
         records = store.retrieve(ids, with_image=True, with_features=True, with_cells=True)
-        assets = {name: store.asset(name) for name in ("encoder.onnx", "vocabulary.npz", "calibration.json")}
+        names = ("encoder.onnx", "vocabulary.npz", "calibration.json", "background.json")
+        assets = {name: store.asset(name) for name in names}
         words = Vocabulary.from_bytes(assets["vocabulary.npz"] or b"")
         return Facts(store.manifest, assets, {one.id: one for one in records}, calibrate(store, words))
 
@@ -163,6 +167,7 @@ def test_a_new_generation_has_other_words_and_all_else(db: Path, features: list[
     assert new.assets["vocabulary.npz"] == general.to_bytes()
     assert new.assets["calibration.json"] == new.calibration.to_bytes()
     assert new.calibration.queries == 4
+    assert new.assets["background.json"] == old.assets["background.json"] == BACKGROUND
     with run_over(db / "images" / "ledger.sqlite", items(), generation="g0002") as ledger:
         assert (ledger.points(), todo(ledger)) == (0, ["0", "1", "2", "3", "4"])  # of a generation made at another time
     phases = list(dict.fromkeys(progress.phase for progress in seen))

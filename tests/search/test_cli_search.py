@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sysconfig
 import threading
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from semblant_search import Encoder, SearchClient, canonical_uri
 from semblant_search.cli import semblant
+from semblant_search.querying.background import BACKGROUND_ASSET, measure_background
+from semblant_search.store import open_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,6 +139,23 @@ def test_exact_minimum_offset_and_filter_reach_the_library(shared: Path, query: 
     with SearchClient(shared) as client:
         expected = client.search(query, offset=2, min_score=0.5, exact=True, where="price > 3")
     assert [hit["id"] for hit in json.loads(result.stdout)["hits"]] == [hit.id for hit in expected]
+
+
+def test_fpr_leaves_nothing_where_nothing_is_like_it(db: Path, pictures: list[Path], tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    asked = ("search", tmp_path / "noise.png", "--db", db, "--fpr", 0.01)
+    fails(run(*asked), 1, "run `semblant index` on it again")
+    with closing(open_database(db)) as database, closing(database.open("images")) as store:
+        store.put_asset(BACKGROUND_ASSET, measure_background(store).to_bytes())
+    result = run(*asked)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "nothing like it here" in result.stderr
+    result = run("search", pictures[3], "--db", db, "--include-self", "--fpr", 0.01)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[0].split("\t")[:3] == ["1.000000", str(pictures[3]), "probability=1.0"]
+    (first, *_) = json.loads(run("search", pictures[3], "--db", db, "--include-self", "--json").stdout)["hits"]
+    assert first["probability"] > 0.999
 
 
 def test_info_tells_what_the_database_holds(shared: Path) -> None:

@@ -40,6 +40,7 @@ from semblant_search.orb import (
     unpack_thumbnail,
 )
 from semblant_search.orb.calibration import Tail
+from semblant_search.querying.background import BACKGROUND_ASSET, Background
 from semblant_search.store import open_database
 from support.golden import CREATED_AT, GOLDEN
 
@@ -96,6 +97,7 @@ def test_names_inside_a_collection_belong_to_its_format_version() -> None:
     names = (IMAGE_VECTOR, ORB_VECTOR, FEATURES_VECTOR, CELLS_VECTOR)
     assert (FORMAT_VERSION, *names) == (2, "image", "orb", "orb_features", "cells")
     assert (ENCODER_ASSET, VOCABULARY_ASSET, CALIBRATION_ASSET) == ("encoder.onnx", "vocabulary.npz", "calibration.json")
+    assert BACKGROUND_ASSET == "background.json"
     assert (CARD_VERSION, CARD_KEY, FEATURE_BYTES) == (1, "semblant", 36)
     assert {kind.name: kind.value for kind in FieldType} == {
         "KEYWORD": "keyword",
@@ -289,6 +291,14 @@ def test_a_calibration_is_written_and_read_as_it_was() -> None:
     assert Calibration.from_bytes((GOLDEN / "calibration-2.json").read_bytes()) == calibration
     with pytest.raises(StoreError, match="version 3"):
         Calibration.from_bytes(json.dumps({**golden("calibration-2.json"), "format": 3}).encode())
+
+
+def test_a_background_is_written_and_read_as_it_was() -> None:
+    background = Background(2000, (0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8), 0.5, -0.125)
+    assert json.loads(background.to_bytes()) == golden("background-1.json")
+    assert Background.from_bytes((GOLDEN / "background-1.json").read_bytes()) == background
+    with pytest.raises(StoreError, match="version 2"):
+        Background.from_bytes(json.dumps({**golden("background-1.json"), "format": 2}).encode())
 
 
 def test_a_calibration_of_format_1_is_read_as_the_general_one() -> None:

@@ -39,7 +39,7 @@ TIER: dict[str, Any] = {"tier": "copy", "why": [], "removable": False}
     ("result", "expected"),
     [
         (Picture(**PICTURE), PICTURE),
-        (Hit(**PICTURE, score=0.5), {"score": 0.5, **PICTURE}),
+        (Hit(**PICTURE, score=0.5), {"score": 0.5, "probability": None, **PICTURE}),
         (FeatureHit(**PICTURE, score=7.5, **PROOF, pairs=((1.0, 2.0, 3.0, 4.0),)), {"score": 7.5, **PICTURE, **PROOF}),
         (
             FeatureHit(**PICTURE, score=7.5, **SHARED, part_in_query=SQUARE, part_in_hit=SQUARE[:3]),

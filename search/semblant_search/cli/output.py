@@ -43,10 +43,11 @@ def print_hits(hits: Sequence[Hit]) -> None:
 
 
 def _proof(hit: Hit) -> dict[str, Any]:
+    """What speaks for the hit beside its score."""
     from semblant_search.results import FeatureHit
 
     if not isinstance(hit, FeatureHit):
-        return {}
+        return {} if hit.probability is None else {"probability": round(hit.probability, 4)}
     return {"verdict": hit.verdict, "probability": round(hit.probability, 4), "inliers": hit.inliers}
 
 

@@ -45,6 +45,12 @@ __all__ = ["search"]
 )
 @click.option("--show", metavar="FILE", help="With --features: draw what agrees in the best hits into this file.")
 @click.option("--min-score", type=float, help="Leave out hits with a lower cosine.")
+@click.option(
+    "--fpr",
+    type=float,
+    metavar="SHARE",
+    help="Leave out hits that are likely chance: of pictures without their like here, this share gets a hit, such as 0.001.",
+)
 @click.option("--exact", is_flag=True, help="Compare with every picture instead of walking the index.")
 @click.option("--include-self", is_flag=True, help="Keep PICTURE among the hits where it is one of the collection.")
 @click.option("--encoder", metavar="FILE", help="The encoder.onnx of the collection, where the database does not keep it.")
@@ -68,6 +74,8 @@ def search(picture: str, target: Target, encoder: str | None, **options: Any) ->
             print_hits(hits)
         if by == "features" and not hits:
             click.echo("no picture is proven to contain it; --min-confidence 0 shows the nearest candidates", err=True)
+        if options["fpr"] is not None and not hits:
+            click.echo("nothing like it here; without --fpr, the nearest pictures are shown all the same", err=True)
         if options["gallery"] is not None:
             _draw_gallery(client, source, hits, by, options)
         if options["show"] is not None:
@@ -80,6 +88,8 @@ def _mode(options: dict[str, Any]) -> str:
         raise click.UsageError("--features and --fused are two ways to search; give one of them")
     if options["features"] and (options["exact"] or options["min_score"] is not None):
         raise click.UsageError("--exact and --min-score are for searches by the whole look, not for --features")
+    if options["fpr"] is not None and (options["features"] or options["fused"] or options["region"] is not None):
+        raise click.UsageError("--fpr is for searches by the look of a whole picture; --features has --min-confidence")
     if options["fused"] and options["region"] is not None:
         raise click.UsageError("--region goes with --features, or with a search by look, not with --fused")
     for name in ("min_confidence", "show"):
@@ -99,7 +109,7 @@ def _ask(client: SearchClient, source: ImageSource, by: str, options: dict[str, 
         return client.search_features(source, region=region, min_confidence=options["min_confidence"], **details)
     if by == "fused":
         return client.search_fused(source, **{**look, **details})
-    return client.search(source, region=region, **look)
+    return client.search(source, region=region, fpr=options["fpr"], **look)
 
 
 def _region(text: str | None) -> tuple[float, ...] | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.orb import DEFAULT_MIN_CONFIDENCE
 from semblant_search.store import Cells, Nearest, Sparse
 
+from .background import LEAST_QUERIES
 from .fusion import by_cosine, fuse
 from .requests import hits_of
 from .resolving import cells_of, resolve
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
     from .regions import Region
     from .resolving import ResolvedQuery
 
-__all__ = ["Details", "by_details", "by_look", "by_vector", "fused"]
+__all__ = ["Details", "beyond_chance", "by_details", "by_look", "by_vector", "fused"]
+
+_NOTHING = 2.0
+"""A least score that no cosine reaches."""
 
 
 @dataclass(frozen=True)
@@ -53,26 +58,54 @@ class Details:
         return Proof(DEFAULT_MIN_CONFIDENCE if least is None else least, least_part)
 
 
+def beyond_chance(generation: Generation, request: SearchRequest, fpr: float | None) -> SearchRequest:
+    """The request, with a least score that only a share `fpr` of strangers reaches, where that is stricter than its own.
+
+    Raises:
+        StoreError: it is not known what chance does in this collection.
+    """
+    if fpr is None:
+        return request
+    background = generation.background
+    if background is None:
+        raise StoreError(
+            f"fpr={fpr:g}: collection {generation.manifest.collection!r} has not measured what chance scores in it; run "
+            f"`semblant index` on it again, which needs {LEAST_QUERIES} pictures, or give min_score instead"
+        )
+    least, given = min(background.min_score(fpr), _NOTHING), request.score_threshold
+    return replace(request, score_threshold=least if given is None else max(least, given))
+
+
 def by_vector(generation: Generation, request: SearchRequest, leave_out: str | None = None) -> list[Hit]:
     """Hits of a request that has its query already; `leave_out` is the id of the picture that is asked for."""
+    background = generation.background if isinstance(request.query, Nearest) else None
     if leave_out is None:
-        return hits_of(generation.store.query(request))
+        return hits_of(generation.store.query(request), background)
     # One more than asked for, and cut here: the picture itself need not come first among exact copies.
     wide = replace(request, limit=request.limit + request.offset + 1, offset=0)
     records = [record for record in generation.store.query(wide) if record.id != leave_out]
-    return hits_of(records[request.offset : request.offset + request.limit])
+    return hits_of(records[request.offset : request.offset + request.limit], background)
 
 
 def by_look(
-    generation: Generation, picture: ImageSource, request: SearchRequest, region: Region | None, *, include_self: bool
+    generation: Generation,
+    picture: ImageSource,
+    request: SearchRequest,
+    region: Region | None,
+    *,
+    include_self: bool,
+    fpr: float | None = None,
 ) -> list[Hit]:
     """What looks most like a picture, or holds something that looks like a region of it."""
     if region is not None:
+        if fpr is not None:
+            raise InvalidInput("fpr with a region: what chance scores is measured for whole pictures; give min_score instead")
         query = resolve(generation.store, picture, with_cells=True)
         cells = cells_of(generation.manifest, generation.encoder, query, region, generation.max_pixels)
         look: Query = Cells(cells)
     else:
         query = resolve(generation.store, picture, with_image=True)
+        request = beyond_chance(generation, request, fpr)
         look = Nearest(_vector_of(generation, query))
     return by_vector(generation, replace(request, query=look), None if include_self else query.id)
 

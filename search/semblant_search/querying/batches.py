@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from semblant_search.errors import ImageError, InvalidInput, PointNotFound
 from semblant_search.store import Nearest
 
+from .answers import beyond_chance
 from .requests import hits_of
 from .resolving import resolve
 
@@ -46,12 +47,19 @@ def check_on_error(on_error: str) -> None:
 
 
 def search_many(
-    serving: Serving, pictures: Iterable[ImageSource], request: SearchRequest, *, include_self: bool, on_error: OnError
+    serving: Serving,
+    pictures: Iterable[ImageSource],
+    request: SearchRequest,
+    *,
+    include_self: bool,
+    on_error: OnError,
+    fpr: float | None = None,
 ) -> Iterator[list[Hit] | ImageError | PointNotFound]:
     """The hits of each picture, or for a bad one its error. Pictures that are asked for together are of one generation.
 
     Args:
         request: what is asked of each, but for its vector.
+        fpr: share of strangers that may get a hit; None asks for no more than the request does.
         on_error: for errors of a picture; those of the encoder and the store are raised either way.
 
     Raises:
@@ -59,7 +67,9 @@ def search_many(
     """
     numbered = enumerate(pictures)
     while chunk := list(islice(numbered, QUERIES_AT_ONCE)):
-        yield from serving.call(partial(_answers, chunk=chunk, request=request, include_self=include_self, on_error=on_error))
+        yield from serving.call(
+            partial(_answers, chunk=chunk, request=request, include_self=include_self, on_error=on_error, fpr=fpr)
+        )
 
 
 def _answers(
@@ -69,7 +79,9 @@ def _answers(
     request: SearchRequest,
     include_self: bool,
     on_error: OnError,
+    fpr: float | None,
 ) -> list[list[Hit] | ImageError | PointNotFound]:
+    request = beyond_chance(generation, request, fpr)
     # One more than asked for, and cut here: the picture itself need not come first among exact copies.
     wide = replace(request, limit=request.limit + request.offset + 1, offset=0)
     asked: dict[int, _Asked] = {}
@@ -92,7 +104,7 @@ def _answers(
             answers.append(failed[number])
         else:
             others = [one for one in found[number] if include_self or one.id != asked[number].id]
-            answers.append(hits_of(others[request.offset : request.offset + request.limit]))
+            answers.append(hits_of(others[request.offset : request.offset + request.limit], generation.background))
     return answers
 
 

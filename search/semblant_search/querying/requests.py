@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from semblant_search.store import ScoredRecord
     from semblant_search.where import Where
 
+    from .background import Background
+
 __all__ = [
     "check_capacity",
     "check_confidence",
     "check_ef_search",
+    "check_fpr",
     "check_limit",
     "check_max_pixels",
     "check_parts",
@@ -43,6 +46,7 @@ _NO_QUERY = Nearest(np.empty(0, dtype=np.float32))
 SCORE_TOLERANCE = 1e-6
 """Below `min_score` a hit may still lie: an embedding's cosine with itself is not always 1 in 32-bit floats, but .99999994."""
 
+_SHARE = "the share of queries without their like in the collection that may get a hit all the same, above 0, at most 1"
 _MOST = 2**31 - 1
 """Hits to ask for or to skip: more than a collection holds, and within what every engine's numbers hold."""
 
@@ -69,6 +73,16 @@ def check_limit(limit: int) -> int:
 def check_ef_search(ef_search: int | None) -> int | None:
     """The same as an int; raises `InvalidInput` unless it is a whole number from 1 up, or None."""
     return None if ef_search is None else _whole("ef_search", ef_search, 1, "a whole number of candidates, at least 1")
+
+
+def check_fpr(fpr: float | None) -> float | None:
+    """The same as a float; raises `InvalidInput` unless it is a share above 0, or None."""
+    if fpr is None:
+        return None
+    share = _real("fpr", fpr, 0, _SHARE)
+    if share == 0:
+        raise InvalidInput(f"fpr {shown(fpr)}: expected {_SHARE}")
+    return share
 
 
 def score_threshold(min_score: float) -> float:
@@ -148,10 +162,11 @@ def check_vector(vector: np.ndarray | Sequence[float], manifest: Manifest) -> np
     return np.asarray(array / np.linalg.norm(array), dtype=np.float32)
 
 
-def hits_of(records: Iterable[ScoredRecord]) -> list[Hit]:
-    """The store's answer as hits."""
+def hits_of(records: Iterable[ScoredRecord], background: Background | None = None) -> list[Hit]:
+    """The store's answer as hits; with their probabilities where the scores are cosines and the background of them is known."""
     hits = []
     for record in records:
         uri, metadata, facts = split_payload(record.payload)
-        hits.append(Hit(record.id, uri, metadata, facts, record.score))
+        probability = None if background is None else background.probability(record.score)
+        hits.append(Hit(record.id, uri, metadata, facts, record.score, probability))
     return hits

@@ -77,6 +77,7 @@ SEARCH = (
             "--min-confidence": Row(["--features", "--min-confidence", "0.5"], _features(min_confidence=0.5), _BY_DETAILS),
             "--shared-parts": Row(["--features", "--shared-parts"], _features(shared_parts=True), _BY_DETAILS),
             "--min-score": Row(["--min-score", "0.75"], {"search.min_score": 0.75}),
+            "--fpr": Row(["--fpr", "0.001"], {"search.fpr": 0.001}),
             "--exact": Row(["--exact"], {"search.exact": True}),
             "--include-self": Row(["--include-self"], {"search.include_self": True}),
             "--encoder": Row(["--encoder", "mine.onnx"], {"SearchClient.encoder": "mine.onnx"}),
