@@ -14,10 +14,10 @@ from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import CALIBRATION_ASSET, Vocabulary, calibrate, unpack
 from semblant_search.store import Point, open_database
+from semblant_search.writing.points import now, words_of
 
 from . import generations
 from .job import patient
-from .ledger import now
 from .ledger.copying import copy_generation
 from .report import Progress
 from .state import state_folder
@@ -207,7 +207,7 @@ def _copy(old: Store, new: Store, vocabulary: Vocabulary, tell: Callable[[Progre
 
 def _point(record: Record, vocabulary: Vocabulary) -> Point:
     assert record.image is not None  # every point has one
-    words = None if record.features is None else vocabulary.sparse(unpack(record.features))
+    words = words_of(record.features, vocabulary)
     return Point(record.id, record.image, record.payload, words, record.features, record.cells)
 
 

@@ -18,10 +18,10 @@ from semblant_search.orb import CALIBRATION_ASSET, OrbSettings, Vocabulary, cali
 from semblant_search.store import open_database
 from semblant_search.store.names import without_password
 from semblant_search.where import F
+from semblant_search.writing.exif import EXIF_FIELDS
 
 from . import generations
 from .duplicates import settle_duplicates
-from .exif import EXIF_FIELDS
 from .job import Duplicates, IndexJob, cores, patient
 from .ledger import Entry, Ledger
 from .pipeline import Pipeline

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import point_id
-from semblant_search.orb import as_stored, unpack
 from semblant_search.store import Point, SparseVector
+from semblant_search.writing.points import PictureFacts, as_kept, now, payload_of, point_of, words_of
 
-from .ledger import TRANSIENT, Entry, Todo, now
+from .ledger import TRANSIENT, Entry, Todo
 from .worker import Decoded, Rejected, Unchanged
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Writer:
 
     def take(self, outcome: Outcome) -> None:
         """Take in what became of a batch."""
-        self._points += [self._as_stored(point) for point in outcome.points]
+        self._points += [as_kept(point, self._store.manifest) for point in outcome.points]
         self._stale += outcome.stale
         self._entries += outcome.entries
         failed = sum(entry.outcome == "failed" for entry in outcome.entries)
@@ -117,13 +117,6 @@ class Writer:
             self.keep(outcome.kept)
         if len(self._entries) >= _MOST or time.monotonic() - self._flushed > _LONGEST:
             self.flush()
-
-    def _as_stored(self, point: Point) -> Point:
-        orb = self._store.manifest.orb
-        if point.features is None or orb is None:
-            return point
-        features = as_stored(point.features, orb["feature_bytes"])
-        return point if features is point.features else replace(point, features=features)
 
     def flush(self) -> None:
         """Write what was taken in. A write costs the disk a few milliseconds whatever its size, so batches are collected."""
@@ -167,9 +160,7 @@ class Writer:
                 continue
             facts = {name: value for name, value in record.payload.items() if name.startswith("_")}
             payload = {**json.loads(todo.payload), **facts, "_uri": todo.uri}
-            words = None
-            if self._vocabulary is not None and record.features is not None and len(record.features):
-                words = self._vocabulary.sparse(unpack(record.features))
+            words = words_of(record.features, self._vocabulary)
             points.append(Point(point_id(todo.uri), record.image, payload, words, record.features, record.cells))
             entries.append(_indexed(todo, file))
         self._store.upsert(points)
@@ -200,15 +191,7 @@ def _failed(todo: Todo, why: Rejected, sha256: str | None) -> Entry:
 
 
 def _point(todo: Todo, result: Decoded, vectors: Vectors, row: int, moment: str) -> Point:
-    payload: dict[str, Any] = json.loads(todo.payload) if todo.payload != "{}" else {}
-    payload["_uri"] = todo.uri
-    payload["_sha256"] = result.sha256
-    payload["_width"] = result.width
-    payload["_height"] = result.height
-    payload["_format"] = result.format
-    payload["_bytes"] = result.size
-    payload["_indexed_at"] = moment
-    payload.update(result.exif or {})
+    metadata: dict[str, Any] = json.loads(todo.payload) if todo.payload != "{}" else {}
+    facts = PictureFacts(result.sha256, result.size, result.width, result.height, result.format, result.exif)
     words = SparseVector(*result.words) if result.words is not None else None
-    cells = None if vectors.cells is None else vectors.cells[row]
-    return Point(point_id(todo.uri), vectors.image[row], payload, words, result.features, cells)
+    return point_of(todo.uri, payload_of(todo.uri, metadata, facts, moment), vectors, row, words, result.features)
