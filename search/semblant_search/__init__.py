@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .images import Fit
     from .results import FeatureHit, Hit, Picture
     from .where import F, Where, parse_where
+    from .writing.adding import NewPicture
 
 __all__ = [
     "CollectionNotFound",
@@ -63,6 +64,7 @@ __all__ = [
     "Manifest",
     "MetadataError",
     "MissingExtra",
+    "NewPicture",
     "NoFeaturesError",
     "NotADatabase",
     "Picture",
@@ -95,6 +97,7 @@ _HOME = {
     "Fit": "images",
     "Hit": "results",
     "Manifest": "collection",
+    "NewPicture": "writing.adding",
     "Picture": "results",
     "SearchClient": "client",
     "Where": "where",

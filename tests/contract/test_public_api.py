@@ -23,6 +23,7 @@ NAMES = [
     "Manifest",
     "MetadataError",
     "MissingExtra",
+    "NewPicture",
     "NoFeaturesError",
     "NotADatabase",
     "Picture",
