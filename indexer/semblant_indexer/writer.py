@@ -7,10 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from semblant_search.collection import point_id
+from semblant_search.collection import SOURCES_FIELD, point_id
 from semblant_search.store import Point, SparseVector
 from semblant_search.writing.points import PictureFacts, as_kept, now, payload_of, point_of, words_of
 
+from .added import both, deletable, is_added, keep_marks
 from .ledger import TRANSIENT, Entry, Todo
 from .worker import Decoded, Rejected, Unchanged
 
@@ -121,9 +122,9 @@ class Writer:
     def flush(self) -> None:
         """Write what was taken in. A write costs the disk a few milliseconds whatever its size, so batches are collected."""
         if self._points:
-            self._store.upsert(self._points)
+            self._store.upsert(keep_marks(self._store, self._points))
         if self._stale:
-            self._store.delete(self._stale)
+            self._store.delete(deletable(self._store, self._stale))
         self._ledger.record(self._entries)
         self._points, self._stale, self._entries = [], [], []
         self._flushed = time.monotonic()
@@ -144,7 +145,8 @@ class Writer:
                 entries.append(_failed(todo, Rejected("missing", f"{todo.uri}: its point was deleted meanwhile"), None))
                 continue
             facts = {name: value for name, value in record.payload.items() if name.startswith("_")}
-            payloads[record.id] = {**json.loads(todo.payload), **facts}
+            payload = {**json.loads(todo.payload), **facts}
+            payloads[record.id] = both(record.payload, payload) if is_added(record.payload) else payload
             entries.append(_indexed(todo, file))
         self._store.set_payloads(payloads)
         self._ledger.record(entries)
@@ -158,12 +160,13 @@ class Writer:
             if record is None or record.image is None:
                 entries.append(_failed(todo, Rejected("missing", f"{todo.uri}: the point it moved from is gone"), None))
                 continue
-            facts = {name: value for name, value in record.payload.items() if name.startswith("_")}
+            # That a client added it stays where it did so.
+            facts = {name: value for name, value in record.payload.items() if name[0] == "_" and name != SOURCES_FIELD}
             payload = {**json.loads(todo.payload), **facts, "_uri": todo.uri}
             words = words_of(record.features, self._vocabulary)
             points.append(Point(point_id(todo.uri), record.image, payload, words, record.features, record.cells))
             entries.append(_indexed(todo, file))
-        self._store.upsert(points)
+        self._store.upsert(keep_marks(self._store, points))
         self._ledger.record(entries)
 
     def _retrieve(self, uris: Sequence[str], *, vectors: bool = False) -> dict[str, Record]:
