@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from semblant_search.collection import point_id
 from semblant_search.where import F
 
+from .added import deletable
 from .job import Duplicates
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def settle_duplicates(store: Store, ledger: Ledger, policy: Duplicates) -> None:
                 said |= dict.fromkeys(others, first)
         _say(store, payloads, _FIELDS[policy], said)
         stand |= said
-        store.delete([point_id(uri) for uri in dropped])
+        store.delete(deletable(store, [point_id(uri) for uri in dropped]))
         ledger.set_duplicates(dropped)
     _unsay(store, ledger, _FIELDS[policy], stand)
 

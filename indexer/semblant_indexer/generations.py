@@ -13,8 +13,7 @@ from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary
 from semblant_search.store import Nearest, SearchRequest
-
-from .ledger import now
+from semblant_search.writing.points import now
 
 if TYPE_CHECKING:
     from semblant_search.encoder import Encoder

@@ -8,8 +8,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from semblant_search.errors import InvalidInput, MissingExtra
-
-from .ledger import now
+from semblant_search.writing.points import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,6 +23,7 @@ from semblant_search.encoder import Encoder
 from semblant_search.errors import MissingExtra, SemblantError, StoreError
 from semblant_search.store import open_database
 
+from .added import deletable, keep_marks
 from .job import cores, patient
 from .pool import WorkerPool
 from .worker import Decoded, Task, Unchanged, WorkerConfig
@@ -198,8 +199,8 @@ class Write:
         begin = time.perf_counter()
         todos, results, vectors, seconds = pickle.loads(row["batch"])
         outcome = settle(todos, results, vectors)
-        self._store.upsert(outcome.points)
-        self._store.delete(outcome.stale)
+        self._store.upsert(keep_marks(self._store, outcome.points))
+        self._store.delete(deletable(self._store, outcome.stale))
         seconds["write"] = time.perf_counter() - begin
         return {"batch": pickle.dumps((outcome._replace(points=[], stale=[]), seconds), protocol=5)}
 

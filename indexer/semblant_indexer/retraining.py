@@ -15,10 +15,10 @@ from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import CALIBRATION_ASSET, Vocabulary, calibrate, unpack
 from semblant_search.querying.background import BACKGROUND_ASSET
 from semblant_search.store import Point, open_database
+from semblant_search.writing.points import now, words_of
 
 from . import generations
 from .job import patient
-from .ledger import now
 from .ledger.copying import copy_generation
 from .report import Progress
 from .state import state_folder
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 from semblant_search.store import Database, Record, Store
 
-__all__ = ["RetrainJob", "RetrainReport", "retrain"]
+__all__ = ["RetrainJob", "RetrainReport", "copied_point", "retrain"]
 
 _BATCH = 256
 
@@ -204,14 +204,15 @@ def _build(db: Database, old: Store, vocabulary: Vocabulary, job: RetrainJob, te
 def _copy(old: Store, new: Store, vocabulary: Vocabulary, tell: Callable[[Progress], None]) -> None:
     total, done, began = old.count(), 0, time.perf_counter()
     for records in _records(old, with_vectors=True):
-        new.upsert([_point(record, vocabulary) for record in records])
+        new.upsert([copied_point(record, vocabulary) for record in records])
         done += len(records)
         tell(Progress("words", total, done, seconds=time.perf_counter() - began))
 
 
-def _point(record: Record, vocabulary: Vocabulary) -> Point:
+def copied_point(record: Record, vocabulary: Vocabulary | None) -> Point:
+    """The same picture with the words of another vocabulary; none without one."""
     assert record.image is not None  # every point has one
-    words = None if record.features is None else vocabulary.sparse(unpack(record.features))
+    words = words_of(record.features, vocabulary)
     return Point(record.id, record.image, record.payload, words, record.features, record.cells)
 
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from semblant_search.collection import RESERVED_FIELDS, FieldType, point_id
+from semblant_search.collection import RESERVED_FIELDS, SOURCES_FIELD, FieldType, point_id
 from semblant_search.encoder import Encoder
 from semblant_search.errors import EncoderError, InvalidInput, SemblantError
 from semblant_search.lazy_encoder import LazyEncoder
@@ -19,10 +19,11 @@ from semblant_search.querying.background import BACKGROUND_ASSET, measure_backgr
 from semblant_search.store import open_database
 from semblant_search.store.names import without_password
 from semblant_search.where import F
+from semblant_search.writing.exif import EXIF_FIELDS
 
 from . import generations
+from .added import Carrying, accounted, deletable, is_added
 from .duplicates import settle_duplicates
-from .exif import EXIF_FIELDS
 from .job import Duplicates, IndexJob, cores, patient
 from .ledger import Entry, Ledger
 from .pipeline import Pipeline
@@ -75,6 +76,7 @@ class _Run:
         self.engine_busy = False
         self.extracted: dict[str, np.ndarray | None] = {}
         """Features of the pictures that the visual words were learned from, by content."""
+        self.carrying: Carrying | None = None
 
     def run(self) -> IndexReport:
         """The whole job, top to bottom."""
@@ -85,6 +87,10 @@ class _Run:
             source = open_source(job.source, metadata=job.metadata, declared=job.fields, selection=job.selection)
             db = stack.enter_context(closing(self._open_database()))
             encoder = self._encoder(db)
+            serving = db.collections().get(job.collection)
+            if job.rebuild and serving is not None:
+                self.carrying = Carrying(db, job, encoder, serving)
+                self.carrying.check()
             store = self._wait(generations.open_current, db, job, encoder)
             if store is not None:
                 stack.callback(self._close, store)
@@ -119,6 +125,7 @@ class _Run:
             settle_duplicates(store, ledger, job.duplicates)
         removed = ledger.removed()
         pruned = self._delete(store, [uri for uri, _ in removed]) if job.prune else 0
+        self._carry(store)
         account = ledger.account()
         recall: float | None = None
         serving = db.collections().get(job.collection)
@@ -135,7 +142,9 @@ class _Run:
             with self._stage("background"):
                 store.put_asset(BACKGROUND_ASSET, self._wait(measure_background, store).to_bytes())
         if serving != store.manifest.generation:
+            self._carry(store)  # what was added meanwhile
             self._wait(generations.publish, db, store)
+            self._carry(store)
             generations.drop_old(db, job.collection, job.keep_generations)
         report = IndexReport(
             source=job.source,
@@ -157,7 +166,7 @@ class _Run:
             seconds=round(time.perf_counter() - began, 3),
             stages={name: round(seconds, 3) for name, seconds in self.stages.items()},
         )
-        if not report.adds_up or report.points != ledger.points():
+        if not report.adds_up or not accounted(store, ledger):
             raise SemblantError(
                 f"the account does not add up: {report.account}; {report.points} points in the store, {ledger.points()} in the "
                 "ledger. Nothing is lost, but something else may be writing to this collection; run the job again"
@@ -239,15 +248,15 @@ class _Run:
 
     def _reconcile(self, store: Store) -> None:
         """Make ledger and store agree: after a crash, a lost ledger, or points deleted by hand."""
-        if store.count() == self.ledger.points():
+        if accounted(store, self.ledger):
             return
         known = self.ledger.uris_with_point()
         adopted: list[Entry] = []
-        for record in store.scroll(fields=["_uri", "_sha256", "_bytes"]):
+        for record in store.scroll(fields=["_uri", "_sha256", "_bytes", SOURCES_FIELD]):
             uri = record.payload.get("_uri")
             if uri in known:
                 known.discard(uri)
-            elif uri is not None and record.id == point_id(uri):
+            elif uri is not None and record.id == point_id(uri) and not is_added(record.payload):
                 size, sha256 = int(record.payload.get("_bytes", -1)), record.payload.get("_sha256")
                 adopted.append(Entry(uri, size, -1, sha256, None, "indexed"))
         self.ledger.record(adopted, seen=False)
@@ -256,9 +265,13 @@ class _Run:
     def _delete(self, store: Store, uris: list[str]) -> int:
         for start in range(0, len(uris), 1000):
             part = uris[start : start + 1000]
-            store.delete([point_id(uri) for uri in part])
+            store.delete(deletable(store, [point_id(uri) for uri in part]))
             self.ledger.forget(part)
         return len(uris)
+
+    def _carry(self, store: Store) -> None:
+        if self.carrying is not None:
+            self._wait(self.carrying.bring, store)
 
     def _wait(self, call: Callable[..., _T], *arguments: Any) -> _T:
         """Call into the engine from another thread: it may stay there for minutes, and Ctrl-C must not wait for it."""

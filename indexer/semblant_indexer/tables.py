@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import FieldType, canonical_uri, check_field_name
 from semblant_search.errors import MetadataError, MissingExtra
+from semblant_search.writing.metadata import TypeInference, convert_record
 
-from .metadata import TypeInference, convert_record
 from .uris import UriBase, UrlBase
 
 if TYPE_CHECKING:

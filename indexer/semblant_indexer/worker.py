@@ -24,17 +24,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from semblant_search.errors import ImageError
-from semblant_search.images import Fit, fit_image, most_bytes, open_image, open_picture, to_grey
+from semblant_search.images import Fit, most_bytes
 from semblant_search.images.process import keep_pillow_quiet
-from semblant_search.orb import OrbSettings, Vocabulary, extract, pack, thumbnail, unpack
+from semblant_search.orb import OrbSettings, Vocabulary, unpack
+from semblant_search.writing.pictures import PictureRecipe
 
-from .exif import exif_facts
 from .reading import name_of, read_content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from PIL import Image
 
 __all__ = ["Decoded", "Rejected", "SharedFrames", "Task", "Unchanged", "WorkerConfig"]
 
@@ -114,6 +112,7 @@ class SharedFrames:
 def work(connection: Connection, frames: SharedFrames, number: int, config: WorkerConfig) -> None:
     """Answer tasks; `EOFError` or `OSError` when the parent is gone."""
     vocabulary = Vocabulary.from_bytes(config.vocabulary) if config.vocabulary is not None else None
+    recipe = PictureRecipe(config.fit, config.max_pixels, config.orb, config.exif)
     while True:
         task: Task = pickle.loads(connection.recv_bytes())
         results: list[Decoded | Unchanged | Rejected] = []
@@ -122,7 +121,8 @@ def work(connection: Connection, frames: SharedFrames, number: int, config: Work
             frames.since[number] = time.monotonic()
             frames.at[number] = position
             try:
-                result: Decoded | Unchanged | Rejected = _one(path, known, frames.pixels[task.slot, filled], config, vocabulary)
+                place = frames.pixels[task.slot, filled]
+                result: Decoded | Unchanged | Rejected = _one(path, known, place, config, recipe, vocabulary)
             except ImageError as error:
                 result = Rejected(error.reason, str(error))
             filled += isinstance(result, Decoded)
@@ -132,46 +132,31 @@ def work(connection: Connection, frames: SharedFrames, number: int, config: Work
 
 
 def _one(
-    path: str, known: frozenset[str], pixels: np.ndarray, config: WorkerConfig, vocabulary: Vocabulary | None
+    path: str,
+    known: frozenset[str],
+    pixels: np.ndarray,
+    config: WorkerConfig,
+    recipe: PictureRecipe,
+    vocabulary: Vocabulary | None,
 ) -> Decoded | Unchanged:
     data, mtime_ns = read_content(path, most_bytes(config.max_pixels))
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 in known:
         return Unchanged(sha256, len(data), mtime_ns)
-    fit, orb = config.fit, config.orb
-    to_extract = orb is not None and sha256 not in config.extracted
     try:
-        # As `Encoder.prepare` does it, so that a query with this very file finds it at a distance of nothing.
-        picture = open_picture(data, max_pixels=config.max_pixels, at_least=(fit.height, fit.width))
-        detailed = picture.image
-        if orb is not None and orb.too_small(picture.width, picture.height):
-            to_extract = False
-        if orb is not None and to_extract and detailed.width * detailed.height < picture.width * picture.height:
-            # A JPEG that was decoded at a scale too small for its details.
-            side = orb.longest_side
-            detailed = open_image(data, max_pixels=config.max_pixels, at_least=(side, side), luma=True)
+        parts = recipe.read(data, details=sha256 not in config.extracted)
     except ImageError as error:
         # The picture was given as bytes; a user wants to hear its name.
         _, _, text = str(error).partition(": ")
         raise ImageError(f"{name_of(path)!r}: {text}", reason=error.reason) from error
-    pixels[...] = fit_image(picture.image, fit)
-    features = _details(detailed, orb) if orb is not None and to_extract else config.extracted.get(sha256)
+    pixels[...] = parts.fitted
+    features = config.extracted.get(sha256, parts.features)
     words = None
     if features is not None and vocabulary is not None:
         sparse = vocabulary.sparse(unpack(features))
         words = (sparse.indices, sparse.values)
-    exif = exif_facts(picture.image) if config.exif else None
-    size = picture.width, picture.height
-    return Decoded(sha256, len(data), mtime_ns, *size, picture.format, features, words, exif)
-
-
-def _details(picture: Image.Image, settings: OrbSettings) -> np.ndarray | None:
-    """Packed features of a decoded picture, with its thumbnail; None where it has none."""
-    grey = to_grey(picture, longest_side=settings.longest_side)
-    found = extract(grey, settings)
-    if not len(found):
-        return None
-    return pack(found, thumbnail(grey, settings.thumbnail) if settings.thumbnail else None)
+    size = parts.width, parts.height
+    return Decoded(sha256, len(data), mtime_ns, *size, parts.format, features, words, parts.exif)
 
 
 def main() -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from semblant_search.collection import point_id
-from semblant_search.orb import as_stored, unpack
+from semblant_search.collection import SOURCES_FIELD, point_id
 from semblant_search.store import Point, SparseVector
+from semblant_search.writing.points import PictureFacts, as_kept, now, payload_of, point_of, words_of
 
-from .ledger import TRANSIENT, Entry, Todo, now
+from .added import both, deletable, is_added, keep_marks
+from .ledger import TRANSIENT, Entry, Todo
 from .worker import Decoded, Rejected, Unchanged
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Writer:
 
     def take(self, outcome: Outcome) -> None:
         """Take in what became of a batch."""
-        self._points += [self._as_stored(point) for point in outcome.points]
+        self._points += [as_kept(point, self._store.manifest) for point in outcome.points]
         self._stale += outcome.stale
         self._entries += outcome.entries
         failed = sum(entry.outcome == "failed" for entry in outcome.entries)
@@ -118,19 +119,12 @@ class Writer:
         if len(self._entries) >= _MOST or time.monotonic() - self._flushed > _LONGEST:
             self.flush()
 
-    def _as_stored(self, point: Point) -> Point:
-        orb = self._store.manifest.orb
-        if point.features is None or orb is None:
-            return point
-        features = as_stored(point.features, orb["feature_bytes"])
-        return point if features is point.features else replace(point, features=features)
-
     def flush(self) -> None:
         """Write what was taken in. A write costs the disk a few milliseconds whatever its size, so batches are collected."""
         if self._points:
-            self._store.upsert(self._points)
+            self._store.upsert(keep_marks(self._store, self._points))
         if self._stale:
-            self._store.delete(self._stale)
+            self._store.delete(deletable(self._store, self._stale))
         self._ledger.record(self._entries)
         self._points, self._stale, self._entries = [], [], []
         self._flushed = time.monotonic()
@@ -151,7 +145,8 @@ class Writer:
                 entries.append(_failed(todo, Rejected("missing", f"{todo.uri}: its point was deleted meanwhile"), None))
                 continue
             facts = {name: value for name, value in record.payload.items() if name.startswith("_")}
-            payloads[record.id] = {**json.loads(todo.payload), **facts}
+            payload = {**json.loads(todo.payload), **facts}
+            payloads[record.id] = both(record.payload, payload) if is_added(record.payload) else payload
             entries.append(_indexed(todo, file))
         self._store.set_payloads(payloads)
         self._ledger.record(entries)
@@ -165,14 +160,13 @@ class Writer:
             if record is None or record.image is None:
                 entries.append(_failed(todo, Rejected("missing", f"{todo.uri}: the point it moved from is gone"), None))
                 continue
-            facts = {name: value for name, value in record.payload.items() if name.startswith("_")}
+            # That a client added it stays where it did so.
+            facts = {name: value for name, value in record.payload.items() if name[0] == "_" and name != SOURCES_FIELD}
             payload = {**json.loads(todo.payload), **facts, "_uri": todo.uri}
-            words = None
-            if self._vocabulary is not None and record.features is not None and len(record.features):
-                words = self._vocabulary.sparse(unpack(record.features))
+            words = words_of(record.features, self._vocabulary)
             points.append(Point(point_id(todo.uri), record.image, payload, words, record.features, record.cells))
             entries.append(_indexed(todo, file))
-        self._store.upsert(points)
+        self._store.upsert(keep_marks(self._store, points))
         self._ledger.record(entries)
 
     def _retrieve(self, uris: Sequence[str], *, vectors: bool = False) -> dict[str, Record]:
@@ -200,15 +194,7 @@ def _failed(todo: Todo, why: Rejected, sha256: str | None) -> Entry:
 
 
 def _point(todo: Todo, result: Decoded, vectors: Vectors, row: int, moment: str) -> Point:
-    payload: dict[str, Any] = json.loads(todo.payload) if todo.payload != "{}" else {}
-    payload["_uri"] = todo.uri
-    payload["_sha256"] = result.sha256
-    payload["_width"] = result.width
-    payload["_height"] = result.height
-    payload["_format"] = result.format
-    payload["_bytes"] = result.size
-    payload["_indexed_at"] = moment
-    payload.update(result.exif or {})
+    metadata: dict[str, Any] = json.loads(todo.payload) if todo.payload != "{}" else {}
+    facts = PictureFacts(result.sha256, result.size, result.width, result.height, result.format, result.exif)
     words = SparseVector(*result.words) if result.words is not None else None
-    cells = None if vectors.cells is None else vectors.cells[row]
-    return Point(point_id(todo.uri), vectors.image[row], payload, words, result.features, cells)
+    return point_of(todo.uri, payload_of(todo.uri, metadata, facts, moment), vectors, row, words, result.features)

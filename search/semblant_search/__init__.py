@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .images import Fit
     from .results import FeatureHit, Hit, Picture
     from .where import F, Where, parse_where
+    from .writing.adding import NewPicture
 
 __all__ = [
     "AsyncSearchClient",
@@ -65,6 +66,7 @@ __all__ = [
     "Manifest",
     "MetadataError",
     "MissingExtra",
+    "NewPicture",
     "NoFeaturesError",
     "NotADatabase",
     "Picture",
@@ -98,6 +100,7 @@ _HOME = {
     "Fit": "images",
     "Hit": "results",
     "Manifest": "collection",
+    "NewPicture": "writing.adding",
     "Picture": "results",
     "SearchClient": "client",
     "Where": "where",

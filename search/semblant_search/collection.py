@@ -18,9 +18,11 @@ from .formats import FORMAT_VERSION, upgraded
 from .json_models import MAY_BE_MISSING, parse_object, read_model, write_model
 
 __all__ = [
+    "ADDED",
     "FORMAT_VERSION",
     "IMAGE_VECTOR",
     "RESERVED_FIELDS",
+    "SOURCES_FIELD",
     "FieldType",
     "Manifest",
     "StorageOptions",
@@ -61,6 +63,11 @@ RESERVED_FIELDS: Mapping[str, FieldType] = {
 }
 """Semblant's own payload fields, set on every point: canonical URI, SHA-256 of the file, pixels as seen (after EXIF
 orientation), Pillow's format name (`JPEG`), size of the file in bytes, and the time of indexing (RFC 3339, UTC)."""
+
+SOURCES_FIELD = "_sources"
+"""The payload field of the sources that a picture came from, where they are not an index job's: a list of names."""
+ADDED = "client"
+"""The source of what programs add through a client. Index jobs neither prune nor move such pictures, and rebuild them."""
 
 _NAMESPACE = uuid.UUID("6f6d2b6e-5a63-5c3e-9d0a-6c1a6d9c1b7e")
 

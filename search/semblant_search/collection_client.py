@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .collection import check_collection_name
-from .errors import InvalidInput
+from .errors import ImageError, InvalidInput
 from .images import DEFAULT_MAX_PIXELS
-from .querying.requests import check_limit, check_max_pixels, check_refresh
-from .querying.resolving import id_of, picture_of
+from .images.sources import buffered
+from .querying.batches import check_on_error
+from .querying.requests import check_limit, check_max_pixels, check_refresh, check_several
+from .querying.resolving import picture_of
 from .serving import Serving, Settings
 from .store import Database, open_database
 from .where import as_where
+from .writing import changing
+from .writing.adding import add_many
+from .writing.values import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
     from qdrant_client import QdrantClient
@@ -23,10 +28,12 @@ if TYPE_CHECKING:
 
     from .collection import Manifest
     from .encoder import Encoder
+    from .images import ImageSource
+    from .querying.batches import OnError
     from .results import Picture
-    from .serving import Generation
     from .store import RetryPolicy
     from .where import Where
+    from .writing.adding import NewPicture
 
 __all__ = ["CollectionClient"]
 
@@ -100,19 +107,115 @@ class CollectionClient:
         """One picture of the collection by URI, path or point id. Raises `PointNotFound`."""
         return self._serving.call(lambda generation: picture_of(generation.store, picture))
 
-    def delete(self, pictures: Iterable[str | os.PathLike[str]]) -> int:
-        """Remove pictures, given by URI, path or point id, from the collection, and say how many of them were in it.
+    def delete(self, pictures: Iterable[str | os.PathLike[str]] | None = None, *, where: str | Where | None = None) -> int:
+        """Remove pictures from the collection, and say how many of them were in it. The files stay where they are.
 
-        The files stay where they are.
+        Args:
+            pictures: URIs, paths or point ids; or
+            where: a filter, which all that are to go match.
         """
         if isinstance(pictures, (str, os.PathLike)):
             raise InvalidInput(f"delete({os.fspath(pictures)!r}): expected a list of pictures, not one")
-        wanted = sorted({id_of(picture) for picture in pictures})
+        wanted, chosen = _chosen("delete", pictures, where)
+        return self._serving.change(lambda generation: changing.delete(generation, wanted, chosen))
 
-        def delete(generation: Generation) -> int:
-            ids = [record.id for record in generation.store.retrieve(wanted, fields=())]
-            if ids:
-                generation.store.delete(ids)
-            return len(ids)
+    def update_metadata(
+        self,
+        pictures: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        where: str | Where | None = None,
+        replace: bool = False,
+    ) -> int:
+        """Change the metadata of pictures, and say of how many. Filters know it at once.
 
-        return self._serving.call(delete)
+        Args:
+            pictures: one or more, by URI, path or point id; or
+            where: a filter, which all that are to change match.
+            metadata: names and values, as in `add`. A field that is named gets its new value, or is deleted where that is
+                None; all others stay.
+            replace: delete all fields that are not named, too.
+
+        Raises:
+            PointNotFound: one of the pictures is not in the collection; none is changed.
+            MetadataError: a name that is Semblant's own (`_…`), or a value that does not fit its field; none is changed.
+        """
+        several = [pictures] if isinstance(pictures, (str, os.PathLike)) else pictures
+        wanted, chosen = _chosen("update_metadata", several, where)
+        if metadata is None:
+            raise InvalidInput("update_metadata: expected metadata, a mapping of names to values")
+        values = as_json(metadata)
+        return self._serving.change(
+            lambda generation: changing.update_metadata(generation, wanted, chosen, values, replace=replace)
+        )
+
+    def add(
+        self,
+        picture: ImageSource,
+        metadata: Mapping[str, Any] | None = None,
+        uri: str | os.PathLike[str] | None = None,
+    ) -> Picture:
+        """Add a picture, which is found from then on; one of the same name is replaced, with its metadata.
+
+        It becomes the point that an index job would make of it. It is marked as added (`_sources`): no index job prunes or
+        moves it, and one that rebuilds the collection takes it along.
+
+        Args:
+            picture: a local path, the bytes of a picture file, an open binary file, a Pillow image, or an array.
+            metadata: names and values: text, bool, numbers, `datetime`, lists of these, and places `{"lat": …, "lon": …}`. A
+                field that is new gets the type of its first value; whole numbers may go where decimals are, not the reverse.
+            uri: its name, such as `shop://items/17`. None takes the path's, and for a picture without one `sha256://…`, made
+                of its content, so that the same content is the same picture.
+
+        Returns:
+            The picture as it is in the collection now.
+
+        Raises:
+            ImageError: it cannot be read or decoded.
+            MetadataError: a name that is Semblant's own (`_…`), or a value that does not fit its field.
+            InvalidInput: a URL as the picture, which is to be read by the caller; a `uri` that is none.
+            EncoderError: the collection's encoder is not at hand.
+            MissingExtra: the collection has details, and OpenCV is not installed (`semblant-search[orb]`).
+            StoreError: the database fails.
+        """
+        item = buffered(picture, self._max_pixels), metadata, uri
+        try:
+            (added,) = add_many(self._serving, [item], self._max_pixels, "raise")
+        except (ImageError, InvalidInput) as error:
+            plain = error.__cause__  # the same without its place among one
+            raise (plain if isinstance(plain, (ImageError, InvalidInput)) else error) from None
+        return cast("Picture", added)
+
+    def add_many(
+        self, items: Iterable[NewPicture | tuple[Any, ...] | ImageSource], *, on_error: OnError = "raise"
+    ) -> list[Any]:
+        """`add` for any number of pictures: each as it is in the collection now, in their order.
+
+        They are read one by one, encoded 16 together and written 64 together, so that memory grows with the answers only.
+        Of a new field the first 64 pictures decide the type: decimals, where any of them has some.
+
+        Args:
+            items: `NewPicture(picture, metadata, uri)`, such a tuple or its beginning, or pictures.
+            on_error: what becomes of an item that cannot be used. `raise` ends the call with an error that begins with its
+                place, as `pictures[3]: …`; the items before it are added. `return` puts that error where the item's picture
+                would be, and goes on.
+
+        Raises:
+            ImageError, InvalidInput: of an item, with `on_error="raise"`; else as `add`.
+        """
+        check_several(items, "add_many")
+        check_on_error(on_error)
+        return list(add_many(self._serving, items, self._max_pixels, on_error))
+
+
+def _chosen(
+    call: str, pictures: Iterable[Any] | None, where: str | Where | None
+) -> tuple[list[str | os.PathLike[str]] | None, Where | None]:
+    """Pictures that are named or a filter. Raises `InvalidInput` unless it is exactly one of the two."""
+    if (pictures is None) == (where is None):
+        raise InvalidInput(f"{call}: expected either pictures or where=…, a filter" + ("" if where is None else "; not both"))
+    if pictures is None:
+        return None, as_where(where)
+    if not hasattr(pictures, "__iter__"):
+        raise InvalidInput(f"{call}: expected URIs, paths or point ids, not {type(pictures).__name__}; a filter is where=…")
+    return list(pictures), None

@@ -17,9 +17,10 @@ from .querying.background import BACKGROUND_ASSET, LEAST_QUERIES, Background
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
 
-    from .collection import Manifest
+    from .collection import FieldType, Manifest
     from .encoder import Encoder
     from .store import Database, Store
 
@@ -27,6 +28,8 @@ __all__ = ["Generation", "Serving", "Settings"]
 
 _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_PATIENCE = 10.0
+"""Seconds that a change waits for a generation that its job has open still."""
 _SWITCHES = 3
 """Generations that may go away under one call, one after the other, before it fails."""
 
@@ -59,6 +62,8 @@ class Generation:
         self.store = store
         self.max_pixels = settings.max_pixels
         self.encoder = LazyEncoder(store, settings.encoder, threads=settings.threads, providers=settings.providers)
+        self.writing = threading.Lock()
+        """Held while points or fields are changed that were read before."""
         self._lock = threading.Lock()
         self._features: FeatureReader | None = None
         self._background: Background | None = None
@@ -88,6 +93,12 @@ class Generation:
                 self._background = read if read is not None and read.queries >= LEAST_QUERIES else None
                 self._background_read = True
             return self._background
+
+    def fields_for(self, records: Iterable[Mapping[str, Any]]) -> Mapping[str, FieldType]:
+        """The types of the fields, read again where records have one that is not known: another process may have made it."""
+        if any(name not in self.manifest.fields for record in records for name in record):
+            self.store.refresh()
+        return self.manifest.fields
 
     def keep(self) -> bool:
         """Hold it open for a call; False where it is closed already."""
@@ -144,6 +155,39 @@ class Serving:
                     if left == 0 or self._generation in (generation, None):
                         raise
         raise AssertionError  # the last attempt returns or raises
+
+    def change(self, make: Callable[[Generation], _T]) -> _T:
+        """What `make` returns, which changes the serving generation.
+
+        Made again in the next one where that began to serve meanwhile, so that no change is lost in a generation that serves
+        no more: `make` may be called several times.
+
+        Raises:
+            StoreLocked: a job that just published the next generation keeps it to itself.
+        """
+        made = ""
+
+        def noting(generation: Generation) -> _T:
+            nonlocal made
+            made = generation.manifest.generation
+            return make(generation)
+
+        until = time.monotonic() + _PATIENCE
+        while True:
+            result = self.call(noting)
+            serving = self._database.collections().get(self._collection)
+            if serving in (made, None):
+                return result
+            while time.monotonic() < until:
+                self._look(now=True)
+                if self._generation is None or self._generation.manifest.generation != made:
+                    break
+                time.sleep(0.05)
+            else:
+                raise StoreLocked(
+                    f"collection {self._collection!r} was rebuilt meanwhile, and its job has generation {serving!r} "
+                    f"open still; what was written is in generation {made!r}: write it again once the job is done"
+                )
 
     @contextmanager
     def current(self) -> Iterator[Generation]:

@@ -24,6 +24,7 @@ NAMES = [
     "Manifest",
     "MetadataError",
     "MissingExtra",
+    "NewPicture",
     "NoFeaturesError",
     "NotADatabase",
     "Picture",

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from semblant_indexer.exif import EXIF_FIELDS, exif_facts
 from semblant_search import FieldType
+from semblant_search.writing.exif import EXIF_FIELDS, exif_facts
 
 MAKE, MODEL, CHANGED, DETAILS, GPS = 0x010F, 0x0110, 0x0132, 0x8769, 0x8825
 ORIGINAL, OFFSET = 0x9003, 0x9011

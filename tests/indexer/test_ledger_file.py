@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from semblant_indexer import Duplicates, IndexJob
-from semblant_indexer.ledger import Entry, Ledger, now
+from semblant_indexer.ledger import Entry, Ledger
 from semblant_indexer.ledger.copying import copy_generation
 from semblant_indexer.sources import Item
 from semblant_indexer.status import last_job, read_status
 from semblant_search.errors import CollectionNotFound, InvalidInput, StoreError
+from semblant_search.writing.points import now
 from support.ledgers import LIST, indexed, run_over, todo
 from support.small_stores import FOLDER, MOMENT, manifest
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from semblant_indexer.metadata import TypeInference, clean_text, convert_record, parse_date, parse_declaration
 from semblant_search import FieldType
 from semblant_search.errors import MetadataError
+from semblant_search.writing.metadata import TypeInference, clean_text, convert_record, parse_date, parse_declaration
 
 KEYWORD, INTEGER, FLOAT = FieldType.KEYWORD, FieldType.INTEGER, FieldType.FLOAT
 BOOL, DATETIME, GEO = FieldType.BOOL, FieldType.DATETIME, FieldType.GEO

@@ -13,11 +13,11 @@ import pyarrow
 import pytest
 from PIL import Image
 from pyarrow import parquet
-from semblant_indexer.metadata import TypeInference, convert_record
 from semblant_indexer.reading import read_content, tar_member
 from semblant_indexer.uris import UriBase
 from semblant_search import FieldType, SearchClient, canonical_uri
 from semblant_search.errors import InvalidInput, MetadataError
+from semblant_search.writing.metadata import TypeInference, convert_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

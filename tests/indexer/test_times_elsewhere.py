@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from semblant_indexer.metadata import parse_date
 from semblant_indexer.sources.behind_urls import changed_at
+from semblant_search.writing.metadata import parse_date
 from support.zones import far_from_utc
 
 MOMENT = dt.datetime(2024, 5, 1, 12, tzinfo=dt.timezone.utc)

@@ -129,9 +129,9 @@ def db(indexed: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def write(encoder: Encoder) -> Callable[[Database, list[Path]], None]:
-    """Writes pictures into collection `images` of an open database."""
-    return lambda database, pictures: write_collection(database, encoder, pictures)
+def write(encoder: Encoder) -> Callable[..., None]:
+    """Writes pictures into a collection of an open database, `images` unless told another name."""
+    return lambda database, pictures, **options: write_collection(database, encoder, pictures, **options)
 
 
 @pytest.fixture(scope="session")

@@ -85,9 +85,9 @@ def index(
     Run it again at any time: only what is new or changed is encoded. Exit code 3: done, but some pictures could not be used.
     """
     from semblant_search.collection import StorageOptions
+    from semblant_search.writing.metadata import parse_declaration
 
     from semblant_indexer.job import Duplicates, IndexJob
-    from semblant_indexer.metadata import parse_declaration
 
     given = {name: value for name, value in options.items() if value is not None}
     given.setdefault("encoder", None)

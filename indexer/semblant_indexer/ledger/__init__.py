@@ -7,6 +7,6 @@ little after a crash, and then work is done again to the same result, but never 
 """
 
 from .book import Ledger
-from .rows import TRANSIENT, Entry, Todo, now
+from .rows import TRANSIENT, Entry, Todo
 
-__all__ = ["TRANSIENT", "Entry", "Ledger", "Todo", "now"]
+__all__ = ["TRANSIENT", "Entry", "Ledger", "Todo"]

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.errors import StoreError
+from semblant_search.writing.points import now
 
-from .rows import Todo, now
+from .rows import Todo
 from .schema import HELD, IN_SCOPE, JOIN, SAME, SCAN, SCHEMA, TODO, VERSION
 
 if TYPE_CHECKING:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import NamedTuple
 
 from semblant_search.collection import uri_path
 
-__all__ = ["TRANSIENT", "Entry", "Todo", "now"]
+__all__ = ["TRANSIENT", "Entry", "Todo"]
 
 TRANSIENT = ("missing", "unreadable", "timeout", "crashed", "too-large", "metadata", "unsupported")
 """Reasons that may be gone next time without the file having changed. Others are a matter of the file's content."""
@@ -69,8 +68,3 @@ class Entry(NamedTuple):
     message: str | None = None
     point: bool = True
     written: bool = False
-
-
-def now() -> str:
-    """This moment as RFC 3339 in UTC, to the second."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")

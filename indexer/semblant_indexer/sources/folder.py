@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import FieldType, check_field_name
 from semblant_search.errors import MetadataError
+from semblant_search.writing.metadata import TypeInference, clean_text, convert_record
 
-from semblant_indexer.metadata import TypeInference, clean_text, convert_record
 from semblant_indexer.tables import Metadata
 from semblant_indexer.uris import UriBase
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from semblant_search.collection import canonical_uri, uri_path
 from semblant_search.errors import MetadataError
+from semblant_search.writing.metadata import convert_record
 
-from semblant_indexer.metadata import convert_record
 from semblant_indexer.tables import infer_types, read_rows, row_uri
 from semblant_indexer.uris import UriBase, UrlBase
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import FieldType
 from semblant_search.errors import InvalidInput, MetadataError
+from semblant_search.writing.metadata import TypeInference, convert_record
 
-from semblant_indexer.metadata import TypeInference, convert_record
 from semblant_indexer.tables import Metadata, load_metadata
 from semblant_indexer.uris import UrlBase
 

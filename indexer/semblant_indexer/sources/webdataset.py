@@ -10,8 +10,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import FieldType, canonical_uri, check_field_name, member_uri
 from semblant_search.errors import InvalidInput, MetadataError
+from semblant_search.writing.metadata import TypeInference, clean_text, convert_record
 
-from semblant_indexer.metadata import TypeInference, clean_text, convert_record
 from semblant_indexer.reading import tar_member
 
 from .base import Item, Problem

@@ -49,6 +49,10 @@ class Database:
         found = self._backend.generations(check_collection_name(collection))
         return sorted(found, key=lambda generation: int(generation[1:]))
 
+    def manifest(self, collection: str, generation: str) -> Manifest | None:
+        """What a generation remembers about itself, also while another process has it open; None where there is none."""
+        return self._backend.manifest(check_collection_name(collection), check_generation(generation))
+
     def open(self, collection: str, generation: str | None = None) -> Store:
         """Open the serving generation, or a named one.
 
