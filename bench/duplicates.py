@@ -12,7 +12,7 @@ and shirts of Fashion-MNIST at 28 × 28.
 - `changed_found`: share of changed pictures that are in one group with their original.
 - `changed_wrongly`: share of all pictures of the tier `changed` that show something else than their group's representative.
 
-On two cores: 20 minutes, with `--quick` 45 seconds.
+On two cores: 35 minutes, with `--quick` 45 seconds.
 """
 
 from __future__ import annotations

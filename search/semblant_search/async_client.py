@@ -127,6 +127,9 @@ class AsyncSearchClient:
     count = _awaited(SearchClient.count)
     facet = _awaited(SearchClient.facet)
     get = _awaited(SearchClient.get)
+    add = _awaited(SearchClient.add)
+    add_many = _awaited(SearchClient.add_many)
+    update_metadata = _awaited(SearchClient.update_metadata)
     delete = _awaited(SearchClient.delete)
 
     async def _run(self, call: Callable[[], _R]) -> _R:
