@@ -158,7 +158,7 @@ def test_a_number_of_thousands_of_digits_is_an_error_in_a_text() -> None:
     [
         *(float("nan"), float("inf"), -float("inf"), np.float32("nan"), np.float64("inf"), np.complex64(1), 1j),
         *(np.datetime64("NaT"), np.timedelta64(3, "ns"), np.datetime64(10**6, "Y")),
-        *(np.array(3), np.array([1, 2]), np.bytes_(b"a"), b"a", object(), {}),
+        *(np.array(3), np.array([1, 2]), np.bytes_(b"a"), b"a", object, {}),
     ],
     ids=repr,
 )
