@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
-from semblant_indexer import Duplicates
+from semblant_indexer import Duplicates, IndexJob, generations
+from semblant_indexer.added import Carrying
 from semblant_indexer.retraining import RetrainJob, retrain
-from semblant_search import InvalidInput, NewPicture, SearchClient, StoreLocked, canonical_uri, point_id
+from semblant_search import Encoder, InvalidInput, NewPicture, SearchClient, StoreLocked, canonical_uri, point_id
 from semblant_search.orb import OrbSettings
 from semblant_search.store import open_database
 from support.encoders import encoder_bytes
@@ -184,6 +185,27 @@ def test_with_another_encoder_files_are_encoded_again_and_the_rest_is_refused_be
         assert client.get(cat).metadata == {"owner": "me"}
         assert client.search(cat.read_bytes(), limit=1)[0].score == pytest.approx(1, abs=1e-5)
         assert client.search_features(cat.read_bytes(), limit=1)[0].id == point_id(canonical_uri(cat))
+
+
+def test_what_is_changed_while_a_generation_is_built_is_changed_in_it(
+    pictures: Path, index: Callable[..., IndexReport], tmp_path: Path, photos: Path, encoder_file: Path
+) -> None:
+    index(pictures)
+    cat, coffee, coins = (photos / f"{name}.png" for name in ("chelsea", "coffee", "coins"))
+    job, encoder = IndexJob(str(pictures), db=str(tmp_path / "db"), orb=None, encoder=encoder_file), Encoder(encoder_file)
+    with SearchClient(tmp_path / "db") as client:
+        client.add_many([(cat, {"n": 1}), (coffee, {"n": 2})])
+    with closing(open_database(job.db)) as db, closing(generations.begin(db, job, encoder, None)) as store:
+        carrying = Carrying(db, job, encoder, "g0001")
+        carrying.bring(store)
+        assert store.count() == 2
+        with SearchClient(db, encoder) as client:
+            client.delete([cat])
+            client.add(coins, {"n": 3})
+            client.update_metadata(coffee, {"n": 4})
+        carrying.bring(store)
+        said = {record.payload["_uri"]: record.payload["n"] for record in store.scroll()}
+    assert said == {canonical_uri(coffee): 4, canonical_uri(coins): 3}
 
 
 def test_new_visual_words_keep_what_a_client_added(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from semblant_search import CollectionNotFound, EncoderError, Manifest, SearchClient, StoreError, WhereError
+from semblant_search import CollectionNotFound, EncoderError, Manifest, SearchClient, StoreError, StoreLocked, WhereError
 from semblant_search.collection import FieldType, point_id
 from semblant_search.store import Database, Point, open_database
 from support.servers import REAL, database_of, own_name, stand_in, sweep, url_of
@@ -68,6 +68,21 @@ def test_a_client_of_a_directory_goes_on_to_a_new_generation_and_lets_go_of_the_
         assert (builds(client), client.count()) == ({3}, 4)
         directory.publish("images", "g0002")
         assert builds(client) == {2}
+
+
+def test_a_change_that_missed_a_switch_is_made_again_in_what_serves(directory: Database) -> None:
+    with SearchClient(directory.location, refresh=3600) as client:
+        add(directory, 2, 5)
+        assert (client.count(), client.update_metadata("file:///pictures/0001.png", {"build": 7})) == (3, 1)
+        assert (client.count(), client.count("build == 7"), client.manifest.generation) == (5, 1, "g0002")
+
+
+def test_a_change_that_cannot_reach_what_serves_is_an_error(directory: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semblant_search.serving._PATIENCE", 0.1)
+    with SearchClient(directory.location, refresh=3600) as client, closing(directory.create(manifest("g0002"))):
+        directory.publish("images", "g0002")
+        with pytest.raises(StoreLocked, match=r"was rebuilt meanwhile.*'g0002' open still.*'g0001'"):
+            client.delete(["file:///pictures/0001.png"])
 
 
 def test_a_generation_that_its_job_has_open_still_is_followed_once_it_is_free(directory: Database) -> None:
