@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         WhereError,
     )
     from .images import Fit
-    from .results import FeatureHit, Hit, Picture
+    from .results import FeatureHit, Hit, Picture, PicturePage
     from .where import F, Where, parse_where
     from .writing.adding import NewPicture
 
@@ -70,6 +70,7 @@ __all__ = [
     "NoFeaturesError",
     "NotADatabase",
     "Picture",
+    "PicturePage",
     "PointNotFound",
     "SearchClient",
     "SemblantError",
@@ -102,6 +103,7 @@ _HOME = {
     "Manifest": "collection",
     "NewPicture": "writing.adding",
     "Picture": "results",
+    "PicturePage": "results",
     "SearchClient": "client",
     "Where": "where",
     "canonical_uri": "collection",

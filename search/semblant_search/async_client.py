@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from .client import SearchClient
@@ -16,7 +18,7 @@ from .querying.requests import check_capacity
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
     from types import TracebackType
 
     from qdrant_client import QdrantClient
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncSearchClient"]
 
+_AT_ONCE = 100
+"""What an iterator is asked for in one turn of a worker thread."""
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -38,6 +42,23 @@ def _awaited(
     @wraps(method)
     async def call(self: AsyncSearchClient, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         return await self._run(lambda: method(self._open(), *args, **kwargs))
+
+    return call
+
+
+def _iterated(
+    method: Callable[Concatenate[SearchClient, _P], Iterator[_R]],
+) -> Callable[Concatenate[AsyncSearchClient, _P], AsyncIterator[_R]]:
+    @wraps(method)
+    async def call(self: AsyncSearchClient, /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncIterator[_R]:
+        found = await self._run(lambda: method(self._open(), *args, **kwargs))
+        try:
+            while some := await self._run(lambda: list(islice(found, _AT_ONCE))):
+                for one in some:
+                    yield one
+        finally:
+            if isinstance(found, Generator):  # it holds a generation open
+                found.close()
 
     return call
 
@@ -130,6 +151,10 @@ class AsyncSearchClient:
     add = _awaited(SearchClient.add)
     add_many = _awaited(SearchClient.add_many)
     update_metadata = _awaited(SearchClient.update_metadata)
+    get_many = _awaited(SearchClient.get_many)
+    collections = _awaited(SearchClient.collections)
+    scroll = _awaited(SearchClient.scroll)
+    pictures = _iterated(SearchClient.pictures)
     delete = _awaited(SearchClient.delete)
 
     async def _run(self, call: Callable[[], _R]) -> _R:

@@ -10,8 +10,9 @@ from .errors import ImageError, InvalidInput
 from .images import DEFAULT_MAX_PIXELS
 from .images.sources import buffered
 from .querying.batches import check_on_error
+from .querying.listing import listing_of, page_of, pictures_by_name, pictures_of
 from .querying.requests import check_limit, check_max_pixels, check_refresh, check_several
-from .querying.resolving import picture_of
+from .querying.resolving import not_found
 from .serving import Serving, Settings
 from .store import Database, open_database
 from .where import as_where
@@ -20,7 +21,7 @@ from .writing.adding import add_many
 from .writing.values import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from qdrant_client import QdrantClient
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from .encoder import Encoder
     from .images import ImageSource
     from .querying.batches import OnError
-    from .results import Picture
+    from .querying.listing import Listing
+    from .results import Picture, PicturePage
+    from .serving import Generation
     from .store import RetryPolicy
     from .where import Where
     from .writing.adding import NewPicture
@@ -103,9 +106,85 @@ class CollectionClient:
         chosen, most = as_where(where), check_limit(limit)
         return self._serving.call(lambda generation: generation.store.facet(field, where=chosen, limit=most))
 
-    def get(self, picture: str | os.PathLike[str]) -> Picture:
+    def collections(self) -> dict[str, Manifest]:
+        """All collections of the database, by name, each with what it knows about itself. Opens none of them."""
+        with self._serving.current():
+            return self._database.manifests()
+
+    def get(self, picture: str | os.PathLike[str], *, with_vectors: bool = False) -> Picture:
         """One picture of the collection by URI, path or point id. Raises `PointNotFound`."""
-        return self._serving.call(lambda generation: picture_of(generation.store, picture))
+
+        def get(generation: Generation) -> Picture:
+            found = pictures_by_name(generation.store, [picture], with_vectors=with_vectors)[0]
+            if found is None:
+                raise not_found(generation.store, picture)
+            return found
+
+        return self._serving.call(get)
+
+    def get_many(self, pictures: Iterable[str | os.PathLike[str]], *, with_vectors: bool = False) -> list[Picture | None]:
+        """Pictures of the collection by URI, path or point id, in their order; None for each that is not there.
+
+        Args:
+            with_vectors: give each its embedding, too, as `Picture.vector`.
+        """
+        check_several(pictures, "get_many")
+        names = list(pictures)
+        return self._serving.call(lambda generation: pictures_by_name(generation.store, names, with_vectors=with_vectors))
+
+    def scroll(
+        self,
+        limit: int = 100,
+        *,
+        where: str | Where | None = None,
+        order_by: str | None = None,
+        descending: bool = False,
+        cursor: str | None = None,
+        with_vectors: bool = False,
+    ) -> PicturePage:
+        """A page of the collection's pictures, and the cursor of the next page. A late page takes no longer than the first.
+
+        A cursor stays good while the collection changes, and when it is rebuilt: what is there all the time comes once. Only
+        with vectors it ends with a generation of another encoder, whose vectors are not comparable.
+
+        Args:
+            limit: pictures at most, at least 1.
+            where: a filter, as in `SearchClient.search`.
+            order_by: a field of whole numbers, numbers or dates, ties by id; pictures without a value are left out, one with
+                several comes at its lowest (descending: its highest). None: in the order of ids.
+            descending: begin with the highest value.
+            cursor: that of the page before, asked for with the same arguments but `limit`; None for the first page.
+            with_vectors: give each its embedding, too, as `Picture.vector`.
+
+        Raises:
+            InvalidInput: a field that has no order; a cursor that is none, or belongs to other arguments.
+        """
+        listing = listing_of(where, order_by, descending, with_vectors)
+        return self._serving.call(lambda generation: page_of(generation, listing, limit, cursor))
+
+    def pictures(
+        self,
+        *,
+        where: str | Where | None = None,
+        order_by: str | None = None,
+        descending: bool = False,
+        with_vectors: bool = False,
+    ) -> Iterator[Picture]:
+        """All pictures of the collection, one by one, in bounded memory; of one generation, which is held open meanwhile.
+
+        Args:
+            where, order_by, descending, with_vectors: as in `scroll`.
+
+        Raises:
+            InvalidInput: at the call. While it is gone through, `CollectionNotFound` where a server's generation was deleted.
+        """
+        listing = listing_of(where, order_by, descending, with_vectors)
+        self._serving.call(lambda generation: pictures_of(generation.store, listing))  # bad arguments raise now
+        return self._pictures(listing)
+
+    def _pictures(self, listing: Listing) -> Iterator[Picture]:
+        with self._serving.current() as generation:
+            yield from pictures_of(generation.store, listing)
 
     def delete(self, pictures: Iterable[str | os.PathLike[str]] | None = None, *, where: str | Where | None = None) -> int:
         """Remove pictures from the collection, and say how many of them were in it. The files stay where they are.

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["FeatureHit", "Hit", "Picture", "split_payload"]
+    import numpy as np
+
+__all__ = ["FeatureHit", "Hit", "Picture", "PicturePage", "split_payload"]
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,14 @@ class Picture:
         uri: where it is: `file:///…` or the URL that was indexed.
         metadata: what its owner says about it, under their own names.
         facts: what Semblant noted when it indexed it: `_width`, `_height`, `_format`, `_bytes`, `_sha256`, `_indexed_at`, ….
+        vector: its embedding, float32 `[D]` of unit length; None where it was not asked for. It does not count for equality.
     """
 
     id: str
     uri: str
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    vector: np.ndarray | None = field(default=None, compare=False, repr=False, kw_only=True)
 
     @property
     def path(self) -> Path | None:
@@ -40,7 +44,21 @@ class Picture:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, as `--json` prints them."""
-        return {"id": self.id, "uri": self.uri, "metadata": dict(self.metadata), "facts": dict(self.facts)}
+        values = {"id": self.id, "uri": self.uri, "metadata": dict(self.metadata), "facts": dict(self.facts)}
+        return values if self.vector is None else {**values, "vector": self.vector.tolist()}
+
+
+@dataclass(frozen=True)
+class PicturePage:
+    """Some pictures of a collection, one after the other.
+
+    Attributes:
+        pictures: in the order that was asked for.
+        cursor: text without meaning of its own that `SearchClient.scroll` takes to go on; None where this is the end.
+    """
+
+    pictures: Sequence[Picture]
+    cursor: str | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ NAMES = [
     "NoFeaturesError",
     "NotADatabase",
     "Picture",
+    "PicturePage",
     "PointNotFound",
     "SearchClient",
     "SemblantError",

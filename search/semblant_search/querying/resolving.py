@@ -13,7 +13,6 @@ import numpy as np
 from semblant_search.collection import canonical_uri, point_id, uri_path
 from semblant_search.errors import ImageError, InvalidInput, PointNotFound
 from semblant_search.images import fit_image, most_bytes, open_picture, read_bytes, read_file
-from semblant_search.results import Picture, split_payload
 from semblant_search.store.query_checks import no_cells
 
 from .regions import cells_in
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from .regions import Region
 
-__all__ = ["ResolvedQuery", "cells_of", "id_of", "indexed_bytes", "not_found", "picture_of", "resolve"]
+__all__ = ["ResolvedQuery", "cells_of", "id_of", "indexed_bytes", "not_found", "resolve"]
 
 
 class ResolvedQuery(NamedTuple):
@@ -128,15 +127,6 @@ def id_of(picture: str | os.PathLike[str]) -> str:
         except ValueError:
             pass
     return point_id(canonical_uri(picture if isinstance(picture, str) else Path(picture)))
-
-
-def picture_of(store: Store, picture: str | os.PathLike[str]) -> Picture:
-    """The picture of that point id, URI or path. Raises `PointNotFound`."""
-    records = store.retrieve([id_of(picture)])
-    if not records:
-        raise not_found(store, picture)
-    uri, metadata, facts = split_payload(records[0].payload)
-    return Picture(records[0].id, uri, metadata, facts)
 
 
 def not_found(store: Store, picture: str | os.PathLike[str]) -> PointNotFound:

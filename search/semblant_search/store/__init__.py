@@ -8,6 +8,7 @@ from __future__ import annotations
 from .database import Database
 from .engines.qdrant.connection import RetryPolicy
 from .open import open_database
+from .ordering import Position
 from .queries import (
     Cells,
     Discover,
@@ -31,6 +32,7 @@ __all__ = [
     "Nearest",
     "OrderBy",
     "Point",
+    "Position",
     "Query",
     "Recommend",
     "Record",

@@ -44,6 +44,12 @@ class Database:
         """Names of published collections, each with the name of its serving generation."""
         return self._backend.serving()
 
+    def manifests(self) -> dict[str, Manifest]:
+        """Names of published collections, each with what its serving generation remembers about itself."""
+        self._backend.check()
+        found = {name: self._backend.manifest(name, generation) for name, generation in sorted(self.collections().items())}
+        return {name: manifest for name, manifest in found.items() if manifest is not None}  # one may be dropped meanwhile
+
     def generations(self, collection: str) -> list[str]:
         """All whole generations, oldest first, published or not."""
         found = self._backend.generations(check_collection_name(collection))

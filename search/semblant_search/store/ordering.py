@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from semblant_search.collection import FieldType
 from semblant_search.errors import InvalidInput
@@ -21,12 +21,19 @@ if TYPE_CHECKING:
     from .records import Record
 
     OrderedPage = Callable[["OrderBy", "Where | None", Paths, Sequence[str], int], list[tuple[float, Record]]]
-    Pages = Callable[["Where | None", Paths, Sequence[str], int], Iterator[Record]]
+    Pages = Callable[["Where | None", Paths, Sequence[str], int, "str | None"], Iterator[Record]]
 
-__all__ = ["check_order", "ordered"]
+__all__ = ["Position", "check_order", "ordered"]
 
 _ORDERED = (FieldType.INTEGER, FieldType.FLOAT, FieldType.DATETIME)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+
+
+class Position(NamedTuple):
+    """The record that a page begins with, or would if it were still there: its id, and in the order of a field its value."""
+
+    id: str
+    value: float | None = None
 
 
 def check_order(order: OrderBy, manifest: Manifest) -> None:
@@ -47,13 +54,18 @@ def ordered(
     paths: Paths,
     vectors: Sequence[str],
     batch: int,
-) -> Iterator[Record]:
-    """Every record once, by the field's value, ties by id.
+    start: Position | None = None,
+) -> Iterator[tuple[float, Record]]:
+    """Every record once, with the field's value and in its order, ties by id; from `start` on.
 
     Of a full page, the records before its last value are complete. Those that tie at that value are read by a filter, in the
     order of their ids; then it goes on behind it.
     """
     rest = where
+    if start is not None and start.value is not None:
+        tied, rest = _at_and_behind(order, manifest, where, start.value)
+        for record in pages(tied, paths, vectors, batch, start.id):
+            yield start.value, record
     while True:
         found = page(order, rest, paths, vectors, batch)
         last = found[-1][0] if len(found) == batch else None
@@ -62,19 +74,29 @@ def ordered(
             if value != last:
                 before.setdefault(record.id, (value, record))
         sign = -1 if order.descending else 1
-        for _, record in sorted(before.values(), key=lambda pair: (sign * pair[0], pair[1].id)):
-            yield record
+        for value, record in sorted(before.values(), key=lambda pair: (sign * pair[0], pair[1].id)):
+            yield value, record
         if last is None:
             return
-        edge = _EPOCH + dt.timedelta(microseconds=last) if manifest.fields[order.field] is FieldType.DATETIME else last
-        field = order.field
-        if order.descending:
-            reached, passed, ahead = Range(field, gt=edge), Range(field, gte=edge), Range(field, lt=edge)
-        else:
-            reached, passed, ahead = Range(field, lt=edge), Range(field, lte=edge), Range(field, gt=edge)
-        yield from pages(_all(rest, Range(field, gte=edge, lte=edge), Not(reached)), paths, vectors, batch)
-        # Behind it in all of its values: one that was there at an earlier value does not come again.
-        rest = _all(where, ahead, Not(passed))
+        tied, behind = _at_and_behind(order, manifest, where, last)
+        for record in pages(tied, paths, vectors, batch, None):
+            yield last, record
+        rest = behind
+
+
+def _at_and_behind(order: OrderBy, manifest: Manifest, where: Where | None, value: float) -> tuple[Where, Where]:
+    """Filters for the records that come at a value, and for those that come later."""
+    field = order.field
+    try:
+        at = _EPOCH + dt.timedelta(microseconds=value) if manifest.fields[field] is FieldType.DATETIME else value
+    except OverflowError as error:  # no engine said so
+        raise InvalidInput(f"position {value!r}: expected microseconds since 1970") from error
+    if order.descending:
+        reached, passed, ahead = Range(field, gt=at), Range(field, gte=at), Range(field, lt=at)
+    else:
+        reached, passed, ahead = Range(field, lt=at), Range(field, lte=at), Range(field, gt=at)
+    # Behind it in all of its values: one that was there at an earlier value does not come again.
+    return _all(where, Range(field, gte=at, lte=at), Not(reached)), _all(where, ahead, Not(passed))
 
 
 def _all(where: Where | None, *terms: Where) -> Where:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from .engines.base import Search
 from .facets import COUNTED_BY_ENGINES, by_count, check_facet, count_values
 from .grouping import check_groups, grouped
 from .names import check_asset_name
-from .ordering import check_order, ordered
+from .ordering import Position, check_order, ordered
 from .point_checks import check_found, check_ids, check_payload, check_points
 from .queries import MOST_CANDIDATES, Cells, Mmr, Nearest, Recommend
 from .query_checks import average, check_request
@@ -141,7 +142,30 @@ class Store:
         vectors = [IMAGE_VECTOR] if with_image else []
         if order_by is None:
             return self._pages(where, _paths(fields), vectors, batch)
-        return ordered(self._ordered_page, self._pages, order_by, self._manifest, where, _paths(fields), vectors, batch)
+        return (record for _, record in self._ordered(order_by, where, _paths(fields), vectors, batch))
+
+    def scroll_page(
+        self,
+        limit: int,
+        start: Position | None = None,
+        *,
+        where: Where | None = None,
+        with_image: bool = False,
+        order_by: OrderBy | None = None,
+    ) -> tuple[list[Record], Position | None]:
+        """A page of `scroll` from a position on, of `limit` records at most, and where the next page begins, None at the end.
+
+        A position holds on after changes, and in another generation: what is there before and after them comes once.
+        """
+        vectors = [IMAGE_VECTOR] if with_image else []
+        if order_by is None:
+            filter = self._filter(where)
+            records, following = self._engine.scroll(filter, True, vectors, limit, None if start is None else start.id)
+            return records, None if following is None else Position(str(following))
+        check_order(order_by, self._manifest)
+        found = list(islice(self._ordered(order_by, where, True, vectors, limit + 1, start), limit + 1))
+        following = Position(found[limit][1].id, found[limit][0]) if len(found) > limit else None
+        return [record for _, record in found[:limit]], following
 
     def count(self, where: Where | None = None) -> int:
         """How many records match, exactly."""
@@ -275,13 +299,26 @@ class Store:
             None if threshold is None else threshold * scale,
         )
 
-    def _pages(self, where: Where | None, paths: Paths, vectors: Sequence[str], batch: int) -> Iterator[Record]:
-        filter, start = self._filter(where), None
+    def _pages(
+        self, where: Where | None, paths: Paths, vectors: Sequence[str], batch: int, first: str | None = None
+    ) -> Iterator[Record]:
+        filter, start = self._filter(where), first
         while True:
             records, start = self._engine.scroll(filter, paths, vectors, batch, start)
             yield from records
             if start is None:
                 return
+
+    def _ordered(
+        self,
+        order: OrderBy,
+        where: Where | None,
+        paths: Paths,
+        vectors: Sequence[str],
+        batch: int,
+        start: Position | None = None,
+    ) -> Iterator[tuple[float, Record]]:
+        return ordered(self._ordered_page, self._pages, order, self._manifest, where, paths, vectors, batch, start)
 
     def _ordered_page(
         self, order: OrderBy, where: Where | None, paths: Paths, vectors: Sequence[str], batch: int

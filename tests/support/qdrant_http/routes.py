@@ -134,7 +134,7 @@ class Routes:
             scroll = models.ScrollRequest(**body)
             payload = True if scroll.with_payload is None else scroll.with_payload
             points, offset = client.scroll(
-                name, scroll.filter, scroll.limit or 10, None, scroll.offset, payload, scroll.with_vector or False
+                name, scroll.filter, scroll.limit or 10, scroll.order_by, scroll.offset, payload, scroll.with_vector or False
             )
             return {"points": points, "next_page_offset": offset}
         if route == "points/count":
