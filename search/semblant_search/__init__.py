@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         WhereError,
     )
     from .images import Fit
-    from .results import FeatureHit, Hit, Picture, PicturePage
+    from .results import FeatureHit, Hit, HitGroup, Picture, PicturePage
     from .where import F, Where, parse_where
     from .writing.adding import NewPicture
 
@@ -61,6 +61,7 @@ __all__ = [
     "FieldType",
     "Fit",
     "Hit",
+    "HitGroup",
     "ImageError",
     "InvalidInput",
     "Manifest",
@@ -100,6 +101,7 @@ _HOME = {
     "FieldType": "collection",
     "Fit": "images",
     "Hit": "results",
+    "HitGroup": "results",
     "Manifest": "collection",
     "NewPicture": "writing.adding",
     "Picture": "results",

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from .collection_client import CollectionClient
+from .example_client import ExampleClient
 from .images.sources import buffered
 from .orb import DEFAULT_MIN_CONFIDENCE
-from .querying.answers import Details, beyond_chance, by_details, by_look, by_vector, fused
-from .querying.batches import check_on_error, search_many
+from .querying.answers import Details, by_details, by_look, fused
+from .querying.batches import Asked, check_on_error, search_many
 from .querying.requests import (
     check_confidence,
     check_ef_search,
-    check_fpr,
     check_parts,
     check_several,
     check_vector,
     request_of,
     score_threshold,
 )
+from .querying.selection import select, selection_of
 from .store import Nearest
 from .where import as_where
 
@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     from .querying.batches import OnError
     from .querying.regions import Region
     from .results import FeatureHit, Hit
+    from .serving import Generation
     from .where import Where
 
 __all__ = ["SearchClient"]
 
 
-class SearchClient(CollectionClient):
+class SearchClient(ExampleClient):
     """Searches one collection. Thread-safe; a context manager.
 
     It follows the collection: a rebuilt one answers from then on, and what a call began with, it ends with. A call never mixes
@@ -82,6 +83,10 @@ class SearchClient(CollectionClient):
         exact: bool = False,
         include_self: bool = False,
         region: Region | None = None,
+        diversity: float | None = None,
+        unique: bool = False,
+        order_by: str | None = None,
+        descending: bool = False,
     ) -> list[Hit]:
         """The pictures that look most like one, or hold something that looks like a region of it, best first.
 
@@ -102,20 +107,30 @@ class SearchClient(CollectionClient):
             region: look for this part only, `(x, y, width, height)` in pixels or a mask `[h, w]`: each cell of it is compared
                 with all cells of every picture (MaxSim), and the score is the mean of the best cosines. Needs an encoder with
                 cells, and time that grows with the collection. `search_features` finds a region by its details instead.
+            diversity: from 0 to 1, how much hits shall differ among each other: each next one of the 500 nearest is that of
+                the largest `(1 - diversity) * cosine - diversity * largest cosine with a hit before` (maximal marginal
+                relevance, Carbonell 1998). Beyond those 500 there are no hits.
+            unique: one hit of each group of copies, the best one; `Hit.copies` counts the others, of all that match `where`.
+                Copies are pictures whose embeddings have a cosine of .9999 or more; a point merged of several files counts
+                as many.
+            order_by: a field of whole numbers, numbers or dates: all pictures that `min_score` or `fpr`, one of which must be given, lets through,
+                in the order of their values, ties by id. Every picture is compared; those without a value are left out.
+            descending: with `order_by`: begin with the highest value.
 
         Raises:
             InvalidInput: limit or offset out of range; a region without area or outside the picture, or of a collection whose
-                encoder has no cells, or with `fpr`; `WhereError` for the filter.
+                encoder has no cells, or with `fpr`; options that exclude each other; `WhereError` for the filter.
             ImageError: the picture cannot be read or decoded.
             PointNotFound: a URI that is neither in the collection nor a local file.
             EncoderError: the picture must be encoded, and the collection's encoder is not at hand.
             StoreError: the database fails; or `fpr` of a collection that has not measured what chance scores in it, as one of
                 fewer than 50 pictures.
         """
-        request, fpr = request_of(limit, where, offset, exact=exact, min_score=min_score), check_fpr(fpr)
+        request = request_of(limit, where, offset, exact=exact, min_score=min_score)
+        selection = selection_of(request, diversity, unique, order_by, descending, fpr=fpr, region=region is not None)
         picture = buffered(picture, self._max_pixels)
         return self._serving.call(
-            lambda generation: by_look(generation, picture, request, region, include_self=include_self, fpr=fpr)
+            lambda generation: by_look(generation, picture, request, region, selection, include_self=include_self)
         )
 
     def search_fused(
@@ -161,6 +176,11 @@ class SearchClient(CollectionClient):
         fpr: float | None = None,
         exact: bool = False,
         include_self: bool = False,
+        region: Region | None = None,
+        diversity: float | None = None,
+        unique: bool = False,
+        order_by: str | None = None,
+        descending: bool = False,
         on_error: Literal["raise"] = "raise",
     ) -> list[list[Hit]]: ...
 
@@ -176,6 +196,11 @@ class SearchClient(CollectionClient):
         fpr: float | None = None,
         exact: bool = False,
         include_self: bool = False,
+        region: Region | None = None,
+        diversity: float | None = None,
+        unique: bool = False,
+        order_by: str | None = None,
+        descending: bool = False,
         on_error: Literal["return"],
     ) -> list[list[Hit] | ImageError | PointNotFound]: ...
 
@@ -190,6 +215,11 @@ class SearchClient(CollectionClient):
         fpr: float | None = None,
         exact: bool = False,
         include_self: bool = False,
+        region: Region | None = None,
+        diversity: float | None = None,
+        unique: bool = False,
+        order_by: str | None = None,
+        descending: bool = False,
         on_error: OnError = "raise",
     ) -> list[Any]:
         """`search` for any number of pictures: a list of hits for each, in their order.
@@ -200,6 +230,7 @@ class SearchClient(CollectionClient):
         Args:
             pictures: each as in `search`.
             limit, where, offset, min_score, fpr, exact, include_self: as in `search`, for each picture.
+            region, diversity, unique, order_by, descending: as in `search`, for each picture; these take a request for each.
             on_error: what becomes of a picture that cannot be used. `raise` ends the call with an error that begins with its
                 place, as `pictures[3]: …`; an `ImageError` has it as `index`, too. `return` puts that error where the hits of
                 the picture would be, and goes on.
@@ -209,8 +240,10 @@ class SearchClient(CollectionClient):
         """
         check_several(pictures, "search_batch")
         check_on_error(on_error)
-        request, fpr = request_of(limit, where, offset, exact=exact, min_score=min_score), check_fpr(fpr)
-        return list(search_many(self._serving, pictures, request, include_self=include_self, on_error=on_error, fpr=fpr))
+        request = request_of(limit, where, offset, exact=exact, min_score=min_score)
+        selection = selection_of(request, diversity, unique, order_by, descending, fpr=fpr, region=region is not None)
+        asked = Asked(request, selection, region)
+        return list(search_many(self._serving, pictures, asked, include_self=include_self, on_error=on_error))
 
     def search_vector(
         self,
@@ -223,6 +256,10 @@ class SearchClient(CollectionClient):
         fpr: float | None = None,
         exact: bool = False,
         ef_search: int | None = None,
+        diversity: float | None = None,
+        unique: bool = False,
+        order_by: str | None = None,
+        descending: bool = False,
     ) -> list[Hit]:
         """The pictures whose embeddings are nearest to a vector by cosine, best first.
 
@@ -230,18 +267,20 @@ class SearchClient(CollectionClient):
             vector: `[D]` numbers, of any length but zero; it is compared by direction.
             limit, where, offset, min_score, fpr, exact: as in `search`.
             ef_search: candidates that HNSW keeps while it walks; more is slower and finds more of the true neighbours.
+            diversity, unique, order_by, descending: as in `search`.
 
         Raises:
             InvalidInput: a vector of another size, or with values that are not finite.
         """
-        request, fpr = request_of(limit, where, offset, exact=exact, min_score=min_score), check_fpr(fpr)
+        request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         request = replace(request, ef_search=check_ef_search(ef_search))
-        return self._serving.call(
-            lambda generation: by_vector(
-                generation,
-                replace(beyond_chance(generation, request, fpr), query=Nearest(check_vector(vector, generation.manifest))),
-            )
-        )
+        selection = selection_of(request, diversity, unique, order_by, descending, fpr=fpr)
+
+        def ask(generation: Generation) -> list[Hit]:
+            query = Nearest(check_vector(vector, generation.manifest))
+            return select(generation, replace(request, query=query), selection)
+
+        return self._serving.call(ask)
 
     def search_features(
         self,

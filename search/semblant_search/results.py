@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-__all__ = ["FeatureHit", "Hit", "Picture", "PicturePage", "split_payload"]
+__all__ = ["FeatureHit", "Hit", "HitGroup", "Picture", "PicturePage", "split_payload"]
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,35 @@ class Hit(Picture):
             sum of the IDF weights of the visual words that both pictures show, 0 and up, comparable within one query only.
         probability: 0–1, that the likeness is no chance: one minus the share of queries the like of which the collection does
             not hold, and of which the best hit scores as high all the same. Measured by the index job on the collection itself;
-            None where it was not, and for a search by region.
+            None where it was not, and for searches by region and by several examples.
+        copies: how many other pictures are copies of this one and no hits of their own, with `unique=True`; otherwise None.
     """
 
     score: float = 0.0
     probability: float | None = None
+    copies: int | None = field(default=None, kw_only=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, as `--json` prints them; the copies only where they were counted."""
+        values = {"score": self.score, "probability": self.probability, **super().to_json()}
+        return values if self.copies is None else {**values, "copies": self.copies}
+
+
+@dataclass(frozen=True)
+class HitGroup:
+    """Hits that share a value of a field, such as an album.
+
+    Attributes:
+        value: of the field.
+        hits: the best ones that have it, best first.
+    """
+
+    value: str | int | bool
+    hits: Sequence[Hit]
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, as `--json` prints them."""
-        return {"score": self.score, "probability": self.probability, **super().to_json()}
+        return {"value": self.value, "hits": [hit.to_json() for hit in self.hits]}
 
 
 @dataclass(frozen=True)

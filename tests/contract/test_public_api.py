@@ -19,6 +19,7 @@ NAMES = [
     "FieldType",
     "Fit",
     "Hit",
+    "HitGroup",
     "ImageError",
     "InvalidInput",
     "Manifest",

@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.orb import DEFAULT_MIN_CONFIDENCE
+from semblant_search.results import HitGroup
 from semblant_search.store import Cells, Nearest, Sparse
 
-from .background import LEAST_QUERIES
 from .fusion import by_cosine, fuse
 from .requests import hits_of
 from .resolving import cells_of, resolve
+from .selection import select, without
 from .shortlist import Shortlist
 from .verification import Proof, merged, unproven, verify_candidates
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import numpy as np
 
     from semblant_search.feature_reader import PictureFeatures
@@ -27,11 +29,9 @@ if TYPE_CHECKING:
 
     from .regions import Region
     from .resolving import ResolvedQuery
+    from .selection import Selection
 
-__all__ = ["Details", "beyond_chance", "by_details", "by_look", "by_vector", "fused"]
-
-_NOTHING = 2.0
-"""A least score that no cosine reaches."""
+__all__ = ["Details", "by_details", "by_look", "fused", "in_groups"]
 
 
 @dataclass(frozen=True)
@@ -58,56 +58,35 @@ class Details:
         return Proof(DEFAULT_MIN_CONFIDENCE if least is None else least, least_part)
 
 
-def beyond_chance(generation: Generation, request: SearchRequest, fpr: float | None) -> SearchRequest:
-    """The request, with a least score that only a share `fpr` of strangers reaches, where that is stricter than its own.
-
-    Raises:
-        StoreError: it is not known what chance does in this collection.
-    """
-    if fpr is None:
-        return request
-    background = generation.background
-    if background is None:
-        raise StoreError(
-            f"fpr={fpr:g}: collection {generation.manifest.collection!r} has not measured what chance scores in it; run "
-            f"`semblant index` on it again, which needs {LEAST_QUERIES} pictures, or give min_score instead"
-        )
-    least, given = min(background.min_score(fpr), _NOTHING), request.score_threshold
-    return replace(request, score_threshold=least if given is None else max(least, given))
-
-
-def by_vector(generation: Generation, request: SearchRequest, leave_out: str | None = None) -> list[Hit]:
-    """Hits of a request that has its query already; `leave_out` is the id of the picture that is asked for."""
-    background = generation.background if isinstance(request.query, Nearest) else None
-    if leave_out is None:
-        return hits_of(generation.store.query(request), background)
-    # One more than asked for, and cut here: the picture itself need not come first among exact copies.
-    wide = replace(request, limit=request.limit + request.offset + 1, offset=0)
-    records = [record for record in generation.store.query(wide) if record.id != leave_out]
-    return hits_of(records[request.offset : request.offset + request.limit], background)
-
-
 def by_look(
     generation: Generation,
     picture: ImageSource,
     request: SearchRequest,
     region: Region | None,
+    selection: Selection,
     *,
     include_self: bool,
-    fpr: float | None = None,
 ) -> list[Hit]:
     """What looks most like a picture, or holds something that looks like a region of it."""
     if region is not None:
-        if fpr is not None:
-            raise InvalidInput("fpr with a region: what chance scores is measured for whole pictures; give min_score instead")
         query = resolve(generation.store, picture, with_cells=True)
         cells = cells_of(generation.manifest, generation.encoder, query, region, generation.max_pixels)
         look: Query = Cells(cells)
     else:
         query = resolve(generation.store, picture, with_image=True)
-        request = beyond_chance(generation, request, fpr)
         look = Nearest(_vector_of(generation, query))
-    return by_vector(generation, replace(request, query=look), None if include_self else query.id)
+    return select(generation, replace(request, query=look), selection, _left_out(query, include_self))
+
+
+def in_groups(
+    generation: Generation, picture: ImageSource, request: SearchRequest, group_by: str, group_size: int, *, include_self: bool
+) -> list[HitGroup]:
+    """What looks most like a picture, by the values of a field."""
+    query = resolve(generation.store, picture, with_image=True)
+    where = without(generation.store, request.where, _left_out(query, include_self))
+    asked = replace(request, query=Nearest(_vector_of(generation, query)), where=where)
+    groups = generation.store.query_groups(asked, group_by, group_size)
+    return [HitGroup(group.value, hits_of(group.hits, generation.background)) for group in groups]
 
 
 def by_details(
@@ -117,15 +96,15 @@ def by_details(
     store, reader, wanted = generation.store, generation.features, request.offset + request.limit
     query = resolve(store, picture, with_features=True)
     features = reader.require(reader.of_resolved(query, details.region))
-    leave_out = None if include_self else query.id
-    shortlist = _shortlist(generation, features, request, leave_out, all_fields=not details.verify)
+    left_out = _left_out(query, include_self)
+    shortlist = _shortlist(generation, features, request, left_out, all_fields=not details.verify)
     if not details.verify:
         return unproven(shortlist.first(wanted)[request.offset :])
     hits = verify_candidates(store, reader, features, shortlist, details.proof, wanted)
     parts = [hit for hit in hits if hit.verdict == "shared part"]
     # A second look costs as much as the first, so it is for those that would go away with nothing.
     if len(parts) == len(hits) and (mirrored := reader.mirror(features)) is not None and len(mirrored.features):
-        shortlist = _shortlist(generation, mirrored, request, leave_out)
+        shortlist = _shortlist(generation, mirrored, request, left_out)
         found = verify_candidates(store, reader, mirrored, shortlist, replace(details.proof, least_part=None), wanted)
         hits = merged(parts, found) if parts else found
     return hits[request.offset : wanted]
@@ -138,12 +117,12 @@ def fused(
     store, reader, wanted = generation.store, generation.features, request.offset + request.limit
     query = resolve(store, picture, with_image=True, with_features=True)
     vector = _vector_of(generation, query)
-    leave_out = None if include_self else query.id
-    rankings = [Shortlist(store, replace(request, query=Nearest(vector)), leave_out)]
+    left_out = _left_out(query, include_self)
+    rankings = [Shortlist(store, replace(request, query=Nearest(vector)), left_out)]
     proven: list[FeatureHit] = []
     features = reader.of_resolved(query)
     if len(features.features):  # flat pictures have a look only
-        rankings.append(_shortlist(generation, features, request, leave_out, all_fields=True))
+        rankings.append(_shortlist(generation, features, request, left_out, all_fields=True))
         proven = verify_candidates(store, reader, features, rankings[1], details.proof, wanted)
     hits: list[FeatureHit] = []
     least = request.score_threshold
@@ -152,6 +131,11 @@ def fused(
         if len(hits) >= wanted:
             break
     return hits[request.offset : wanted]
+
+
+def _left_out(query: ResolvedQuery, include_self: bool) -> tuple[str, ...]:
+    """The id of the picture that is asked for, where it is no hit."""
+    return () if include_self or query.id is None else (query.id,)
 
 
 def _vector_of(generation: Generation, query: ResolvedQuery) -> np.ndarray:
@@ -168,11 +152,11 @@ def _shortlist(
     generation: Generation,
     features: PictureFeatures,
     request: SearchRequest,
-    leave_out: str | None,
+    left_out: Collection[str],
     *,
     all_fields: bool = False,
 ) -> Shortlist:
     """Candidates by visual words. What is verified is read again with its features, so that its fields are not needed."""
     words = Sparse(generation.features.vocabulary.sparse(features.features))
     by_words = replace(request, query=words, exact=False, score_threshold=None, fields=None if all_fields else ())
-    return Shortlist(generation.store, by_words, leave_out)
+    return Shortlist(generation.store, by_words, left_out)

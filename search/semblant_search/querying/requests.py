@@ -27,14 +27,18 @@ if TYPE_CHECKING:
 __all__ = [
     "check_capacity",
     "check_confidence",
+    "check_diversity",
     "check_ef_search",
     "check_fpr",
+    "check_group_size",
     "check_limit",
     "check_max_pixels",
     "check_parts",
     "check_refresh",
     "check_several",
+    "check_switch",
     "check_vector",
+    "check_weight",
     "hits_of",
     "request_of",
     "score_threshold",
@@ -88,6 +92,30 @@ def check_fpr(fpr: float | None) -> float | None:
 def score_threshold(min_score: float) -> float:
     """What an engine is told for a least cosine, so that rounding leaves out nothing; raises `InvalidInput` beyond -1 to 1."""
     return _real("min_score", min_score, -1, "a cosine, -1 to 1") - SCORE_TOLERANCE
+
+
+def check_diversity(diversity: float | None) -> float | None:
+    """The same as a float; raises `InvalidInput` unless it is a number from 0 to 1, or None."""
+    return None if diversity is None else _real("diversity", diversity, 0, "a number from 0 (as without it) to 1")
+
+
+def check_weight(weight: object, name: str) -> float:
+    """The weight of an example as a float; raises `InvalidInput` unless it is a finite number above 0."""
+    if not isinstance(weight, Real) or isinstance(weight, bool) or not 0 < weight < float("inf"):  # type: ignore[operator]
+        raise InvalidInput(f"{name}: weight {shown(weight)}: expected a number above 0")
+    return float(weight)
+
+
+def check_switch(name: str, value: bool) -> bool:
+    """The same; raises `InvalidInput` unless it is True or False."""
+    if not isinstance(value, bool):
+        raise InvalidInput(f"{name} {shown(value)}: expected True or False")
+    return value
+
+
+def check_group_size(size: int) -> int:
+    """The same as an int; raises `InvalidInput` unless it is a whole number from 1 up."""
+    return _whole("group_size", size, 1, "a whole number of hits, at least 1")
 
 
 def _whole(name: str, value: object, least: int, expected: str) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from semblant_search.store import ScoredRecord, SearchRequest, Store
 
@@ -24,13 +24,13 @@ class Shortlist:
     Args:
         store: what to ask.
         request: the ranking's query, filter and fields; its limit and offset do not count.
-        leave_out: id of the picture that is asked for, where it is one of the collection and no hit.
+        left_out: ids of pictures of the collection that are asked for, and no hits.
     """
 
-    def __init__(self, store: Store, request: SearchRequest, leave_out: str | None = None) -> None:
+    def __init__(self, store: Store, request: SearchRequest, left_out: Collection[str] = ()) -> None:
         self._store = store
         self._request = replace(request, limit=1, offset=0)
-        self._leave_out = leave_out
+        self._left_out = left_out
         self._records: list[ScoredRecord] = []
         self._complete = False
 
@@ -45,12 +45,13 @@ class Shortlist:
         return self.first(BLOCK * (number + 1))[BLOCK * number :]
 
     def _read(self, count: int) -> None:
-        limit = count + 2  # one to be left out, and one that shows whether equal scores were cut apart
+        least = count + len(self._left_out) + 1  # one more shows whether equal scores were cut apart
+        limit = least
         while True:
             found = self._store.query(replace(self._request, limit=limit))
             self._complete = len(found) < limit
-            records = sorted((r for r in found if r.id != self._leave_out), key=lambda record: (-record.score, record.id))
-            if self._complete or records[-1].score < records[count - 1].score or limit >= max(_MOST_TIED, count + 2):
+            records = sorted((r for r in found if r.id not in self._left_out), key=lambda record: (-record.score, record.id))
+            if self._complete or records[-1].score < records[count - 1].score or limit >= max(_MOST_TIED, least):
                 break
             limit *= 2
         # What scores as the last one does may have more like it behind.

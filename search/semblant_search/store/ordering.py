@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import FieldType
 from semblant_search.errors import InvalidInput
 from semblant_search.where import And, Not, Range
 from semblant_search.where.compiler import unknown_field
+from semblant_search.where.values import parse_time
+
+from .facets import values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from semblant_search.collection import Manifest
     from semblant_search.where import Where
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     OrderedPage = Callable[["OrderBy", "Where | None", Paths, Sequence[str], int], list[tuple[float, Record]]]
     Pages = Callable[["Where | None", Paths, Sequence[str], int, "str | None"], Iterator[Record]]
 
-__all__ = ["Position", "check_order", "ordered"]
+__all__ = ["Position", "check_order", "ordered", "value_of"]
 
 _ORDERED = (FieldType.INTEGER, FieldType.FLOAT, FieldType.DATETIME)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
@@ -97,6 +100,21 @@ def _at_and_behind(order: OrderBy, manifest: Manifest, where: Where | None, valu
         reached, passed, ahead = Range(field, lt=at), Range(field, lte=at), Range(field, gt=at)
     # Behind it in all of its values: one that was there at an earlier value does not come again.
     return _all(where, Range(field, gte=at, lte=at), Not(reached)), _all(where, ahead, Not(passed))
+
+
+def value_of(payload: Mapping[str, Any], order: OrderBy, manifest: Manifest) -> float | None:
+    """Where a record comes in the order: its lowest value (descending: its highest), dates as microseconds since 1970."""
+    choose = max if order.descending else min
+    found = values_of(payload, order.field)
+    if manifest.fields[order.field] is FieldType.DATETIME:
+        times = [_microseconds(time) for value in found if isinstance(value, str) and (time := parse_time(value)) is not None]
+        return choose(times, default=None)
+    return choose((value for value in found if not isinstance(value, (str, bool))), default=None)
+
+
+def _microseconds(time: dt.date) -> int:
+    instant = time if isinstance(time, dt.datetime) else dt.datetime(time.year, time.month, time.day, tzinfo=dt.timezone.utc)
+    return (instant - _EPOCH) // dt.timedelta(microseconds=1)
 
 
 def _all(where: Where | None, *terms: Where) -> Where:
