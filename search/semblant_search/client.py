@@ -113,8 +113,9 @@ class SearchClient(ExampleClient):
             unique: one hit of each group of copies, the best one; `Hit.copies` counts the others, of all that match `where`.
                 Copies are pictures whose embeddings have a cosine of .9999 or more; a point merged of several files counts
                 as many.
-            order_by: a field of whole numbers, numbers or dates: all pictures that `min_score` or `fpr`, one of which must be given, lets through,
-                in the order of their values, ties by id. Every picture is compared; those without a value are left out.
+            order_by: a field of whole numbers, numbers or dates: all pictures that `min_score` or `fpr` lets through, one of
+                which must be given, in the order of their values, ties by id. Every picture is compared; those without a value
+                are left out.
             descending: with `order_by`: begin with the highest value.
 
         Raises:

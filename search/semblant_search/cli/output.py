@@ -13,9 +13,9 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from semblant_search.results import Hit, Picture
+    from semblant_search.results import Hit, HitGroup, Picture
 
-__all__ = ["place_of", "print_hits", "print_json", "print_rows", "text_of"]
+__all__ = ["place_of", "print_groups", "print_hits", "print_json", "print_rows", "text_of"]
 
 _COLUMNS = 5
 """Metadata columns that a table shows at most; `--json` has all."""
@@ -42,12 +42,25 @@ def print_hits(hits: Sequence[Hit]) -> None:
     print_rows(["", "score", "picture", *proof, *names], rows, right=(0, 1))
 
 
+def print_groups(groups: Sequence[HitGroup]) -> None:
+    """The hits of each group under its value; for pipes the value before each hit."""
+    if not sys.stdout.isatty():
+        for group in groups:
+            for hit in group.hits:
+                click.echo("\t".join([text_of(group.value), f"{hit.score:.6f}", place_of(hit)]))
+        return
+    for group in groups:
+        click.echo(text_of(group.value))
+        print_hits(group.hits)
+
+
 def _proof(hit: Hit) -> dict[str, Any]:
     """What speaks for the hit beside its score."""
     from semblant_search.results import FeatureHit
 
     if not isinstance(hit, FeatureHit):
-        return {} if hit.probability is None else {"probability": round(hit.probability, 4)}
+        found = {} if hit.probability is None else {"probability": round(hit.probability, 4)}
+        return found if hit.copies is None else {**found, "copies": hit.copies}
     return {"verdict": hit.verdict, "probability": round(hit.probability, 4), "inliers": hit.inliers}
 
 

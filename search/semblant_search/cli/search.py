@@ -10,16 +10,19 @@ import click
 
 from .group import command_errors
 from .options import Target, database_options, where_option
-from .output import print_hits, print_json
+from .output import print_groups, print_hits, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from semblant_search.client import SearchClient
     from semblant_search.images import ImageSource
-    from semblant_search.results import Hit
+    from semblant_search.results import Hit, HitGroup
 
 __all__ = ["search"]
+
+_EXPLORING = ("like", "unlike", "diversity", "unique", "group_by")
+"""Options for searches by the whole look."""
 
 
 @click.command()
@@ -53,6 +56,11 @@ __all__ = ["search"]
 )
 @click.option("--exact", is_flag=True, help="Compare with every picture instead of walking the index.")
 @click.option("--include-self", is_flag=True, help="Keep PICTURE among the hits where it is one of the collection.")
+@click.option("--like", multiple=True, metavar="PICTURE", help="Another example of what to find; may be given many times.")
+@click.option("--unlike", multiple=True, metavar="PICTURE", help="An example of what not to find; may be given many times.")
+@click.option("--diversity", type=float, help="How much hits shall differ among each other, 0 to 1; 0.3 is a good beginning.")
+@click.option("--unique", is_flag=True, help="One hit for each group of copies; the others are counted.")
+@click.option("--group-by", metavar="FIELD", help="The best hits for each value of a field, such as an album; -k of values.")
 @click.option("--encoder", metavar="FILE", help="The encoder.onnx of the collection, where the database does not keep it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--gallery", metavar="FILE", help="Draw PICTURE and the hits into this file, such as out.png.")
@@ -65,13 +73,18 @@ def search(picture: str, target: Target, encoder: str | None, **options: Any) ->
     by = _mode(options)
     source: ImageSource = sys.stdin.buffer.read() if picture == "-" else picture
     with target.client(encoder) as client:
-        hits = _ask(client, source, by, options)
+        groups = _ask_groups(client, source, options) if by == "groups" else None
+        hits = _ask(client, source, by, options) if groups is None else [hit for group in groups for hit in group.hits]
         if options["as_json"]:
             asked = {"picture": picture, "collection": target.collection, "by": by}
             asked |= {name: options[name] for name in ("limit", "offset", "where", "region") if options[name] is not None}
-            print_json({"query": asked, "hits": [hit.to_json() for hit in hits]})
-        else:
+            asked |= {name: options[name] for name in _EXPLORING if options[name] not in (None, False, ())}
+            found = {"hits": hits} if groups is None else {"groups": groups}
+            print_json({"query": asked, **{name: [one.to_json() for one in some] for name, some in found.items()}})
+        elif groups is None:
             print_hits(hits)
+        else:
+            print_groups(groups)
         if by == "features" and not hits:
             click.echo("no picture is proven to contain it; --min-confidence 0 shows the nearest candidates", err=True)
         if options["fpr"] is not None and not hits:
@@ -86,6 +99,16 @@ def _mode(options: dict[str, Any]) -> str:
     """What to search by; options that do not go together are wrong usage."""
     if options["features"] and options["fused"]:
         raise click.UsageError("--features and --fused are two ways to search; give one of them")
+    exploring = [f"--{name.replace('_', '-')}" for name in _EXPLORING if options[name] not in (None, False, ())]
+    if exploring and (options["features"] or options["fused"]):
+        raise click.UsageError(f"{exploring[0]} is for searches by the whole look, not for --features and --fused")
+    if options["group_by"] is not None and len(exploring) > 1:
+        raise click.UsageError(f"--group-by goes without {exploring[0]}")
+    examples = bool(options["like"] or options["unlike"])
+    if options["region"] is not None and (examples or options["group_by"] is not None):
+        raise click.UsageError("--region is of one picture; it goes without --like, --unlike and --group-by")
+    if options["fpr"] is not None and (examples or options["group_by"] is not None):
+        raise click.UsageError("--fpr is of one picture; it goes without --like, --unlike and --group-by")
     if options["features"] and (options["exact"] or options["min_score"] is not None):
         raise click.UsageError("--exact and --min-score are for searches by the whole look, not for --features")
     if options["fpr"] is not None and (options["features"] or options["fused"] or options["region"] is not None):
@@ -97,7 +120,9 @@ def _mode(options: dict[str, Any]) -> str:
             raise click.UsageError(f"--{name.replace('_', '-')} goes with --features")
     if options["shared_parts"] and not (options["features"] or options["fused"]):
         raise click.UsageError("--shared-parts goes with --features or --fused")
-    return "features" if options["features"] else "fused" if options["fused"] else "look"
+    if options["group_by"] is not None:
+        return "groups"
+    return "features" if options["features"] else "fused" if options["fused"] else "examples" if examples else "look"
 
 
 def _ask(client: SearchClient, source: ImageSource, by: str, options: dict[str, Any]) -> Sequence[Hit]:
@@ -109,7 +134,15 @@ def _ask(client: SearchClient, source: ImageSource, by: str, options: dict[str, 
         return client.search_features(source, region=region, min_confidence=options["min_confidence"], **details)
     if by == "fused":
         return client.search_fused(source, **{**look, **details})
+    look |= {"diversity": options["diversity"], "unique": options["unique"]}
+    if by == "examples":
+        return client.search_like([source, *options["like"]], list(options["unlike"]), **look)
     return client.search(source, region=region, fpr=options["fpr"], **look)
+
+
+def _ask_groups(client: SearchClient, source: ImageSource, options: dict[str, Any]) -> Sequence[HitGroup]:
+    look = {name: options[name] for name in ("limit", "offset", "where", "include_self", "min_score", "exact")}
+    return client.search_groups(source, options["group_by"], **look)
 
 
 def _region(text: str | None) -> tuple[float, ...] | None:
@@ -132,7 +165,13 @@ def _picture_of(client: SearchClient, source: ImageSource) -> ImageSource:
 def _draw_gallery(client: SearchClient, source: ImageSource, hits: Sequence[Hit], by: str, options: dict[str, Any]) -> None:
     from semblant_search.drawing import draw_gallery, name_of, save_picture
 
-    what = {"look": "look most like it", "features": "share its details", "fused": "contain it or look like it"}[by]
+    what = {
+        "look": "look most like it",
+        "groups": f"look most like it, by {options['group_by']}",
+        "examples": "look like the examples",
+        "features": "share its details",
+        "fused": "contain it or look like it",
+    }[by]
     query = _picture_of(client, source)
     name = f"{name_of(query)}: " if name_of(query) else ""
     title = f"{name}{len(hits)} of {client.count():,} pictures that {what}"

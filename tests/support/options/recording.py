@@ -29,6 +29,8 @@ _ANSWERS: Mapping[str, object] = {
     "search": [],
     "search_features": [],
     "search_fused": [],
+    "search_groups": [],
+    "search_like": [],
     "duplicates": [],
 }
 

@@ -56,7 +56,7 @@ def _features(**given: Any) -> dict[str, object]:
 
 
 _WHERE = 'label == "bag"'
-_BY_DETAILS = "search."
+_INSTEAD = "search."
 
 SEARCH = (
     CommandTable(
@@ -71,15 +71,24 @@ SEARCH = (
             "--limit": Row(["--limit", "3"], {"search.limit": 3}),
             "--offset": Row(["--offset", "20"], {"search.offset": 20}),
             "--where": Row(["--where", _WHERE], {"search.where": _WHERE}),
-            "--features": Row(["--features"], _features(), _BY_DETAILS),
-            "--fused": Row(["--fused"], _asked("search_fused", "query.jpg"), _BY_DETAILS),
+            "--features": Row(["--features"], _features(), _INSTEAD),
+            "--fused": Row(["--fused"], _asked("search_fused", "query.jpg"), _INSTEAD),
             "--region": Row(["--region", "1,2.5,30,40"], {"search.region": (1.0, 2.5, 30.0, 40.0)}),
-            "--min-confidence": Row(["--features", "--min-confidence", "0.5"], _features(min_confidence=0.5), _BY_DETAILS),
-            "--shared-parts": Row(["--features", "--shared-parts"], _features(shared_parts=True), _BY_DETAILS),
+            "--min-confidence": Row(["--features", "--min-confidence", "0.5"], _features(min_confidence=0.5), _INSTEAD),
+            "--shared-parts": Row(["--features", "--shared-parts"], _features(shared_parts=True), _INSTEAD),
             "--min-score": Row(["--min-score", "0.75"], {"search.min_score": 0.75}),
             "--fpr": Row(["--fpr", "0.001"], {"search.fpr": 0.001}),
             "--exact": Row(["--exact"], {"search.exact": True}),
             "--include-self": Row(["--include-self"], {"search.include_self": True}),
+            "--like": Row(["--like", "b.jpg"], _asked("search_like", ["query.jpg", "b.jpg"], []), _INSTEAD),
+            "--unlike": Row(
+                ["--unlike", "c.jpg", "--unlike", "d.jpg"],
+                _asked("search_like", ["query.jpg"], ["c.jpg", "d.jpg"]),
+                _INSTEAD,
+            ),
+            "--diversity": Row(["--diversity", "0.3"], {"search.diversity": 0.3}),
+            "--unique": Row(["--unique"], {"search.unique": True}),
+            "--group-by": Row(["--group-by", "label"], _asked("search_groups", "query.jpg", "label"), _INSTEAD),
             "--encoder": Row(["--encoder", "mine.onnx"], {"SearchClient.encoder": "mine.onnx"}),
         },
         shown=frozenset({"--show", "--json", "--gallery"}),
