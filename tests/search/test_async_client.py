@@ -68,6 +68,25 @@ def test_it_answers_what_the_client_answers(db: Path, pictures: list[Path]) -> N
         ]
 
 
+def test_all_pictures_come_one_by_one_and_may_be_left_halfway(db: Path) -> None:
+    async def ask() -> tuple[list[str], list[str]]:
+        async with AsyncSearchClient(db) as client:
+            every = [picture.id async for picture in client.pictures(order_by="price")]
+            some = []
+            async for picture in client.pictures():
+                some.append(picture.id)
+                if len(some) == 3:
+                    break
+            with pytest.raises(InvalidInput, match="order by 'label'"):
+                _ = [picture async for picture in client.pictures(order_by="label")]
+            return every, some
+
+    every, some = run(ask())
+    with SearchClient(db) as client:
+        assert every == [picture.id for picture in client.pictures(order_by="price")]
+        assert some == [picture.id for picture in client.scroll(3).pictures]
+
+
 def test_the_first_call_opens_it_and_errors_come_through(db: Path, tmp_path: Path) -> None:
     async def ask() -> None:
         client = AsyncSearchClient(db)
