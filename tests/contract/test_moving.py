@@ -129,7 +129,7 @@ def test_it_serves_only_once_it_is_whole_and_goes_on_where_it_stopped(
 def test_what_is_there_is_replaced_only_where_it_is_said(db: Database, server: tuple[Database, str]) -> None:
     there, name = server
     copy_collection(db, there, name=name)
-    with pytest.raises(InvalidInput, match=r"serves a collection .* already; copy under another name"):
+    with pytest.raises(InvalidInput, match=r"serves a collection .* already; give another name"):
         copy_collection(db, there, name=name)
     with closing(db.open("images")) as store:
         store.delete([record.id for record in store.scroll(fields=())][:4])

@@ -86,8 +86,8 @@ def copy_collection(
     with closing(source.open(collection)) as old:
         if name in target.collections() and not replace_existing:
             raise InvalidInput(
-                f"{target.location!r} serves a collection {name!r} already; copy under another name, or say that it is to be "
-                "replaced"
+                f"{target.location!r} serves a collection {name!r} already; give another name (--as, name=…), or put the copy "
+                "in its place (--replace, replace_existing=True)"
             )
         with closing(_begin(target, old.manifest, name)) as new:
             copied = _copy(old, new, lambda done, total: tell("copy", done, total))
