@@ -87,7 +87,7 @@ def prepared(fashion_small: Path, photos: Path, tmp_path_factory: pytest.TempPat
     for category in ("bag", "coat", "sneaker"):
         for split, folder in (("train", "pictures/train"), ("test", "pictures/test"), ("train", "PICTURES")):
             (root / folder / category).mkdir(parents=True)
-            for path in sorted((fashion_small / split / category).iterdir())[:8]:
+            for path in sorted((fashion_small / split / category).iterdir())[:18]:
                 shutil.copyfile(path, root / folder / category / path.name)
     (root / "PICTURES" / "shoes").mkdir()
     query = next((fashion_small / "test" / "sneaker").iterdir())

@@ -37,8 +37,11 @@ def whole_numbers(
     high = _MOST if lt is None and lte is None else min(_MOST, math.floor(lte) if lt is None else math.ceil(lt) - 1)  # type: ignore[arg-type]
     if low > high:
         return Numbers()
-    first, last = _float_from(low), _float_to(high)
-    listed = [*range(low, min(int(first), high + 1)), *range(max(int(last) + 1, low, min(int(first), high + 1)), high + 1)]
+    # An end that is the end of all whole numbers needs no bound, so that none is rounded across it.
+    first = float(_LEAST) if low == _LEAST else _float_from(low)
+    last = math.inf if high == _MOST else _float_to(high)
+    begin, end = min(int(first), high + 1), high + 1 if last == math.inf else int(last) + 1
+    listed = [*range(low, begin), *range(max(end, low, begin), high + 1)]
     bounds: dict[str, float] = {}
     if first <= last:
         if low > _LEAST or high == _MOST:  # one bound at least: a field without a number is in no range
