@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +18,6 @@ from semblant_search.querying.batches import QUERIES_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from semblant_search.images import ImageSource
 
@@ -136,7 +137,9 @@ before = peak()
 vectors = encoder.encode_pictures(picture for _ in range(200))
 print(len(vectors), peak() - before)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     count, grown = map(int, done.stdout.split())
     assert count == 200
     assert grown < 150_000_000  # what ONNX Runtime keeps for chunks of another size; all of them at once take 900 MB more
