@@ -12,7 +12,7 @@ from semblant_search.errors import CollectionNotFound, EncoderMismatch, InvalidI
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary
-from semblant_search.store import Nearest, SearchRequest
+from semblant_search.store import SERVED_ASSET, Nearest, SearchRequest
 from semblant_search.writing.points import now
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ __all__ = ["begin", "describe", "drop_old", "generations", "open_current", "orb_
 
 _SAMPLES = 16
 _RECALL_SAMPLES = 64
-_COMPLETE = "complete"
-"""Asset of a generation that has served: after a rollback, a rebuild must not take it for an interrupted build."""
 
 
 def generations(db: Database, collection: str) -> list[str]:
@@ -138,7 +136,7 @@ def publish(db: Database, store: Store) -> None:
                 "does not find itself. The old generation keeps serving; run the job again with --rebuild"
             )
     db.publish(manifest.collection, manifest.generation)
-    store.put_asset(_COMPLETE, manifest.created_at.encode())
+    store.put_asset(SERVED_ASSET, manifest.created_at.encode())
 
 
 def recall(store: Store) -> float | None:
@@ -201,7 +199,7 @@ def _unfinished(db: Database, job: IndexJob, encoder: Encoder, serving: str | No
     """A build of the same kind that was interrupted; others that never served are dropped."""
     for name in reversed([name for name in generations(db, job.collection) if serving is None or name > serving]):
         store = db.open(job.collection, name)
-        if store.asset(_COMPLETE) is not None:
+        if store.asset(SERVED_ASSET) is not None:
             store.close()
             continue
         manifest = store.manifest

@@ -11,7 +11,7 @@ from .images import DEFAULT_MAX_PIXELS
 from .images.sources import buffered
 from .querying.batches import check_on_error
 from .querying.listing import listing_of, page_of, pictures_by_name, pictures_of
-from .querying.requests import check_limit, check_max_pixels, check_refresh, check_several
+from .querying.requests import check_limit, check_max_pixels, check_refresh, check_several, check_timeout
 from .querying.resolving import not_found
 from .serving import Serving, Settings
 from .store import Database, open_database
@@ -60,8 +60,7 @@ class CollectionClient:
     ) -> None:
         check_collection_name(collection)
         refresh = check_refresh(refresh)
-        if timeout <= 0:
-            raise InvalidInput(f"timeout {timeout}: expected seconds, more than 0")
+        timeout = check_timeout(timeout)
         self._max_pixels = check_max_pixels(max_pixels)
         settings = Settings(encoder, self._max_pixels, threads, None if providers is None else tuple(providers))
         self._owns_database = not isinstance(db, Database)

@@ -137,7 +137,9 @@ def test_what_is_there_is_replaced_only_where_it_is_said(db: Database, server: t
         assert client.count() == 19
         report = copy_collection(db, there, name=name, replace_existing=True)
         assert (report.generation, client.count()) == ("g0002", 15)
-    assert there.generations(name) == ["g0001", "g0002"]
+    again = copy_collection(db, there, name=name, replace_existing=True)
+    assert again.generation == "g0003"  # what has served is left alone
+    assert there.generations(name) == ["g0001", "g0002", "g0003"]
 
 
 def test_a_difference_is_found_before_it_serves(db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +170,7 @@ def test_a_snapshot_is_one_file_that_restores_anywhere(db: Database, server: tup
         snapshot(db, tmp_path / "nowhere" / "images.tar")
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "text", "other"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "text", "other", "flipped"])
 def test_what_is_no_snapshot_is_refused_and_changes_nothing(db: Database, tmp_path: Path, damage: str) -> None:
     import tarfile
 
@@ -176,6 +178,11 @@ def test_what_is_no_snapshot_is_refused_and_changes_nothing(db: Database, tmp_pa
     if damage == "other":
         with tarfile.open(file, "x") as tar:
             tar.add(__file__, "test.py")
+    elif damage == "flipped":  # one bit of the database inside
+        snapshot(db, file)
+        data = bytearray(file.read_bytes())
+        data[data.rindex(b"ustar") - 3000] ^= 1
+        file.write_bytes(data)
     elif damage == "cut":
         snapshot(db, file)
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 3])

@@ -99,9 +99,9 @@ def test_every_item_of_a_changing_folder_is_in_one_term(
     assert (report.source, report.db, report.collection) == (str(pictures), str(tmp_path / "db"), "images")
     assert (report.generation, report.encoder) == ("g0001", Encoder(encoder_file).fingerprint)
     assert report.recall_at_10 == 1.0
-    assert set(report.stages) == {"scan", "index", "optimize", "decode_busy", "encode_busy", "write_busy"}
+    assert set(report.stages) == {"scan", "index", "optimize", "background", "decode_busy", "encode_busy", "write_busy"}
     assert sum(report.stages[name] for name in ("scan", "index", "optimize")) <= report.seconds
-    assert list(dict.fromkeys(progress.phase for progress in seen)) == ["scan", "index", "optimize", "done"]
+    assert list(dict.fromkeys(progress.phase for progress in seen)) == ["scan", "index", "optimize", "background", "done"]
     assert seen[-1] == Progress("done", 33, 33, 2, report.seconds)
     assert all(set(progress.busy) == {"decode", "encode", "write"} for progress in seen if progress.total and progress.busy)
     folder = tmp_path / "db" / "images"

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +14,7 @@ from semblant_search.querying.batches import QUERIES_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from semblant_search.images import ImageSource
 
@@ -118,31 +115,6 @@ def test_a_picture_of_the_collection_is_left_out_of_each_page(client: SearchClie
     own = canonical_uri(pictures[5])
     pages = [client.search_batch([own], 2, offset=offset, exact=True)[0] for offset in (0, 2, 4)]
     assert [hit.id for page in pages for hit in page] == ids(client.search(own, 6, exact=True))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
-def test_memory_does_not_grow_with_the_number_of_pictures() -> None:
-    code = f"""
-import numpy as np
-from PIL import Image
-from support.encoders.wide import wide_encoder
-
-def peak():
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
-
-encoder = wide_encoder(96)
-picture = Image.fromarray(np.arange(96 * 96, dtype=np.uint8).reshape(96, 96))
-encoder.encode_pictures([picture] * {ENCODED_AT_ONCE})
-before = peak()
-vectors = encoder.encode_pictures(picture for _ in range(200))
-print(len(vectors), peak() - before)
-"""
-    paths = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "PYTHONPATH": paths}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    count, grown = map(int, done.stdout.split())
-    assert count == 200
-    assert grown < 150_000_000  # what ONNX Runtime keeps for chunks of another size; all of them at once take 900 MB more
 
 
 def test_open_files_of_a_batch_are_read_when_their_turn_comes(client: SearchClient, pictures: list[Path]) -> None:

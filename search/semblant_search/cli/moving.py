@@ -104,7 +104,7 @@ def restore_snapshot(target: Target, file: str, replace: bool, as_json: bool) ->
     database = open_database(target.db, api_key=target.api_key, timeout=target.timeout, create=True)
     with closing(database), _progress() as tell:
         report = restore(file, database, name=target.collection, replace_existing=replace, on_progress=tell)
-    _print(report, target.db, as_json)
+    _print(report, database.location, as_json)
 
 
 def _copy(
@@ -117,7 +117,8 @@ def _copy(
         target = stack.enter_context(closing(_open(to, api_key, timeout, create=True)))
         tell = stack.enter_context(_progress())
         report = copy_collection(source, target, collection, name=name, replace_existing=replace, on_progress=tell)
-    _print(report, to, as_json)
+        place = target.location  # without a password
+    _print(report, place, as_json)
 
 
 def _open(location: str, api_key: str | None, timeout: float, *, create: bool = False) -> Database:

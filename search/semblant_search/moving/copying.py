@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from semblant_search.collection import check_collection_name
 from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.feature_reader import VOCABULARY_ASSET
+from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import Vocabulary, unpack
-from semblant_search.store import Point
+from semblant_search.store import SERVED_ASSET, Point
 
 from .comparing import compare, equal, records_of
 
@@ -94,12 +96,14 @@ def copy_collection(
             assets = tuple(sorted(old.assets()))
             for asset in assets:
                 data = old.asset(asset)
-                if data is not None and data != new.asset(asset):
+                if asset != SERVED_ASSET and data is not None and data != new.asset(asset):
                     new.put_asset(asset, data)
+            _check_encoder(new)
             tell("optimize", 0, 0)
             new.optimize()
             contents = compare(old, new, lambda done, total: tell("compare", done, total))
             target.publish(name, new.manifest.generation)
+            new.put_asset(SERVED_ASSET, new.manifest.created_at.encode())
             return CopyReport(
                 name,
                 new.manifest.generation,
@@ -118,11 +122,21 @@ def _begin(target: Database, manifest: Manifest, name: str) -> Store:
     for generation in there:
         if generation != serving:
             store = target.open(name, generation)
-            if store.manifest == replace(manifest, collection=name, generation=generation):
+            facts = replace(store.manifest, collection=manifest.collection, generation=manifest.generation)
+            if facts == manifest and store.asset(SERVED_ASSET) is None:
                 return store
             store.close()
     number = max((int(generation[1:]) for generation in there), default=0) + 1
     return target.create(replace(manifest, collection=name, generation=f"g{number:04d}"))
+
+
+def _check_encoder(store: Store) -> None:
+    data = store.asset(ENCODER_ASSET)
+    if data is not None and hashlib.sha256(data).hexdigest() != store.manifest.encoder_fingerprint:
+        raise StoreError(
+            f"the encoder that {store.manifest.collection!r} keeps is not the one that made its vectors (its SHA-256 differs); "
+            "index it again, or restore it from another snapshot"
+        )
 
 
 def _copy(old: Store, new: Store, tell: Callable[[int, int], None]) -> int:

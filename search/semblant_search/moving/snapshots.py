@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tarfile
 import tempfile
 import uuid
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["restore", "snapshot"]
 
 _FOLDER = "database"
+_CONTENTS = "snapshot.json"
+"""First in the tar: the SHA-256 of each of its files."""
 
 
 def snapshot(
@@ -52,8 +56,10 @@ def snapshot(
         with closing(open_database(folder, create=True)) as target:
             report = copy_collection(source, target, collection, on_progress=on_progress)
         part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+        (Path(work) / _CONTENTS).write_text(json.dumps({"format_version": 1, "sha256": _hashes(folder)}))
         try:
             with tarfile.open(part, "x") as tar:
+                tar.add(Path(work) / _CONTENTS, _CONTENTS)
                 tar.add(folder, _FOLDER)
             part.replace(path)
         except OSError as error:
@@ -84,9 +90,13 @@ def restore(
     with tempfile.TemporaryDirectory(prefix="semblant-") as work:
         try:
             with tarfile.open(path, "r:") as tar:
-                tar.extractall(work, filter="data")  # nothing outside, no links, no devices
-        except (OSError, tarfile.TarError, EOFError) as error:
+                tar.extractall(work, filter="data")  # nothing outside, no devices
+            facts = json.loads((Path(work) / _CONTENTS).read_bytes())
+            whole = facts["format_version"] == 1 and facts["sha256"] == _hashes(Path(work) / _FOLDER)
+        except (OSError, tarfile.TarError, EOFError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise NotADatabase(f"{str(path)!r} is no snapshot of a collection, or a damaged one: {error}") from error
+        if not whole:
+            raise NotADatabase(f"{str(path)!r} is damaged: its files are not those that were written; take another snapshot")
         with closing(open_database(Path(work) / _FOLDER)) as source:
             names = list(source.collections())
             if len(names) != 1:
@@ -99,3 +109,16 @@ def restore(
                 replace_existing=replace_existing,
                 on_progress=on_progress,
             )
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file, by its path in the folder."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                digest = hashlib.sha256()
+                while part := file.read(1 << 20):
+                    digest.update(part)
+            found[path.relative_to(folder).as_posix()] = digest.hexdigest()
+    return found

@@ -37,6 +37,7 @@ __all__ = [
     "check_refresh",
     "check_several",
     "check_switch",
+    "check_timeout",
     "check_vector",
     "check_weight",
     "hits_of",
@@ -144,6 +145,13 @@ def check_capacity(capacity: int) -> int:
 def check_max_pixels(max_pixels: int) -> int:
     """The same as an int; raises `InvalidInput` unless it is a whole number from 1 up."""
     return _whole("max_pixels", max_pixels, 1, "a whole number of pixels, at least 1")
+
+
+def check_timeout(timeout: float) -> float:
+    """The same as a float; raises `InvalidInput` unless it is a number of seconds above 0, a day at most."""
+    if not isinstance(timeout, Real) or isinstance(timeout, bool) or not 0 < timeout <= 86_400:
+        raise InvalidInput(f"timeout {shown(timeout)}: expected seconds, more than 0, a day at most")
+    return float(timeout)
 
 
 def check_refresh(refresh: float) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .database import Database
 from .engines.qdrant.connection import RetryPolicy
+from .names import SERVED_ASSET
 from .open import open_database
 from .ordering import Position
 from .queries import (
@@ -24,6 +25,7 @@ from .records import Group, Point, Record, ScoredRecord, SparseVector
 from .store import Store
 
 __all__ = [
+    "SERVED_ASSET",
     "Cells",
     "Database",
     "Discover",

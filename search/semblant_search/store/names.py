@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from semblant_search.errors import InvalidInput
 
-__all__ = ["check_asset_name", "check_generation", "is_generation", "not_found", "without_password"]
+__all__ = ["SERVED_ASSET", "check_asset_name", "check_generation", "is_generation", "not_found", "without_password"]
+
+SERVED_ASSET = "complete"
+"""Kept with a generation that has served, which nobody may take for one that was never finished."""
 
 
 def check_asset_name(name: str) -> None:

@@ -56,6 +56,8 @@ def open_database(
         return QdrantDatabase(client=location, timeout=timeout, retry=retry)
     if not isinstance(location, (str, os.PathLike)):
         raise InvalidInput(f"database of type {type(location).__name__}: expected a directory, a URL or a QdrantClient")
+    if api_key is not None and not (isinstance(api_key, str) and api_key.isascii() and api_key.isprintable()):
+        raise InvalidInput("the API key has characters that no key has, such as a line break at its end; give it without them")
     text = os.fspath(location)
     scheme, separator, _ = text.partition("://")
     if separator:
