@@ -125,7 +125,8 @@ def quote_path(path: str) -> str:
 
 
 def uri_path(uri: str) -> Path | None:
-    """The local path of a `file://` URI; None for any other URI, and for a part of a file (`file:///…/shard.tar#member.jpg`).
+    """The local path of a `file://` URI; None for any other URI, for a file of another host (`file://host/…`), and for a part
+    of a file (`file:///…/shard.tar#member.jpg`).
 
     Raises `InvalidInput` for what is no URI.
     """
@@ -133,7 +134,7 @@ def uri_path(uri: str) -> Path | None:
         parts = urlsplit(uri)
     except ValueError as error:
         raise InvalidInput(f"URI {uri!r}: {error}; expected a path, or a URI such as file:///pictures/a.png") from error
-    if parts.scheme != "file" or parts.fragment:
+    if parts.scheme != "file" or parts.fragment or parts.netloc not in ("", "localhost"):
         return None
     return Path(unquote(parts.path, errors="surrogateescape"))
 

@@ -143,3 +143,10 @@ def test_a_member_of_an_archive_is_named_by_its_text_alone() -> None:
         ("../b.png", "b.png"),
     ]:
         assert member_uri("file:///p/s.tar", name) == f"file:///p/s.tar#{named}"
+
+
+def test_a_file_of_another_host_is_no_local_one() -> None:
+    assert canonical_uri("file://localhost/pictures/a.png") == "file:///pictures/a.png"
+    assert canonical_uri("file://server/pictures/a.png") == "file://server/pictures/a.png"
+    assert uri_path("file://server/pictures/a.png") is None
+    assert point_id(canonical_uri("file://server/pictures/a.png")) != point_id(canonical_uri("/pictures/a.png"))
