@@ -99,8 +99,9 @@ class AsyncSearchClient:
         self._client: SearchClient | None = None
         self._owns_client = not isinstance(db, SearchClient)
         if isinstance(db, SearchClient):
-            if (encoder, collection, api_key, retry, threads, providers) != (None, "images", None, None, None, None):
-                raise InvalidInput("a SearchClient has its encoder, collection and connection already: give it alone")
+            given = (encoder, collection, api_key, timeout, retry, max_pixels, refresh, threads, providers)
+            if given != (None, "images", None, 30.0, None, DEFAULT_MAX_PIXELS, 2.0, None, None):
+                raise InvalidInput("a SearchClient has its encoder, collection and settings already: give it alone")
             self._client = db
         else:
             self._make = partial(

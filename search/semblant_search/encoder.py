@@ -229,13 +229,18 @@ def _open_session(data: bytes, name: str, threads: int | None, providers: Sequen
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # the exception says it all; the log would go to stderr twice
+    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
+        raise InvalidInput(f"threads {threads!r}: expected a whole number of threads, at least 1, or None")
     if threads is not None:
         options.intra_op_num_threads = threads
     # Idle threads of one session must not spin on the cores that decoding, or another session, needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    available = onnxruntime.get_available_providers()
+    if providers is not None and (isinstance(providers, str) or not set(providers) <= set(available)):
+        raise InvalidInput(f"providers {providers!r}: expected a list of some of {', '.join(available)}")
     if providers is None:
         wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
-        providers = [p for p in wanted if p in onnxruntime.get_available_providers()]
+        providers = [p for p in wanted if p in available]
     try:
         return onnxruntime.InferenceSession(data, options, providers=list(providers))
     except Exception as error:

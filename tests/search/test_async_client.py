@@ -117,6 +117,8 @@ def test_a_client_that_is_open_already_stays_open(db: Path) -> None:
         assert client.count() == 300
         with pytest.raises(InvalidInput, match="give it alone"):
             AsyncSearchClient(client, collection="others")
+        with pytest.raises(InvalidInput, match="give it alone"):
+            AsyncSearchClient(client, refresh=9)
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "many"])

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -267,3 +267,18 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     command = [sys.executable, "-c", script, str(tmp_path / "encoder.onnx")]
     assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout == "7\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"providers": "CPU"}, "providers 'CPU': expected a list of some of"),
+        ({"providers": ["Nope"]}, r"providers \['Nope'\]: expected a list of some of .*CPUExecutionProvider"),
+        ({"threads": 0}, "threads 0: expected a whole number of threads, at least 1"),
+        ({"threads": "2"}, "threads '2': expected"),
+    ],
+)
+def test_settings_of_the_runtime_that_cannot_be_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        Encoder(DATA, **options)
+    assert Encoder(DATA, threads=1, providers=["CPUExecutionProvider"]).dim > 0

@@ -164,6 +164,9 @@ def test_copies_beyond_the_first_block_are_found_where_they_are_asked_for(
         words = client.search_features(asked, verify=False, limit=64)
         halves = [client.search_features(asked, verify=False, limit=32, offset=offset) for offset in (0, 32)]
         assert [*halves[0], *halves[1]] == words
+        alike = client.search_fused(asked, limit=64, min_score=0.9)
+        assert client.search_fused(asked, limit=5, min_score=0.9) == alike[:5]
+        assert client.search_fused(asked, limit=5, offset=50, min_score=0.9) == alike[50:55]
         fused = client.search_fused(asked, limit=64)
         assert {hit.path for hit in fused[:60]} == set(copies)
         halves = [client.search_fused(asked, limit=32, offset=offset) for offset in (0, 32)]

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["Details", "by_details", "by_look", "fused", "in_groups"]
 
 
+_ALL = 10**9
+"""Proven hits that are wanted where some are left out by their look: how many, the look tells only afterwards."""
+
+
 @dataclass(frozen=True)
 class Details:
     """How details are compared.
@@ -120,12 +124,12 @@ def fused(
     left_out = _left_out(query, include_self)
     rankings = [Shortlist(store, replace(request, query=Nearest(vector)), left_out)]
     proven: list[FeatureHit] = []
+    least = request.score_threshold
     features = reader.of_resolved(query)
     if len(features.features):  # flat pictures have a look only
         rankings.append(_shortlist(generation, features, request, left_out, all_fields=True))
-        proven = verify_candidates(store, reader, features, rankings[1], details.proof, wanted)
+        proven = verify_candidates(store, reader, features, rankings[1], details.proof, wanted if least is None else _ALL)
     hits: list[FeatureHit] = []
-    least = request.score_threshold
     for found in fuse([ranking.first for ranking in rankings], proven):
         hits += [hit for hit in by_cosine(store, found, vector) if least is None or hit.score >= least]
         if len(hits) >= wanted:
