@@ -19,10 +19,9 @@ from semblant_search.collection import FieldType, Manifest, point_id
 from semblant_search.encoder import EncoderCard
 from semblant_search.errors import InvalidInput, NotADatabase, StoreError, StoreLocked
 from semblant_search.images import Fit
-from semblant_search.store import Point, open_database
+from semblant_search.store import Nearest, Point, SearchRequest, open_database
 from semblant_search.store.files import write_atomic
 from semblant_search.where import F
-from support.asking import request_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,7 +191,7 @@ def test_acknowledged_writes_survive_kill_9(tmp_path: Path) -> None:
         acknowledged = {n for n in range(1000, last + 10) if n % 10}
         assert set(range(20)) | acknowledged <= numbers
         assert not set(range(1000, last + 10, 10)) & numbers
-        checked = store.query(request_for(point(last + 9).image, 1, exact=True, where=F("number") > 0))
+        checked = store.query(SearchRequest(Nearest(point(last + 9).image), 1, exact=True, where=F("number") > 0))
         assert checked[0].payload == {"number": last + 9}
         store.close()
 
@@ -201,8 +200,8 @@ FILL = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from semblant_search.errors import StoreError
+from semblant_search.store import Nearest, Point, SearchRequest, open_database
 from semblant_search.store import Point, open_database
-from test_store_directory import manifest, point
 database = open_database(sys.argv[1], create=True)
 store = database.create(manifest())
 written = 0
@@ -324,7 +323,7 @@ def test_searches_from_many_threads_see_whole_answers(tmp_path: Path) -> None:
 
     def search(seed: int) -> None:
         for number in range(seed, 500, 8):
-            hits = store.query(request_for(point(number).image, 3, where=F("number") >= 0))
+            hits = store.query(SearchRequest(Nearest(point(number).image), 3, where=F("number") >= 0))
             if hits[0].payload != {"number": number} or len(hits) != 3:
                 wrong.append(number)
 
