@@ -162,7 +162,7 @@ def test_an_encoder_takes_as_many_threads_as_it_is_given(threads: int) -> None:
 
 def test_an_execution_provider_that_is_not_there_is_an_error() -> None:
     assert Encoder(DATA, threads=1, providers=["CPUExecutionProvider"]).dim == 27
-    with pytest.raises(EncoderError, match="NoSuchProvider"):
+    with pytest.raises(InvalidInput, match="NoSuchProvider"):
         Encoder(DATA, providers=["NoSuchProvider"])
 
 

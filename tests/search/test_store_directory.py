@@ -200,8 +200,8 @@ FILL = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from semblant_search.errors import StoreError
-from semblant_search.store import Nearest, Point, SearchRequest, open_database
 from semblant_search.store import Point, open_database
+from test_store_directory import manifest, point
 database = open_database(sys.argv[1], create=True)
 store = database.create(manifest())
 written = 0
