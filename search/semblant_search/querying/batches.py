@@ -117,7 +117,7 @@ def _hits(generation: Generation, asked: Asked, queries: Sequence[tuple[np.ndarr
     if not selection.plain:
         return [select(generation, replace(request, query=Nearest(vector)), selection, ids) for vector, ids in queries]
     request = beyond_chance(generation, request, selection.fpr)
-    # One more than asked for, and cut here: the picture itself need not come first among exact copies.
+    # One more than asked for, and cut here: the picture itself need not come first among its copies.
     wide = replace(request, limit=request.limit + request.offset + 1, offset=0)
     found = generation.store.query_batch([replace(wide, query=Nearest(vector)) for vector, _ in queries])
     others = [[one for one in records if one.id not in ids] for records, (_, ids) in zip(found, queries, strict=True)]

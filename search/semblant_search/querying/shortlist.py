@@ -14,8 +14,6 @@ __all__ = ["BLOCK", "Shortlist"]
 
 BLOCK = 48
 """Candidates of a block: those that a query by details is compared with, unless all of them are proven and more are wanted."""
-_MOST_TIED = 4096
-"""Copies of one picture score the same; of more than this, the engine chooses which come first."""
 
 
 class Shortlist:
@@ -36,24 +34,13 @@ class Shortlist:
 
     def first(self, count: int) -> Sequence[ScoredRecord]:
         """So many candidates, or all there are, best first; equal ones in the order of their ids."""
-        if not self._complete and len(self._records) <= count:
-            self._read(count)
+        if not self._complete and len(self._records) < count:
+            limit = count + len(self._left_out)
+            found = self._store.query(replace(self._request, limit=limit))
+            self._records = [record for record in found if record.id not in self._left_out]
+            self._complete = len(found) < limit
         return self._records[:count]
 
     def block(self, number: int) -> Sequence[ScoredRecord]:
         """Candidates `BLOCK * number` up to the next block's; none beyond the last."""
         return self.first(BLOCK * (number + 1))[BLOCK * number :]
-
-    def _read(self, count: int) -> None:
-        least = count + len(self._left_out) + 1  # one more shows whether equal scores were cut apart
-        limit = least
-        while True:
-            found = self._store.query(replace(self._request, limit=limit))
-            self._complete = len(found) < limit
-            records = sorted((r for r in found if r.id not in self._left_out), key=lambda record: (-record.score, record.id))
-            if self._complete or records[-1].score < records[count - 1].score or limit >= max(_MOST_TIED, least):
-                break
-            limit *= 2
-        # What scores as the last one does may have more like it behind.
-        known = records if self._complete else [record for record in records if record.score > records[-1].score]
-        self._records = known if len(known) >= count or self._complete else records

@@ -63,7 +63,7 @@ def grouped(store: Store, request: SearchRequest, field: str, size: int) -> list
     for (_, hits), found in zip(short, more, strict=True):
         there = {hit.id for hit in hits}
         hits += [hit for hit in found if hit.id not in there]
-        hits.sort(key=lambda hit: -hit.score)
+        hits.sort(key=lambda hit: (-hit.score, hit.id))
     return _with_payloads(store, [Group(value, hits[:size]) for (_, value), hits in chosen], request)
 
 

@@ -16,6 +16,7 @@ from .engines.base import Search
 from .facets import COUNTED_BY_ENGINES, by_count, check_facet, count_values
 from .grouping import check_groups, grouped
 from .names import check_asset_name
+from .one_order import search_in_order
 from .ordering import Position, check_order, ordered
 from .point_checks import check_found, check_ids, check_payload, check_points
 from .queries import MOST_CANDIDATES, Cells, Mmr, Nearest, Recommend
@@ -66,16 +67,16 @@ class Store:
         return self._manifest
 
     def query(self, request: SearchRequest) -> list[ScoredRecord]:
-        """Hits, best first."""
+        """Hits, best first, ties by id: any page is that part of one order."""
         begun = perf_counter()
-        hits = self._engine.search((self._search(request),))[0]
+        hits = search_in_order(self._engine, (self._search(request),))[0]
         self._log(begun, "%s query: %d hits", type(request.query).__name__, len(hits))
         return hits
 
     def query_batch(self, requests: Sequence[SearchRequest]) -> list[list[ScoredRecord]]:
         """Hits of several requests, asked together."""
         begun = perf_counter()
-        answers = self._engine.search([self._search(request) for request in requests]) if requests else []
+        answers = search_in_order(self._engine, [self._search(request) for request in requests]) if requests else []
         self._log(begun, "%d queries together: %d hits", len(answers), sum(map(len, answers)))
         return answers
 
