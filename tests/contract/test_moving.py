@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from semblant_exporter.pixels import pixel_encoder
 from semblant_indexer import IndexJob, run
-from semblant_search import Fit, InvalidInput, NotADatabase, SearchClient, StoreError
+from semblant_search import FieldType, Fit, InvalidInput, NotADatabase, SearchClient, StoreError
 from semblant_search.cli import semblant
 from semblant_search.moving import copy_collection, copying, restore, snapshot
 from semblant_search.orb import OrbSettings
@@ -118,7 +118,8 @@ def test_it_serves_only_once_it_is_whole_and_goes_on_where_it_stopped(
     with closing(db.open("images")) as store:  # changes that the first half does not have
         first, second = sorted(record.id for record in store.scroll(fields=()))[:2]
         (record,) = store.retrieve([first])
-        store.set_payloads({first: {**record.payload, "price": 99.5}})
+        store.add_fields({"stars": FieldType.INTEGER})
+        store.set_payloads({first: {**record.payload, "price": 99.5, "stars": 4}})
         store.delete([second])
     report = copy_collection(db, there, name=name)
     assert (report.points, report.copied, report.generation) == (18, 10, "g0001")

@@ -122,12 +122,20 @@ def _begin(target: Database, manifest: Manifest, name: str) -> Store:
     for generation in there:
         if generation != serving:
             store = target.open(name, generation)
-            facts = replace(store.manifest, collection=manifest.collection, generation=manifest.generation)
-            if facts == manifest and store.asset(SERVED_ASSET) is None:
+            if _is_copy(store.manifest, manifest) and store.asset(SERVED_ASSET) is None:
+                store.add_fields(manifest.fields)
                 return store
             store.close()
     number = max((int(generation[1:]) for generation in there), default=0) + 1
     return target.create(replace(manifest, collection=name, generation=f"g{number:04d}"))
+
+
+def _is_copy(begun: Manifest, manifest: Manifest) -> bool:
+    """Whether it may have become a copy of this generation, which got more fields since, but has lost none."""
+    facts = replace(
+        begun, collection=manifest.collection, generation=manifest.generation, fields={**manifest.fields, **begun.fields}
+    )
+    return facts == manifest
 
 
 def _check_encoder(store: Store) -> None:

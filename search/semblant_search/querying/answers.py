@@ -14,7 +14,7 @@ from .requests import hits_of
 from .resolving import cells_of, resolve
 from .selection import select, without
 from .shortlist import Shortlist
-from .verification import Proof, merged, unproven, verify_candidates
+from .verification import Proof, unproven, verify_candidates
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -110,7 +110,8 @@ def by_details(
     if len(parts) == len(hits) and (mirrored := reader.mirror(features)) is not None and len(mirrored.features):
         shortlist = _shortlist(generation, mirrored, request, left_out)
         found = verify_candidates(store, reader, mirrored, shortlist, replace(details.proof, least_part=None), wanted)
-        hits = merged(parts, found) if parts else found
+        proven = {hit.id for hit in found}
+        hits = [*found, *(hit for hit in parts if hit.id not in proven)]
     return hits[request.offset : wanted]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .shortlist import Shortlist
 
-__all__ = ["Proof", "merged", "unproven", "verify_candidates"]
+__all__ = ["Proof", "unproven", "verify_candidates"]
 
 _STAGE = 4
 _LIKELY = 0.5
@@ -91,14 +91,6 @@ def _compared(
     )
     whole = [replace(record, payload=stored[record.id].payload) for record in there]
     return list(zip(whole, seen, matches, strict=True))
-
-
-def merged(*answers: Sequence[FeatureHit]) -> list[FeatureHit]:
-    """One list of several, in the order of one; of two hits that are one picture, the first."""
-    first: dict[str, FeatureHit] = {}
-    for hit in sorted((hit for hits in answers for hit in hits), key=_order):
-        first.setdefault(hit.id, hit)
-    return list(first.values())
 
 
 def _order(hit: FeatureHit) -> tuple[float | str, ...]:
