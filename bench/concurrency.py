@@ -30,8 +30,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
+from _bare_engine import bare_request, shard_of
 from _report import at_least, at_most, finish, parser
-from search_speed import bare_request, build, shard_of
+from search_speed import build
 from semblant_exporter import data, pictures
 from semblant_exporter.cache import cache_dir
 from semblant_exporter.evaluate import embed
@@ -195,7 +196,7 @@ def compared(client: SearchClient, vectors: np.ndarray) -> dict[str, float]:
             if name == "client":
                 found = rate(lambda row: client.search_vector(vectors[row], 10), len(vectors), TURN_SECONDS)
             else:
-                found = rate(lambda row: shard.query(bare_request(vectors[row], filtered=False)), len(vectors), TURN_SECONDS)
+                found = rate(lambda row: shard.query(bare_request(vectors[row])), len(vectors), TURN_SECONDS)
             rates[name].append(found)
     client_rate, bare_rate = (float(np.median(rates[name])) for name in ("client", "bare"))
     return {"client_per_s": round(client_rate), "bare_per_s": round(bare_rate), "ratio": round(client_rate / bare_rate, 3)}

@@ -5,7 +5,7 @@ with recall@10 of .999, in 1.93 GB; by scalar quantization on disk with .998 in 
    ratio of their rates.
 2. `--count` vectors are indexed twice, as they are and with scalar quantization on disk, and 60,000 as they are.
 3. Each is opened by a fresh process, which searches (50 queries to warm up, then 300; recall@10 against exact search by NumPy)
-   and tells its resident memory.
+   and tells its resident memory; then the client and the bare engine take turns, without a filter and with one (`beside_bare`).
 
 The vectors are synthetic: 128 numbers that vary in 16 directions, about as many as Fashion-MNIST's do, with some noise in all.
 Limits are indexer/README.md's numbers: ratios of time and memory with a sixth for noise, recall less .003, for a graph is built
@@ -30,6 +30,7 @@ from typing import Any, cast
 
 import numpy as np
 import qdrant_edge as edge
+from _bare_engine import LIMIT, PRICE_BELOW, bare_request, shard_of, take_turns
 from _report import Limit, at_least, at_most, finish, parser
 from semblant_search.client import SearchClient
 from semblant_search.collection import RESERVED_FIELDS, FieldType, Manifest, StorageOptions, point_id
@@ -118,7 +119,7 @@ def write_bare(shard: Any, ids: list[str], vectors: np.ndarray, payloads: list[d
 def compare_writers(folder: Path, vectors: np.ndarray) -> dict[str, float]:
     """Vectors a second of the store and of a bare shard with the same vectors and payload indexes, batch by batch in turn."""
     store, other = (open_database(folder / name, create=True).create(manifest(PLAIN)) for name in ("store", "bare"))
-    shard = cast("Any", other)._shard  # the engine under a store that has the same indexes
+    shard = cast("Any", other)._opened._shard  # the engine under a store that has the same indexes
     taken = {"store": 0.0, "bare": 0.0}
     for number, batch in enumerate(batches(vectors)):
         for name in ("store", "bare") if number % 2 else ("bare", "store"):
@@ -142,7 +143,7 @@ def build(folder: Path, vectors: np.ndarray, storage: StorageOptions) -> dict[st
 
 
 def measure(folder: Path) -> None:
-    """In a process of its own: search, then print the answers, the times and the memory."""
+    """In a process of its own: search, then print the answers, the times and the memory; and the bare engine in turns."""
     queries = make_vectors(QUERIES, seed=2)
     with SearchClient(folder) as client:
         for vector in queries[:50]:
@@ -155,11 +156,24 @@ def measure(folder: Path) -> None:
             answers.append([hit.id for hit in hits])
         status = Path("/proc/self/status").read_text().splitlines()
         resident = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-    print(json.dumps({"answers": answers, "p50_ms": statistics.median(taken) * 1000, "resident_gb": resident / 1e6}))
+        beside = {name: beside_bare(client, queries, label) for name, label in (("nearest", None), ("filtered", "label 7"))}
+    found = {"answers": answers, "p50_ms": statistics.median(taken) * 1000, "resident_gb": resident / 1e6}
+    print(json.dumps(found | {"beside_bare": beside}))
 
 
-def search(folder: Path, vectors: np.ndarray) -> dict[str, float]:
-    """p50, recall@10 and resident memory of a fresh process."""
+def beside_bare(client: SearchClient, queries: np.ndarray, label: str | None) -> dict[str, float]:
+    """Medians of both ways to ask the same shard, in turns, and their ratio."""
+    where = None if label is None else f"label == '{label}' and price < {PRICE_BELOW}"
+    shard = shard_of(client)
+    return take_turns(
+        len(queries),
+        lambda number: client.search_vector(queries[number], LIMIT, where=where),
+        lambda number: list(shard.query(bare_request(queries[number], label=label))),
+    )
+
+
+def search(folder: Path, vectors: np.ndarray) -> dict[str, Any]:
+    """p50, recall@10 and resident memory of a fresh process, and times beside the bare engine's."""
     command = [sys.executable, __file__, "--measure", str(folder)]
     answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     found = 0
@@ -170,6 +184,7 @@ def search(folder: Path, vectors: np.ndarray) -> dict[str, float]:
         "p50_ms": round(answer["p50_ms"], 4),
         "recall@10": round(found / 10 / QUERIES, 4),
         "resident_gb": round(answer["resident_gb"], 3),
+        "beside_bare": answer["beside_bare"],
     }
 
 

@@ -25,12 +25,12 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded: its threads must not spin while others are timed
 
 import numpy as np
-import qdrant_edge as edge
+from _bare_engine import LIMIT, PRICE_BELOW, WARM_UP, bare_request, shard_of, take_turns
 from _report import at_least, at_most, finish, parser
 from baselines import pca_whitened, unit
 from semblant_exporter import data, pictures
@@ -45,16 +45,11 @@ from semblant_search.encoder import Encoder, EncoderCard
 from semblant_search.images import Fit
 from semblant_search.store import Point, open_database
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 FIT = Fit(28, 28, 1)
 QUERIES, QUICK_QUERIES = 1000, 300
 QUICK_STEP = 6  # every sixth picture is indexed
-WARM_UP = 50
-LIMIT = 10
-WHERE = 'label == "Sneaker" and price < 50'
-PRICE_BELOW = 50.0
+LABEL = "Sneaker"
+WHERE = f"label == '{LABEL}' and price < {PRICE_BELOW}"
 RECALL = (at_least("plain/recall@10", 0.993), at_least("filtered/recall@10", 0.998))
 LIMITS = (at_most("plain/ratio", 1.6), at_most("filtered/ratio", 1.45), at_most("picture/ratio", 1.6), *RECALL)
 QUICK_LIMITS = (at_most("plain/ratio", 2), at_most("filtered/ratio", 2.5), at_most("picture/ratio", 2), *RECALL)
@@ -101,46 +96,13 @@ def build(folder: Path, there: np.ndarray, labels: list[str | None], fingerprint
     return time.perf_counter() - started
 
 
-def bare_request(vector: np.ndarray, *, filtered: bool) -> Any:
-    """What one would write without Semblant."""
-    chosen = None
-    if filtered:
-        label = edge.FieldCondition(key="label", match=edge.MatchValue(value="Sneaker"))
-        chosen = edge.Filter(must=[label, edge.FieldCondition(key="price", range=edge.RangeFloat(lt=PRICE_BELOW))])
-    nearest = edge.Query.Nearest(vector.tolist(), using="image")
-    return edge.QueryRequest(limit=LIMIT, query=nearest, with_payload=True, filter=chosen)
-
-
-def take_turns(count: int, client: Callable[[int], list[Any]], bare: Callable[[int], list[Any]]) -> dict[str, float]:
-    """Medians in milliseconds of both ways to answer each query, and their ratio. Their answers must be the same."""
-    times: dict[str, list[float]] = {"client": [], "bare": []}
-    for turn in range(WARM_UP + count):
-        number = turn % count
-        answers: dict[str, list[str]] = {}
-        # Whoever asks second finds the graph's nodes in the cache, so that they take turns at going first.
-        for name in ("client", "bare") if turn % 2 else ("bare", "client"):
-            begin = time.perf_counter()
-            found = client(number) if name == "client" else bare(number)
-            taken = time.perf_counter() - begin
-            answers[name] = [str(hit.id) for hit in found]
-            if turn >= WARM_UP:
-                times[name].append(taken)
-        assert answers["client"] == answers["bare"], f"query {number}: {answers}"
-    client_ms, bare_ms = (statistics.median(times[name]) * 1000 for name in ("client", "bare"))
-    return {
-        "client_p50_ms": round(client_ms, 4),
-        "bare_p50_ms": round(bare_ms, 4),
-        "ratio": round(client_ms / bare_ms, 3),
-    }
-
-
 def by_vector(client: SearchClient, shard: Any, asked: np.ndarray, *, filtered: bool) -> dict[str, float]:
     """Times of both ways, and recall@10 of the client."""
     where = WHERE if filtered else None
     measured = take_turns(
         len(asked),
         lambda number: client.search_vector(asked[number], LIMIT, where=where),
-        lambda number: list(shard.query(bare_request(asked[number], filtered=filtered))),
+        lambda number: list(shard.query(bare_request(asked[number], label=LABEL if filtered else None))),
     )
     found = 0
     for vector in asked:
@@ -159,7 +121,7 @@ def by_path(client: SearchClient, shard: Any, encoder: Encoder, paths: list[Path
         decoded = time.perf_counter()
         vector = encoder.encode(pixels[None])[0]
         encoded = time.perf_counter()
-        answer = list(shard.query(bare_request(vector, filtered=False)))
+        answer = list(shard.query(bare_request(vector)))
         moments = (begin, decoded, encoded, time.perf_counter())
         for name, first, second in zip(parts, moments, moments[1:], strict=False):
             parts[name].append(second - first)
@@ -168,13 +130,6 @@ def by_path(client: SearchClient, shard: Any, encoder: Encoder, paths: list[Path
     measured = take_turns(len(paths), lambda number: list(client.search(paths[number], LIMIT)), bare)
     medians = {f"{name}_p50_ms": statistics.median(taken[WARM_UP:]) * 1000 for name, taken in parts.items()}
     return {**measured, **{name: round(value, 4) for name, value in medians.items()}}
-
-
-def shard_of(client: SearchClient) -> Any:
-    """The engine under a client, to ask it directly."""
-    with client._serving.current() as generation:
-        engine: Any = generation.store._opened
-        return engine._shard
 
 
 def main() -> None:
