@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from .collection import check_collection_name
 from .errors import ImageError, InvalidInput
@@ -77,6 +77,9 @@ class CollectionClient:
         if self._serving.closed:
             return f"{type(self).__name__}(closed)"
         return f"{type(self).__name__}({self._database.location!r}, collection={self._collection!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self!r} cannot be copied or sent to another process; make one there, with the same arguments")
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import http.server
+import pickle
 import shutil
 import threading
 from typing import TYPE_CHECKING, Any
@@ -71,6 +73,12 @@ def test_an_error_inside_the_block_goes_through_and_closes(db: Path) -> None:
     with pytest.raises(ZeroDivisionError), SearchClient(db):
         raise ZeroDivisionError
     SearchClient(db).close()
+
+
+def test_a_client_is_not_sent_to_another_process_and_says_so(shared: SearchClient) -> None:
+    for send in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="make one there"):
+            send(shared)
 
 
 def test_a_directory_is_held_until_the_client_closes(db: Path) -> None:
