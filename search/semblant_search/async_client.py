@@ -100,7 +100,8 @@ class AsyncSearchClient:
         self._owns_client = not isinstance(db, SearchClient)
         if isinstance(db, SearchClient):
             given = (encoder, collection, api_key, timeout, retry, max_pixels, refresh, threads, providers)
-            if given != (None, "images", None, 30.0, None, DEFAULT_MAX_PIXELS, 2.0, None, None):
+            usual = (None, "images", None, 30.0, None, DEFAULT_MAX_PIXELS, 2.0, None, None)
+            if not all(type(one) is type(other) and one == other for one, other in zip(given, usual, strict=True)):
                 raise InvalidInput("a SearchClient has its encoder, collection and settings already: give it alone")
             self._client = db
         else:

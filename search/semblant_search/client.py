@@ -5,21 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from .errors import InvalidInput
 from .example_client import ExampleClient
 from .images.sources import buffered
 from .orb import DEFAULT_MIN_CONFIDENCE
 from .querying.answers import Details, by_details, by_look, fused
 from .querying.batches import Asked, check_on_error, search_many
+from .querying.regions import check_region
 from .querying.requests import (
     check_confidence,
     check_ef_search,
     check_parts,
     check_several,
+    check_switches,
     check_vector,
     request_of,
     score_threshold,
 )
 from .querying.selection import select, selection_of
+from .shown import shown
 from .store import Nearest
 from .where import as_where
 
@@ -29,8 +33,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from .duplicates import DuplicateGroup
-    from .errors import ImageError, PointNotFound
     from .images import ImageSource
+    from .item_errors import ItemError
     from .querying.batches import OnError
     from .querying.regions import Region
     from .results import FeatureHit, Hit
@@ -129,6 +133,9 @@ class SearchClient(ExampleClient):
         """
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         selection = selection_of(request, diversity, unique, order_by, descending, fpr=fpr, region=region is not None)
+        check_switches(include_self=include_self)
+        if region is not None:
+            check_region(region)
         picture = buffered(picture, self._max_pixels)
         return self._serving.call(
             lambda generation: by_look(generation, picture, request, region, selection, include_self=include_self)
@@ -161,6 +168,7 @@ class SearchClient(ExampleClient):
                 details is no error here.
         """
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
+        check_switches(include_self=include_self)
         check_parts(shared_parts)
         picture, details = buffered(picture, self._max_pixels), Details(shared_parts=shared_parts)
         return self._serving.call(lambda generation: fused(generation, picture, request, details, include_self=include_self))
@@ -203,7 +211,7 @@ class SearchClient(ExampleClient):
         order_by: str | None = None,
         descending: bool = False,
         on_error: Literal["return"],
-    ) -> list[list[Hit] | ImageError | PointNotFound]: ...
+    ) -> list[list[Hit] | ItemError]: ...
 
     def search_batch(
         self,
@@ -237,12 +245,16 @@ class SearchClient(ExampleClient):
                 the picture would be, and goes on.
 
         Raises:
-            ImageError, PointNotFound: of a picture, with `on_error="raise"`; else as `search`.
+            ImageError, PointNotFound, InvalidInput: of a picture, or of the region in it, with `on_error="raise"`; else as
+                `search`.
         """
         check_several(pictures, "search_batch")
         check_on_error(on_error)
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         selection = selection_of(request, diversity, unique, order_by, descending, fpr=fpr, region=region is not None)
+        check_switches(include_self=include_self)
+        if region is not None:
+            check_region(region)
         asked = Asked(request, selection, region)
         return list(search_many(self._serving, pictures, asked, include_self=include_self, on_error=on_error))
 
@@ -319,7 +331,10 @@ class SearchClient(ExampleClient):
             InvalidInput: a region without area or outside the picture; shared parts with `verify=False`.
         """
         request = request_of(limit, where, offset)
+        check_switches(include_self=include_self, verify=verify)
         check_parts(shared_parts, compared=verify)
+        if region is not None:
+            check_region(region)
         details = Details(region, verify, check_confidence(min_confidence), shared_parts)
         picture = buffered(picture, self._max_pixels)
         return self._serving.call(
@@ -354,6 +369,8 @@ class SearchClient(ExampleClient):
         from .duplicates import find_duplicates
 
         min_confidence, threshold = check_confidence(min_confidence), score_threshold(min_score)
+        if on_progress is not None and not callable(on_progress):
+            raise InvalidInput(f"on_progress {shown(on_progress)}: expected a function of a number, or None")
         with self._serving.current() as generation:
             return find_duplicates(
                 generation.store,

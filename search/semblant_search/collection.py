@@ -16,6 +16,7 @@ from .encoder import EncoderCard, check_card_version
 from .errors import InvalidInput, MetadataError, NotADatabase
 from .formats import FORMAT_VERSION, upgraded
 from .json_models import MAY_BE_MISSING, parse_object, read_model, write_model
+from .shown import shown, shown_error, shown_name
 
 __all__ = [
     "ADDED",
@@ -88,7 +89,7 @@ def canonical_uri(source: str | Path) -> str:
         try:
             text.encode()  # an id is made of these bytes
         except UnicodeEncodeError as error:
-            raise InvalidInput(f"URI {text!r}: is not UTF-8; write its other bytes as %XX") from error
+            raise InvalidInput(f"URI {shown_name(text)}: is not UTF-8; write its other bytes as %XX") from error
         return text
     names: list[str] = []
     for name in Path(text).absolute().as_posix().split("/"):  # `absolute` keeps `..`
@@ -98,7 +99,10 @@ def canonical_uri(source: str | Path) -> str:
         folder = "/" + "/".join(names)
         names = os.path.realpath(folder).strip("/").split("/") if _is_link(folder) else names
         names = names[:-1]
-    return f"file:///{quote_path('/'.join(names))}"
+    try:
+        return f"file:///{quote_path('/'.join(names))}"
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"path {shown_name(text)}: half of a surrogate pair is in no name of a file") from error
 
 
 def _is_link(folder: str) -> bool:
@@ -133,10 +137,17 @@ def uri_path(uri: str) -> Path | None:
     try:
         parts = urlsplit(uri)
     except ValueError as error:
-        raise InvalidInput(f"URI {uri!r}: {error}; expected a path, or a URI such as file:///pictures/a.png") from error
+        raise InvalidInput(
+            f"URI {shown_name(uri)}: {_reason(error)}; expected a path, or a URI such as file:///pictures/a.png"
+        ) from error
     if parts.scheme != "file" or parts.fragment or parts.netloc not in ("", "localhost"):
         return None
     return Path(unquote(parts.path, errors="surrogateescape"))
+
+
+def _reason(error: ValueError) -> str:
+    """What `urlsplit` says; some of it quotes the password."""
+    return "is no URI" if "@" in str(error) else shown_error(error)
 
 
 def point_id(uri: str) -> str:
@@ -144,17 +155,24 @@ def point_id(uri: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, uri))
 
 
+_LONGEST_NAME = 255
+
+
 def check_field_name(name: str) -> str:
     """Accept a metadata column as a payload field, or raise `MetadataError`."""
     if not name:
         raise MetadataError("a metadata column has no name; give every column a header")
+    if len(name) > _LONGEST_NAME:
+        raise MetadataError(
+            f"metadata column {shown(name)}: has {len(name):,} characters, more than {_LONGEST_NAME}; rename it"
+        )
     if name.startswith("_"):
         raise MetadataError(
-            f"metadata column {name!r}: names that begin with an underscore are Semblant's own; rename the column"
+            f"metadata column {shown(name)}: names that begin with an underscore are Semblant's own; rename the column"
         )
     if any(character in name for character in '."[]') or not name.isprintable():
         raise MetadataError(
-            f"metadata column {name!r}: dots, brackets, quotes and control characters address nested keys; rename it"
+            f"metadata column {shown(name)}: dots, brackets, quotes and control characters address nested keys; rename it"
         )
     return name
 
@@ -279,6 +297,10 @@ class Manifest:
 
 def check_collection_name(name: str) -> str:
     """Accept a collection name (letters, digits, `-`, `_`, at most 100), or raise `InvalidInput`."""
-    if not name or len(name) > 100 or not all(c.isascii() and (c.isalnum() or c in "-_") for c in name):
-        raise InvalidInput(f"collection name {name!r}: expected 1 to 100 letters, digits, '-' or '_'")
+    if (
+        not isinstance(name, str)
+        or not 0 < len(name) <= 100
+        or not all(c.isascii() and (c.isalnum() or c in "-_") for c in name)
+    ):
+        raise InvalidInput(f"collection name {shown(name)}: expected 1 to 100 letters, digits, '-' or '_'")
     return name

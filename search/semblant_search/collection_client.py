@@ -6,14 +6,25 @@ import os
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from .collection import check_collection_name
-from .errors import ImageError, InvalidInput
+from .encoder import Encoder, check_runtime, encoder_name
+from .errors import InvalidInput
 from .images import DEFAULT_MAX_PIXELS
-from .images.sources import buffered
+from .images.sources import buffered, is_single
+from .item_errors import ITEM_ERRORS, in_place
 from .querying.batches import check_on_error
 from .querying.listing import listing_of, page_of, pictures_by_name, pictures_of
-from .querying.requests import check_limit, check_max_pixels, check_refresh, check_several, check_timeout
-from .querying.resolving import not_found
+from .querying.requests import (
+    check_field,
+    check_limit,
+    check_max_pixels,
+    check_refresh,
+    check_several,
+    check_switches,
+    check_timeout,
+)
+from .querying.resolving import check_name, id_of, not_found
 from .serving import Serving, Settings
+from .shown import shown_name
 from .store import Database, open_database
 from .where import as_where
 from .writing import changing
@@ -28,7 +39,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .collection import Manifest
-    from .encoder import Encoder
     from .images import ImageSource
     from .querying.batches import OnError
     from .querying.listing import Listing
@@ -62,6 +72,9 @@ class CollectionClient:
         refresh = check_refresh(refresh)
         timeout = check_timeout(timeout)
         self._max_pixels = check_max_pixels(max_pixels)
+        check_runtime(threads, providers)
+        if encoder is not None and not isinstance(encoder, Encoder):
+            encoder_name(encoder)
         settings = Settings(encoder, self._max_pixels, threads, None if providers is None else tuple(providers))
         self._owns_database = not isinstance(db, Database)
         self._database = db if isinstance(db, Database) else open_database(db, api_key=api_key, timeout=timeout, retry=retry)
@@ -106,6 +119,7 @@ class CollectionClient:
     def facet(self, field: str, *, where: str | Where | None = None, limit: int = 100) -> dict[Any, int]:
         """The values of a field with the number of pictures that have each, most frequent first, at most `limit` values."""
         chosen, most = as_where(where), check_limit(limit)
+        check_field("field", field)
         return self._serving.call(lambda generation: generation.store.facet(field, where=chosen, limit=most))
 
     def collections(self) -> dict[str, Manifest]:
@@ -115,9 +129,11 @@ class CollectionClient:
 
     def get(self, picture: str | os.PathLike[str], *, with_vectors: bool = False) -> Picture:
         """One picture of the collection by URI, path or point id. Raises `PointNotFound`."""
+        check_switches(with_vectors=with_vectors)
+        id = id_of(picture)
 
         def get(generation: Generation) -> Picture:
-            found = pictures_by_name(generation.store, [picture], with_vectors=with_vectors)[0]
+            found = pictures_by_name(generation.store, [id], with_vectors=with_vectors)[0]
             if found is None:
                 raise not_found(generation.store, picture)
             return found
@@ -131,6 +147,7 @@ class CollectionClient:
             with_vectors: give each its embedding, too, as `Picture.vector`.
         """
         check_several(pictures, "get_many")
+        check_switches(with_vectors=with_vectors)
         names = list(pictures)
         return self._serving.call(lambda generation: pictures_by_name(generation.store, names, with_vectors=with_vectors))
 
@@ -196,7 +213,7 @@ class CollectionClient:
             where: a filter, which all that are to go match.
         """
         if isinstance(pictures, (str, os.PathLike)):
-            raise InvalidInput(f"delete({os.fspath(pictures)!r}): expected a list of pictures, not one")
+            raise InvalidInput(f"delete({shown_name(pictures)}): expected a list of pictures, not one")
         wanted, chosen = _chosen("delete", pictures, where)
         return self._serving.change(lambda generation: changing.delete(generation, wanted, chosen))
 
@@ -221,6 +238,7 @@ class CollectionClient:
             PointNotFound: one of the pictures is not in the collection; none is changed.
             MetadataError: a name that is Semblant's own (`_…`), or a value that does not fit its field; none is changed.
         """
+        check_switches(replace=replace)
         several = [pictures] if isinstance(pictures, (str, os.PathLike)) else pictures
         wanted, chosen = _chosen("update_metadata", several, where)
         if metadata is None:
@@ -244,7 +262,9 @@ class CollectionClient:
         Args:
             picture: a local path, the bytes of a picture file, an open binary file, a Pillow image, or an array.
             metadata: names and values: text, bool, numbers, `datetime`, lists of these, and places `{"lat": …, "lon": …}`. A
-                field that is new gets the type of its first value; whole numbers may go where decimals are, not the reverse.
+                field that is new gets the type of its first value; whole numbers may go where decimals are, not the reverse,
+                and beyond 64 bits they are text. In a directory each new field takes some tenths of a second, the longer the
+                more fields there are, in which other changes wait.
             uri: its name, such as `shop://items/17`. None takes the path's, and for a picture without one `sha256://…`, made
                 of its content, so that the same content is the same picture.
 
@@ -262,9 +282,9 @@ class CollectionClient:
         item = buffered(picture, self._max_pixels), metadata, uri
         try:
             (added,) = add_many(self._serving, [item], self._max_pixels, "raise")
-        except (ImageError, InvalidInput) as error:
+        except ITEM_ERRORS as error:
             plain = error.__cause__  # the same without its place among one
-            raise (plain if isinstance(plain, (ImageError, InvalidInput)) else error) from None
+            raise (plain if isinstance(plain, ITEM_ERRORS) else error) from None
         return cast("Picture", added)
 
     def add_many(
@@ -297,6 +317,12 @@ def _chosen(
         raise InvalidInput(f"{call}: expected either pictures or where=…, a filter" + ("" if where is None else "; not both"))
     if pictures is None:
         return None, as_where(where)
-    if not hasattr(pictures, "__iter__"):
+    if is_single(pictures):
         raise InvalidInput(f"{call}: expected URIs, paths or point ids, not {type(pictures).__name__}; a filter is where=…")
-    return list(pictures), None
+    names = list(pictures)
+    for number, name in enumerate(names):
+        try:
+            check_name(name)
+        except ITEM_ERRORS as error:
+            raise in_place(error, number) from error
+    return names, None

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .errors import EncoderError, ImageError, InvalidInput
+from .errors import EncoderError, InvalidInput
 from .images import DEFAULT_MAX_PIXELS, Fit, fit_image, open_image
+from .item_errors import ITEM_ERRORS, in_place
 from .json_models import MAY_BE_MISSING, parse_object, read_model, write_model
+from .shown import shown, shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,6 +41,7 @@ CARD_KEY = "semblant"
 _CARD, _AGAIN = "the encoder's card", "export the encoder again"
 _MOST_DIMENSIONS = 65_536
 """Of a vector, in Qdrant."""
+_MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,8 @@ class Encoder:
         threads: int | None = None,
         providers: Sequence[str] | None = None,
     ) -> None:
-        name = f"encoder of {len(source)} bytes" if isinstance(source, bytes) else repr(os.fspath(source))
+        name = encoder_name(source)
+        check_runtime(threads, providers)
         self._bytes = source if isinstance(source, bytes) else _read(Path(source), name)
         self.fingerprint = hashlib.sha256(self._bytes).hexdigest()
         self._open = partial(_open_session, self._bytes, name, threads, providers)
@@ -188,8 +192,8 @@ class Encoder:
         for number, source in enumerate(sources):
             try:
                 yield self.prepare(source, max_pixels=max_pixels)
-            except ImageError as error:
-                raise error.in_place(number) from error
+            except ITEM_ERRORS as error:
+                raise in_place(error, number) from error
 
     def _open_after_fork(self) -> None:
         """ONNX Runtime's threads stayed in the process that this one was forked from. Its session's end would wait for them."""
@@ -220,8 +224,29 @@ class Encoder:
 def _read(path: Path, name: str) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as error:
-        raise EncoderError(f"{name}: the encoder cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+        raise EncoderError(f"{name}: the encoder cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def encoder_name(source: object) -> str:
+    """What messages call an encoder that is given by its path or its bytes; raises `InvalidInput` for anything else."""
+    if isinstance(source, bytes):
+        return f"encoder of {len(source)} bytes"
+    if isinstance(source, (str, os.PathLike)) and isinstance(os.fspath(source), str):
+        return f"encoder {shown_name(source)}"
+    raise InvalidInput(f"encoder {shown(source)}: expected the path of encoder.onnx, its bytes, or an Encoder")
+
+
+def check_runtime(threads: object, providers: object) -> None:
+    """Raise `InvalidInput` unless it is a number of threads, or None, and a list of texts, or None."""
+    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= _MOST_THREADS):
+        raise InvalidInput(
+            f"threads {shown(threads)}: expected a whole number of threads, at least 1, at most {_MOST_THREADS:,}, or None"
+        )
+    if providers is not None and not (
+        isinstance(providers, (list, tuple)) and all(isinstance(provider, str) for provider in providers)
+    ):
+        raise InvalidInput(f"providers {shown(providers)}: expected a list of names such as ['CPUExecutionProvider'], or None")
 
 
 def _open_session(data: bytes, name: str, threads: int | None, providers: Sequence[str] | None) -> onnxruntime.InferenceSession:
@@ -229,15 +254,13 @@ def _open_session(data: bytes, name: str, threads: int | None, providers: Sequen
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # the exception says it all; the log would go to stderr twice
-    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
-        raise InvalidInput(f"threads {threads!r}: expected a whole number of threads, at least 1, or None")
     if threads is not None:
         options.intra_op_num_threads = threads
     # Idle threads of one session must not spin on the cores that decoding, or another session, needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     available = onnxruntime.get_available_providers()
-    if providers is not None and (isinstance(providers, str) or not set(providers) <= set(available)):
-        raise InvalidInput(f"providers {providers!r}: expected a list of some of {', '.join(available)}")
+    if providers is not None and not set(providers) <= set(available):
+        raise InvalidInput(f"providers {shown(providers)}: expected a list of some of {', '.join(available)}")
     if providers is None:
         wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
         providers = [p for p in wanted if p in available]

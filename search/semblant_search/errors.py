@@ -25,6 +25,8 @@ never leave the library: they are the `__cause__` of one of these.
 
 from __future__ import annotations
 
+from .shown import without_users
+
 __all__ = [
     "CollectionNotFound",
     "DataError",
@@ -70,8 +72,10 @@ class WhereError(InvalidInput):
     def __init__(self, message: str, *, expression: str | None = None, column: int | None = None) -> None:
         self.expression = expression
         self.column = column
+        message = without_users(message)
         if expression is not None and column is not None and "\n" not in expression:
             # A long expression is shown around the problem only.
+            expression = without_users(expression, keep_length=True)
             start, end = max(0, column - 60), column + 60
             before, after = "…" if start else "", "…" if end < len(expression) else ""
             message = f"{message}\n  {before}{expression[start:end]}{after}\n  {' ' * (column - start + len(before))}^"
@@ -95,10 +99,6 @@ class ImageError(SemblantError):
         self.reason = reason
         self.index = index
         super().__init__(message)
-
-    def in_place(self, index: int) -> ImageError:
-        """The same of one of several pictures, with its place among them."""
-        return ImageError(f"pictures[{index}]: {self}", reason=self.reason, index=index)
 
 
 class NoFeaturesError(ImageError):

@@ -9,8 +9,9 @@ from .errors import InvalidInput
 from .images.sources import buffered
 from .querying.answers import in_groups
 from .querying.examples import by_context, by_examples, given_example, given_examples, given_pairs
-from .querying.requests import check_group_size, request_of
+from .querying.requests import check_field, check_group_size, check_switches, request_of
 from .querying.selection import selection_of
+from .shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,17 +63,18 @@ class ExampleClient(CollectionClient):
         Raises:
             InvalidInput: no liked example; weights that are none, or with `best_score`; examples that cancel each other out;
                 otherwise as `search`.
-            ImageError, PointNotFound: of an example; the message begins with its place, as `like[1]: …`.
+            ImageError, PointNotFound, InvalidInput: of an example; the message begins with its place, as `like[1]: …`.
         """
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         selection = selection_of(request, diversity, unique, order_by, descending)
+        check_switches(include_self=include_self)
         liked, unliked = (
             given_examples(name, examples, self._max_pixels) for name, examples in (("like", like), ("unlike", unlike))
         )
         if not liked:
             raise InvalidInput("like: expected at least one example")
-        if strategy not in get_args(Strategy):
-            raise InvalidInput(f"strategy {strategy!r}: expected one of {', '.join(map(repr, get_args(Strategy)))}")
+        if not isinstance(strategy, str) or strategy not in get_args(Strategy):
+            raise InvalidInput(f"strategy {shown(strategy)}: expected one of {', '.join(map(repr, get_args(Strategy)))}")
         weighed = next((one for one in (*liked, *unliked) if one.weight != 1), None)
         if strategy == "best_score" and weighed is not None:
             raise InvalidInput(f"{weighed.name}: the strategy 'best_score' has no weights; leave them out")
@@ -114,6 +116,7 @@ class ExampleClient(CollectionClient):
         """
         request = request_of(limit, where, offset, exact=exact)
         selection = selection_of(request, unique=unique)
+        check_switches(include_self=include_self)
         wanted = given_example("target", None, target, self._max_pixels)
         if wanted.weight != 1:
             raise InvalidInput("target: has no weight")
@@ -149,8 +152,8 @@ class ExampleClient(CollectionClient):
         """
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         size = check_group_size(group_size)
-        if not isinstance(group_by, str):
-            raise InvalidInput(f"group_by {group_by!r}: expected the name of a field")
+        check_field("group_by", group_by)
+        check_switches(include_self=include_self)
         picture = buffered(picture, self._max_pixels)
         return self._serving.call(
             lambda generation: in_groups(generation, picture, request, group_by, size, include_self=include_self)

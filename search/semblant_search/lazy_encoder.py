@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import threading
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from .encoder import Encoder
+from .encoder import Encoder, encoder_name
 from .errors import EncoderError, EncoderMismatch
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from .collection import Manifest
@@ -75,9 +75,9 @@ class LazyEncoder:
 
 def _matching_bytes(given: str | os.PathLike[str] | bytes, manifest: Manifest) -> bytes:
     if isinstance(given, bytes):
-        data, name = given, f"encoder of {len(given)} bytes"
+        data, name = given, encoder_name(given)
     else:
-        name = f"encoder {os.fspath(given)!r}"
+        name = encoder_name(given)
         try:
             data = Path(given).read_bytes()
         except (OSError, ValueError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import threading
 import uuid
 from contextlib import closing
@@ -288,3 +289,76 @@ def test_many_threads_add_search_change_and_delete_without_an_error(client: Sear
     assert errors == []
     assert {client.get(uri).metadata["turn"] for uri in kept} == {2}
     assert (len(kept), client.count(), client.count("field2 == 2")) == (32, 52, 32)
+
+
+FAR = 2**63
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (
+            {"n": FAR},
+            {"n": 5},
+            r"^pictures\[1\]: metadata field 'n' holds keyword since pictures\[0\] of this call, where 9223372036854775808 is "
+            r"keyword, as whole numbers beyond 64 bits are; 5 is integer: convert the value, or give it another name$",
+        ),
+        (
+            {"n": 5},
+            {"n": FAR},
+            r"holds integer since pictures\[0\] of this call, where 5 is integer; 92\d+ is keyword, as whole",
+        ),
+        ({"n": [1, FAR]}, {"n": 5}, r"since pictures\[0\] of this call, where 9223372036854775808 is keyword"),
+        (
+            {"a": 5},
+            {"a": {"b": 1}},
+            r"^pictures\[1\]: metadata field 'a' holds integer since pictures\[0\].*no names below.*'a.b'",
+        ),
+        ({"a": {"b": 1}}, {"a": 5}, r"field 'a' has names below it since pictures\[0\] of this call.*such as 'a.b'"),
+        ({"label": "x"}, {"label": {"b": 1}}, r"'label' holds keyword in this collection, so that it has no names below it"),
+        (
+            {},
+            {"price": FAR},
+            r"'price' holds float in this collection; 92\d+ is keyword, as whole.*--rebuild for another type$",
+        ),
+    ],
+)
+def test_a_value_that_does_not_fit_hears_what_made_its_field(
+    db: Path, new: list[Path], first: dict[str, Any], second: dict[str, Any], said: str
+) -> None:
+    with SearchClient(db) as client:
+        added, error = client.add_many([(new[0], first), (new[1], second)], on_error="return")
+        assert isinstance(added, Picture)
+        assert isinstance(error, MetadataError)
+        assert re.search(said, str(error)), str(error)
+
+
+def test_whole_numbers_beyond_64_bits_are_text(db: Path, new: list[Path]) -> None:
+    with SearchClient(db) as client:
+        assert client.add(new[0], {"n": FAR}).metadata == {"n": str(FAR)}
+        assert client.count(f'n == "{FAR}"') == 1
+        with pytest.raises(MetadataError, match="number of about 2,001 digits; whole numbers beyond 64 bits are kept as text"):
+            client.add(new[1], {"n": 10**2000})
+
+
+def test_times_of_every_kind_are_times_and_those_beyond_the_calendar_are_refused(db: Path, new: list[Path]) -> None:
+    east, west = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
+    with SearchClient(db) as client:
+        metadata = {
+            "fine": np.datetime64("2024-05-06T10:30:00.123456789"),
+            "some": np.array(["2024-05-06", "2024-05-07"], "datetime64[ns]"),
+            "none": np.datetime64("NaT"),
+            "first": datetime.min.replace(tzinfo=timezone.utc),
+            "last": datetime.max.replace(tzinfo=timezone.utc),
+        }
+        added = client.add(new[0], metadata)
+        assert added.metadata["fine"] == "2024-05-06T10:30:00.123456Z"
+        assert added.metadata["some"] == ["2024-05-06T00:00:00Z", "2024-05-07T00:00:00Z"]
+        assert "none" not in added.metadata
+        assert client.count('first < "0001-01-02" and last > "9999-12-30"') == 1
+        for beyond in (datetime.min.replace(tzinfo=east), datetime.max.replace(tzinfo=west), np.datetime64("9999999-01-01")):
+            with pytest.raises(MetadataError, match=r"'when'.*beyond the years 1 to 9999"):
+                client.add(new[1], {"when": beyond})
+            if isinstance(beyond, datetime):
+                with pytest.raises(InvalidInput, match="beyond the years 1 to 9999"):
+                    client.count(F("first") < beyond)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
-from semblant_search import Encoder, ImageError, InvalidInput, PointNotFound, SearchClient, canonical_uri
+from semblant_search import Encoder, ImageError, InvalidInput, PointNotFound, SearchClient, WhereError, canonical_uri
 from semblant_search.encoder import ENCODED_AT_ONCE
 from semblant_search.querying.batches import QUERIES_AT_ONCE
+from support.encoders import encoder_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,3 +135,43 @@ def test_open_files_of_a_batch_are_read_when_their_turn_comes(client: SearchClie
 
     assert client.embed(sources()).shape == (40, 49)
     assert most == 1
+
+
+def test_a_picture_too_small_for_the_region_is_that_items_error(write_with: Any, pictures: list[Path], tmp_path: Path) -> None:
+    celled = Encoder(encoder_bytes("grey-64-cells"), threads=1)
+    write_with(tmp_path / "db", celled, pictures[:6])
+    asked: list[ImageSource] = [*pictures[:3], Image.new("L", (4, 4), 9), "", None, pictures[4]]  # type: ignore[list-item]
+    with SearchClient(tmp_path / "db", celled) as client:
+        found = client.search_batch(asked, 2, region=(10, 10, 12, 12), on_error="return")
+        assert [n for n, hits in enumerate(found) if not isinstance(hits, list)] == [3, 4, 5]
+        assert isinstance(found[3], InvalidInput)
+        assert str(found[3]).startswith("pictures[3]: region 10,10,12,12: lies outside the picture")
+        assert isinstance(found[4], InvalidInput)
+        assert isinstance(found[5], ImageError)
+        assert ids(found[6]) == ids(client.search(pictures[4], 2, region=(10, 10, 12, 12)))
+        with pytest.raises(InvalidInput, match=r"^pictures\[3\]: region"):
+            client.search_batch(asked, 2, region=(10, 10, 12, 12))
+        for whole in ({"region": (1, 2, 3)}, {"region": (0, 0, 0, 0)}, {"region": (0, 0, 9, 9), "where": "nosuch == 1"}):
+            with pytest.raises(InvalidInput, match=r"^(region|unknown field)"):
+                client.search_batch(asked, on_error="return", **whole)
+
+
+def test_what_is_wrong_for_every_picture_ends_the_call_unnamed(client: SearchClient, pictures: list[Path]) -> None:
+    with pytest.raises(InvalidInput, match=r"^collection 'images' keeps no cells"):
+        client.search_batch(pictures[:2], region=(0, 0, 9, 9), on_error="return")
+    with pytest.raises(WhereError, match=r"^unknown field 'nosuch'"):
+        client.search_batch(pictures[:2], where="nosuch == 1", on_error="return")
+
+
+def test_one_rule_tells_items_errors_from_others_in_every_call_of_several(client: SearchClient, pictures: list[Path]) -> None:
+    for bad, error in (("", InvalidInput), (b"junk", ImageError), ("shop://\ud800", InvalidInput)):
+        for call, named in (
+            (lambda bad=bad: client.search_batch([pictures[0], bad]), "pictures[1]: "),
+            (lambda bad=bad: client.add_many([(pictures[0], {}), bad]), "pictures[1]: "),
+            (lambda bad=bad: client.search_like([pictures[0], bad]), "like[1]: "),
+            (lambda bad=bad: client.search_like([pictures[0]], unlike=[bad]), "unlike[0]: "),
+            (lambda bad=bad: client.discover(bad, [(pictures[0], pictures[1])]), "target: "),
+        ):
+            with pytest.raises(error) as caught:
+                call()
+            assert str(caught.value).startswith(named), str(caught.value)

@@ -6,6 +6,7 @@ import os
 import stat
 
 from semblant_search.errors import ImageError
+from semblant_search.shown import shown_name
 
 __all__ = ["most_bytes", "read_bytes", "read_file"]
 
@@ -25,7 +26,7 @@ def read_file(path: str | os.PathLike[str], *, limit: int | None = None) -> tupl
 
     Same errors as `read_bytes`, and `too-large` for a file of more than `limit` bytes: such a one fills the memory.
     """
-    name = repr(os.fspath(path))
+    name = shown_name(path)
     try:
         # Without O_NONBLOCK, opening a FIFO waits for a writer that may never come.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))

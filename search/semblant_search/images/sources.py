@@ -7,6 +7,7 @@ import os
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from semblant_search.errors import ImageError
+from semblant_search.shown import shown, shown_error, shown_name
 
 from .files import most_bytes, read_file
 
@@ -60,16 +61,22 @@ def describe(source: object) -> str:
     if isinstance(source, memoryview):
         return "picture in a memoryview"
     if isinstance(source, (str, os.PathLike)):
-        return repr(os.fspath(source))
+        return shown_name(source)
     if _is_open_file(source):
         name = getattr(source, "name", None)
-        return f"open file {name!r}" if isinstance(name, str) else f"open {type(source).__name__}"
+        return f"open file {shown_name(name)}" if isinstance(name, str) else f"open {type(source).__name__}"
     return "picture"
 
 
 def is_single(source: object) -> bool:
     """Whether it is one picture, or cannot be a list of them: open files and bytes can be gone through, too."""
-    return isinstance(source, (str, bytes, bytearray, memoryview)) or _is_open_file(source) or not hasattr(source, "__iter__")
+    if isinstance(source, (str, bytes, bytearray, memoryview)) or _is_open_file(source):
+        return True
+    try:
+        iter(cast("Any", source))
+    except TypeError:  # also an array without dimensions, which only looks as if it could be gone through
+        return True
+    return False
 
 
 def _is_open_file(source: Any) -> bool:
@@ -82,26 +89,30 @@ def _read_open_file(file: IO[bytes], limit: int) -> bytes:
         raise _is_text(name)
     try:
         start = file.tell() if file.seekable() else None
-    except (AttributeError, OSError, ValueError):  # it does not know, or is closed: which `read` will say
+    except Exception:  # it does not know, or is closed: which `read` will say
         start = None
     pieces: list[bytes] = []
     size = 0
     try:
         if start is not None:
             file.seek(0)
-        while piece := file.read(_PIECE):
+        while (piece := file.read(_PIECE)) != b"":
             if isinstance(piece, str):
                 raise _is_text(name)
-            pieces.append(piece)
-            size += len(piece)
+            if not isinstance(piece, (bytes, bytearray, memoryview)):
+                raise ImageError(f"{name}: cannot be read: its read() returns {shown(piece)}, not bytes", reason="unreadable")
+            pieces.append(bytes(piece))
+            size += len(pieces[-1])
             if size > limit:
                 raise ImageError(f"{name}: has more bytes than the limit of {limit:,}", reason="too-large")
         if start is not None:
             file.seek(start)
     except UnicodeDecodeError as error:
         raise _is_text(name) from error
-    except (OSError, ValueError) as error:  # ValueError: it is closed
-        raise ImageError(f"{name}: cannot be read: {error}", reason="unreadable") from error
+    except ImageError:
+        raise
+    except Exception as error:  # it is closed, or a stranger's own kind of file, which may raise anything
+        raise ImageError(f"{name}: cannot be read: {shown_error(error)}", reason="unreadable") from error
     return b"".join(pieces)
 
 

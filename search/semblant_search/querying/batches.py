@@ -7,12 +7,13 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from semblant_search.errors import ImageError, InvalidInput, PointNotFound
-from semblant_search.store import Nearest
+from semblant_search.errors import InvalidInput
+from semblant_search.item_errors import ITEM_ERRORS, in_place
+from semblant_search.shown import shown
+from semblant_search.store import Cells, Nearest
 
-from .answers import by_look
 from .requests import hits_of
-from .resolving import resolve
+from .resolving import cells_of, check_cells, resolve
 from .selection import Selection, beyond_chance, select
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from semblant_search.images import ImageSource
+    from semblant_search.item_errors import ItemError
     from semblant_search.results import Hit
     from semblant_search.serving import Generation, Serving
     from semblant_search.store import SearchRequest
@@ -44,17 +46,19 @@ class Asked(NamedTuple):
 
 
 class _Query(NamedTuple):
-    """A query of the batch: the point id of its name, if it has one, and its vector or what the encoder is to make it of."""
+    """A query of the batch: the point id of its name, if it has one, and its vector, what the encoder is to make it of, or the
+    cells of its region."""
 
     id: str | None
-    vector: np.ndarray | None
-    fitted: np.ndarray | None
+    vector: np.ndarray | None = None
+    fitted: np.ndarray | None = None
+    cells: np.ndarray | None = None
 
 
 def check_on_error(on_error: str) -> None:
     """Raise `InvalidInput` unless it is one of `OnError`."""
-    if on_error not in get_args(OnError):
-        raise InvalidInput(f"on_error {on_error!r}: expected one of {', '.join(map(repr, get_args(OnError)))}")
+    if not isinstance(on_error, str) or on_error not in get_args(OnError):
+        raise InvalidInput(f"on_error {shown(on_error)}: expected one of {', '.join(map(repr, get_args(OnError)))}")
 
 
 def search_many(
@@ -64,15 +68,15 @@ def search_many(
     *,
     include_self: bool,
     on_error: OnError,
-) -> Iterator[list[Hit] | ImageError | PointNotFound]:
+) -> Iterator[list[Hit] | ItemError]:
     """The hits of each picture, or for a bad one its error. Pictures that are asked for together are of one generation.
 
     Args:
         asked: what is asked of each.
-        on_error: for errors of a picture; those of the encoder and the store are raised either way.
+        on_error: for errors of a picture, as `item_errors` tells them from others, which are raised either way.
 
     Raises:
-        ImageError, PointNotFound: of a picture that cannot be used, with its place among the pictures.
+        ItemError: of a picture that cannot be used, with its place among the pictures.
     """
     numbered = enumerate(pictures)
     while chunk := list(islice(numbered, QUERIES_AT_ONCE)):
@@ -86,26 +90,29 @@ def _answers(
     asked: Asked,
     include_self: bool,
     on_error: OnError,
-) -> list[list[Hit] | ImageError | PointNotFound]:
+) -> list[list[Hit] | ItemError]:
     queries: dict[int, _Query] = {}
     hits: dict[int, list[Hit]] = {}
-    failed: dict[int, ImageError | PointNotFound] = {}
+    failed: dict[int, ItemError] = {}
+    if asked.region is not None:
+        check_cells(generation.manifest)
     for number, picture in chunk:
         try:
-            if asked.region is None:
-                queries[number] = _query(generation, picture)
-            else:  # the cells of a picture, as the encoder makes them, are many times its vector
-                hits[number] = by_look(
-                    generation, picture, asked.request, asked.region, asked.selection, include_self=include_self
-                )
-        except (ImageError, PointNotFound) as error:
-            failed[number] = _in_place(error, number)
+            query = _query(generation, picture, asked.region)
+        except ITEM_ERRORS as error:
+            failed[number] = in_place(error, number)
             if on_error == "raise":
                 raise failed[number] from error
+            continue
+        if query.cells is None:
+            queries[number] = query
+        else:  # the cells of a picture, as the encoder makes them, are many times its vector
+            look = replace(asked.request, query=Cells(query.cells))
+            hits[number] = select(generation, look, asked.selection, _left_out(query, include_self))
     todo = [query.fitted for query in queries.values() if query.fitted is not None]
     encoded = iter(generation.encoder.load().encode_each(todo) if todo else ())
     vectors = [next(encoded) if query.vector is None else query.vector for query in queries.values()]
-    left_out = [() if include_self or query.id is None else (query.id,) for query in queries.values()]
+    left_out = [_left_out(query, include_self) for query in queries.values()]
     found = _hits(generation, asked, list(zip(vectors, left_out, strict=True)))
     hits |= zip(queries, found, strict=True)
     return [failed[number] if number in failed else hits[number] for number, _ in chunk]
@@ -124,13 +131,18 @@ def _hits(generation: Generation, asked: Asked, queries: Sequence[tuple[np.ndarr
     return [hits_of(records[request.offset : request.offset + request.limit], generation.background) for records in others]
 
 
-def _query(generation: Generation, picture: ImageSource) -> _Query:
+def _query(generation: Generation, picture: ImageSource, region: Region | None) -> _Query:
+    if region is not None:
+        query = resolve(generation.store, picture, with_cells=True)
+        cells = cells_of(generation.manifest, generation.encoder, query, region, generation.max_pixels)
+        return _Query(query.id, cells=cells)
     query = resolve(generation.store, picture, with_image=True)
     stored = query.record.image if query.record is not None else None
     if stored is not None:
-        return _Query(query.id, stored, None)
-    return _Query(query.id, None, generation.encoder.load().prepare(query.source, max_pixels=generation.max_pixels))
+        return _Query(query.id, stored)
+    fitted = generation.encoder.load().prepare(query.source, max_pixels=generation.max_pixels)
+    return _Query(query.id, fitted=fitted)
 
 
-def _in_place(error: ImageError | PointNotFound, number: int) -> ImageError | PointNotFound:
-    return error.in_place(number) if isinstance(error, ImageError) else PointNotFound(f"pictures[{number}]: {error}")
+def _left_out(query: _Query, include_self: bool) -> tuple[str, ...]:
+    return () if include_self or query.id is None else (query.id,)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
-from semblant_search.errors import ImageError, InvalidInput, PointNotFound
+from semblant_search.errors import InvalidInput
 from semblant_search.images.sources import buffered, is_single
+from semblant_search.item_errors import ITEM_ERRORS, in_place
+from semblant_search.shown import shown
 from semblant_search.store import Discover, Nearest, Recommend
-from semblant_search.where.values import shown
 
 from .requests import check_vector, check_weight
 from .resolving import resolve
@@ -75,7 +76,10 @@ def given_example(among: str, place: int | None, example: Example, max_pixels: i
         )
     what = cast("ImageSource | Sequence[float]", given)
     if not _is_vector(what):
-        what = buffered(cast("ImageSource", what), max_pixels)
+        try:
+            what = buffered(cast("ImageSource", what), max_pixels)
+        except ITEM_ERRORS as error:
+            raise in_place(error, place, among) from error
     return Given(among, place, what, check_weight(weight, name))
 
 
@@ -138,10 +142,12 @@ def _centre(
 
     With all weights 1 it is `2 * mean(like) - mean(unlike)`, as Qdrant's `average_vector`.
     """
-    centre = np.average(np.stack(like).astype(np.float64), axis=0, weights=weights)
+    # Only the direction counts: all is divided by the largest, so that weights may be as large as floats are.
+    centre = np.average(np.stack(like).astype(np.float64), axis=0, weights=np.array(weights) / max(weights))
     if unlike:
+        largest = max(1.0, *pushes)
         away = centre - np.stack(unlike).astype(np.float64)
-        centre = centre + (np.array(pushes)[:, None] * away).mean(axis=0)
+        centre = centre / largest + ((np.array(pushes) / largest)[:, None] * away).mean(axis=0)
     length = float(np.linalg.norm(centre))
     if not length > 1e-6:
         raise InvalidInput("like and unlike cancel each other out; leave one out, or use the strategy 'best_score'")
@@ -157,8 +163,8 @@ def _resolved(generation: Generation, examples: Sequence[Given]) -> tuple[list[n
         if _is_vector(example.what):
             try:
                 vectors[number] = check_vector(cast("Sequence[float]", example.what), generation.manifest)
-            except InvalidInput as error:
-                raise InvalidInput(f"{example.name}: {error}") from error
+            except ITEM_ERRORS as error:
+                raise in_place(error, example.place, example.among) from error
             continue
         try:
             query = resolve(generation.store, cast("ImageSource", example.what), with_image=True)
@@ -169,10 +175,8 @@ def _resolved(generation: Generation, examples: Sequence[Given]) -> tuple[list[n
                 vectors[number] = stored
             else:
                 fitted[number] = generation.encoder.load().prepare(query.source, max_pixels=generation.max_pixels)
-        except ImageError as error:
-            raise ImageError(f"{example.name}: {error}", reason=error.reason, index=example.place) from error
-        except PointNotFound as error:
-            raise PointNotFound(f"{example.name}: {error}") from error
+        except ITEM_ERRORS as error:
+            raise in_place(error, example.place, example.among) from error
     if fitted:
         vectors |= zip(fitted, generation.encoder.load().encode_each(list(fitted.values())), strict=True)
     return [vectors[number] for number in range(len(examples))], list(ids)

@@ -11,12 +11,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from semblant_search.errors import InvalidInput
+from semblant_search.item_errors import ITEM_ERRORS, in_place
 from semblant_search.results import Picture, PicturePage, split_payload
+from semblant_search.shown import shown
 from semblant_search.store import OrderBy, Position
 from semblant_search.where import as_where
-from semblant_search.where.values import shown
 
-from .requests import check_limit
+from .requests import check_field, check_limit, check_switches
 from .resolving import id_of
 
 if TYPE_CHECKING:
@@ -50,10 +51,11 @@ class Listing:
 
 def listing_of(where: str | Where | None, order_by: str | None, descending: bool, with_vectors: bool) -> Listing:
     """Checked arguments. Raises `InvalidInput`; what a field has no order is said by the store."""
+    check_switches(descending=descending, with_vectors=with_vectors)
     if order_by is None and descending:
         raise InvalidInput("descending: by which field? Give order_by; without it pictures come in the order of their ids")
-    if order_by is not None and not isinstance(order_by, str):
-        raise InvalidInput(f"order_by {shown(order_by)}: expected the name of a field")
+    if order_by is not None:
+        check_field("order_by", order_by)
     return Listing(as_where(where), None if order_by is None else OrderBy(order_by, bool(descending)), with_vectors)
 
 
@@ -76,12 +78,19 @@ def pictures_of(store: Store, listing: Listing) -> Iterator[Picture]:
 
 def pictures_by_name(store: Store, names: Iterable[str | os.PathLike[str]], *, with_vectors: bool) -> list[Picture | None]:
     """The pictures of those point ids, URIs or paths, in their order; None for those that are not there."""
-    ids = [id_of(name) for name in names]
+    ids = [_id_in_place(number, name) for number, name in enumerate(names)]
     distinct = iter(dict.fromkeys(ids))
     found: dict[str, Picture] = {}
     while part := list(islice(distinct, _AT_ONCE)):
         found |= {record.id: _picture(record) for record in store.retrieve(part, with_image=with_vectors)}
     return [found.get(id) for id in ids]
+
+
+def _id_in_place(number: int, name: str | os.PathLike[str]) -> str:
+    try:
+        return id_of(name)
+    except ITEM_ERRORS as error:
+        raise in_place(error, number) from error
 
 
 def _picture(record: Record) -> Picture:

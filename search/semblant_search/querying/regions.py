@@ -9,13 +9,14 @@ import numpy as np
 
 from semblant_search.errors import InvalidInput
 from semblant_search.images import Fit, fit_image
+from semblant_search.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     Region = Sequence[float] | np.ndarray
 
-__all__ = ["cells_in", "region_of"]
+__all__ = ["cells_in", "check_region", "region_of"]
 
 
 def cells_in(region: Region, size: tuple[int, int], fit: Fit, cells: int) -> np.ndarray:
@@ -60,13 +61,34 @@ def _columns(cells: int, fit: Fit) -> int:
     return min(shapes, key=lambda columns: abs(np.log(columns * columns / cells * fit.height / fit.width)))
 
 
+def check_region(region: Region) -> tuple[float, float, float, float] | None:
+    """The four numbers of a box; None for a mask. Raises `InvalidInput` for what is a region of no picture at all."""
+    if isinstance(region, np.ndarray) and region.ndim == 2:
+        if region.dtype.kind not in "biuf":
+            raise InvalidInput(f"mask of {region.dtype}: expected bool or numbers, [h, w]")
+        return None
+    try:
+        if isinstance(region, (str, bytes, bytearray)):
+            raise TypeError(region)
+        if isinstance(region, np.ndarray) and region.dtype.kind not in "iuf":  # NumPy drops what is imaginary
+            raise TypeError(region)
+        x, y, wide, high = (float(value) for value in region)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInput(f"region {shown(region)}: expected x, y, width and height in pixels, or a mask [h, w]") from error
+    if not (wide > 0 and high > 0 and np.isfinite([x, y, x + wide, y + high]).all()):
+        raise InvalidInput(f"region {x:g},{y:g},{wide:g},{high:g}: expected finite numbers, width and height more than 0")
+    return x, y, wide, high
+
+
 def region_of(region: Region, width: int, height: int) -> tuple[np.ndarray | None, tuple[float, float, float, float]]:
     """A mask where there is one, and the box in whole pixels, cut to the picture: x, y, width, height.
 
     Raises:
         InvalidInput: neither a mask of the picture's size nor four numbers, or nothing of the picture is in it.
     """
-    if isinstance(region, np.ndarray) and region.ndim == 2:
+    numbers = check_region(region)
+    if numbers is None:
+        assert isinstance(region, np.ndarray)
         if region.shape != (height, width):
             raise InvalidInput(f"mask of shape {list(region.shape)}: expected [{height}, {width}], the picture's own")
         mask = region.astype(bool)
@@ -75,12 +97,7 @@ def region_of(region: Region, width: int, height: int) -> tuple[np.ndarray | Non
             raise InvalidInput("the mask marks no pixel of the picture")
         box = (int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1))
         return mask, box
-    try:
-        x, y, wide, high = (float(value) for value in region)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"region {region!r}: expected x, y, width and height in pixels, or a mask [h, w]") from error
-    if not (wide > 0 and high > 0 and np.isfinite([x, y, wide, high]).all()):
-        raise InvalidInput(f"region {x:g},{y:g},{wide:g},{high:g}: expected finite numbers, width and height more than 0")
+    x, y, wide, high = numbers
     left, top, right, bottom = max(0, round(x)), max(0, round(y)), min(width, round(x + wide)), min(height, round(y + high))
     if right <= left or bottom <= top:
         raise InvalidInput(f"region {x:g},{y:g},{wide:g},{high:g}: lies outside the picture, which is {width}×{height} pixels")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from numbers import Real
 from typing import TYPE_CHECKING
@@ -11,9 +12,9 @@ import numpy as np
 from semblant_search.errors import InvalidInput
 from semblant_search.images.sources import is_single
 from semblant_search.results import Hit, split_payload
+from semblant_search.shown import shown, shown_error
 from semblant_search.store import Nearest, SearchRequest
 from semblant_search.where import as_where
-from semblant_search.where.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,6 +30,7 @@ __all__ = [
     "check_confidence",
     "check_diversity",
     "check_ef_search",
+    "check_field",
     "check_fpr",
     "check_group_size",
     "check_limit",
@@ -37,6 +39,7 @@ __all__ = [
     "check_refresh",
     "check_several",
     "check_switch",
+    "check_switches",
     "check_timeout",
     "check_vector",
     "check_weight",
@@ -65,7 +68,7 @@ def request_of(
         limit=check_limit(limit),
         offset=_whole("offset", offset, 0, "a whole number of hits to skip, 0 or more"),
         where=as_where(where),
-        exact=exact,
+        exact=check_switch("exact", exact),
         score_threshold=None if min_score is None else score_threshold(min_score),
     )
 
@@ -102,16 +105,23 @@ def check_diversity(diversity: float | None) -> float | None:
 
 def check_weight(weight: object, name: str) -> float:
     """The weight of an example as a float; raises `InvalidInput` unless it is a finite number above 0."""
-    if not isinstance(weight, Real) or isinstance(weight, bool) or not 0 < weight < float("inf"):  # type: ignore[operator]
+    number = _number(weight)
+    if number is None or number <= 0:
         raise InvalidInput(f"{name}: weight {shown(weight)}: expected a number above 0")
-    return float(weight)
+    return number
 
 
 def check_switch(name: str, value: bool) -> bool:
     """The same; raises `InvalidInput` unless it is True or False."""
-    if not isinstance(value, bool):
+    if not isinstance(value, (bool, np.bool_)):
         raise InvalidInput(f"{name} {shown(value)}: expected True or False")
-    return value
+    return bool(value)
+
+
+def check_switches(**switches: bool) -> None:
+    """Raise `InvalidInput` unless all are True or False: `"no"` would count as True."""
+    for name, value in switches.items():
+        check_switch(name, value)
 
 
 def check_group_size(size: int) -> int:
@@ -132,9 +142,21 @@ def _whole(name: str, value: object, least: int, expected: str) -> int:
 
 def _real(name: str, value: object, least: float, expected: str) -> float:
     """A real number of any kind from `least` to 1, NumPy's too, as a float."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not least <= value <= 1:  # type: ignore[operator]
+    number = _number(value)
+    if number is None or not least <= number <= 1:
         raise InvalidInput(f"{name} {shown(value)}: expected {expected}")
-    return float(value)
+    return number
+
+
+def _number(value: object) -> float | None:
+    """A real number of any kind, NumPy's too, as a finite float; None for anything else, and beyond floats."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def check_capacity(capacity: int) -> int:
@@ -149,22 +171,31 @@ def check_max_pixels(max_pixels: int) -> int:
 
 def check_timeout(timeout: float) -> float:
     """The same as a float; raises `InvalidInput` unless it is a number of seconds above 0, a day at most."""
-    if not isinstance(timeout, Real) or isinstance(timeout, bool) or not 0 < timeout <= 86_400:
+    number = _number(timeout)
+    if number is None or not 0 < number <= 86_400:
         raise InvalidInput(f"timeout {shown(timeout)}: expected seconds, more than 0, a day at most")
-    return float(timeout)
+    return number
 
 
 def check_refresh(refresh: float) -> float:
     """The same as a float; raises `InvalidInput` unless it is a number of seconds from 0 up."""
-    if not isinstance(refresh, Real) or isinstance(refresh, bool) or not 0 <= refresh < float("inf"):
+    number = _number(refresh)
+    if number is None or number < 0:
         raise InvalidInput(f"refresh {shown(refresh)}: expected seconds, 0 or more")
-    return float(refresh)
+    return number
 
 
 def check_several(pictures: object, call: str) -> None:
     """Raise `InvalidInput` for one picture where a list of them is expected: text would be gone through letter by letter."""
     if is_single(pictures):
         raise InvalidInput(f"{call}: expected a list of pictures, not one ({type(pictures).__name__})")
+
+
+def check_field(name: str, field: str) -> str:
+    """The same; raises `InvalidInput` unless it is text."""
+    if not isinstance(field, str):
+        raise InvalidInput(f"{name} {shown(field)}: expected the name of a field")
+    return field
 
 
 def check_confidence(confidence: float | None) -> float | None:
@@ -174,9 +205,7 @@ def check_confidence(confidence: float | None) -> float | None:
 
 def check_parts(shared_parts: bool, *, compared: bool = True) -> None:
     """Raise `InvalidInput` unless it is True or False, and True only where candidates are compared by their details."""
-    if not isinstance(shared_parts, bool):
-        raise InvalidInput(f"shared_parts {shared_parts!r}: expected True or False")
-    if shared_parts and not compared:
+    if check_switch("shared_parts", shared_parts) and not compared:
         raise InvalidInput("shared_parts with verify=False: parts are found by comparing details; leave one of the two out")
 
 
@@ -186,9 +215,14 @@ def check_vector(vector: np.ndarray | Sequence[float], manifest: Manifest) -> np
     An engine takes a short vector for none at all and leaves it as it is, so that its scores would be as short.
     """
     try:
-        array = np.asarray(vector, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"vector: expected {manifest.dim} numbers ({error})") from error
+        given = np.asarray(vector)
+        if given.dtype.kind not in "iufO":  # NumPy reads numbers out of text and dates, and drops what is imaginary
+            raise InvalidInput(f"vector of {given.dtype}: expected {manifest.dim} numbers")
+        array = given.astype(np.float64)
+    except InvalidInput:
+        raise
+    except Exception as error:  # a sequence of a stranger's may raise anything
+        raise InvalidInput(f"vector {shown(vector)}: expected {manifest.dim} numbers ({shown_error(error)})") from error
     if array.shape != (manifest.dim,):
         raise InvalidInput(f"vector of shape {list(array.shape)}: collection {manifest.collection!r} holds [{manifest.dim}]")
     largest = float(np.abs(array).max())

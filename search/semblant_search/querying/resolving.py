@@ -13,6 +13,7 @@ import numpy as np
 from semblant_search.collection import canonical_uri, point_id, uri_path
 from semblant_search.errors import ImageError, InvalidInput, PointNotFound
 from semblant_search.images import fit_image, most_bytes, open_picture, read_bytes, read_file
+from semblant_search.shown import shown, shown_name
 from semblant_search.store.query_checks import no_cells
 
 from .regions import cells_in
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from .regions import Region
 
-__all__ = ["ResolvedQuery", "cells_of", "id_of", "indexed_bytes", "not_found", "resolve"]
+__all__ = ["ResolvedQuery", "cells_of", "check_cells", "check_name", "id_of", "indexed_bytes", "not_found", "resolve"]
 
 
 class ResolvedQuery(NamedTuple):
@@ -63,14 +64,20 @@ def resolve(
     if records and (is_uri or key == picture or _is_unchanged(Path(picture), records[0])):
         return ResolvedQuery(key, records[0], picture)
     file = uri_path(str(picture)) if is_uri else Path(picture)
-    if file is not None and file.exists():
+    if file is not None and os.path.exists(file):  # noqa: PTH110 - Path's raises for names that no file system takes
         return ResolvedQuery(key, None, file)
     if is_uri or key == picture:
         raise not_found(store, picture)
     raise ImageError(
-        f"{os.fspath(picture)!r}: no such file, and collection {store.manifest.collection!r} has no picture of that path",
+        f"{shown_name(picture)}: no such file, and collection {store.manifest.collection!r} has no picture of that path",
         reason="missing",
     )
+
+
+def check_cells(manifest: Manifest) -> None:
+    """Raise `InvalidInput` unless a region of a picture can be looked for."""
+    if manifest.encoder.cells is None:
+        raise InvalidInput(no_cells(manifest))
 
 
 def cells_of(manifest: Manifest, encoder: LazyEncoder, query: ResolvedQuery, region: Region, max_pixels: int) -> np.ndarray:
@@ -83,9 +90,9 @@ def cells_of(manifest: Manifest, encoder: LazyEncoder, query: ResolvedQuery, reg
         ImageError: the picture cannot be decoded; or it was indexed without cells, and its file has changed or is gone.
         EncoderError: the collection's encoder is needed, and not at hand.
     """
+    check_cells(manifest)
     shape, fit = manifest.encoder.cells, manifest.encoder.fit
-    if shape is None:
-        raise InvalidInput(no_cells(manifest))
+    assert shape is not None
     source = query.source
     if query.record is not None:
         facts = query.record.payload
@@ -95,8 +102,8 @@ def cells_of(manifest: Manifest, encoder: LazyEncoder, query: ResolvedQuery, reg
         indexed = indexed_bytes(query.record, max_pixels)
         if indexed is None:
             raise ImageError(
-                f"{facts['_uri']!r}: it was indexed without cells, and its file is not at hand as it was then; index it again, "
-                "or give the picture by its path or its bytes",
+                f"{shown_name(facts['_uri'])}: it was indexed without cells, and its file is not at hand as it was then; "
+                "index it again, or give the picture by its path or its bytes",
                 reason="missing",
             )
         source = indexed
@@ -120,7 +127,7 @@ def indexed_bytes(record: Record, max_pixels: int) -> bytes | None:
 
 def id_of(picture: str | os.PathLike[str]) -> str:
     """The point id of a picture given by point id, URI or path."""
-    text = os.fspath(picture)
+    text = check_name(picture)
     if len(text) == 36 and text.count("-") == 4:
         try:
             return str(uuid.UUID(text))
@@ -129,10 +136,19 @@ def id_of(picture: str | os.PathLike[str]) -> str:
     return point_id(canonical_uri(picture if isinstance(picture, str) else Path(picture)))
 
 
+def check_name(picture: object) -> str:
+    """The text of a point id, URI or path. Raises `InvalidInput` for what is none of these."""
+    if isinstance(picture, (str, os.PathLike)):
+        text = os.fspath(picture)
+        if isinstance(text, str) and text:
+            return text
+    raise InvalidInput(f"picture {shown(picture)}: expected its URI, its path or its point id, as text or pathlib.Path")
+
+
 def not_found(store: Store, picture: str | os.PathLike[str]) -> PointNotFound:
     """The error for a name that the collection does not know."""
     return PointNotFound(
-        f"{os.fspath(picture)!r}: no picture of collection {store.manifest.collection!r}; "
+        f"{shown_name(picture)}: no picture of collection {store.manifest.collection!r}; "
         "expected its URI, its path or its point id, as `semblant search --json` prints them"
     )
 

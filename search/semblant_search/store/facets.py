@@ -26,7 +26,7 @@ def check_facet(field: str, limit: int, manifest: Manifest) -> FieldType:
     """The type of a field that can be counted by value. Raises `InvalidInput`."""
     if limit < 1:
         raise InvalidInput(f"limit {limit}: expected at least 1")
-    kind = manifest.fields.get(field)
+    kind = manifest.fields.get(field) if isinstance(field, str) else None
     if kind is None:
         raise InvalidInput(unknown_field(field, manifest.fields))
     if kind is FieldType.GEO:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from semblant_search.errors import InvalidInput
+from semblant_search.shown import without_password
 
 __all__ = ["SERVED_ASSET", "check_asset_name", "check_generation", "is_generation", "not_found", "without_password"]
 
@@ -32,13 +33,3 @@ def not_found(location: str, collection: str, serving: dict[str, str]) -> str:
     """The message for a collection that is not there."""
     there = f"there: {', '.join(sorted(serving))}" if serving else "it has none yet"
     return f"database {location!r} has no collection {collection!r}; {there}"
-
-
-def without_password(url: str) -> str:
-    """A URL as messages show it: `http://***@host` for `http://user:password@host`; anything else as it is.
-
-    Up to the last `@`, wherever it is: a password may hold a slash that should have been written %2F.
-    """
-    scheme, separator, rest = url.partition("://")
-    before, at, place = rest.rpartition("@")
-    return f"{scheme}://***@{place}" if separator and at and before else url

@@ -7,8 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from semblant_search.errors import InvalidInput
-
-from .names import without_password
+from semblant_search.shown import shown, shown_name, without_password
 
 if TYPE_CHECKING:
     from typing import TypeGuard
@@ -23,6 +22,7 @@ __all__ = ["DEFAULT_TIMEOUT", "open_database"]
 DEFAULT_TIMEOUT = 30.0
 """Seconds that one call to a server may take."""
 
+_LONGEST = 4096  # characters of a path, in most systems
 _SCHEMES = ("http", "https", "grpc", "grpcs")
 
 
@@ -48,17 +48,24 @@ def open_database(
         NotADatabase: the directory is not one.
         StoreUnavailable, StoreDenied: the server cannot be used.
     """
+    if retry is not None:
+        from .engines.qdrant.connection import RetryPolicy
+
+        if not isinstance(retry, RetryPolicy):
+            raise InvalidInput(f"retry {shown(retry)}: expected a semblant_search.store.RetryPolicy, or None")
     if _is_client(location):
         from .engines.qdrant.server import QdrantDatabase
 
         if api_key is not None:
             raise InvalidInput("a QdrantClient as database has its API key already; leave the key out")
         return QdrantDatabase(client=location, timeout=timeout, retry=retry)
-    if not isinstance(location, (str, os.PathLike)):
+    if not isinstance(location, (str, os.PathLike)) or not isinstance(os.fspath(location), str):
         raise InvalidInput(f"database of type {type(location).__name__}: expected a directory, a URL or a QdrantClient")
     if api_key is not None and not (isinstance(api_key, str) and api_key.isascii() and api_key.isprintable()):
         raise InvalidInput("the API key has characters that no key has, such as a line break at its end; give it without them")
     text = os.fspath(location)
+    if len(text) > _LONGEST or "\0" in text or not _is_encodable(text):
+        raise InvalidInput(f"database {shown_name(text)}: is no name of a directory, and no URL")
     scheme, separator, _ = text.partition("://")
     if separator:
         if scheme.lower() not in _SCHEMES:
@@ -69,12 +76,22 @@ def open_database(
 
         return QdrantDatabase(text, api_key=api_key, timeout=timeout, retry=retry)
     if api_key is not None:
-        raise InvalidInput(f"database {text!r} is a directory; an API key is for servers: give a URL, or leave the key out")
+        raise InvalidInput(
+            f"database {shown_name(text)} is a directory; an API key is for servers: give a URL, or leave the key out"
+        )
     if not text:
         raise InvalidInput("database '': expected a directory or a URL")
     from .engines.edge.directory import DirectoryDatabase
 
     return DirectoryDatabase(text, create=create)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_client(location: object) -> TypeGuard[QdrantClient]:

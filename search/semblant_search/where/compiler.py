@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from semblant_search.collection import FieldType
 from semblant_search.errors import WhereError
+from semblant_search.shown import shown
 
 from .expression import (
     MAX_CONDITIONS,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["Dialect", "compile_where", "json_path", "unknown_field"]
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_SHOWN = 60
+_COMPARED = 100
+"""Characters of a name that are compared with those of fields."""
 _NUMBERS = (FieldType.INTEGER, FieldType.FLOAT)
 
 
@@ -82,16 +86,22 @@ def json_path(name: str) -> str:
 
 def unknown_field(name: str, fields: Mapping[str, FieldType]) -> str:
     """The message for a field that the collection does not have, with the nearest names that it has."""
+    if not isinstance(name, str):
+        return f"field {shown(name)}: expected its name, as text"
     known = sorted(field for field in fields if not field.startswith("_")) or sorted(fields)
-    near = difflib.get_close_matches(name, fields, n=3, cutoff=0.6)
+    near = difflib.get_close_matches(name[:_COMPARED], fields, n=3, cutoff=0.6)
     near += [field for field in known if field.lower() == name.lower() and field not in near]
     if near:
         advice = f"did you mean {' or '.join(near)}?"
     elif known:
-        advice = f"there are {', '.join(known[:12])}{' and more' if len(known) > 12 else ''}"
+        advice = f"there are {', '.join(map(_short, known[:12]))}{' and more' if len(known) > 12 else ''}"
     else:
         advice = "this collection has no metadata to filter on"
-    return f"unknown field {name!r}; {advice}"
+    return f"unknown field {shown(name)}; {advice}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
 
 
 class _Compiler:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from semblant_search.errors import WhereError
+from semblant_search.shown import shown
 
 __all__ = ["Origin", "Value", "check_text", "check_value", "error_at", "parse_time", "shown", "value_text"]
 
@@ -20,8 +21,6 @@ _INT64 = range(-(2**63), 2**63)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _ZONE = re.compile(r"([+-]\d\d)(\d\d)$", re.ASCII)
 _DECIMALS = re.compile(r"\.(\d+)", re.ASCII)
-_SHOWN = 80
-_DIGITS_PER_BIT = math.log10(2)
 
 
 @dataclass(frozen=True)
@@ -99,17 +98,6 @@ def _advice(value: object) -> str:
     if hasattr(value, "__iter__"):
         return "; a filter compares with one value, or with one of several: F(…).in_([…]), or in […]"
     return ""
-
-
-def shown(value: object) -> str:
-    """A value in a message: `repr`, but short, and never an error."""
-    if isinstance(value, int) and abs(value) >= 10**_SHOWN:  # Python refuses to write thousands of digits
-        return f"a number of about {int(value.bit_length() * _DIGITS_PER_BIT) + 1:,} digits"
-    try:
-        text = repr(value)
-    except Exception:  # a stranger's __repr__ may do anything
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def parse_time(text: str) -> dt.date | dt.datetime | None:

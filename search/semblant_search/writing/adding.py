@@ -17,7 +17,10 @@ from semblant_search.encoder import ENCODED_AT_ONCE
 from semblant_search.errors import ImageError, InvalidInput
 from semblant_search.images import open_image
 from semblant_search.images.sources import buffered, bytes_of
+from semblant_search.item_errors import ITEM_ERRORS, in_place
+from semblant_search.querying.resolving import check_name
 from semblant_search.results import Picture, split_payload
+from semblant_search.shown import shown, shown_name
 
 from .exif import EXIF_FIELDS
 from .pictures import PictureRecipe
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from semblant_search.collection import Manifest
     from semblant_search.encoder import Encoder
     from semblant_search.images import ImageSource
+    from semblant_search.item_errors import ItemError
     from semblant_search.orb import OrbSettings, Vocabulary
     from semblant_search.querying.batches import OnError
     from semblant_search.serving import Generation, Serving
@@ -69,8 +73,8 @@ class Named(NamedTuple):
 
 class _Failed(NamedTuple):
     number: int
-    error: ImageError | InvalidInput
-    cause: ImageError | InvalidInput
+    error: ItemError
+    cause: ItemError
 
 
 def add_many(serving: Serving, items: Iterable[object], max_pixels: int, on_error: OnError) -> Iterator[Picture | Exception]:
@@ -78,10 +82,10 @@ def add_many(serving: Serving, items: Iterable[object], max_pixels: int, on_erro
 
     Args:
         items: `NewPicture`s, tuples of as many values or less, or pictures.
-        on_error: for errors of an item; those of the encoder and the store are raised either way.
+        on_error: for errors of an item, as `item_errors` tells them from others, which are raised either way.
 
     Raises:
-        ImageError, InvalidInput: of an item, with its place; the items before it are in the collection.
+        ItemError: of an item, with its place; the items before it are in the collection.
     """
     numbered = enumerate(items)
     while chunk := list(islice(numbered, ADDED_AT_ONCE)):
@@ -93,8 +97,8 @@ def add_many(serving: Serving, items: Iterable[object], max_pixels: int, on_erro
             )
             try:
                 given[number] = NewPicture(buffered(new.picture, max_pixels), as_json(new.metadata), _checked(new.uri))
-            except (ImageError, InvalidInput) as error:
-                failed.append(_failed(number, error))
+            except ITEM_ERRORS as error:
+                failed.append(_Failed(number, in_place(error, number), error))
                 if on_error == "raise":
                     break
         added, also = serving.change(partial(_add, given=given, on_error=on_error))
@@ -125,7 +129,7 @@ def read_named(recipe: PictureRecipe, picture: ImageSource, uri: str | None) -> 
     except ImageError as error:
         if isinstance(picture, (str, os.PathLike)):  # it was given by its path; a user wants to hear it
             text = str(error).partition(": ")[2]
-            raise ImageError(f"{os.fspath(picture)!r}: {text}", reason=error.reason) from error
+            raise ImageError(f"{shown_name(picture)}: {text}", reason=error.reason) from error
         raise
     if isinstance(source, bytes):
         sha256, size = hashlib.sha256(source).hexdigest(), len(source)
@@ -163,8 +167,8 @@ def _add(
     for number, new in given.items():
         try:
             read[number] = read_named(recipe, new.picture, cast("str | None", new.uri))
-        except (ImageError, InvalidInput) as error:
-            failed.append(_failed(number, error))
+        except ITEM_ERRORS as error:
+            failed.append(_Failed(number, in_place(error, number), error))
             if on_error == "raise":
                 break
     if not read:
@@ -177,12 +181,12 @@ def _add(
     with generation.writing:
         records = {number: cast("dict[str, Any]", given[number].metadata) for number in read}
         fields = generation.fields_for(records.values())
-        new_fields = fields_of(records.values(), fields)
+        new_fields = fields_of(records, fields)
         for number, point in zip(read, points, strict=True):
             try:
-                metadata, unknown = typed(records[number], {**fields, **new_fields})
-            except InvalidInput as error:
-                failed.append(_failed(number, error))
+                metadata, unknown = typed(records[number], fields, new_fields, number)
+            except ITEM_ERRORS as error:
+                failed.append(_Failed(number, in_place(error, number), error))
                 if on_error == "raise":
                     break
                 continue
@@ -190,7 +194,9 @@ def _add(
             writing[point.id] = point = replace(point, payload={**metadata, **point.payload, SOURCES_FIELD: [ADDED]})
             uri, own, facts = split_payload(point.payload)
             added[number] = Picture(point_id(uri), uri, own, facts)
-        used = {name: kind for name, kind in new_fields.items() if any(_has(one.metadata, name) for one in added.values())}
+        used = {
+            name: field.kind for name, field in new_fields.items() if any(_has(one.metadata, name) for one in added.values())
+        }
         if writing:
             store.add_fields({SOURCES_FIELD: FieldType.KEYWORD, **used})
             store.upsert(list(writing.values()))
@@ -206,30 +212,28 @@ def _has(metadata: Mapping[str, Any], name: str) -> bool:
     return True
 
 
-def _failed(number: int, error: ImageError | InvalidInput) -> _Failed:
-    if isinstance(error, ImageError):
-        return _Failed(number, error.in_place(number), error)
-    return _Failed(number, type(error)(f"pictures[{number}]: {error}"), error)
-
-
 def _checked(uri: object) -> str | None:
     """A given name as it is kept."""
     if uri is None:
         return None
-    if isinstance(uri, os.PathLike):
+    if isinstance(uri, os.PathLike) and isinstance(os.fspath(uri), str):
         return canonical_uri(Path(uri))
     if not isinstance(uri, str) or not all(uri.partition("://")[::2]):
-        raise InvalidInput(f"uri {uri!r}: expected a URI with its scheme, such as shop://items/17, or a pathlib.Path of a file")
+        raise InvalidInput(
+            f"uri {shown(uri)}: expected a URI with its scheme, such as shop://items/17, or a pathlib.Path of a file"
+        )
     return canonical_uri(uri)
 
 
 def _local(picture: str | os.PathLike[str]) -> Path:
+    name = check_name(picture)
     if not isinstance(picture, str) or "://" not in picture:
-        return Path(picture)
+        return Path(name)
     path = uri_path(picture)
     if path is None:
         raise InvalidInput(
-            f"{picture!r}: a client reads local files only; read it yourself, and add its bytes with uri={picture!r}"
+            f"{shown_name(picture)}: a client reads local files only; read it yourself, and add its bytes with "
+            f"uri={shown_name(picture)}"
         )
     return path
 

@@ -46,7 +46,7 @@ def update_metadata(
             for id in names.keys() - set(ids):
                 raise not_found(store, names[id])
         if ids:
-            store.add_fields(new)
+            store.add_fields({name: field.kind for name, field in new.items()})
         for part in _parts(ids):
             payloads = {}
             for record in store.retrieve(part):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import FieldType, check_field_name
 from semblant_search.errors import MetadataError
+from semblant_search.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["TypeInference", "clean_text", "convert_record", "parse_date", "parse_declaration"]
 
 _INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,18})")  # no leading zeros: 00123 is an article number, not a quantity
+_MOST_BITS = 3322  # 1,000 digits: Python writes no more than some thousands
 _INT64 = range(-(2**63), 2**63)
 _FLOAT = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|[+-]\d\d:?\d\d))?)?")
@@ -90,12 +92,12 @@ class TypeInference:
             first, first_line = self._first[name]
             raise MetadataError(
                 f"metadata field {name!r} is a place in some rows and something else in others: "
-                f"{first!r} (line {first_line}), {value!r} (line {line}); make them alike"
+                f"{shown(first)} (line {first_line}), {shown(value)} (line {line}); make them alike"
             )
         if known is not FieldType.KEYWORD:
             first, first_line = self._first[name]
             self._mixed[name] = (
-                f"metadata field {name!r} mixes types: {first!r} (line {first_line}) and {value!r} (line {line}); "
+                f"metadata field {name!r} mixes types: {shown(first)} (line {first_line}) and {shown(value)} (line {line}); "
                 f"kept as text (declare a type to have misfits reported instead)"
             )
         self._kinds[name] = FieldType.KEYWORD
@@ -171,7 +173,7 @@ def _leaves(record: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
 def _flat(values: Iterable[Any], name: str) -> Iterator[Any]:
     for value in values:
         if isinstance(value, (list, dict)) and not _is_geo(value):
-            raise MetadataError(f"metadata field {name!r}: lists may hold plain values only, found {value!r}")
+            raise MetadataError(f"metadata field {name!r}: lists may hold plain values only, found {shown(value)}")
         yield value
 
 
@@ -185,6 +187,11 @@ def _is_geo(value: Any) -> bool:
 
 def _convert(value: Any, kind: FieldType, name: str) -> Any:
     if kind is FieldType.KEYWORD:
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            raise MetadataError(
+                f"metadata field {name!r}: {shown(value)}; whole numbers beyond 64 bits are kept as text, and beyond "
+                "1,000 digits not at all"
+            )
         return clean_text(value) if isinstance(value, str) else json.dumps(value)
     if isinstance(value, str):
         converted = _from_text(value, kind)
@@ -199,7 +206,7 @@ def _convert(value: Any, kind: FieldType, name: str) -> Any:
     else:
         converted = None
     if converted is None:
-        raise MetadataError(f"metadata field {name!r}: {value!r} is not a value of type {kind.value}")
+        raise MetadataError(f"metadata field {name!r}: {shown(value)} is not a value of type {kind.value}")
     return converted
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from semblant_search.errors import CollectionNotFound, InvalidInput, StoreDenied, StoreError, StoreUnavailable
-from semblant_search.store.names import without_password
+from semblant_search.shown import shown, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ _logger = logging.getLogger(__name__)
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TRY_AGAIN_GRPC = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED"})
 _GONE = re.compile(r"[Cc]ollection .*(not found|n't exist|not exist)")
+_LONGEST_TIME = 1e9  # seconds, some thirty years
 _DENIED_GRPC = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
 
 
@@ -57,14 +58,23 @@ class RetryPolicy:
     stall: float = 3600.0
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or min(self.first_wait, self.longest_wait, self.total_timeout or 0, self.stall) < 0:
-            raise InvalidInput(f"{self}: expected at least one attempt and no negative times")
+        total = 0 if self.total_timeout is None else self.total_timeout
+        times = (self.first_wait, self.longest_wait, total, self.stall)
+        if not isinstance(self.attempts, int) or not 1 <= self.attempts < 2**31 or not all(map(_is_time, times)):
+            given = ", ".join(f"{name}={shown(value)}" for name, value in vars(self).items())
+            raise InvalidInput(
+                f"RetryPolicy({given}): expected at least one attempt, a whole number of them, and no negative times in seconds"
+            )
 
     def wait(self, attempt: int, asked: float | None) -> float:
         """Seconds to wait after the `attempt`-th try (from 1); `asked` is the server's own wish."""
         ceiling = min(self.first_wait * 2.0 ** (attempt - 1), self.longest_wait)
         drawn = random.uniform(ceiling / 2, ceiling)
         return drawn if asked is None else min(max(asked, drawn), self.longest_wait)
+
+
+def _is_time(seconds: object) -> bool:
+    return isinstance(seconds, (int, float)) and 0 <= seconds <= _LONGEST_TIME
 
 
 class Connection:
@@ -168,7 +178,7 @@ def connect(url: str, *, api_key: str | None, timeout: float, deadline: Deadline
 
     if timeout <= 0:
         raise InvalidInput(f"timeout {timeout}: expected more than 0 seconds")
-    shown = without_password(url)
+    location = without_password(url)
     host, port, reason = None, None, "names no server"
     try:
         parts = urlsplit(url)
@@ -176,8 +186,8 @@ def connect(url: str, *, api_key: str | None, timeout: float, deadline: Deadline
     except ValueError as error:
         host, reason = None, str(error)
     if not host:  # not raised above, and without the reason: that one quotes parts of the password
-        reason = reason if shown == url else "is no URL; in a password, write / as %2F, # as %23, ? as %3F and @ as %40"
-        raise InvalidInput(f"database {shown!r}: {reason}; expected a URL such as http://localhost:6333")
+        reason = reason if location == url else "is no URL; in a password, write / as %2F, # as %23, ? as %3F and @ as %40"
+        raise InvalidInput(f"database {location!r}: {reason}; expected a URL such as http://localhost:6333")
     # As headers: qdrant-client warns of a key over plain http, which is the user's own network and choice.
     headers = {} if api_key is None else {"api-key": api_key}
     _, at, place = parts.netloc.rpartition("@")
