@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 import shutil
+import tarfile
+import tempfile
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +27,6 @@ from support.servers import REAL, database_of, own_name, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
     from semblant_search.store import Database, Record, Store
 
 
@@ -171,10 +175,32 @@ def test_a_snapshot_is_one_file_that_restores_anywhere(db: Database, server: tup
         snapshot(db, tmp_path / "nowhere" / "images.tar")
 
 
+def test_errors_name_the_snapshot_and_not_a_folder_that_is_gone(db: Database, tmp_path: Path) -> None:
+    """A whole snapshot, of a database that this version does not read."""
+    file = tmp_path / "images.tar"
+    manifest = Path(db.location) / "images" / "g0001" / "manifest.json"
+    snapshot(db, file)
+    with tarfile.open(file) as tar:
+        tar.extractall(tmp_path / "work", filter="data")
+    member = f"database/images/g0001/{manifest.name}"
+    (tmp_path / "work" / member).write_bytes(b"{}")
+    facts = json.loads((tmp_path / "work" / "snapshot.json").read_bytes())
+    facts["sha256"][member.removeprefix("database/")] = hashlib.sha256(b"{}").hexdigest()
+    (tmp_path / "work" / "snapshot.json").write_text(json.dumps(facts))
+    file.unlink()
+    with tarfile.open(file, "x") as tar:
+        for name in ("snapshot.json", "database"):
+            tar.add(tmp_path / "work" / name, name)
+    with (
+        closing(open_database(tmp_path / "other", create=True)) as other,
+        pytest.raises(StoreError, match=re.escape(f"{file}#{member}")) as caught,
+    ):
+        restore(file, other)
+    assert tempfile.gettempdir() + "/semblant-" not in str(caught.value)
+
+
 @pytest.mark.parametrize("damage", ["empty", "cut", "text", "other", "flipped"])
 def test_what_is_no_snapshot_is_refused_and_changes_nothing(db: Database, tmp_path: Path, damage: str) -> None:
-    import tarfile
-
     file = tmp_path / "images.tar"
     if damage == "other":
         with tarfile.open(file, "x") as tar:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import tarfile
 import tempfile
 import uuid
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semblant_search.errors import InvalidInput, NotADatabase, StoreError
+from semblant_search.errors import InvalidInput, NotADatabase, SemblantError, StoreError
 from semblant_search.store import open_database
 
 from .copying import copy_collection
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from semblant_search.store import Database
 
@@ -51,7 +52,7 @@ def snapshot(
         raise InvalidInput(f"{str(path)!r} exists; give a new name, or remove it first")
     if not path.parent.is_dir():
         raise InvalidInput(f"{str(path.parent)!r} is no directory to write {path.name!r} into; make it first")
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as work:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as work, _by_member(work, path):
         folder = Path(work) / _FOLDER
         with closing(open_database(folder, create=True)) as target:
             report = copy_collection(source, target, collection, on_progress=on_progress)
@@ -87,13 +88,17 @@ def restore(
         InvalidInput, StoreError: as `copy_collection`.
     """
     path = Path(file)
-    with tempfile.TemporaryDirectory(prefix="semblant-") as work:
+    with tempfile.TemporaryDirectory(prefix="semblant-") as work, _by_member(work, path):
         try:
             with tarfile.open(path, "r:") as tar:
                 tar.extractall(work, filter="data")  # nothing outside, no devices
             facts = json.loads((Path(work) / _CONTENTS).read_bytes())
             whole = facts["format_version"] == 1 and facts["sha256"] == _hashes(Path(work) / _FOLDER)
         except (OSError, tarfile.TarError, EOFError, ValueError, KeyError, TypeError, RecursionError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StoreError(
+                    f"{str(path)!r} cannot be unpacked: no room in {tempfile.gettempdir()!r}, which TMPDIR says where to have"
+                ) from error
             raise NotADatabase(f"{str(path)!r} is no snapshot of a collection, or a damaged one: {error}") from error
         if not whole:
             raise NotADatabase(f"{str(path)!r} is damaged: its files are not those that were written; take another snapshot")
@@ -109,6 +114,18 @@ def restore(
                 replace_existing=replace_existing,
                 on_progress=on_progress,
             )
+
+
+@contextmanager
+def _by_member(work: str, snapshot: Path) -> Iterator[None]:
+    """Errors name members of the snapshot, as `images.tar#database/…`, and not the folder that is gone when they are read."""
+    try:
+        yield
+    except SemblantError as error:
+        if work not in str(error):
+            raise
+        text = str(error).replace(f"{work}{os.sep}", f"{snapshot}#").replace(work, str(snapshot))
+        raise type(error)(text) from error
 
 
 def _hashes(folder: Path) -> dict[str, str]:
