@@ -246,7 +246,9 @@ def check_runtime(threads: object, providers: object) -> None:
     if providers is not None and not (
         isinstance(providers, (list, tuple)) and all(isinstance(provider, str) for provider in providers)
     ):
-        raise InvalidInput(f"providers {shown(providers)}: expected a list of names such as ['CPUExecutionProvider'], or None")
+        raise InvalidInput(
+            f"providers {shown(providers)}: expected a list of some of ONNX Runtime's, as ['CPUExecutionProvider'], or None"
+        )
 
 
 def _open_session(data: bytes, name: str, threads: int | None, providers: Sequence[str] | None) -> onnxruntime.InferenceSession:

@@ -27,6 +27,7 @@ from support.servers import REAL, database_of, own_name, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
     from semblant_search.store import Database, Record, Store
 
 
