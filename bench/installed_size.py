@@ -36,7 +36,7 @@ def megabytes(folder: Path) -> float:
 def installed(extras: str, folder: Path) -> dict[str, Any]:
     """Megabytes in all, and the five largest folders of it."""
     uv = Path(sys.executable).parent / "uv"
-    command = [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", folder, f"{SEARCH}{extras}"]
+    command = [str(uv), "pip", "install", "--quiet", "--python", sys.executable, "--target", str(folder), f"{SEARCH}{extras}"]
     subprocess.run(command, check=True)
     sizes = {path.name: megabytes(path) for path in folder.iterdir() if path.is_dir()}
     largest = dict(sorted(sizes.items(), key=lambda one: -one[1])[:5])
