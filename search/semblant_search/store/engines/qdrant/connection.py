@@ -63,7 +63,7 @@ class RetryPolicy:
         if not isinstance(self.attempts, int) or not 1 <= self.attempts < 2**31 or not all(map(_is_time, times)):
             given = ", ".join(f"{name}={shown(value)}" for name, value in vars(self).items())
             raise InvalidInput(
-                f"RetryPolicy({given}): expected at least one attempt, a whole number of them, and no negative times in seconds"
+                f"RetryPolicy({given}): expected at least one attempt and no negative times: a whole number, and seconds"
             )
 
     def wait(self, attempt: int, asked: float | None) -> float:
