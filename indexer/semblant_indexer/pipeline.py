@@ -102,7 +102,7 @@ class Pipeline:
         while not (exhausted and not pending and not on_way):
             # Smaller batches near the end, so that the workers finish together.
             wanted = max(1, min(self._batch, (total - handed) // (2 * workers) + 1))
-            while not exhausted and len(pending) < wanted:
+            while not exhausted and len(pending) < wanted and self._failure is None:
                 item = next(todo, None)
                 if item is None:
                     exhausted = True
@@ -112,7 +112,7 @@ class Pipeline:
                 else:
                     pending.append(item)
                 if len(metadata_only) >= 256 or (exhausted and metadata_only):
-                    self._encoded.put(metadata_only)
+                    self._hand_on(metadata_only, on_progress)
                     metadata_only = []
             slot = self._free_slot(wait=not pool.busy) if pending and pool.idle and slot is None else slot
             if pending and pool.idle and slot is not None:
@@ -131,6 +131,16 @@ class Pipeline:
             self.busy["decode"] += (moment - last) * busy / workers
             last = moment
             on_progress()
+
+    def _hand_on(self, todos: list[Todo], on_progress: Callable[[], None]) -> None:
+        """Past the encoder, to the writer. Not waiting for ever: once another stage has failed, nobody makes room any more."""
+        while self._failure is None:
+            try:
+                self._encoded.put(todos, timeout=_POLL)
+            except queue.Full:
+                on_progress()
+            else:
+                return
 
     def _free_slot(self, *, wait: bool) -> int | None:
         try:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +21,11 @@ from semblant_indexer.pool import WorkerPool
 from semblant_indexer.status import read_status
 from semblant_indexer.worker import WorkerConfig
 from semblant_search import Encoder, canonical_uri
-from semblant_search.errors import StoreError
+from semblant_search.errors import EncoderError, StoreError
 from semblant_search.store import open_database
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from semblant_indexer import IndexReport, Progress
     from semblant_search.store import Record
@@ -174,6 +175,9 @@ class Told:
         if self.full:
             raise StoreError("no room")
 
+    def keep(self, _: object) -> None:
+        self.calls.append("keep")
+
     def flush(self) -> None:
         self.calls.append("flush")
 
@@ -193,3 +197,42 @@ def test_what_is_encoded_is_kept_when_a_run_is_interrupted_but_a_store_that_fail
     with closing(Pipeline(pool, encoder, writer, batch=1)) as pipeline, pytest.raises(error):  # type: ignore[arg-type]
         pipeline.run(iter(todos), len(todos), stop)
     assert writer.calls[-1] == last
+
+
+class Broken:
+    """Takes the place of an encoder that fails at its first batch, once it is told to."""
+
+    def __init__(self) -> None:
+        self.fail = threading.Event()
+
+    def vectors(self, _: object) -> None:
+        assert self.fail.wait(60)
+        raise EncoderError("broken")
+
+
+def test_an_encoder_that_fails_ends_the_job_while_much_new_metadata_waits_to_be_written(
+    pictures: Path, encoder_file: Path
+) -> None:
+    encoder, raised = Broken(), []
+    pool = WorkerPool(WorkerConfig(Encoder(encoder_file).card.fit, 10**6), workers=1, slots=2, batch=1, patience=60)
+    pipeline = Pipeline(pool, encoder, Told(full=False), batch=1)  # type: ignore[arg-type]
+
+    def todos() -> Iterator[Todo]:
+        for path in sorted(pictures.rglob("*.png"))[:2]:
+            yield Todo(canonical_uri(path), -1, -1, "{}", "")
+        encoder.fail.set()
+        for number in range(50_000):
+            yield Todo(f"file:///{number}.png", 1, 1, "{}", "", "0" * 64, same_file=True)
+
+    def go() -> None:
+        with closing(pipeline):
+            try:
+                pipeline.run(todos(), 50_002, lambda: None)
+            except EncoderError as error:
+                raised.append(error)
+
+    thread = threading.Thread(target=go, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert [str(error) for error in raised] == ["broken"]
