@@ -86,6 +86,7 @@ class _Run:
             stack.callback(ledger.close)
             source = open_source(job.source, metadata=job.metadata, declared=job.fields, selection=job.selection)
             db = stack.enter_context(closing(self._open_database()))
+            db.check_name(job.collection)
             encoder = self._encoder(db)
             serving = db.collections().get(job.collection)
             if job.rebuild and serving is not None:

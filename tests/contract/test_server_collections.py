@@ -197,6 +197,23 @@ def test_an_alias_of_somebody_else_is_not_taken_over(database: QdrantDatabase, c
         database.publish(name, "g0001")
     aliases = {alias.alias_name: alias.collection_name for alias in client.get_aliases().aliases}
     assert aliases[name] == f"{name}-theirs"
+    with pytest.raises(StoreError, match=f"alias '{name}'"):
+        database.check_name(name)
+
+
+def test_a_collection_of_somebody_else_is_told_before_its_name_is_needed(
+    database: QdrantDatabase, client: QdrantClient, name: str
+) -> None:
+    client.create_collection(name, vectors_config={})
+    with pytest.raises(StoreError, match=f"collection '{name}', which is not Semblant's.*another name"):
+        database.check_name(name)
+    database.create(manifest(name))
+    with pytest.raises(StoreError, match=f"collection '{name}', which is not Semblant's"):
+        database.publish(name, "g0001")
+    client.delete_collection(name)
+    database.check_name(name)
+    database.publish(name, "g0001")
+    database.check_name(name)
 
 
 def test_generations_are_listed_by_number(database: QdrantDatabase, name: str) -> None:

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 import pytest
+from qdrant_client import models
 from semblant_indexer import IndexJob, run
-from semblant_search.errors import InvalidInput, StoreUnavailable
+from semblant_search.errors import InvalidInput, StoreError, StoreUnavailable
 from semblant_search.orb import OrbSettings
 from semblant_search.store.engines.qdrant.connection import RetryPolicy
 from semblant_search.store.engines.qdrant.server import QdrantDatabase
-from support.servers import server
+from support.servers import StandIn, client_of, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,6 +107,23 @@ def test_a_job_with_features_writes_the_same_to_a_server_as_to_a_directory(
             assert run(IndexJob(str(photos), None, url, state=tmp_path / "state", prune=True)).points == 18
         finally:
             path.write_bytes(content)
+
+
+@pytest.mark.parametrize("what", ["collection", "alias"])
+def test_a_name_that_is_taken_on_the_server_ends_a_job_before_anything_is_written(
+    pictures: Path, encoder_file: Path, tmp_path: Path, what: str
+) -> None:
+    with server() as url, closing(client_of(url)) as client:
+        client.create_collection("images" if what == "collection" else "theirs", vectors_config={})
+        if what == "alias":
+            create = models.CreateAlias(collection_name="theirs", alias_name="images")
+            client.update_collection_aliases([models.CreateAliasOperation(create_alias=create)])
+        asked = StandIn(url)
+        asked.forget()
+        with pytest.raises(StoreError, match=f"has an? {what} 'images'.*not Semblant's"):
+            run(IndexJob(str(pictures), encoder_file, url, state=tmp_path / "state", orb=None, workers=1))
+        assert {request.method for request in asked.requests()} == {"GET"}
+    assert not (tmp_path / "state").exists()
 
 
 def test_stopping_does_not_wait_for_a_server_that_stalls(

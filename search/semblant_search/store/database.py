@@ -92,6 +92,10 @@ class Database:
             raise StoreError(f"collection {collection!r} already has a generation {generation!r}")
         return Store(self._backend.create(manifest), manifest)
 
+    def check_name(self, collection: str) -> None:
+        """Raise `StoreError` where something that is not Semblant's has the name: before anything is built to be published."""
+        self._backend.check_name(check_collection_name(collection))
+
     def publish(self, collection: str, generation: str) -> None:
         """Make a generation the serving one, atomically."""
         check_collection_name(collection)

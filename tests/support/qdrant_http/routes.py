@@ -39,7 +39,7 @@ class Routes:
             if parts == ["aliases"]:
                 return self.client.get_aliases()
             if parts == ["collections", "aliases"]:
-                return self.client.update_collection_aliases(models.ChangeAliasesOperation(**body).actions)
+                return self.change_aliases(models.ChangeAliasesOperation(**body).actions)
             name, route = parts[1], "/".join(parts[2:])
             if route == "exists":
                 return {"exists": self.real_name(name) in self.collections}
@@ -72,6 +72,12 @@ class Routes:
     def real_name(self, name: str) -> str:
         aliases = {alias.alias_name: alias.collection_name for alias in self.client.get_aliases().aliases}
         return aliases.get(name, name)
+
+    def change_aliases(self, actions: list[Any]) -> Any:
+        for action in actions:
+            if isinstance(action, models.CreateAliasOperation) and action.create_alias.alias_name in self.collections:
+                raise Refused(409, f"Wrong input: Collection `{action.create_alias.alias_name}` already exists!")
+        return self.client.update_collection_aliases(actions)
 
     def create(self, name: str, body: Any) -> bool:
         request = models.CreateCollection(**body)

@@ -165,6 +165,10 @@ class Backend(Protocol):
         """Make an empty generation, in place of what an interrupted creation may have left."""
         ...
 
+    def check_name(self, collection: str) -> None:
+        """Raise `StoreError` where something else has the name, so that a generation could never be published under it."""
+        ...
+
     def publish(self, collection: str, generation: str) -> None:
         """Make a generation that exists the serving one, atomically."""
         ...

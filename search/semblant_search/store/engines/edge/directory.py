@@ -119,6 +119,9 @@ class Directory:
         create_generation(folder, manifest)
         return EdgeEngine(folder, manifest)
 
+    def check_name(self, collection: str) -> None:
+        """Nothing: whoever else keeps something in the directory, it is no database, and refused."""
+
     def publish(self, collection: str, generation: str) -> None:
         """Replace the pointer file."""
         self._write({**self._read(), collection: generation})

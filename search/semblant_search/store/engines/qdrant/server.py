@@ -100,9 +100,9 @@ class QdrantServer:
     def serving(self) -> dict[str, str]:
         """What the aliases say, of those that are Semblant's."""
         serving = {}
-        for alias in self._connection.call("get_aliases").aliases:
-            name, _, generation = alias.collection_name.rpartition("__")
-            if name == alias.alias_name and is_generation(generation):
+        for alias, target in self._aliases().items():
+            name, _, generation = target.rpartition("__")
+            if name == alias and is_generation(generation):
                 serving[name] = generation
         return serving
 
@@ -140,18 +140,28 @@ class QdrantServer:
         engine.write_manifest(manifest)  # last: only with it the collection counts as a generation
         return engine
 
-    def publish(self, collection: str, generation: str) -> None:
-        """Replace the alias. Raises `StoreError` where one of that name is not Semblant's."""
-        from qdrant_client import models
-
-        operations: list[Any] = []
-        before = {alias.alias_name: alias.collection_name for alias in self._connection.call("get_aliases").aliases}
-        if collection in before:
+    def check_name(self, collection: str) -> None:
+        """Raise `StoreError` where an alias or a collection of that name is not Semblant's."""
+        aliases = self._aliases()
+        if collection in aliases:
             if collection not in self.serving():
                 raise StoreError(
-                    f"server {self.location!r} has an alias {collection!r} of {before[collection]!r}, which is not Semblant's; "
-                    "choose another name for the collection"
+                    f"server {self.location!r} has an alias {collection!r} of {aliases[collection]!r}, which is not "
+                    "Semblant's; choose another name for the collection"
                 )
+        elif self._connection.call("collection_exists", collection):
+            raise StoreError(
+                f"server {self.location!r} has a collection {collection!r}, which is not Semblant's; choose another name for "
+                "the collection"
+            )
+
+    def publish(self, collection: str, generation: str) -> None:
+        """Replace the alias. Raises `StoreError` where something of that name is not Semblant's."""
+        from qdrant_client import models
+
+        self.check_name(collection)
+        operations: list[Any] = []
+        if collection in self._aliases():
             operations.append(models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=collection)))
         create = models.CreateAlias(collection_name=physical_name(collection, generation), alias_name=collection)
         operations.append(models.CreateAliasOperation(create_alias=create))
@@ -170,6 +180,10 @@ class QdrantServer:
         """Close the connection, unless the client is a user's own."""
         if self._owned:
             self._connection.close()
+
+    def _aliases(self) -> dict[str, str]:
+        """All of them, each with the collection that it stands for."""
+        return {alias.alias_name: alias.collection_name for alias in self._connection.call("get_aliases").aliases}
 
     def _create_collection(self, name: str, **config: Any) -> None:
         try:
