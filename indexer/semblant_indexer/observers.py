@@ -13,6 +13,8 @@ from semblant_search.writing.points import now
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from semblant_search.errors import SemblantError
+
     from .report import IndexReport, Progress
 
 __all__ = ["JsonLog", "Metrics", "tee"]
@@ -59,6 +61,10 @@ class JsonLog:
             self._write("failure", uri=failure.uri, reason=failure.reason, message=failure.message)
         self._write("report", **{name: value for name, value in report.to_json().items() if name != "failures"})
 
+    def problem(self, problem: SemblantError) -> None:
+        """Write what kept a run from its end."""
+        self._write("problem", message=str(problem))
+
     def _write(self, event: str, **values: object) -> None:
         print(json.dumps({"at": now(), "event": event, **values}), file=self._stream, flush=True)
 
@@ -87,6 +93,7 @@ class Metrics:
         self._failed = Gauge("semblant_index_pictures_failed", "Pictures of this run that failed.", registry=registry)
         self._busy = Gauge("semblant_index_stage_busy", "Share of time that a stage works.", ["stage"], registry=registry)
         self._runs = Counter("semblant_index_runs", "Finished runs.", registry=registry)
+        self._problems = Counter("semblant_index_problems", "Runs of a watched folder that could not end.", registry=registry)
         self._outcome = Gauge("semblant_index_outcome", "Pictures by outcome, last run.", ["outcome"], registry=registry)
         self._points = Gauge("semblant_index_points", "Points in the collection.", registry=registry)
         try:
@@ -115,6 +122,10 @@ class Metrics:
         for outcome in ("indexed", "unchanged", "duplicate", "failed", "skipped"):
             self._outcome.labels(outcome).set(getattr(report, outcome))
         self._points.set(report.points)
+
+    def problem(self, _: SemblantError) -> None:
+        """Count a run that did not come to its end."""
+        self._problems.inc()
 
     def close(self) -> None:
         """Stop listening."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semblant_search.errors import InvalidInput, MissingExtra
+from semblant_search.errors import InvalidInput, MissingExtra, StoreLocked, StoreUnavailable
 
 from .running import run
+from .state import state_folder
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from semblant_search.errors import SemblantError
 
     from .job import IndexJob
     from .report import IndexReport, Progress
@@ -22,6 +27,8 @@ __all__ = ["watch"]
 SETTLE_MS = 1_600
 """Changes are collected until nothing more happens for a moment, but no longer than this."""
 QUIET_MS = 400
+AGAIN_S = 3.0
+"""Seconds until a database is asked for again that somebody else has open, or that does not answer."""
 
 
 def watch(
@@ -29,16 +36,30 @@ def watch(
     on_report: Callable[[IndexReport], None],
     on_progress: Callable[[Progress], None] | None = None,
     stop: threading.Event | None = None,
+    *,
+    on_problem: Callable[[SemblantError], None] | None = None,
+    own_files: Iterable[str | os.PathLike[str]] = (),
 ) -> None:
     """Run a job, and again after every burst of changes below its folder, until `stop` is set or the caller interrupts.
 
-    Between runs the database is closed, so that others may read it. A run looks at the whole folder: what was missed while
-    nobody watched is noticed, too, and costs a second or two for a hundred thousand files.
+    Between runs the database is closed, so that others may read it; where one of them has it open when a run begins, that run
+    waits. A run looks at the whole folder: what was missed while nobody watched is noticed, too, and costs a second or two for
+    a hundred thousand files. What a job writes itself (its database, ledger and report) is no change, wherever it lies.
+
+    Args:
+        job: what to do; only the first run builds anew (`rebuild`).
+        on_report: called after every run that came to its end.
+        on_progress: as in `run`.
+        stop: ends the watching.
+        on_problem: called with what kept a run from its end and may pass: somebody has the database open, a server does not
+            answer (both are tried again), the folder holds no pictures, or a metadata table cannot be read (the next change may
+            mend them). The same problem is told once.
+        own_files: others that the caller writes after a run, and that are no changes either.
 
     Raises:
-        InvalidInput: the source is no local folder.
+        InvalidInput: the source is no local folder, or is gone; also what the first run raises.
         MissingExtra: watchfiles is not installed.
-        SemblantError: whatever the first run raises; later ones too.
+        SemblantError: whatever else a run raises, and of the first one everything but `StoreLocked`.
     """
     try:
         from watchfiles import watch as changes
@@ -47,10 +68,52 @@ def watch(
     if not Path(job.source).is_dir():
         raise InvalidInput(f"source {job.source!r}: only a folder on this machine can be watched")
     # Listening begins before the first run, so that nothing that happens meanwhile is missed.
-    bursts = changes(job.source, step=QUIET_MS, debounce=SETTLE_MS, stop_event=stop, yield_on_timeout=True, rust_timeout=100)
+    bursts = changes(
+        job.source,
+        watch_filter=_by_others(job, own_files),
+        step=QUIET_MS,
+        debounce=SETTLE_MS,
+        stop_event=stop,
+        yield_on_timeout=True,
+        rust_timeout=100,
+    )
     next(bursts, None)
-    on_report(run(job, on_progress))
-    again = dataclasses.replace(job, rebuild=False)
-    for burst in bursts:
+    told, first, due = "", True, time.monotonic()
+    while True:
+        if time.monotonic() >= due:
+            try:
+                report = run(job, on_progress)
+            except (StoreLocked, StoreUnavailable, InvalidInput) as error:
+                busy = isinstance(error, (StoreLocked, StoreUnavailable))
+                if (first and not isinstance(error, StoreLocked)) or not Path(job.source).is_dir():
+                    raise
+                due = time.monotonic() + AGAIN_S if busy else float("inf")
+                if on_problem is not None and str(error) != told:
+                    on_problem(error)
+                told = str(error)
+            else:
+                told, first, due = "", False, float("inf")
+                job = dataclasses.replace(job, rebuild=False)
+                on_report(report)
+        burst = next(bursts, None)
+        if burst is None:
+            return
         if burst:
-            on_report(run(again, on_progress))
+            due = time.monotonic()
+
+
+def _by_others(job: IndexJob, own_files: Iterable[str | os.PathLike[str]]) -> Callable[..., bool]:
+    """What counts as a change: what watchfiles takes for one (no editor's swap files, say) and the job did not write."""
+    from watchfiles import DefaultFilter
+
+    places = [state_folder(job.db, job.collection, job.state), *map(Path, own_files)]
+    if "://" not in job.db:
+        places.append(Path(job.db))
+    own = {Path(spelled) for place in places for spelled in (place.absolute(), os.path.realpath(place))}
+    usual = DefaultFilter()
+
+    def counts(change: object, path: str) -> bool:
+        place = Path(path).absolute()
+        return usual(change, path) and own.isdisjoint((place, *place.parents))  # type: ignore[arg-type]
+
+    return counts

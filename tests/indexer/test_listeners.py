@@ -75,6 +75,7 @@ def test_metrics_follow_a_run(metrics: Metrics) -> None:
         'semblant_index_stage_busy{stage="decode"}': 0.5,
         'semblant_index_stage_busy{stage="encode"}': 0.25,
         "semblant_index_runs_total": 0,
+        "semblant_index_problems_total": 0,
         "semblant_index_points": 0,
     }
     metrics.finish(REPORT)

@@ -20,6 +20,8 @@ from semblant_search.cli.output import print_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from semblant_search.errors import SemblantError
+
     from semblant_indexer.job import IndexJob
     from semblant_indexer.report import IndexReport
 
@@ -79,11 +81,18 @@ class Output:
             self._print(result)
             codes.append(result.exit_code)
 
+        def tell(problem: SemblantError) -> None:
+            for listener in listeners:
+                listener.problem(problem)
+            if not self.json_log:
+                click.echo(f"{problem}; still watching {job.source!r}", err=True)
+
         try:
             with _ending_in_time(job), ProgressDisplay(quiet=self.quiet or self.json_log) as display:
                 progress = tee(display, *listeners)
                 if watch:
-                    keep_watching(job, finish, progress)
+                    own = () if self.report is None else (self.report,)
+                    keep_watching(job, finish, progress, on_problem=tell, own_files=own)
                 else:
                     finish(run(job, progress))
         except KeyboardInterrupt:

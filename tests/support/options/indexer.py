@@ -61,7 +61,9 @@ INDEXER = (
             "--prune": Row(["--prune"], {"run.job.prune": True}),
             "--retry": Row(["--retry"], {"run.job.retry": True}),
             "--verify": Row(["--verify"], {"run.job.verify": True}),
-            "--watch": Row(["--watch"], arguments("watch", watch, _JOB, callback, callback), replaces="run."),
+            "--watch": Row(
+                ["--watch"], arguments("watch", watch, _JOB, callback, callback, on_problem=callback), replaces="run."
+            ),
             "--engine": Row(
                 ["--engine", "ray", "--db", "http://qdrant:6333"],
                 {"run.job.engine": "ray", "run.job.db": "http://qdrant:6333"},
