@@ -36,7 +36,7 @@ from .worker import WorkerConfig
 from .writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from semblant_search.store import Database, Store
 
@@ -77,6 +77,7 @@ class _Run:
         self.extracted: dict[str, np.ndarray | None] = {}
         """Features of the pictures that the visual words were learned from, by content."""
         self.carrying: Carrying | None = None
+        self.notes: list[str] = []
 
     def run(self) -> IndexReport:
         """The whole job, top to bottom."""
@@ -95,6 +96,7 @@ class _Run:
             store = self._wait(generations.open_current, db, job, encoder)
             if store is not None:
                 stack.callback(self._close, store)
+                source.adopt_types(store.manifest.fields)
             with self._stage("scan"):
                 found = ledger.scan(source.items(), source.scope)
             if found == 0:
@@ -107,7 +109,9 @@ class _Run:
             ledger.attach(ledger_path(job), store.manifest, job=settings, retry=job.retry, merge=merge, verify=job.verify)
             ledger.forget_other_generations(db.generations(job.collection))
             self._reconcile(store)
+            before = store.manifest.fields
             self._wait(store.add_fields, {**RESERVED_FIELDS, **(EXIF_FIELDS if job.exif else {}), **source.fields})
+            self.notes = _widened(before, store.manifest.fields)
             return self._index(db, store, encoder, source, found, began)
 
     def _index(self, db: Database, store: Store, encoder: Encoder, source: Source, found: int, began: float) -> IndexReport:
@@ -163,7 +167,7 @@ class _Run:
             recall_at_10=recall,
             reasons=ledger.reasons(),
             failures=tuple(itertools.starmap(Failure, itertools.islice(ledger.failures(), _REPORTED_FAILURES))),
-            notes=(*source.notes, *_without_details(store)),
+            notes=(*source.notes, *self.notes, *_without_details(store)),
             seconds=round(time.perf_counter() - began, 3),
             stages={name: round(seconds, 3) for name, seconds in self.stages.items()},
         )
@@ -315,6 +319,15 @@ def _without_details(store: Store) -> list[str]:
         return []
     some = f"{small:,} of {points:,} pictures are" if small < points else "all pictures are"
     return [f"{some} smaller than {least} pixels: too small for details, so that only searches by look find them"]
+
+
+def _widened(before: Mapping[str, FieldType], after: Mapping[str, FieldType]) -> list[str]:
+    """A note for each field that became one of a wider type."""
+    return [
+        f"metadata field {name!r} was {kind.value} in this collection, and is {after[name].value} from now on"
+        for name, kind in before.items()
+        if after[name] is not kind
+    ]
 
 
 class _Stage:

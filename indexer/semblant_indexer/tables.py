@@ -83,6 +83,13 @@ class Metadata:
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows)
 
+    def adopt(self, known: Mapping[str, FieldType]) -> None:
+        """Take the types of a collection's fields that are wider than those of the columns."""
+        types = TypeInference(text=self._text, declared=self.fields)
+        types.adopt(known)
+        self.fields = types.fields
+        self._payloads.clear()
+
     def record(self, uri: str) -> dict[str, Any] | None:
         """The row of a picture as it was read, or None."""
         values = self._rows.get(uri)

@@ -30,6 +30,7 @@ __all__ = [
     "canonical_uri",
     "point_id",
     "uri_path",
+    "wider",
 ]
 
 IMAGE_VECTOR = "image"
@@ -51,6 +52,16 @@ class FieldType(str, Enum):
     BOOL = "bool"
     DATETIME = "datetime"
     GEO = "geo"
+
+
+def wider(one: FieldType, other: FieldType) -> FieldType | None:
+    """The type whose values are those of both: itself for two of a kind, `FLOAT` for numbers; None for all others.
+
+    Text is not the wider type of numbers: an index of text finds no number that is in the payload already.
+    """
+    if one is other:
+        return one
+    return FieldType.FLOAT if {one, other} == {FieldType.INTEGER, FieldType.FLOAT} else None
 
 
 RESERVED_FIELDS: Mapping[str, FieldType] = {
@@ -252,15 +263,22 @@ class Manifest:
         return self.encoder.dim
 
     def with_fields(self, fields: Mapping[str, FieldType]) -> Manifest:
-        """A copy that knows more payload fields; raises `MetadataError` where one changes its type."""
+        """A copy that knows more payload fields; one of whole numbers may become one of floats, and takes whole ones then, too.
+
+        Raises:
+            MetadataError: one changes its type in another way.
+        """
+        kinds: dict[str, FieldType] = {}
         for name, kind in fields.items():
-            known = self.fields.get(name)
-            if known is not None and known != kind:
+            known = self.fields.get(name, kind)
+            joined = wider(known, kind)
+            if joined is None:
                 raise MetadataError(
                     f"metadata field {name!r} is {kind.value}, but collection {self.collection!r} holds it as {known.value}; "
                     "convert the column, or build a new generation with --rebuild"
                 )
-        return replace(self, fields={**self.fields, **fields})
+            kinds[name] = joined
+        return replace(self, fields={**self.fields, **kinds})
 
     def to_json(self) -> dict[str, Any]:
         """The content of `manifest.json`, and of a server collection's metadata."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from semblant_search import SearchClient
 from semblant_search.collection import FieldType, StorageOptions
 from semblant_search.errors import StoreError
 from semblant_search.store import SearchRequest, SparseVector
@@ -197,6 +198,18 @@ def test_counts_are_exact(kind: str) -> None:
         assert store.facet("label", where=F("number") > 0, limit=1) == {"red": 6}
         assert store.facet("on_sale") == {True: 7, False: 5}
         assert store.facet("number", limit=3) == {0: 1, 1: 1, 2: 1}
+
+
+def test_an_open_client_follows_a_field_that_becomes_one_of_floats(stand_in: StandIn, database: QdrantDatabase) -> None:
+    store = database.create(manifest("widened", fields={"stock": FieldType.INTEGER}))
+    store.upsert(points(2, stock=60))
+    database.publish("widened", "g0001")
+    with SearchClient(stand_in.url, collection="widened", refresh=0) as client:
+        assert client.count("stock == 60") == 2
+        store.add_fields({"stock": FieldType.FLOAT})
+        store.upsert(points(1, stock=59.9))
+        assert client.count("stock < 59.95") == 1
+        assert client.count("stock == 60") == 1
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import datetime as dt
 import os
 import random
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from semblant_search.encoder import EncoderCard
 from semblant_search.errors import CollectionNotFound, InvalidInput, MetadataError, PointNotFound, StoreError, WhereError
 from semblant_search.images import Fit
 from semblant_search.orb import FEATURE_BYTES, Features, pack, unpack, unpack_thumbnail
-from semblant_search.store import Point, SparseVector, Store, open_database
+from semblant_search.store import OrderBy, Point, SparseVector, Store, open_database
 from semblant_search.store.engines.qdrant.server import QdrantDatabase
 from semblant_search.where import And, Contains, Equals, Exists, F, Not, OneOf, Or, Range, StartsWith, Where, parse_where
 from semblant_search.where.values import parse_time
@@ -579,6 +580,28 @@ def test_writing_replaces_deletes_and_keeps_vectors(database: Database, name: st
     assert [record.id for record in store.scroll()] == [second.id]
     assert store.query(request_for(second.image, 10, exact=True))[0].id == second.id
     store.close()
+
+
+def test_a_field_of_whole_numbers_becomes_one_of_floats_in_place(database: Database, name: str) -> None:
+    store = database.create(small(name, fields={"stock": FieldType.INTEGER}))
+    one, other, third = (replace(point, payload={}) for point in POINTS[:3])
+    store.upsert([replace(one, payload={"stock": 60}), replace(other, payload={"stock": 7})])
+    assert store.count(F("stock") == 60) == 1
+    store.add_fields({"stock": FieldType.FLOAT})
+    store.upsert([replace(third, payload={"stock": 59.9})])
+    assert store.manifest.fields["stock"] is FieldType.FLOAT
+    store.close()
+    again = database.open(name, "g0001")
+    assert again.manifest.fields["stock"] is FieldType.FLOAT
+    assert [again.count(F("stock") == value) for value in (60, 59.9, 7, 8)] == [1, 1, 1, 0]
+    assert [again.count(F("stock") > value) for value in (59.8, 59.95, 6.5)] == [2, 1, 3]
+    assert [record.payload["stock"] for record in again.scroll(order_by=OrderBy("stock"))] == [7, 59.9, 60]
+    assert again.facet("stock") == {7: 1, 59.9: 1, 60: 1}
+    again.add_fields({"stock": FieldType.INTEGER})
+    assert again.manifest.fields["stock"] is FieldType.FLOAT
+    again.optimize()
+    assert again.count(F("stock") < 59.95) == 2
+    again.close()
 
 
 def test_fields_can_be_added_and_keep_their_type(database: Database, name: str) -> None:

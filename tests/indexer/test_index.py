@@ -337,6 +337,29 @@ def test_metadata_that_cannot_be_used_is_refused_before_anything_is_written(
     assert not (tmp_path / "db").exists()
 
 
+def test_a_column_of_whole_numbers_may_get_others_and_lose_them_again(pictures: Path, index: Index, records: Records) -> None:
+    one, other = (path.relative_to(pictures) for path in some(pictures, 2))
+    prices = []
+    for table in (f"{one},60\n", f"{one},60\n{other},59.90\n", f"{one},60\n"):
+        (pictures / "metadata.csv").write_text(f"file,price\n{table}")
+        report = index(pictures)
+        prices.append(sorted(record.payload["price"] for record in records().values() if "price" in record.payload))
+        assert (report.failed, report.points) == (0, 30)
+        told = [note for note in report.notes if "price" in note]
+        assert bool(told) is (len(prices) == 2)
+    assert told == []
+    assert prices == [[60], [59.9, 60.0], [60.0]]
+    assert index(pictures).unchanged == 30
+
+
+def test_a_time_that_no_calendar_has_costs_its_picture_only(pictures: Path, index: Index) -> None:
+    one, other = (path.relative_to(pictures) for path in some(pictures, 2))
+    (pictures / "metadata.csv").write_text(f"file,taken\n{one},0001-01-01T00:00:00+01:00\n{other},2024-05-01\n")
+    report = index(pictures)
+    assert (report.indexed, report.failed, report.reasons) == (29, 1, {"metadata": 1})
+    assert "'0001-01-01T00:00:00+01:00' is not a value of type datetime" in report.failures[0].message
+
+
 def test_a_column_that_changes_its_type_is_refused(pictures: Path, index: Index) -> None:
     name = some(pictures)[0].relative_to(pictures)
     (pictures / "metadata.csv").write_text(f"file,price\n{name},1\n")

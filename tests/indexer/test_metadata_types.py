@@ -211,6 +211,33 @@ def test_times_before_the_first_year_in_utc_are_text() -> None:
         assert inferred([text], text=True).fields == {"x": KEYWORD}
 
 
+@pytest.mark.parametrize("text", [True, False])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_time_beyond_the_calendar_is_the_error_of_its_picture_and_leaves_the_dates_dates(text: bool, order: int) -> None:
+    beyond = "0001-01-01T00:00:00+01:00"
+    found = inferred(["2024-05-01", beyond][::order], text=text)
+    assert (found.fields, found.notes) == ({"x": DATETIME}, [])
+    with pytest.raises(MetadataError, match=f"'x': '{beyond[:10]}.*' is not a value of type datetime"):
+        convert_record({"x": beyond}, found.fields)
+    mixed = inferred([beyond, "5" if text else 5, "2024-05-01"][::order], text=text)
+    assert mixed.fields == {"x": KEYWORD}
+    assert len(mixed.notes) == 1
+    assert convert_record({"x": beyond}, mixed.fields) == {"x": beyond}
+
+
+@pytest.mark.parametrize(
+    ("cells", "known", "kind"),
+    [
+        (["1", "2"], FLOAT, FLOAT), (["1", "2"], KEYWORD, KEYWORD), (["1.5"], KEYWORD, KEYWORD), (["true"], KEYWORD, KEYWORD),
+        (["1.5"], INTEGER, FLOAT), (["a"], FLOAT, KEYWORD), (["true"], FLOAT, BOOL), (["2024-05-01"], KEYWORD, KEYWORD),
+    ],
+)  # fmt: skip
+def test_a_shorter_table_takes_the_wider_types_of_its_collection(cells: list[str], known: FieldType, kind: FieldType) -> None:
+    found = inferred(cells, text=True)
+    found.adopt({"x": known, "y": GEO})
+    assert found.fields == {"x": kind}
+
+
 @pytest.mark.parametrize(
     ("cells", "note"),
     [

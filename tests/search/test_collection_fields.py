@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from semblant_search import FieldType, Manifest, MetadataError, NotADatabase
-from semblant_search.collection import RESERVED_FIELDS, check_field_name
+from semblant_search.collection import RESERVED_FIELDS, check_field_name, wider
 from semblant_search.encoder import EncoderCard
 from semblant_search.images import Fit
 
@@ -68,14 +68,24 @@ def test_names_of_columns_that_cannot_be_fields(name: str, words: str) -> None:
     assert not name or repr(name) in str(caught.value)
 
 
-def test_fields_are_added_and_never_change_their_type() -> None:
+def test_fields_are_added_and_keep_their_type_or_become_floats() -> None:
     before = manifest(label=FieldType.KEYWORD)
     after = before.with_fields({"price": FieldType.FLOAT, "label": FieldType.KEYWORD})
     assert after.fields == {"label": FieldType.KEYWORD, "price": FieldType.FLOAT}
     assert before.fields == {"label": FieldType.KEYWORD}
     assert after.with_fields({}) == after
-    with pytest.raises(MetadataError, match="'price' is integer, but collection 'images' holds it as float; convert"):
-        after.with_fields({"new": FieldType.BOOL, "price": FieldType.INTEGER})
+    assert after.with_fields({"price": FieldType.INTEGER}) == after  # floats hold whole numbers, too
+    whole = before.with_fields({"stock": FieldType.INTEGER})
+    assert whole.with_fields({"stock": FieldType.FLOAT}).fields["stock"] is FieldType.FLOAT
+    with pytest.raises(MetadataError, match="'price' is keyword, but collection 'images' holds it as float; convert"):
+        after.with_fields({"new": FieldType.BOOL, "price": FieldType.KEYWORD})
+
+
+@pytest.mark.parametrize("one", FieldType)
+@pytest.mark.parametrize("other", FieldType)
+def test_only_numbers_have_a_wider_type(one: FieldType, other: FieldType) -> None:
+    numbers = {FieldType.INTEGER, FieldType.FLOAT}
+    assert wider(one, other) is (one if one is other else FieldType.FLOAT if {one, other} == numbers else None)
 
 
 def test_fields_survive_the_manifest_s_json() -> None:

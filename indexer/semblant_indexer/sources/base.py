@@ -53,6 +53,10 @@ class Source(Protocol):
         """The types of all metadata that items can carry; known before the first item."""
         ...
 
+    def adopt_types(self, known: Mapping[str, FieldType]) -> None:
+        """Convert metadata to the types of a collection's fields where those are wider; before the first item."""
+        ...
+
     @property
     def notes(self) -> Sequence[str]:
         """What a user should know about the source; complete after the last item."""

@@ -68,6 +68,11 @@ class FolderSource:
         """The metadata's fields, and `label`."""
         return {"label": FieldType.KEYWORD, **self._sidecars.fields}
 
+    def adopt_types(self, known: Mapping[str, FieldType]) -> None:
+        """See `Source`."""
+        self._sidecars.adopt(known)
+        self._metadata.adopt(known)
+
     @property
     def notes(self) -> list[str]:
         """About the metadata table and about files that are no pictures by name."""

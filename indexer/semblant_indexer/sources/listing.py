@@ -59,6 +59,10 @@ class ListSource:
         """The types of all columns but the one that names the picture."""
         return self._inference.fields
 
+    def adopt_types(self, known: Mapping[str, FieldType]) -> None:
+        """See `Source`."""
+        self._inference.adopt(known)
+
     @property
     def notes(self) -> list[str]:
         """Columns that mix types."""

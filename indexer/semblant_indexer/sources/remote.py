@@ -71,6 +71,11 @@ class RemoteFolderSource:
         """`label`, and what the metadata says."""
         return {"label": FieldType.KEYWORD, **self._types.fields}
 
+    def adopt_types(self, known: Mapping[str, FieldType]) -> None:
+        """See `Source`."""
+        self._types.adopt(known)
+        self._metadata.adopt(known)
+
     @property
     def notes(self) -> list[str]:
         """About the metadata."""

@@ -70,6 +70,10 @@ class WebDatasetSource:
         """The types of all that the samples say."""
         return self._inference.fields
 
+    def adopt_types(self, known: Mapping[str, FieldType]) -> None:
+        """See `Source`."""
+        self._inference.adopt(known)
+
     @property
     def notes(self) -> list[str]:
         """Fields that mix types."""

@@ -219,12 +219,16 @@ class Store:
             self._log(begun, "%d points deleted", len(ids))
 
     def add_fields(self, fields: Mapping[str, FieldType]) -> None:
-        """Create payload indexes and remember them in the manifest; raises `MetadataError` where a type changes."""
+        """Create payload indexes and remember them in the manifest.
+
+        A field of whole numbers becomes one of floats where `fields` says so, in place. Raises `MetadataError` where a type
+        changes in another way.
+        """
         manifest = self._manifest.with_fields(fields)
         if manifest == self._manifest:
             return
-        for name, kind in fields.items():
-            if name not in self._manifest.fields:
+        for name, kind in manifest.fields.items():
+            if self._manifest.fields.get(name) is not kind:
                 self._engine.create_index(name, kind)
         self._engine.write_manifest(manifest)
         self._manifest = manifest

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import FieldType, check_field_name
+from semblant_search.collection import FieldType, check_field_name, wider
 from semblant_search.errors import MetadataError
 from semblant_search.shown import shown
 
@@ -31,28 +31,33 @@ _BOOLS = {"true": True, "false": False, "yes": True, "no": False}
 
 
 @lru_cache(maxsize=65536)
-def _kind_of_text(text: str) -> FieldType:
+def _kind_of_text(text: str) -> FieldType | None:
     if _INTEGER.fullmatch(text) and int(text) in _INT64:
         return FieldType.INTEGER
     if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
         return FieldType.FLOAT
     if text.lower() in ("true", "false"):
         return FieldType.BOOL
-    if _DATE.fullmatch(text) and parse_date(text) is not None:
+    return _kind_of_date(text)
+
+
+def _kind_of_date(text: str) -> FieldType | None:
+    """None for a date that no calendar has in UTC, such as the first day of year 1 east of Greenwich."""
+    if not _DATE.fullmatch(text):
+        return FieldType.KEYWORD
+    if parse_date(text) is not None:
         return FieldType.DATETIME
-    return FieldType.KEYWORD
+    return None if _is_date_elsewhere(text) else FieldType.KEYWORD
 
 
-def _kind_of_json(value: Any) -> FieldType:
+def _kind_of_json(value: Any) -> FieldType | None:
     if isinstance(value, bool):
         return FieldType.BOOL
     if isinstance(value, int):
         return FieldType.INTEGER if value in _INT64 else FieldType.KEYWORD
     if isinstance(value, float):
         return FieldType.FLOAT
-    if isinstance(value, str) and _DATE.fullmatch(value) and parse_date(value) is not None:
-        return FieldType.DATETIME
-    return FieldType.KEYWORD
+    return _kind_of_date(value) if isinstance(value, str) else FieldType.KEYWORD
 
 
 class TypeInference:
@@ -68,6 +73,8 @@ class TypeInference:
         self._kinds: dict[str, FieldType] = {}
         self._first: dict[str, tuple[Any, int]] = {}
         self._mixed: dict[str, str] = {}
+        self._beyond: dict[str, tuple[Any, int]] = {}
+        """Dates that are none in UTC: text, unless the field holds dates; then each is the error of its picture."""
         self._declared = dict(declared or {})
 
     def add(self, record: Mapping[str, Any], line: int) -> None:
@@ -77,11 +84,24 @@ class TypeInference:
                 continue
             kind = FieldType.GEO if isinstance(value, dict) else self._kind_of(value)
             known = self._kinds.get(name)
-            if known is None:
+            if kind is None:
+                self._beyond.setdefault(name, (value, line))
+                kind = FieldType.KEYWORD if known not in (None, FieldType.DATETIME) else known
+            if known is None and kind is not None:
                 self._kinds[name] = kind
                 self._first[name] = (value, line)
-            elif known is not kind:
+                if name in self._beyond and kind is not FieldType.DATETIME:
+                    self._merge(name, kind, FieldType.KEYWORD, *self._beyond[name])
+            elif known is not kind and known is not None and kind is not None:
                 self._merge(name, known, kind, value, line)
+
+    def adopt(self, fields: Mapping[str, FieldType]) -> None:
+        """Take the types of a collection's fields that are wider than what the values say: a shorter table has fewer kinds."""
+        for name, kind in self.fields.items():
+            known = fields.get(name)
+            text = known is FieldType.KEYWORD and kind is not FieldType.GEO
+            if known is not None and (text or wider(known, kind) is known):
+                self._declared[name] = known
 
     def _merge(self, name: str, known: FieldType, kind: FieldType, value: Any, line: int) -> None:
         numbers = {FieldType.INTEGER, FieldType.FLOAT}
@@ -105,7 +125,7 @@ class TypeInference:
     @property
     def fields(self) -> dict[str, FieldType]:
         """The type of every field seen, and of every declared one."""
-        return {**self._kinds, **self._declared}
+        return {**dict.fromkeys(self._beyond, FieldType.KEYWORD), **self._kinds, **self._declared}
 
     @property
     def notes(self) -> list[str]:
@@ -238,13 +258,26 @@ def parse_date(text: str) -> str | None:
     text = text.strip()
     if not _DATE.fullmatch(text):
         return None
-    # Python 3.10 reads neither `Z`, nor `+0200`, nor other than 3 or 6 decimals.
-    text = re.sub(r" ?Z$", "+00:00", text)
-    text = re.sub(r" ?([+-]\d\d):?(\d\d)$", r"\1:\2", text) if len(text) > 10 else text
-    text = re.sub(r"\.(\d{1,9})", lambda match: "." + match.group(1)[:6].ljust(6, "0"), text)
     try:
-        moment = datetime.fromisoformat(text)
+        moment = _moment(text)
         moment = moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
     except (ValueError, OverflowError):  # beyond the years 1 to 9999 in UTC
         return None
     return moment.isoformat().replace("+00:00", "Z")
+
+
+def _moment(text: str) -> datetime:
+    # Python 3.10 reads neither `Z`, nor `+0200`, nor other than 3 or 6 decimals.
+    text = re.sub(r" ?Z$", "+00:00", text)
+    text = re.sub(r" ?([+-]\d\d):?(\d\d)$", r"\1:\2", text) if len(text) > 10 else text
+    text = re.sub(r"\.(\d{1,9})", lambda match: "." + match.group(1)[:6].ljust(6, "0"), text)
+    return datetime.fromisoformat(text)
+
+
+def _is_date_elsewhere(text: str) -> bool:
+    """Whether it is a date in its own time zone."""
+    try:
+        _moment(text)
+    except ValueError:
+        return False
+    return True

@@ -101,7 +101,7 @@ class Engine(Protocol):
         ...
 
     def create_index(self, field: str, kind: FieldType) -> None:
-        """Make a payload index; there on return."""
+        """Make a payload index, in place of one of another type; there on return."""
         ...
 
     def read_manifest(self) -> Manifest:
