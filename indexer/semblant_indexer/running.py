@@ -128,6 +128,7 @@ class _Run:
         if job.duplicates is not Duplicates.KEEP:
             store.add_fields({"_uris": FieldType.KEYWORD, "_duplicate_of": FieldType.KEYWORD})
             settle_duplicates(store, ledger, job.duplicates)
+        ledger.forget_without_file()
         removed = ledger.removed()
         pruned = self._delete(store, [uri for uri, _ in removed]) if job.prune else 0
         self._carry(store)

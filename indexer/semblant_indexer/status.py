@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from semblant_search.errors import CollectionNotFound, StoreError
+from semblant_search.collection import canonical_uri
+from semblant_search.errors import CollectionNotFound, InvalidInput, StoreError
 from semblant_search.store.names import without_password
 
 from .job import IndexJob
 from .state import state_folder
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["GenerationStatus", "Status", "last_job", "read_status"]
+__all__ = ["FailedJobs", "GenerationStatus", "Status", "failed_jobs", "last_job", "read_status"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,53 @@ def last_job(db: str, collection: str, *, state: Path | None = None, **changes: 
         shown = without_password(db)
         raise CollectionNotFound(f"no job was run on collection {collection!r} in {shown!r} yet")
     return IndexJob.from_json(json.loads(row[0]), db=db, collection=collection, state=state, **changes)
+
+
+@dataclass(frozen=True)
+class FailedJobs:
+    """Where a ledger's failures came from.
+
+    Attributes:
+        jobs: the last job of each source that has failures, in the order of their runs; where nothing failed, the last job of
+            all.
+        unknown: failures by the URI of their source, for sources of which no job is known any more (a ledger keeps the last
+            hundred), or none of this version.
+    """
+
+    jobs: list[IndexJob]
+    unknown: dict[str, int]
+
+
+def failed_jobs(db: str, collection: str, *, state: Path | None = None, **changes: Any) -> FailedJobs:
+    """The jobs whose pictures failed, with changes, in the newest generation. Errors as `last_job`."""
+    connection = _open(db, collection, state)
+    try:
+        settings = [json.loads(row[0]) for row in connection.execute("SELECT job FROM runs ORDER BY number DESC")]
+        failed = dict(
+            connection.execute(
+                "SELECT source, count(*) FROM items WHERE outcome = 'failed' "
+                "AND generation = (SELECT max(name) FROM generations) GROUP BY source"
+            )
+        )
+    except sqlite3.Error as error:
+        raise _not_a_ledger(db, collection, error) from error
+    finally:
+        connection.close()
+    found: list[IndexJob] = []
+    for data in settings:
+        # A folder's URI ends with a slash in the ledger, and may do so in the settings.
+        source = str(data.get("source"))
+        uri = canonical_uri(source if "://" in source else Path(source)).rstrip("/")
+        held = [name for name in (uri, f"{uri}/") if name in failed]
+        if held:
+            try:
+                found.append(IndexJob.from_json(data, db=db, collection=collection, state=state, **changes))
+            except InvalidInput:  # of another version: as good as unknown
+                continue
+            for name in held:
+                del failed[name]
+    jobs = found[::-1] or ([] if failed else [last_job(db, collection, state=state, **changes)])
+    return FailedJobs(jobs, failed)
 
 
 def _generation(connection: sqlite3.Connection, name: str, created_at: str, encoder: str) -> GenerationStatus:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sysconfig
 import threading
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,6 +85,40 @@ def test_failures_are_listed_by_status_and_taken_again_by_retry(pictures: Path, 
     assert json.loads(again.stdout)["unchanged"] == 30
     bad.unlink()
     assert run("retry", "--db", tmp_path / "db", "--quiet").exit_code == 0
+    shown = json.loads(run("status", "--db", tmp_path / "db", "--json").stdout)
+    assert (shown["generations"][0]["outcomes"], shown["failures"]) == ({"indexed": 30}, [])
+
+
+def test_a_retry_is_of_all_sources_that_have_failures(pictures: Path, small: list[object], tmp_path: Path) -> None:
+    db, report = ["--db", tmp_path / "db", "--quiet"], tmp_path / "report.json"
+    sources = [pictures / name for name in ("bag", "coat", "sneaker")]
+    for source in sources[:2]:
+        (source / "bad.png").write_text("x")
+    for source in sources:
+        run("index", source, *small)
+    good = sorted(sources[2].iterdir())[0].read_bytes()
+    facts = (sources[0] / "bad.png").stat()
+    (sources[0] / "bad.png").write_bytes(good)
+    os.utime(sources[0] / "bad.png", ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    again = run("retry", *db, "--report", report)
+    assert again.exit_code == 3  # the coat's is as bad as before
+    assert [line.partition(" = ")[0] for line in again.stdout.splitlines()] == ["found 11", "found 11"]
+    assert [json.loads(text)["points"] for text in report.read_text().replace("\n}\n", "\n}\0").split("\0")[:-1]] == [31, 31]
+    shutil.copytree(sources[0], tmp_path / "other")
+    (tmp_path / "other" / "bad.png").write_text("z")
+    assert run("index", tmp_path / "other", *small).exit_code == 3
+    shutil.rmtree(sources[1])
+    gone = run("retry", *db)
+    assert gone.exit_code == 2
+    assert f"'{sources[1]}': source" in gone.stderr
+    assert [line.partition(" = ")[0] for line in gone.stdout.splitlines()] == ["found 11"]
+    with closing(sqlite3.connect(tmp_path / "db" / "images" / "ledger.sqlite")) as ledger:
+        ledger.execute("DELETE FROM runs WHERE job LIKE '%coat%'")
+        ledger.commit()
+    unknown = run("retry", *db)
+    assert unknown.exit_code == 3
+    assert "1 failures of file://" in unknown.stderr
+    assert "its job is not known any more" in unknown.stderr
 
 
 def test_generations_are_listed_rolled_back_and_pruned(pictures: Path, small: list[object], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from semblant_indexer import Duplicates, IndexJob
 from semblant_indexer.ledger import Entry, Ledger
 from semblant_indexer.ledger.copying import copy_generation
 from semblant_indexer.sources import Item
-from semblant_indexer.status import last_job, read_status
+from semblant_indexer.status import failed_jobs, last_job, read_status
 from semblant_search.errors import CollectionNotFound, InvalidInput, StoreError
 from semblant_search.writing.points import now
 from support.ledgers import LIST, indexed, run_over, todo
@@ -228,6 +228,6 @@ def test_the_last_job_is_known_and_can_be_changed(path: Path, tmp_path: Path) ->
 def test_what_is_no_ledger_is_said(path: Path, tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database at all" * 100)
-    for read in (read_status, last_job):
+    for read in (read_status, last_job, failed_jobs):
         with pytest.raises(StoreError, match="index again to make a new one"):
             read(str(tmp_path), "images")

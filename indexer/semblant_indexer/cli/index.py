@@ -115,11 +115,14 @@ def index(
 def retry(target: Target, state: Path | None, output: Output) -> None:
     """Try the pictures again that failed.
 
-    Runs the collection's last job again; pictures that are indexed as they are cost next to nothing.
+    Runs the last job of each source again that has failures; pictures that are indexed as they are cost next to nothing. Exit
+    code 3: some failed again. Of several sources --json and --report have one document each, one after another.
     """
-    from semblant_indexer.status import last_job
+    from semblant_indexer.status import failed_jobs
 
     connection = {"api_key": target.api_key, "timeout": target.timeout}
     again = {"encoder": None, "retry": True, "rebuild": False, "prune": False, "verify": False}
-    job = last_job(target.db, target.collection, state=state, **connection, **again)
-    output.run(job)
+    found = failed_jobs(target.db, target.collection, state=state, **connection, **again)
+    for source, count in found.unknown.items():
+        click.echo(f"{count:,} failures of {source} stay: its job is not known any more; index it again with --retry", err=True)
+    output.run(*found.jobs, least_code=3 if found.unknown else 0)

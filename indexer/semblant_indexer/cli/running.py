@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from semblant_search.cli.output import print_json
+from semblant_search.errors import SemblantError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from semblant_search.errors import SemblantError
 
     from semblant_indexer.job import IndexJob
     from semblant_indexer.report import IndexReport
@@ -59,8 +58,11 @@ class Output:
     json_log: bool
     metrics_port: int | None
 
-    def run(self, job: IndexJob, *, watch: bool = False) -> NoReturn:
-        """Run, print, and end the command with the report's exit code."""
+    def run(self, *jobs: IndexJob, watch: bool = False, least_code: int = 0) -> NoReturn:
+        """Run, print, and end the command with the worst exit code of the reports, or `least_code` where that is worse.
+
+        Of several jobs, one that fails does not keep the others from running.
+        """
         from semblant_indexer.display import ProgressDisplay
         from semblant_indexer.observers import JsonLog, Metrics, tee
         from semblant_indexer.running import run
@@ -74,37 +76,48 @@ class Output:
         if self.metrics_port is not None:
             listeners.append(Metrics(self.metrics_port))
         codes: list[int] = []
+        job: IndexJob | None = None
 
         def finish(result: IndexReport) -> None:
             for listener in listeners:
                 listener.finish(result)
-            self._print(result)
+            self._print(result, more=bool(codes) and not watch)
             codes.append(result.exit_code)
 
         def tell(problem: SemblantError) -> None:
             for listener in listeners:
                 listener.problem(problem)
             if not self.json_log:
-                click.echo(f"{problem}; still watching {job.source!r}", err=True)
+                click.echo(f"{problem}; still watching {jobs[0].source!r}", err=True)
 
         try:
-            with _ending_in_time(job), ProgressDisplay(quiet=self.quiet or self.json_log) as display:
-                progress = tee(display, *listeners)
-                if watch:
-                    own = () if self.report is None else (self.report,)
-                    keep_watching(job, finish, progress, on_problem=tell, own_files=own)
-                else:
-                    finish(run(job, progress))
+            for job in jobs:
+                with _ending_in_time(job), ProgressDisplay(quiet=self.quiet or self.json_log) as display:
+                    progress = tee(display, *listeners)
+                    if watch:
+                        own = () if self.report is None else (self.report,)
+                        keep_watching(job, finish, progress, on_problem=tell, own_files=own)
+                        continue
+                    try:
+                        finish(run(job, progress))
+                    except SemblantError as error:
+                        if len(jobs) == 1:
+                            raise
+                        click.echo(f"Error: {job.source!r}: {error}", err=True)
+                        codes.append(error.exit_code)
         except KeyboardInterrupt:
+            assert job is not None
             _stop(job)
-        click.get_current_context().exit(codes[-1])
+        wrong = [code for code in codes if code not in (0, 3)]
+        click.get_current_context().exit(wrong[0] if wrong else max([least_code, *codes]))
 
-    def _print(self, result: IndexReport) -> None:
+    def _print(self, result: IndexReport, *, more: bool) -> None:
         from semblant_indexer.display import print_report
 
         if self.report is not None:
             try:
-                Path(self.report).write_text(json.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
+                with Path(self.report).open("a" if more else "w", encoding="utf-8") as file:
+                    file.write(json.dumps(result.to_json(), indent=2) + "\n")
             except OSError as error:
                 raise click.FileError(self.report, f"{error.strerror or error}; everything is indexed") from error
         if self.as_json:

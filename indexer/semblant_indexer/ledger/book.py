@@ -218,6 +218,18 @@ class Ledger:
         ]
         self._many("REPLACE INTO ledger.items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
+    def forget_without_file(self) -> None:
+        """Remove what the ledger says of pictures that this source holds no longer, but for their points.
+
+        That they failed is of no interest any more; a picture whose point is left is looked at again should it come back.
+        """
+        gone = f"generation = :generation AND uri NOT IN (SELECT uri FROM scan) AND {IN_SCOPE}"
+        self._execute(f"DELETE FROM ledger.items WHERE NOT point AND {gone}")
+        self._execute(
+            "UPDATE ledger.items SET outcome = 'indexed', reason = NULL, message = NULL, size = -1, mtime_ns = -1 "
+            f"WHERE outcome = 'failed' AND {gone}"
+        )
+
     def removed(self) -> list[tuple[str, bool]]:
         """URIs that this source held once and holds no longer, and whether each has a point."""
         rows = self._execute(

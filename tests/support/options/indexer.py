@@ -8,7 +8,7 @@ from semblant_indexer import IndexJob, run
 from semblant_indexer.generations import describe, roll_back
 from semblant_indexer.job import Duplicates
 from semblant_indexer.retraining import RetrainJob, retrain
-from semblant_indexer.status import last_job, read_status
+from semblant_indexer.status import FailedJobs, failed_jobs, read_status
 from semblant_indexer.watching import watch
 from semblant_search import FieldType
 from semblant_search.collection import StorageOptions
@@ -82,11 +82,11 @@ INDEXER = (
     CommandTable(
         "retry",
         _DB,
-        {"semblant_indexer.status.last_job": _JOB, **_RUN},
+        {"semblant_indexer.status.failed_jobs": FailedJobs([_JOB], {}), **_RUN},
         {
             **arguments(
-                "last_job",
-                last_job,
+                "failed_jobs",
+                failed_jobs,
                 "pictures.db",
                 "images",
                 encoder=None,
@@ -100,11 +100,11 @@ INDEXER = (
             **arguments("run", run, _JOB, callback),
         },
         {
-            "--db": Row(["--db", "other.db"], {"last_job.db": "other.db"}),
-            "--collection": Row(["--collection", "art"], {"last_job.collection": "art"}),
-            "--api-key": Row(["--api-key", "secret"], {"last_job.changes.api_key": "secret"}),
-            "--timeout": Row(["--timeout", "2.5"], {"last_job.changes.timeout": 2.5}),
-            "--state": Row(_STATE["--state"], {"last_job.state": Path("ledgers")}),
+            "--db": Row(["--db", "other.db"], {"failed_jobs.db": "other.db"}),
+            "--collection": Row(["--collection", "art"], {"failed_jobs.collection": "art"}),
+            "--api-key": Row(["--api-key", "secret"], {"failed_jobs.changes.api_key": "secret"}),
+            "--timeout": Row(["--timeout", "2.5"], {"failed_jobs.changes.timeout": 2.5}),
+            "--state": Row(_STATE["--state"], {"failed_jobs.state": Path("ledgers")}),
         },
         shown=_REPORTED,
     ),
