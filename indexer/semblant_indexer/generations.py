@@ -107,9 +107,13 @@ def begin(db: Database, job: IndexJob, encoder: Encoder, vocabulary: Vocabulary 
             storage=job.storage or StorageOptions(),
         )
     )
-    store.put_asset(ENCODER_ASSET, encoder.to_bytes())
-    if vocabulary is not None:
-        store.put_asset(VOCABULARY_ASSET, vocabulary.to_bytes())
+    try:
+        store.put_asset(ENCODER_ASSET, encoder.to_bytes())
+        if vocabulary is not None:
+            store.put_asset(VOCABULARY_ASSET, vocabulary.to_bytes())
+    except BaseException:
+        store.close()
+        raise
     return store
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-import threading
 import time
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from semblant_search.collection import RESERVED_FIELDS, SOURCES_FIELD, FieldType, point_id
@@ -24,6 +23,7 @@ from semblant_search.writing.exif import EXIF_FIELDS
 from . import generations
 from .added import Carrying, accounted, deletable, is_added
 from .duplicates import settle_duplicates
+from .engine_thread import EngineThread
 from .job import Duplicates, IndexJob, cores, patient
 from .ledger import Entry, Ledger
 from .pipeline import Pipeline
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _REPORTED_FAILURES = 1000
-_T = TypeVar("_T")
 
 
 def run(job: IndexJob, on_progress: Callable[[Progress], None] | None = None) -> IndexReport:
@@ -73,7 +72,8 @@ class _Run:
         self.on_progress = on_progress
         self.stages: dict[str, float] = {}
         self.ledger = Ledger()
-        self.engine_busy = False
+        self._engine = EngineThread()
+        self._wait = self._engine.call
         self.extracted: dict[str, np.ndarray | None] = {}
         """Features of the pictures that the visual words were learned from, by content."""
         self.carrying: Carrying | None = None
@@ -168,7 +168,7 @@ class _Run:
             recall_at_10=recall,
             reasons=ledger.reasons(),
             failures=tuple(itertools.starmap(Failure, itertools.islice(ledger.failures(), _REPORTED_FAILURES))),
-            notes=(*source.notes, *self.notes, *_without_details(store)),
+            notes=(*source.notes, *self.notes, *_without_details(store, job)),
             seconds=round(time.perf_counter() - began, 3),
             stages={name: round(seconds, 3) for name, seconds in self.stages.items()},
         )
@@ -279,41 +279,19 @@ class _Run:
         if self.carrying is not None:
             self._wait(self.carrying.bring, store)
 
-    def _wait(self, call: Callable[..., _T], *arguments: Any) -> _T:
-        """Call into the engine from another thread: it may stay there for minutes, and Ctrl-C must not wait for it."""
-        results: list[_T] = []
-        errors: list[BaseException] = []
-
-        def target() -> None:
-            try:
-                results.append(call(*arguments))
-            except BaseException as error:
-                errors.append(error)
-
-        thread = threading.Thread(target=target, name="semblant-engine", daemon=True)
-        self.engine_busy = True
-        thread.start()
-        while thread.is_alive():
-            thread.join(0.2)
-        self.engine_busy = False
-        if errors:
-            raise errors[0]
-        return results[0]
-
     def _close(self, store: Store) -> None:
-        # Closing waits for the engine; interrupted, the process ends without it, and the write-ahead log has everything.
-        if not self.engine_busy:
-            store.close()
+        self._engine.once_idle(store.close)
 
     def _stage(self, name: str) -> _Stage:
         self.on_progress(Progress(name))
         return _Stage(self.stages, name)
 
 
-def _without_details(store: Store) -> list[str]:
-    """A note where pictures of the collection are too small for details."""
+def _without_details(store: Store, job: IndexJob) -> list[str]:
+    """A note where the collection has no details although they were asked for, or its pictures are too small for them."""
     if store.manifest.orb is None:
-        return []
+        ignored = f"collection {job.collection!r} was made without details (--no-orb), and stays so: --rebuild adds them"
+        return [] if job.orb is None else [ignored]
     least = OrbSettings.from_json(store.manifest.orb.get("settings")).least_side
     small, points = store.count((F("_width") < least) & (F("_height") < least)), store.count()
     if small == 0:

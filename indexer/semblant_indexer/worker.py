@@ -15,8 +15,10 @@ import hashlib
 import mmap
 import os
 import pickle
+import select
 import signal
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -165,10 +167,19 @@ def main() -> None:
     keep_pillow_quiet()
     pipe, settings, memory, number, workers, slots, batch, *shape = map(int, sys.argv[1:])
     connection = Connection(pipe)
+    threading.Thread(target=_end_with_parent, args=(pipe,), name="semblant-parent", daemon=True).start()
     frames = SharedFrames(memory, workers, slots, batch, (shape[0], shape[1], shape[2]))
     config = pickle.loads(os.pread(settings, os.fstat(settings).st_size, 0))
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         work(connection, frames, number, config)
+
+
+def _end_with_parent(pipe: int) -> None:
+    """End the process when the parent is gone, whatever it waits for: a server may be silent for ever."""
+    hangup = select.poll()
+    hangup.register(pipe, 0)  # nothing but the end
+    hangup.poll()
+    os._exit(1)
 
 
 if __name__ == "__main__":

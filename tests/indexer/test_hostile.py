@@ -6,6 +6,8 @@ import io
 import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -211,3 +213,21 @@ def test_a_folder_of_hostile_files_is_accounted_for_one_by_one(
     assert 0 < peak[0] < 700e6
     again = index(tmp_path / "hostile", patience=20)
     assert (again.unchanged, again.encoded) == (indexed, 0)
+
+
+def test_a_worker_that_waits_for_a_silent_server_ends_with_its_job(encoder_file: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.png"
+        (tmp_path / "list.csv").write_text(f"file\n{url}\n")
+        code = "import sys; from semblant_indexer import IndexJob, run; run(IndexJob(*sys.argv[1:], orb=None, workers=1))"
+        job = subprocess.Popen([sys.executable, "-c", code, tmp_path / "list.csv", encoder_file, tmp_path / "db"])
+        connection, _ = silent.accept()  # nothing is ever answered
+        with connection:
+            workers = psutil.Process(job.pid).children(recursive=True)
+            job.kill()
+            job.wait()
+            assert workers
+            _, alive = psutil.wait_procs(workers, timeout=60)
+            for each in alive:
+                each.kill()
+            assert alive == []

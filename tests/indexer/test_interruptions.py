@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
 import signal
@@ -21,8 +22,8 @@ from semblant_indexer.pool import WorkerPool
 from semblant_indexer.status import read_status
 from semblant_indexer.worker import WorkerConfig
 from semblant_search import Encoder, canonical_uri
-from semblant_search.errors import EncoderError, StoreError
-from semblant_search.store import open_database
+from semblant_search.errors import EncoderError, StoreError, StoreLocked
+from semblant_search.store import Database, Store, open_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -236,3 +237,59 @@ def test_an_encoder_that_fails_ends_the_job_while_much_new_metadata_waits_to_be_
     thread.join(60)
     assert not thread.is_alive()
     assert [str(error) for error in raised] == ["broken"]
+
+
+def test_a_run_that_was_interrupted_in_the_engine_leaves_the_database_to_the_next_one(
+    pictures: Path, index: Index, records: Records, encoder_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a notebook: the process lives on."""
+    index(pictures)
+    optimize, go_on = Store.optimize, threading.Event()
+
+    def slow(store: Store) -> None:
+        _thread.interrupt_main()
+        assert go_on.wait(60)
+        optimize(store)
+
+    changed = sorted(pictures.rglob("*.png"))[0]
+    Image.open(changed).rotate(90).save(changed)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(Store, "optimize", slow)
+        with pytest.raises(KeyboardInterrupt):
+            index(pictures)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with pytest.raises(StoreLocked):
+        records()
+    monkeypatch.undo()
+    go_on.set()
+    (engine,) = [thread for thread in threading.enumerate() if thread.name == "semblant-engine"]
+    engine.join(60)
+    assert index(pictures).unchanged == 30
+    assert_whole(pictures, records(), encoder_file)
+
+
+def test_a_run_that_is_interrupted_while_it_opens_the_database_closes_it(
+    pictures: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index(pictures)
+    opened, go_on = Database.open, threading.Event()
+
+    def slow(database: Database, *names: str) -> Store:
+        _thread.interrupt_main()
+        assert go_on.wait(60)
+        return opened(database, *names)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(Database, "open", slow)
+        with pytest.raises(KeyboardInterrupt):
+            index(pictures)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    monkeypatch.undo()
+    go_on.set()
+    (engine,) = [thread for thread in threading.enumerate() if thread.name == "semblant-engine"]
+    engine.join(60)
+    assert index(pictures).unchanged == 30

@@ -313,6 +313,8 @@ def test_a_report_says_which_pictures_are_too_small_for_details(photos: Path, en
     assert some[0].startswith("2 of 3 pictures are smaller than 48 pixels: too small for details")
     assert every[0].startswith("all pictures are smaller than 48 pixels: too small for details")
     assert notes("small", None) == ()
+    job = IndexJob(str(tmp_path / "small"), encoder_file, str(tmp_path / "none.db"), orb=SETTINGS, threads=1)
+    assert run(job).notes == ("collection 'images' was made without details (--no-orb), and stays so: --rebuild adds them",)
     with SearchClient(tmp_path / "small.db") as client, pytest.raises(NoFeaturesError, match="very small"):
         client.search_features(tmp_path / "small" / "47.png")
 
