@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import FieldType, canonical_uri, check_field_name
 from semblant_search.errors import MetadataError, MissingExtra
-from semblant_search.writing.metadata import TypeInference, convert_record
-
-from .uris import UriBase, UrlBase
+from semblant_search.writing.metadata import TypeInference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["FILE_COLUMNS", "LIST_SUFFIXES", "Metadata", "Row", "infer_types", "load_metadata", "read_rows", "row_uri"]
+    from .uris import UriBase, UrlBase
+
+__all__ = ["FILE_COLUMNS", "LIST_SUFFIXES", "Row", "infer_types", "read_rows", "row_uri"]
 
 FILE_COLUMNS = ("file", "path", "filename", "uri", "url")
 """Names of the column that says which picture a row is about; the first that is there counts."""
 
-_PAYLOADS = 1024
 LIST_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
@@ -59,110 +57,6 @@ def infer_types(path: Path, declared: Mapping[str, FieldType]) -> TypeInference:
 def row_uri(file: str, base: UriBase | UrlBase) -> str:
     """The canonical URI of what a row names: a URL as it is, a path relative to the table."""
     return canonical_uri(file) if "://" in file else base.join(file)
-
-
-@dataclass
-class Metadata:
-    """A metadata table in memory, by canonical URI.
-
-    Attributes:
-        fields: the type of each column.
-        notes: what a user should know: columns that mix types, rows that repeat.
-    """
-
-    fields: dict[str, FieldType] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    _columns: tuple[str, ...] = ()
-    _rows: dict[str, tuple[Any, ...]] = field(default_factory=dict)
-    _text: bool = False
-    _payloads: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
-
-    def adopt(self, known: Mapping[str, FieldType]) -> None:
-        """Take the types of a collection's fields that are wider than those of the columns."""
-        types = TypeInference(text=self._text, declared=self.fields)
-        types.adopt(known)
-        self.fields = types.fields
-        self._payloads.clear()
-
-    def record(self, uri: str) -> dict[str, Any] | None:
-        """The row of a picture as it was read, or None."""
-        values = self._rows.get(uri)
-        return None if values is None else dict(zip(self._columns, values, strict=False))
-
-    def payload(self, uri: str) -> Mapping[str, Any]:
-        """The row of a picture as payload; empty without one. Raises `MetadataError` where a value does not fit its type."""
-        values = self._rows.get(uri)
-        if values is None:
-            return {}
-        if not self._text:  # True, 1 and 1.0 are the same key, but not the same value
-            return convert_record(self.record(uri) or {}, self.fields)
-        # Rows often say the same (a label, a split); converting them takes long over many unchanged files.
-        known = self._payloads.get(values)
-        if known is None:
-            if len(self._payloads) >= _PAYLOADS:
-                self._payloads.clear()
-            known = self._payloads[values] = convert_record(self.record(uri) or {}, self.fields)
-        return known
-
-
-def load_metadata(
-    path: Path, declared: Mapping[str, FieldType] | None = None, base: UriBase | UrlBase | None = None
-) -> Metadata:
-    """Read a metadata table.
-
-    Args:
-        path: the table.
-        declared: types of columns that are not to be inferred.
-        base: what relative names in it are relative to; None takes its folder.
-
-    Raises:
-        MetadataError: not a table, a column that cannot be used, or two rows that say different things about one picture.
-    """
-    text = path.suffix.lower() in (".csv", ".tsv")
-    inference = TypeInference(text=text, declared=declared)
-    base = base or UriBase(path.parent)
-    columns: dict[str, int] = {}
-    rows: dict[str, tuple[Any, ...]] = {}
-    lines: dict[str, int] = {}
-    shared: dict[Any, Any] = {}
-    alike: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-    repeated = 0
-    for row in read_rows(path):
-        if text and columns:  # a CSV row has a cell for every column
-            values = tuple(row.record.values())
-        else:
-            for name in row.record:
-                columns.setdefault(name, len(columns))
-            values = tuple(row.record.get(name) for name in columns)
-        uri = row_uri(row.file, base)
-        if uri in rows:
-            if rows[uri] != values:
-                raise MetadataError(
-                    f"{str(path)!r}: lines {lines[uri]} and {row.line} say different things about {row.file!r}; "
-                    "keep one of them"
-                )
-            repeated += 1
-            continue
-        known = alike.get(values) if text else None
-        if known is None:
-            inference.add(row.record, row.line)
-            # Labels repeat: one object for equal texts keeps a million rows small.
-            known = tuple(
-                shared.setdefault(value, value) if isinstance(value, str) and len(value) < 64 else value for value in values
-            )
-            if text and len(alike) < _PAYLOADS:
-                alike[known] = known
-        rows[uri], lines[uri] = known, row.line
-    notes = inference.notes
-    if repeated:
-        notes.append(f"{repeated} row{'s' if repeated > 1 else ''} of {path.name} repeated another one")
-    return Metadata(inference.fields, notes, tuple(columns), rows, text)
 
 
 def _read_csv(path: Path) -> Iterator[Row]:

@@ -7,12 +7,14 @@ import datetime
 import decimal
 import io
 import json
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pyarrow
 import pytest
 from pyarrow import parquet
-from semblant_indexer.tables import infer_types, load_metadata, read_rows, row_uri
+from semblant_indexer.metadata_table import load_metadata
+from semblant_indexer.tables import infer_types, read_rows, row_uri
 from semblant_indexer.uris import UriBase, UrlBase
 from semblant_search import FieldType, canonical_uri
 from semblant_search.errors import MetadataError
@@ -283,3 +285,17 @@ def test_thousands_of_different_rows_keep_their_values(tmp_path: Path) -> None:
     assert [table.payload(uri) for uri in table] == [{"n": n, "label": n % 3} for n in range(3000)]
     mixed = written(tmp_path / "m.csv", "file,n\n" + "".join(f"{n}.png,{n}\n" for n in range(3000)) + "last.png,x\n")
     assert load_metadata(mixed).fields == {"n": KEYWORD}
+
+
+def test_rows_do_not_wait_in_memory(tmp_path: Path) -> None:
+    """Some 400 bytes a row did."""
+    count = 20_000
+    path = written(tmp_path / "t.csv", "file,n,label\n" + "".join(f"{n}.png,{n % 90},{n % 7}\n" for n in range(count)))
+    load_metadata(path)  # what is remembered of values is, once for all
+    tracemalloc.start()
+    try:
+        table = load_metadata(path)
+        assert tracemalloc.get_traced_memory()[1] < 75 * count
+    finally:
+        tracemalloc.stop()
+    assert table.payload(canonical_uri(tmp_path / "19999.png")) == {"n": 19999 % 90, "label": 19999 % 7}

@@ -11,7 +11,7 @@ from semblant_search.collection import FieldType, check_field_name
 from semblant_search.errors import MetadataError
 from semblant_search.writing.metadata import TypeInference, clean_text, convert_record
 
-from semblant_indexer.tables import Metadata
+from semblant_indexer.metadata_table import MetadataTable
 from semblant_indexer.uris import UriBase
 
 from .base import Item, Problem
@@ -40,13 +40,13 @@ class FolderSource:
     def __init__(
         self,
         root: Path,
-        metadata: Metadata | None = None,
+        metadata: MetadataTable | None = None,
         selection: Selection | None = None,
         declared: Mapping[str, FieldType] | None = None,
     ) -> None:
         self._root = root.absolute()
         self._selection = selection or Selection()
-        self._metadata = metadata if metadata is not None else Metadata()
+        self._metadata = metadata if metadata is not None else MetadataTable()
         self._with_sidecars: set[tuple[int, int]] = set()
         self._sidecars = TypeInference(text=False, declared={**(declared or {}), **self._metadata.fields})
         self._label_from_folder = "label" not in self._metadata.fields
@@ -89,13 +89,12 @@ class FolderSource:
 
     def items(self) -> Iterator[Item]:
         """Every picture; folders that cannot be listed and odd files as problems."""
-        below = self.scope
-        expected = {uri for uri in self._metadata if uri.startswith(below)}
+        unseen = self._metadata.below(self.scope)
         self._others = self._left_out = 0
         for item in self._walk():
-            expected.discard(item.uri)
+            unseen -= unseen > 0 and item.uri in self._metadata
             yield item
-        self._unseen = len(expected)
+        self._unseen = unseen
 
     def _walk(self) -> Iterator[Item]:
         seen: set[tuple[int, int]] = set()

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from semblant_search.collection import canonical_uri, uri_path
 from semblant_search.errors import InvalidInput
 
-from semblant_indexer.tables import LIST_SUFFIXES, load_metadata
+from semblant_indexer.metadata_table import load_metadata
+from semblant_indexer.tables import LIST_SUFFIXES
 
 from .behind_urls import file_system, listing_errors
 from .folder import FolderSource

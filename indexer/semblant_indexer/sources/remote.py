@@ -8,7 +8,7 @@ from semblant_search.collection import FieldType
 from semblant_search.errors import InvalidInput, MetadataError
 from semblant_search.writing.metadata import TypeInference, convert_record
 
-from semblant_indexer.tables import Metadata, load_metadata
+from semblant_indexer.metadata_table import MetadataTable, load_metadata
 from semblant_indexer.uris import UrlBase
 
 from .base import Item, Problem
@@ -48,7 +48,7 @@ class RemoteFolderSource:
             if not self._files.isdir(self._root):
                 raise InvalidInput(f"source {url!r}: no such folder")
             self._pictures, sidecars, table = self._list()
-        self._metadata = Metadata()
+        self._metadata = MetadataTable()
         if table is not None:
             copy = Fetched(self._url + table)
             self._metadata = load_metadata(copy.path, declared, UrlBase(self._url))
