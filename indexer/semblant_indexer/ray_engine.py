@@ -198,7 +198,7 @@ class Write:
         """Results and vectors to points in the store, and to what the ledger has to know of them."""
         begin = time.perf_counter()
         todos, results, vectors, seconds = pickle.loads(row["batch"])
-        outcome = settle(todos, results, vectors)
+        outcome = settle(todos, results, vectors, self._store.payload_fits)
         self._store.upsert(keep_marks(self._store, outcome.points))
         self._store.delete(deletable(self._store, outcome.stale))
         seconds["write"] = time.perf_counter() - begin

@@ -16,7 +16,7 @@ from .ledger import TRANSIENT, Entry, Todo
 from .worker import Decoded, Rejected, Unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from semblant_search.encoder import Vectors
     from semblant_search.orb import Vocabulary
@@ -63,15 +63,25 @@ class Outcome(NamedTuple):
     kept: list[tuple[Todo, Unchanged]]
 
 
-def settle(todos: Sequence[Todo], results: Sequence[Decoded | Unchanged | Rejected], vectors: Vectors | None) -> Outcome:
-    """What becomes of a batch; `vectors` belong to the `Decoded` results in their order."""
+def settle(
+    todos: Sequence[Todo],
+    results: Sequence[Decoded | Unchanged | Rejected],
+    vectors: Vectors | None,
+    fits: Callable[[Mapping[str, Any]], bool] | None = None,
+) -> Outcome:
+    """What becomes of a batch; `vectors` belong to the `Decoded` results in their order, `fits` is `Store.payload_fits`."""
     outcome = Outcome([], [], [], [])
-    moment = now()
+    moment, row = now(), 0
     for todo, result in zip(todos, results, strict=True):
         if isinstance(result, Decoded):
             assert vectors is not None
-            outcome.points.append(_point(todo, result, vectors, len(outcome.points), moment))
-            outcome.entries.append(_indexed(todo, result))
+            point = _point(todo, result, vectors, row, moment)
+            row += 1
+            if fits is None or fits(point.payload):
+                outcome.points.append(point)
+                outcome.entries.append(_indexed(todo, result))
+            else:
+                outcome.entries.append(_failed(todo, _too_much(todo), todo.sha256))
         elif isinstance(result, Rejected):
             # A file whose content turned bad has no picture any more; one that is out of reach may come back.
             keep = todo.sha256 if result.reason in TRANSIENT else None
@@ -104,7 +114,7 @@ class Writer:
 
     def write(self, todos: Sequence[Todo], results: Sequence[Decoded | Unchanged | Rejected], vectors: Vectors | None) -> None:
         """Take in a batch; `vectors` belong to the `Decoded` results in their order."""
-        self.take(settle(todos, results, vectors))
+        self.take(settle(todos, results, vectors, self._store.payload_fits))
 
     def take(self, outcome: Outcome) -> None:
         """Take in what became of a batch."""
@@ -146,7 +156,11 @@ class Writer:
                 continue
             facts = {name: value for name, value in record.payload.items() if name.startswith("_")}
             payload = {**json.loads(todo.payload), **facts}
-            payloads[record.id] = both(record.payload, payload) if is_added(record.payload) else payload
+            payload = both(record.payload, payload) if is_added(record.payload) else payload
+            if not self._store.payload_fits(payload):
+                entries.append(_failed(todo, _too_much(todo), todo.sha256))
+                continue
+            payloads[record.id] = payload
             entries.append(_indexed(todo, file))
         self._store.set_payloads(payloads)
         self._ledger.record(entries)
@@ -163,6 +177,9 @@ class Writer:
             # That a client added it stays where it did so.
             facts = {name: value for name, value in record.payload.items() if name[0] == "_" and name != SOURCES_FIELD}
             payload = {**json.loads(todo.payload), **facts, "_uri": todo.uri}
+            if not self._store.payload_fits(payload):
+                entries.append(_failed(todo, _too_much(todo), None))
+                continue
             words = words_of(record.features, self._vocabulary)
             points.append(Point(point_id(todo.uri), record.image, payload, words, record.features, record.cells))
             entries.append(_indexed(todo, file))
@@ -191,6 +208,12 @@ def _failed(todo: Todo, why: Rejected, sha256: str | None) -> Entry:
     return Entry(
         todo.uri, todo.size, todo.mtime_ns, sha256, metadata, "failed", why.reason, why.message, point=sha256 is not None
     )
+
+
+def _too_much(todo: Todo) -> Rejected:
+    """As `Store.payload_fits` says."""
+    size = f"{len(todo.payload.encode(errors='surrogatepass')) / 1e6:,.0f} MB"
+    return Rejected("metadata", f"{todo.uri}: its metadata takes {size}, more than a server takes in one request: shorten it")
 
 
 def _point(todo: Todo, result: Decoded, vectors: Vectors, row: int, moment: str) -> Point:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from semblant_search.collection import FieldType
-from semblant_search.errors import StoreError
+from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.store import SparseVector
 from support import servers
 from support.samples import WIDTH, manifest, points
@@ -101,6 +101,24 @@ def test_payloads_larger_than_a_request_are_written_in_several(stand_in: StandIn
     store.set_payloads({point.id: {**point.payload, "number": 100} for point in written})
     assert numbers(store) == [100] * 36
     assert max(request.size for request in stand_in.requests()) < LARGEST / 2
+
+
+def test_a_payload_that_no_request_can_carry_is_refused_by_its_point(stand_in: StandIn, store: Store) -> None:
+    one, other = points(2)
+    text = "ü" * 13_000_000
+    stand_in.forget()
+    told = pytest.raises(InvalidInput, match=f"{one.id}: its payload takes 26 MB.*24 MB at most")
+    with told:
+        store.upsert([other, replace(one, payload={**one.payload, "text": text})])
+    store.upsert([one, other])
+    with told:
+        store.set_payloads({other.id: {"number": 5}, one.id: {"text": text}})
+    assert not store.payload_fits({"text": text})
+    fitting = {"number": 0, "text": text[:11_900_000]}
+    assert store.payload_fits(fitting)
+    store.upsert([replace(one, payload=fitting)])
+    assert len(store.retrieve([one.id])[0].payload["text"]) == 11_900_000
+    assert max(request.size for request in stand_in.requests()) < LARGEST
 
 
 def test_whatever_makes_points_large_counts(stand_in: StandIn) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -124,6 +125,30 @@ def test_a_name_that_is_taken_on_the_server_ends_a_job_before_anything_is_writte
             run(IndexJob(str(pictures), encoder_file, url, state=tmp_path / "state", orb=None, workers=1))
         assert {request.method for request in asked.requests()} == {"GET"}
     assert not (tmp_path / "state").exists()
+
+
+def test_metadata_that_no_request_can_carry_costs_its_picture_only(pictures: Path, encoder_file: Path, tmp_path: Path) -> None:
+    """A server takes 32 MB at once; more than that in many rows goes in several requests, in one row it cannot go."""
+    bags = sorted((pictures / "bag").iterdir())
+
+    def run_with(texts: dict[str, str]) -> IndexReport:
+        rows = [{"file": str(path), "text": texts.get(path.name, "y" * 4_000_000)} for path in bags]
+        (tmp_path / "list.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        return run(IndexJob(str(tmp_path / "list.jsonl"), encoder_file, url, state=tmp_path / "state", orb=None, workers=1))
+
+    large = {bags[3].name: "x" * 33_000_000}
+    with server() as url:
+        first = run_with(large)
+        assert (first.indexed, first.failed, first.reasons, first.points) == (9, 1, {"metadata": 1}, 9)
+        assert f"{bags[3].name}: its metadata takes 33 MB, more than a server takes" in first.failures[0].message
+        then = run_with({bags[4].name: "z" * 33_000_000})
+        assert (then.indexed, then.failed, then.unchanged, then.points) == (1, 1, 8, 10)
+        stored_texts = {Path(uri).name: record.payload["text"][:1] for uri, record in stored(url).items()}
+        assert stored_texts == {path.name: "y" for path in bags}
+        bags[3].rename(bags[3].with_name("moved.png"))
+        bags[3] = bags[3].with_name("moved.png")
+        moved = run_with({"moved.png": "x" * 33_000_000})
+        assert (moved.failed, moved.reasons) == (1, {"metadata": 1})
 
 
 def test_stopping_does_not_wait_for_a_server_that_stalls(

@@ -184,8 +184,16 @@ class Store:
             counts = count_values(self.scroll(where=where, fields=[field]), field)
         return by_count(counts, limit)
 
+    def payload_fits(self, payload: Mapping[str, Any]) -> bool:
+        """Whether a point with this payload can be written: a server takes requests of 32 MB, a directory whatever there is."""
+        return self._engine.payload_fits(payload)
+
     def upsert(self, points: Sequence[Point]) -> None:
-        """Write points; an existing id is replaced whole. Durable against `kill -9` on return."""
+        """Write points; an existing id is replaced whole. Durable against `kill -9` on return.
+
+        Raises:
+            InvalidInput: what no engine could keep, or a payload that does not fit (`payload_fits`).
+        """
         if not points:
             return
         images = check_points(points, self._manifest).tolist()

@@ -88,6 +88,10 @@ class Engine(Protocol):
         """Exact counts of the most frequent values, in any order, or None where the engine cannot count this field."""
         ...
 
+    def payload_fits(self, payload: Mapping[str, Any]) -> bool:
+        """Whether a request can carry a point with it."""
+        ...
+
     def upsert(self, points: Sequence[Point], images: list[list[float]]) -> None:
         """Write points, whose `image` is in `images` already. Durable on return."""
         ...

@@ -153,6 +153,10 @@ class EdgeEngine:
         request = self._edge.FacetRequest(path, limit=limit, exact=True, filter=filter)
         return {hit.value: hit.count for hit in self._run("facet", request).hits}
 
+    def payload_fits(self, payload: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        """Always: nothing is sent."""
+        return True
+
     def upsert(self, points: Sequence[Point], images: list[list[float]]) -> None:
         """Write points. In the write-ahead log, and that on disk, on return."""
         edge, batch = self._edge, []

@@ -10,7 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import CELLS_VECTOR, FEATURES_VECTOR, IMAGE_VECTOR, ORB_VECTOR, FieldType, Manifest
-from semblant_search.errors import StoreError
+from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.store.engines.feature_numbers import to_numbers
 from semblant_search.where.compiler import compile_where, json_path
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["QdrantEngine"]
 
 _PART = 4_000_000  # bytes of an asset in one point: servers accept requests of 32 MB, base64 adds a third
-_REQUEST = 8_000_000  # estimated bytes of points in one request
+_REQUEST = 8_000_000  # estimated bytes of points in one request, unless one point alone takes more
+_PAYLOAD = 24_000_000  # bytes of the largest payload: vectors and words have the rest of a server's 32 MB
 
 
 class QdrantEngine:
@@ -99,6 +100,10 @@ class QdrantEngine:
         answer = self._run("facet", key=path, facet_filter=filter, limit=limit, exact=True)
         return {hit.value: hit.count for hit in answer.hits}
 
+    def payload_fits(self, payload: Mapping[str, Any]) -> bool:
+        """Whether a server takes a request with it."""
+        return _payload_size(payload) <= _PAYLOAD
+
     def upsert(self, points: Sequence[Point], images: list[list[float]]) -> None:
         """Write points, in as many requests as their size needs. Applied on the server on return."""
         from qdrant_client import models
@@ -113,11 +118,12 @@ class QdrantEngine:
                 vectors[FEATURES_VECTOR] = to_numbers(point.features).tolist()
             if point.cells is not None:
                 vectors[CELLS_VECTOR] = point.cells.tolist()
-            batch.append(models.PointStruct(id=point.id, vector=vectors, payload=dict(point.payload)))
-            size += _estimate(point)
-            if size > _REQUEST:
+            more = _estimate(point)
+            if batch and size + more > _REQUEST:
                 self._run("upsert", points=batch, wait=True)
                 batch, size = [], 0
+            batch.append(models.PointStruct(id=point.id, vector=vectors, payload=dict(point.payload)))
+            size += more
         if batch:
             self._run("upsert", points=batch, wait=True)
 
@@ -128,12 +134,13 @@ class QdrantEngine:
         batch: list[models.OverwritePayloadOperation] = []
         size = 0
         for id, payload in payloads.items():
-            change = models.SetPayload(payload=dict(payload), points=[id])
-            batch.append(models.OverwritePayloadOperation(overwrite_payload=change))
-            size += _payload_size(payload)
-            if size > _REQUEST:
+            more = _checked_size(id, payload)
+            if batch and size + more > _REQUEST:
                 self._run("batch_update_points", update_operations=batch, wait=True)
                 batch, size = [], 0
+            change = models.SetPayload(payload=dict(payload), points=[id])
+            batch.append(models.OverwritePayloadOperation(overwrite_payload=change))
+            size += more
         if batch:
             self._run("batch_update_points", update_operations=batch, wait=True)
 
@@ -248,9 +255,20 @@ def _estimate(point: Point) -> int:
     features = point.features.size * 5 if point.features is not None else 0
     words = len(point.orb.indices) * 20 if point.orb is not None else 0
     cells = point.cells.size * 20 if point.cells is not None else 0
-    return int(point.image.size * 20 + features + words + cells + _payload_size(point.payload))
+    return int(point.image.size * 20 + features + words + cells + _checked_size(point.id, point.payload))
+
+
+def _checked_size(id: str, payload: Mapping[str, Any]) -> int:
+    """As `_payload_size`. Raises `InvalidInput` where no request can carry it: a server's own words would name no point."""
+    size = _payload_size(payload)
+    if size > _PAYLOAD:
+        raise InvalidInput(
+            f"point {id}: its payload takes {size / 1e6:,.0f} MB, and a server takes requests of 32 MB with all that is in "
+            f"them; expected {_PAYLOAD / 1e6:,.0f} MB at most: shorten its texts"
+        )
+    return size
 
 
 def _payload_size(payload: Mapping[str, Any]) -> int:
     """How many bytes a payload takes as JSON, at most, with what surrounds it in a request."""
-    return len(json.dumps(dict(payload))) + 500
+    return len(json.dumps(dict(payload), ensure_ascii=False).encode(errors="surrogatepass")) + 500
