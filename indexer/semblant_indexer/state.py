@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from semblant_search.errors import StoreError
+from semblant_search.store.names import node_urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +27,7 @@ def state_folder(db: str, collection: str, state: Path | None = None) -> Path:
     if "://" not in db:
         return Path(db) / collection
     home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    parts = urlsplit(db)
+    parts = urlsplit(node_urls(db)[0])
     return home / "semblant" / f"{parts.hostname or 'server'}-{parts.port or 6333}" / collection
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -188,3 +190,78 @@ def test_without_a_policy_five_tries_are_made(stand_in: StandIn) -> None:
 def test_policies_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InvalidInput, match="at least one attempt and no negative times"):
         RetryPolicy(**wrong)  # type: ignore[arg-type]
+
+
+class Node:
+    """A node of a cluster, as far as a client can tell: it passes on what it is asked until it is killed."""
+
+    def __init__(self, url: str) -> None:
+        self._behind = urlsplit(url)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.connections = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                asked, _ = self._listening.accept()
+                self.connections += 1
+                behind = socket.create_connection((str(self._behind.hostname), self._behind.port or 0))
+                self._open += [asked, behind]
+                for source, target in ((asked, behind), (behind, asked)):
+                    threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def kill(self) -> None:
+        for each in (self._listening, *self._open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+def test_a_node_that_is_lost_is_left_for_the_next_one(stand_in: StandIn) -> None:
+    one, other = Node(stand_in.url), Node(stand_in.url)
+    with closing(database_of(f"{one.url},{other.url}", retry=AT_ONCE)) as database:
+        store = database.create(manifest("nodes"))
+        store.upsert(points(2))
+        assert (one.connections > 0, other.connections) == (True, 0)
+        one.kill()
+        assert store.count() == 2
+        store.upsert(points(3))
+        assert store.count() == 3
+        assert other.connections > 0
+        other.kill()
+        with pytest.raises(StoreUnavailable, match=f"{one.url},{other.url}.*cannot be reached"):
+            store.count()
+
+
+def test_a_client_of_several_nodes_begins_with_any_that_answers(stand_in: StandIn) -> None:
+    with closing(database_of(stand_in.url)) as database:
+        database.create(manifest("any-node")).upsert(points(2))
+        database.publish("any-node", "g0001")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        gone = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with SearchClient(f"{gone}, {stand_in.url}", collection="any-node") as client:
+        assert client.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://a:6333,http://user:pa,ss@b:6333", "http://***@b:6333"),
+        ("http://user:pa,http://ss@b:6333", "http://***@b:6333"),
+        ("http://a:6333,ftp://b:6333", "http://a:6333,ftp://b:6333"),
+    ],
+)
+def test_nodes_that_cannot_be_are_refused_without_a_password(url: str, shown: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        SearchClient(url)
+    assert repr(shown) in str(caught.value)
+    assert "pa" not in str(caught.value).replace("password", "")

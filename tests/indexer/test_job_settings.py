@@ -179,6 +179,7 @@ def test_the_ledger_has_a_place_for_each_database(monkeypatch: pytest.MonkeyPatc
     assert ledger_path(job(state="/state")) == Path("/state/ledger.sqlite")
     for url, name in (
         ("http://host", "host-6333"),
+        ("http://host:6333,http://other:6333", "host-6333"),
         ("https://key@host:7000/x", "host-7000"),
         ("grpc://other:6334", "other-6334"),
     ):

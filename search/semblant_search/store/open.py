@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from semblant_search.errors import InvalidInput
 from semblant_search.shown import shown, shown_name, without_password
 
+from .names import node_urls
+
 if TYPE_CHECKING:
     from typing import TypeGuard
 
@@ -37,7 +39,8 @@ def open_database(
     """The database in a directory (Qdrant Edge), or behind a URL (`http(s)://`, `grpc(s)://`: a Qdrant server or cluster).
 
     Args:
-        location: a directory, a URL, or an open `QdrantClient`, which is used as it is and stays open.
+        location: a directory, a URL (of a cluster several, with commas between them), or an open `QdrantClient`, which is used
+            as it is and stays open.
         api_key: for a server that asks for one.
         timeout: seconds for one call to a server, with all its tries.
         retry: when to try a call again; None is a `RetryPolicy()`.
@@ -66,9 +69,8 @@ def open_database(
     text = os.fspath(location)
     if len(text) > _LONGEST or "\0" in text or not _is_encodable(text):
         raise InvalidInput(f"database {shown_name(text)}: is no name of a directory, and no URL")
-    scheme, separator, _ = text.partition("://")
-    if separator:
-        if scheme.lower() not in _SCHEMES:
+    if "://" in text:
+        if any(url.partition("://")[0].lower() not in _SCHEMES for url in node_urls(text)):
             raise InvalidInput(
                 f"database {without_password(text)!r}: expected a directory, or a URL that begins with {', '.join(_SCHEMES)}"
             )

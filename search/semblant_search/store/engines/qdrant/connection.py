@@ -19,7 +19,7 @@ from semblant_search.errors import CollectionNotFound, InvalidInput, StoreDenied
 from semblant_search.shown import shown, without_password
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import httpx
     from qdrant_client import QdrantClient
@@ -88,6 +88,7 @@ class Connection:
         deadline: where a client of `connect` reads how long a try may take; a user's own client has its own time-out.
         reconnect: makes another client, for a process that was forked: two processes on one socket read each other's answers.
             None for a user's own client, which such a process may not use.
+        others: make clients of the cluster's other nodes. Where one does not answer, the next try is the next one's.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Connection:
         timeout: float,
         deadline: Deadline | None = None,
         reconnect: Callable[[], QdrantClient] | None = None,
+        others: Sequence[Callable[[], QdrantClient]] = (),
     ) -> None:
         import tenacity
 
@@ -107,7 +109,10 @@ class Connection:
         self._timeout = timeout
         self._total = timeout if retry.total_timeout is None else retry.total_timeout
         self._deadline = deadline or Deadline()
-        self._reconnect = reconnect
+        self._nodes = [] if reconnect is None else [reconnect, *others]
+        self._node = 0
+        self._clients = {0: client}
+        self._switching = threading.Lock()
         self._process = os.getpid()
         self._closed = False
         self._retrying = tenacity.Retrying(
@@ -124,29 +129,44 @@ class Connection:
             raise StoreError(f"database {self.location!r} is closed; open it again")
         if os.getpid() != self._process:
             self._open_after_fork()
-        function: Callable[..., Any] = getattr(self.client, method)
-        return self._retrying(self._attempt, time.monotonic() + self._total, function, arguments, options)
+        return self._retrying(self._attempt, time.monotonic() + self._total, method, arguments, options)
 
     def close(self) -> None:
         """Release the sockets; further calls raise `StoreError`."""
         if not self._closed:
             self._closed = True
-            self.client.close()
+            for client in self._clients.values():
+                client.close()
 
     def _open_after_fork(self) -> None:
-        if self._reconnect is None:
+        if not self._nodes:
             raise StoreError(
                 f"database {self.location!r}: its QdrantClient was made in process {self._process}, before this one was "
                 "forked; make a new one in each process"
             )
-        self.client, self._process = self._reconnect(), os.getpid()
+        self.client, self._process = self._nodes[self._node](), os.getpid()
+        self._clients, self._switching = {self._node: self.client}, threading.Lock()
 
-    def _attempt(self, end: float, function: Callable[..., Any], arguments: Any, options: Any) -> Any:
+    def _attempt(self, end: float, method: str, arguments: Any, options: Any) -> Any:
         self._deadline.at = min(end, time.monotonic() + self._timeout)
+        client = self.client
+        function: Callable[..., Any] = getattr(client, method)
         try:
             return function(*arguments, **options)
         except Exception as error:
-            raise _translate(error, self.location) from error
+            failure = _translate(error, self.location)
+            if isinstance(failure, StoreUnavailable):
+                self._leave(client)
+            raise failure from error
+
+    def _leave(self, failed: QdrantClient) -> None:
+        """Let all further requests go to the next node."""
+        with self._switching:
+            if len(self._nodes) > 1 and self.client is failed:  # not another thread before
+                self._node = (self._node + 1) % len(self._nodes)
+                if self._node not in self._clients:
+                    self._clients[self._node] = self._nodes[self._node]()
+                self.client = self._clients[self._node]
 
     def _wait(self, state: RetryCallState) -> float:
         failure = state.outcome.exception() if state.outcome is not None else None
@@ -159,12 +179,19 @@ class Deadline(threading.local):
 
     at: float = float("inf")
 
+    def __init__(self, nodes: int = 1) -> None:
+        self.nodes = nodes
+
     def limit(self, request: httpx.Request) -> None:
-        """A hook of httpx's: none of connecting, sending and waiting for the answer takes longer than is left."""
+        """A hook of httpx's: none of connecting, sending and waiting for the answer takes longer than is left.
+
+        With several nodes connecting takes its share at most, or a machine that is gone would take the others' time, too.
+        """
         left = max(self.at - time.monotonic(), 0.001)
         limits = request.extensions.get("timeout", {})
         request.extensions["timeout"] = {
-            name: left if limits.get(name) is None else min(left, limits[name]) for name in ("connect", "read", "write", "pool")
+            name: min(left / (self.nodes if name == "connect" else 1), limits.get(name) or left)
+            for name in ("connect", "read", "write", "pool")
         }
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from semblant_search.collection import Manifest
 from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.store.database import Database
-from semblant_search.store.names import is_generation, without_password
+from semblant_search.store.names import is_generation, node_urls, without_password
 
 from .connection import Connection, Deadline, RetryPolicy, connect
 from .engine import QdrantEngine
@@ -35,7 +35,8 @@ class QdrantDatabase(Database):
     """Collections on a server.
 
     Args:
-        url: `http(s)://host:port`, `grpc(s)://host:port`.
+        url: `http(s)://host:port`, `grpc(s)://host:port`; of a cluster several, with commas between them: one that does not
+            answer is left for the next one.
         api_key: for a server that asks for one.
         timeout: seconds for one call with all its tries (see `RetryPolicy.total_timeout`); over gRPC a try is given whole
             seconds.
@@ -56,13 +57,13 @@ class QdrantDatabase(Database):
             raise InvalidInput("a Qdrant database is either a URL or a client, not both or neither")
         if timeout <= 0:
             raise InvalidInput(f"timeout {timeout}: expected more than 0 seconds")
-        deadline, owned = Deadline(), client is None
+        urls = [] if url is None else node_urls(url)
+        deadline, owned = Deadline(len(urls) or 1), client is None
         location = "client" if url is None else without_password(url)
-        make = None if url is None else partial(connect, url, api_key=api_key, timeout=timeout, deadline=deadline)
-        if make is not None:
-            client = make()
-        assert client is not None  # one of the two is given
-        connection = Connection(client, location, retry or RetryPolicy(), timeout, deadline, make)
+        nodes = [partial(connect, each, api_key=api_key, timeout=timeout, deadline=deadline) for each in urls]
+        first = client if client is not None else nodes[0]()
+        policy = retry or RetryPolicy()
+        connection = Connection(first, location, policy, timeout, deadline, nodes[0] if nodes else None, nodes[1:])
         super().__init__(QdrantServer(connection, owned=owned))
 
 
