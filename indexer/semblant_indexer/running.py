@@ -52,7 +52,7 @@ def run(job: IndexJob, on_progress: Callable[[Progress], None] | None = None) ->
     """Index a source into a collection and account for every item.
 
     Safe to repeat and to kill: what is indexed stays indexed, and the next run goes on from there. A `KeyboardInterrupt`
-    passes through within a second or two, with everything saved.
+    passes through within a second or two, with everything saved; the database is free again as soon as the engine is done.
 
     Args:
         job: what to do.
