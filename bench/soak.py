@@ -291,7 +291,17 @@ class Soak:
     def job(self, *, rebuild: bool) -> None:
         """One run of the indexer in this process."""
         report = run(
-            IndexJob(str(self.folder.root), self.encoder, self.db, prune=True, rebuild=rebuild, workers=1, threads=1, batch=32)
+            IndexJob(
+                str(self.folder.root),
+                self.encoder,
+                self.db,
+                prune=True,
+                prune_limit=1,
+                rebuild=rebuild,
+                workers=1,
+                threads=1,
+                batch=32,
+            )
         )
         expect(report.points == len(self.folder.rows) and not report.failed, report.account)
 

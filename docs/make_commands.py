@@ -66,7 +66,7 @@ def _row(option: click.Option, context: click.Context) -> str:
     if "range" in extra:
         takes += f", {extra['range']}"
     if option.secondary_opts and default:
-        default = f"`--{default}`"
+        default = f"`--{default.lstrip('-')}`"
     if option.required:
         default = "required"
     if "envvars" in extra:

@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .job import Duplicates, IndexJob
+    from .previewing import IndexPreview, preview
     from .report import Failure, IndexReport, Progress
     from .running import run
 
-__all__ = ["Duplicates", "Failure", "IndexJob", "IndexReport", "Progress", "run"]
+__all__ = ["Duplicates", "Failure", "IndexJob", "IndexPreview", "IndexReport", "Progress", "preview", "run"]
 
 _HOME = {
     "Duplicates": "job",
     "Failure": "report",
     "IndexJob": "job",
+    "IndexPreview": "previewing",
     "IndexReport": "report",
     "Progress": "report",
+    "preview": "previewing",
     "run": "running",
 }
 

@@ -17,8 +17,10 @@ from semblant_search.encoder import ENCODED_AT_ONCE
 from semblant_search.errors import ImageError, InvalidInput, StoreError, StoreLocked
 from semblant_search.images import most_bytes, read_file
 from semblant_search.orb import Vocabulary
+from semblant_search.sources import generation_sources, note_added
 from semblant_search.where import F
 from semblant_search.writing.adding import Named, points_of, read_named, recipe_for
+from semblant_search.writing.source_changes import both
 
 from . import generations
 from .retraining import copied_point
@@ -27,60 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from semblant_search.encoder import Encoder
-    from semblant_search.store import Database, Point, Record, Store
+    from semblant_search.store import Database, Record, Store
 
     from .job import IndexJob
-    from .ledger import Ledger
 
-__all__ = ["Carrying", "accounted", "both", "deletable", "is_added", "keep_marks"]
+__all__ = ["Carrying"]
 
 _BATCH = 256
 _MARKED = F(SOURCES_FIELD) == ADDED
-
-
-def is_added(payload: Mapping[str, Any]) -> bool:
-    """Whether a client added it."""
-    return ADDED in payload.get(SOURCES_FIELD, ())
-
-
-def accounted(store: Store, ledger: Ledger) -> bool:
-    """Whether the store holds what the ledger says, and beside it what clients added only."""
-    if not _any(store):
-        return store.count() == ledger.points()
-    marked = {str(record.payload["_uri"]) for record in store.scroll(where=_MARKED, fields=["_uri"])}
-    both = len(marked & ledger.uris_with_point()) if marked else 0
-    return store.count(~_MARKED) + both == ledger.points()
-
-
-def deletable(store: Store, ids: Sequence[str]) -> list[str]:
-    """Those of some points that no client added."""
-    if not ids or not _any(store):
-        return list(ids)
-    kept = {record.id for record in store.retrieve(ids, fields=[SOURCES_FIELD]) if is_added(record.payload)}
-    return [id for id in ids if id not in kept]
-
-
-def keep_marks(store: Store, points: Sequence[Point]) -> list[Point]:
-    """The points of a job as they are to be written: those that a client added, too, stay marked, with its metadata."""
-    if not points or SOURCES_FIELD not in store.manifest.fields:
-        return list(points)
-    known = {record.id: record.payload for record in store.retrieve([point.id for point in points])}
-    return [
-        replace(point, payload=both(known[point.id], point.payload)) if is_added(known.get(point.id, {})) else point
-        for point in points
-    ]
-
-
-def both(added: Mapping[str, Any], indexed: Mapping[str, Any]) -> dict[str, Any]:
-    """The payload of a picture that a client added and a job indexed: the job's values come over the client's."""
-    metadata = {name: value for name, value in added.items() if not name.startswith("_")}
-    return {**metadata, **indexed, SOURCES_FIELD: added[SOURCES_FIELD]}
-
-
-def _any(store: Store) -> bool:
-    if SOURCES_FIELD not in store.manifest.fields:
-        store.refresh()  # on a server, a client may have added the first one just now
-    return SOURCES_FIELD in store.manifest.fields
 
 
 @dataclass
@@ -133,6 +89,7 @@ class Carrying:
                 changed = [record for record in batch if self._seen.get(record.id) != record.payload]
                 if changed:
                     new.add_fields(fields)
+                    note_added(new)
                     self._bring(old, new, changed)
                     self._seen |= {record.id: record.payload for record in changed}
             gone = self._seen.keys() - present
@@ -144,7 +101,7 @@ class Carrying:
         indexed = {record.id: record.payload for record in new.retrieve([record.id for record in records])}
         own = {id: payload for id, payload in indexed.items() if id not in self._seen or id in self._own}
         self._own |= own.keys()
-        new.set_payloads({one.id: both(one.payload, own[one.id]) for one in records if one.id in own})
+        new.set_payloads({one.id: both(_added(one).payload, own[one.id]) for one in records if one.id in own})
         rest = [record for record in records if record.id not in own]
         settings, vocabulary = generations.orb_of(new)
         words = None if vocabulary is None else Vocabulary.from_bytes(vocabulary)
@@ -160,7 +117,7 @@ class Carrying:
             data = _bytes_of(record, self.job)
             if data is not None:
                 try:
-                    again.append((read_named(recipe, data, str(record.payload["_uri"])), record.payload))
+                    again.append((read_named(recipe, data, str(record.payload["_uri"])), _added(record).payload))
                     continue
                 except ImageError:
                     data = None
@@ -172,7 +129,7 @@ class Carrying:
             copied.append(record.id)
         with_details = same_details and settings is not None
         found = old.retrieve(copied, with_image=True, with_features=with_details, with_cells=True)
-        new.upsert([copied_point(record, words) for record in found])
+        new.upsert([copied_point(_added(record), words) for record in found])
         for part in _parts(again):
             new.upsert(points_of([one for one, _ in part], [said for _, said in part], self.encoder, words, new.manifest))
 
@@ -187,7 +144,15 @@ class Carrying:
 
     def _has_any(self) -> bool:
         manifest = self.db.manifest(self.job.collection, self.before)
-        return manifest is not None and SOURCES_FIELD in manifest.fields
+        if manifest is None or SOURCES_FIELD not in manifest.fields:
+            return False
+        known = generation_sources(self.db, self.job.collection, self.before)
+        return not known or any(record.id == ADDED for record in known)  # before there were records, only clients marked
+
+
+def _added(record: Record) -> Record:
+    """What of a picture is the client's: whether it is a source's as well is for that source's job to say."""
+    return replace(record, payload={**record.payload, SOURCES_FIELD: [ADDED]})
 
 
 def _bytes_of(record: Record, job: IndexJob) -> bytes | None:

@@ -119,7 +119,7 @@ def print_report(report: IndexReport) -> None:
         console.print(f"… {report.failed:,} failed in all: {kinds}")
     for note in report.notes:
         console.print(f"[yellow]Note:[/] {escape(_printable(note))}")
-    if report.removed > report.pruned:
+    if report.removed > report.pruned and report.unpruned is None:
         console.print(
             f"[yellow]Note:[/] {report.removed - report.pruned:,} indexed pictures are gone from the source; "
             "--prune removes them from the collection"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from semblant_search.collection import point_id
+from semblant_search.collection import FieldType, point_id
 from semblant_search.where import F
+from semblant_search.writing.source_changes import release
 
-from .added import deletable
 from .job import Duplicates
 
 if TYPE_CHECKING:
@@ -23,12 +23,21 @@ __all__ = ["settle_duplicates"]
 _FIELDS = {Duplicates.FLAG: "_duplicate_of", Duplicates.MERGE: "_uris"}
 
 
-def settle_duplicates(store: Store, ledger: Ledger, policy: Duplicates) -> None:
-    """Mark or merge every group of equal pictures. The first URI with a point stands for its group.
+def settle_duplicates(store: Store, ledger: Ledger, policy: Duplicates, source: str) -> None:
+    """Mark or merge every group of equal pictures of a source. The first URI with a point stands for its group.
 
     `FLAG` gives the others `_duplicate_of`, the URI that stands for them. `MERGE` deletes their points and gives the one that
-    stands for them `_uris`, the URIs of all.
+    stands for them `_uris`, the URIs of all. What another policy has left on the source's pictures is taken away.
     """
+    if policy is not Duplicates.KEEP:
+        store.add_fields(dict.fromkeys(_FIELDS.values(), FieldType.KEYWORD))
+    stand = {} if policy is Duplicates.KEEP else _settle(store, ledger, policy, source)
+    for each, field in _FIELDS.items():
+        if field in store.manifest.fields:
+            _unsay(store, ledger, field, stand if each is policy else {})
+
+
+def _settle(store: Store, ledger: Ledger, policy: Duplicates, source: str) -> dict[str, object]:
     groups = ledger.groups()
     stand: dict[str, object] = {}
     while part := list(itertools.islice(groups, 500)):
@@ -47,9 +56,9 @@ def settle_duplicates(store: Store, ledger: Ledger, policy: Duplicates) -> None:
                 said |= dict.fromkeys(others, first)
         _say(store, payloads, _FIELDS[policy], said)
         stand |= said
-        store.delete(deletable(store, [point_id(uri) for uri in dropped]))
+        release(store, [point_id(uri) for uri in dropped], source)
         ledger.set_duplicates(dropped)
-    _unsay(store, ledger, _FIELDS[policy], stand)
+    return stand
 
 
 def _payloads(store: Store, uris: Sequence[str]) -> dict[str, dict[str, object]]:

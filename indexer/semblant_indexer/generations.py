@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import uuid
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import RESERVED_FIELDS, Manifest, StorageOptions
+from semblant_search.collection import RESERVED_FIELDS, SOURCES_FIELD, FieldType, Manifest, StorageOptions
 from semblant_search.errors import CollectionNotFound, EncoderMismatch, InvalidInput, StoreError, StoreLocked
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary
+from semblant_search.sources import IDENTITY_ASSET, identity_of
 from semblant_search.store import SERVED_ASSET, Nearest, SearchRequest
 from semblant_search.writing.points import now
 
@@ -21,7 +23,18 @@ if TYPE_CHECKING:
 
     from .job import IndexJob
 
-__all__ = ["begin", "describe", "drop_old", "generations", "open_current", "orb_of", "publish", "recall", "roll_back"]
+__all__ = [
+    "begin",
+    "describe",
+    "drop_old",
+    "generations",
+    "identify",
+    "open_current",
+    "orb_of",
+    "publish",
+    "recall",
+    "roll_back",
+]
 
 _SAMPLES = 16
 _RECALL_SAMPLES = 64
@@ -101,7 +114,7 @@ def begin(db: Database, job: IndexJob, encoder: Encoder, vocabulary: Vocabulary 
             generation=f"g{number:04d}",
             encoder_fingerprint=encoder.fingerprint,
             encoder=encoder.card,
-            fields=RESERVED_FIELDS,
+            fields={**RESERVED_FIELDS, SOURCES_FIELD: FieldType.KEYWORD},
             orb=orb,
             created_at=now(),
             storage=job.storage or StorageOptions(),
@@ -115,6 +128,16 @@ def begin(db: Database, job: IndexJob, encoder: Encoder, vocabulary: Vocabulary 
         store.close()
         raise
     return store
+
+
+def identify(db: Database, store: Store) -> str:
+    """The identity of the collection, which a generation gets where it has none yet."""
+    known = store.asset(IDENTITY_ASSET)
+    if known is not None:
+        return known.decode("ascii", "replace")
+    identity = identity_of(db, store.manifest.collection) or uuid.uuid4().hex
+    store.put_asset(IDENTITY_ASSET, identity.encode())
+    return identity
 
 
 def orb_of(store: Store) -> tuple[OrbSettings | None, bytes | None]:

@@ -13,6 +13,7 @@ from semblant_search.collection import FieldType, StorageOptions, check_collecti
 from semblant_search.errors import InvalidInput
 from semblant_search.images import DEFAULT_MAX_PIXELS
 from semblant_search.orb import OrbSettings
+from semblant_search.sources import check_source_name
 from semblant_search.store import RetryPolicy
 from semblant_search.store.names import without_password
 from semblant_search.store.open import DEFAULT_TIMEOUT
@@ -56,6 +57,8 @@ class IndexJob:
         encoder: path of `encoder.onnx`; None takes the one that the collection was built with.
         db: a directory (made if missing) or the URL of a Qdrant server.
         collection: its name.
+        source_name: what the collection calls the source; None takes the name that it has, for a new one that of its folder or
+            file.
         include, exclude, hidden: which files of a folder are taken; see `sources.Selection`.
         metadata: table about the pictures of a folder; None takes `metadata.csv` in the folder or beside it.
         fields: declared types of metadata fields; all others are inferred.
@@ -64,7 +67,8 @@ class IndexJob:
         rebuild: build a new generation beside the serving one, and switch to it when it is complete.
         keep_generations: older generations that are kept for a rollback after a new one serves.
         exif: add what cameras wrote into pictures (`exif.EXIF_FIELDS`); it reaches pictures that are indexed from now on.
-        prune: delete the points of pictures that the source no longer holds.
+        prune: delete the points of pictures that the source no longer holds, after a complete scan.
+        prune_limit: largest share of the source's pictures that may be deleted so, 0–1; were it more, none is.
         retry: look again at pictures that failed before, although their files did not change.
         verify: tell whether pictures are unchanged by their contents, not by size and time of their files.
         max_pixels: larger pictures are rejected before they are decoded.
@@ -85,6 +89,7 @@ class IndexJob:
     encoder: Path | None
     db: str = field(repr=False)  # it may hold a password
     collection: str = "images"
+    source_name: str | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     hidden: bool = False
@@ -96,6 +101,7 @@ class IndexJob:
     keep_generations: int = 1
     exif: bool = False
     prune: bool = False
+    prune_limit: float = 0.2
     retry: bool = False
     verify: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
@@ -137,6 +143,10 @@ class IndexJob:
                 f"engine 'ray' with the directory {self.db!r}: an embedded database belongs to one process, and the actors of "
                 "Ray are many, on other machines, too; give the URL of a Qdrant server (--db http://…), or use --engine local"
             )
+        if self.source_name is not None:
+            check_source_name(self.source_name)
+        if not 0 <= self.prune_limit <= 1:
+            raise InvalidInput(f"prune_limit {self.prune_limit}: expected a share from 0 to 1")
         for name in ("patience", "timeout"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InvalidInput(f"{name} {getattr(self, name)}: expected seconds, more than 0")

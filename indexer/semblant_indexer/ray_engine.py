@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 from semblant_search.encoder import Encoder
 from semblant_search.errors import MissingExtra, SemblantError, StoreError
 from semblant_search.store import open_database
+from semblant_search.writing.source_changes import release
 
-from .added import deletable, keep_marks
 from .job import cores, patient
+from .ownership import owned
 from .pool import WorkerPool
 from .worker import Decoded, Task, Unchanged, WorkerConfig
 from .writer import settle
@@ -53,6 +54,7 @@ class Plan:
         workers: decode processes; None takes all cores of the cluster but one a machine.
         threads: of each encoder; None takes one for each core of its machine.
         db, api_key, timeout, collection, generation: where the points go.
+        source: id of the source that they are from.
     """
 
     config: WorkerConfig
@@ -66,6 +68,7 @@ class Plan:
     timeout: float
     collection: str
     generation: str
+    source: str
 
 
 class RayPipeline:
@@ -193,14 +196,15 @@ class Write:
         known: Plan = ray.get(plan)
         database = open_database(known.db, api_key=known.api_key, timeout=known.timeout, retry=patient(known.timeout))
         self._store = database.open(known.collection, known.generation)
+        self._source = known.source
 
     def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
         """Results and vectors to points in the store, and to what the ledger has to know of them."""
         begin = time.perf_counter()
         todos, results, vectors, seconds = pickle.loads(row["batch"])
         outcome = settle(todos, results, vectors, self._store.payload_fits)
-        self._store.upsert(keep_marks(self._store, outcome.points))
-        self._store.delete(deletable(self._store, outcome.stale))
+        self._store.upsert(owned(self._store, outcome.points, self._source))
+        release(self._store, outcome.stale, self._source)
         seconds["write"] = time.perf_counter() - begin
         return {"batch": pickle.dumps((outcome._replace(points=[], stale=[]), seconds), protocol=5)}
 

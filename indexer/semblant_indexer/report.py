@@ -52,7 +52,7 @@ class IndexReport:
     """The account of a run: `found` = `indexed` + `unchanged` + `duplicate` + `failed` + `skipped`.
 
     Attributes:
-        source, db, collection, generation, encoder: what was indexed into what; `encoder` is the fingerprint.
+        source, source_name, db, collection, generation, encoder: what was indexed into what; `encoder` is the fingerprint.
         found: items that the source yielded.
         indexed: pictures whose points were written by this run.
         unchanged: pictures that were indexed before and are as they were.
@@ -67,6 +67,7 @@ class IndexReport:
         reasons: number of failures by reason.
         failures: the failures, at most 1,000; the ledger knows all.
         notes: what else a user should know.
+        unpruned: why `prune` deleted nothing, although pictures are gone; None where it did, or was not asked to.
         seconds: of the whole run; `stages` has the parts.
     """
 
@@ -92,6 +93,8 @@ class IndexReport:
     notes: tuple[str, ...]
     seconds: float
     stages: Mapping[str, float]
+    source_name: str = ""
+    unpruned: str | None = None
 
     @property
     def adds_up(self) -> bool:
@@ -108,8 +111,8 @@ class IndexReport:
 
     @property
     def exit_code(self) -> int:
-        """What the command line ends with: 3 where some pictures could not be used, else 0."""
-        return 3 if self.failed else 0
+        """What the command line ends with: 3 where some pictures could not be used or were not pruned, else 0."""
+        return 3 if self.failed or self.unpruned else 0
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values."""

@@ -14,6 +14,7 @@ from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import CALIBRATION_ASSET, Vocabulary, calibrate, unpack
 from semblant_search.querying.background import BACKGROUND_ASSET
+from semblant_search.sources import IDENTITY_ASSET, identity_of, is_source_asset
 from semblant_search.store import Point, open_database
 from semblant_search.writing.points import now, words_of
 
@@ -190,7 +191,12 @@ def _build(db: Database, old: Store, vocabulary: Vocabulary, job: RetrainJob, te
                 f"collection {job.collection!r} was written to while its words were learned: {old.count():,} pictures, "
                 f"{new.count():,} of them copied; the old generation keeps serving, run the command again"
             )
-        folder = state_folder(job.db, job.collection, job.state)
+        for name in old.assets():
+            data = old.asset(name) if name == IDENTITY_ASSET or is_source_asset(name) else None
+            if data is not None:
+                new.put_asset(name, data)
+        identity = identity_of(db, job.collection)
+        folder = state_folder(job.db, job.collection, job.state, identity)
         copy_generation(folder / "ledger.sqlite", old.manifest.generation, new.manifest)
         generations.publish(db, new)
     except BaseException:

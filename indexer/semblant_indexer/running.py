@@ -9,39 +9,39 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import numpy as np
-from semblant_search.collection import RESERVED_FIELDS, SOURCES_FIELD, FieldType, point_id
 from semblant_search.encoder import Encoder
-from semblant_search.errors import EncoderError, InvalidInput, SemblantError
+from semblant_search.errors import EncoderError, SemblantError
 from semblant_search.lazy_encoder import LazyEncoder
 from semblant_search.orb import CALIBRATION_ASSET, OrbSettings, Vocabulary, calibrate
 from semblant_search.querying.background import BACKGROUND_ASSET, measure_background
+from semblant_search.sources import generation_sources, pictures_of, read_sources
 from semblant_search.store import open_database
 from semblant_search.store.names import without_password
 from semblant_search.where import F
-from semblant_search.writing.exif import EXIF_FIELDS
 
 from . import generations
-from .added import Carrying, accounted, deletable, is_added
-from .duplicates import settle_duplicates
 from .engine_thread import EngineThread
-from .job import Duplicates, IndexJob, cores, patient
-from .ledger import Entry, Ledger
+from .job import IndexJob, cores, patient
 from .pipeline import Pipeline
 from .pool import WorkerPool
+from .rebuilding import Rebuild
 from .report import Failure, IndexReport, Progress
-from .sources import open_source
+from .source_run import SourceRun
+from .sources.remembered import open_job_source, record_for
 from .state import ledger_path, write_state
 from .vocabulary import SAMPLE, train_vocabulary
 from .worker import WorkerConfig
-from .writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+    from pathlib import Path
 
     from semblant_search.store import Database, Store
 
+    from .ledger import Ledger
     from .ray_engine import RayPipeline
     from .sources import Source
+    from .writer import Writer
 
 __all__ = ["run"]
 
@@ -71,121 +71,123 @@ class _Run:
         self.job = job
         self.on_progress = on_progress
         self.stages: dict[str, float] = {}
-        self.ledger = Ledger()
         self._engine = EngineThread()
-        self._wait = self._engine.call
+        self.wait = self._engine.call
         self.extracted: dict[str, np.ndarray | None] = {}
         """Features of the pictures that the visual words were learned from, by content."""
-        self.carrying: Carrying | None = None
-        self.notes: list[str] = []
+        self.rebuild: Rebuild | None = None
+        self.encoder: Encoder
 
     def run(self) -> IndexReport:
         """The whole job, top to bottom."""
         began = time.perf_counter()
-        job, ledger = self.job, self.ledger
+        job = self.job
         with ExitStack() as stack:
-            stack.callback(ledger.close)
-            source = open_source(job.source, metadata=job.metadata, declared=job.fields, selection=job.selection)
+            main = self._part(stack, job)
             db = stack.enter_context(closing(self._open_database()))
             db.check_name(job.collection)
-            encoder = self._encoder(db)
+            encoder = self.encoder = self._encoder(db)
             serving = db.collections().get(job.collection)
+            known = [] if serving is None else generation_sources(db, job.collection, serving)
             if job.rebuild and serving is not None:
-                self.carrying = Carrying(db, job, encoder, serving)
-                self.carrying.check()
-            store = self._wait(generations.open_current, db, job, encoder)
+                self.rebuild = Rebuild(db, job, encoder, serving, known)
+            store = self.wait(generations.open_current, db, job, encoder)
             if store is not None:
                 stack.callback(self._close, store)
-                source.adopt_types(store.manifest.fields)
-            with self._stage("scan"):
-                found = ledger.scan(source.items(), source.scope)
-            if found == 0:
-                raise InvalidInput(f"{job.source!r} holds no pictures{': ' if source.notes else ''}{'; '.join(source.notes)}")
+                known = known or read_sources(store)  # a first job that was interrupted has noted its source there
+            record = record_for(job, main.source.scope, known)
+            others = [] if self.rebuild is None else self.rebuild.others(record)
+            rest = [(self._part(stack, other.job, other.source), other.record) for other in others]
+            if store is not None:
+                main.source.adopt_types(store.manifest.fields)
+            main.scan()
             if store is None:
-                store = generations.begin(db, job, encoder, self._vocabulary(encoder))
+                store = generations.begin(db, job, encoder, self._vocabulary(main.ledger))
                 stack.callback(self._close, store)
-            merge = job.duplicates is Duplicates.MERGE
-            settings = json.dumps(job.to_json())
-            ledger.attach(ledger_path(job), store.manifest, job=settings, retry=job.retry, merge=merge, verify=job.verify)
-            ledger.forget_other_generations(db.generations(job.collection))
-            self._reconcile(store)
-            before = store.manifest.fields
-            self._wait(store.add_fields, {**RESERVED_FIELDS, **(EXIF_FIELDS if job.exif else {}), **source.fields})
-            self.notes = _widened(before, store.manifest.fields)
-            return self._index(db, store, encoder, source, found, began)
+            asked, there = json.dumps(job.to_json()), db.generations(job.collection)
+            path = ledger_path(job, generations.identify(db, store))
+            main.attach(store, record, path, job=asked, others=there)
+            main.index(store)
+            for part, its_record in rest:
+                part.source.adopt_types(store.manifest.fields)
+                part.scan()
+                part.attach(store, its_record, path, job=asked, others=there)
+                part.index(store)
+            return self._finish(db, store, [main, *(part for part, _ in rest)], path.parent, began)
 
-    def _index(self, db: Database, store: Store, encoder: Encoder, source: Source, found: int, began: float) -> IndexReport:
-        job, ledger = self.job, self.ledger
-        ledger.settle_problems()
-        ledger.note_vanished()
-        vocabulary = generations.orb_of(store)[1]
-        writer = Writer(store, ledger, Vocabulary.from_bytes(vocabulary) if vocabulary is not None else None)
-        # More than one round only where a merged duplicate lost the picture that stood for it.
-        while total := ledger.count_todo():
-            self._pipeline(store, encoder, writer, total)
-        moved = ledger.moved()
-        self._delete(store, moved)
-        if job.duplicates is not Duplicates.KEEP:
-            store.add_fields({"_uris": FieldType.KEYWORD, "_duplicate_of": FieldType.KEYWORD})
-            settle_duplicates(store, ledger, job.duplicates)
-        ledger.forget_without_file()
-        removed = ledger.removed()
-        pruned = self._delete(store, [uri for uri, _ in removed]) if job.prune else 0
+    def _finish(self, db: Database, store: Store, parts: list[SourceRun], state: Path, began: float) -> IndexReport:
+        job, main, encoder = self.job, parts[0], self.encoder
         self._carry(store)
-        account = ledger.account()
+        account = main.ledger.account()
         recall: float | None = None
         serving = db.collections().get(job.collection)
-        changed = account["indexed"] or moved or pruned or ledger.interrupted()
+        vocabulary = generations.orb_of(store)[1]
+        changed = any(part.changed for part in parts) or main.ledger.interrupted()
         if changed or serving != store.manifest.generation:
-            with self._stage("optimize"):
-                self._wait(store.optimize)
-            recall = self._wait(generations.recall, store)
+            with self.stage("optimize"):
+                self.wait(store.optimize)
+            recall = self.wait(generations.recall, store)
             if store.manifest.orb is not None:
-                with self._stage("calibrate"):
+                with self.stage("calibrate"):
                     words = Vocabulary.general() if vocabulary is None else Vocabulary.from_bytes(vocabulary)
-                    store.put_asset(CALIBRATION_ASSET, self._wait(calibrate, store, words).to_bytes())
+                    store.put_asset(CALIBRATION_ASSET, self.wait(calibrate, store, words).to_bytes())
         if changed or store.asset(BACKGROUND_ASSET) is None:  # of a collection that an older version indexed
-            with self._stage("background"):
-                store.put_asset(BACKGROUND_ASSET, self._wait(measure_background, store).to_bytes())
+            with self.stage("background"):
+                store.put_asset(BACKGROUND_ASSET, self.wait(measure_background, store).to_bytes())
+        notes = [note for part in parts for note in (*part.source.notes, *part.notes)]
         if serving != store.manifest.generation:
             self._carry(store)  # what was added meanwhile
-            self._wait(generations.publish, db, store)
+            if self.rebuild is not None:
+                notes += self.wait(self.rebuild.check_nothing_lost, store, parts)
+            self.wait(generations.publish, db, store)
             self._carry(store)
             generations.drop_old(db, job.collection, job.keep_generations)
         report = IndexReport(
             source=job.source,
+            source_name=main.record.name,
             db=without_password(job.db),
             collection=job.collection,
             generation=store.manifest.generation,
             encoder=encoder.fingerprint,
-            found=found,
+            found=main.found,
             **account,
-            encoded=writer.counts.encoded,
-            moved=len(moved),
-            removed=sum(has_point for _, has_point in removed),
-            pruned=sum(has_point for _, has_point in removed) if pruned else 0,
+            encoded=main.counts.encoded,
+            moved=main.moved,
+            removed=main.removed,
+            pruned=main.pruned,
             points=store.count(),
             recall_at_10=recall,
-            reasons=ledger.reasons(),
-            failures=tuple(itertools.starmap(Failure, itertools.islice(ledger.failures(), _REPORTED_FAILURES))),
-            notes=(*source.notes, *self.notes, *_without_details(store, job)),
+            reasons=main.ledger.reasons(),
+            failures=tuple(itertools.starmap(Failure, itertools.islice(main.ledger.failures(), _REPORTED_FAILURES))),
+            notes=(*notes, *(_of_other(part) for part in parts[1:]), *_without_details(store, job)),
+            unpruned=main.unpruned,
             seconds=round(time.perf_counter() - began, 3),
             stages={name: round(seconds, 3) for name, seconds in self.stages.items()},
         )
-        if not report.adds_up or not accounted(store, ledger):
+        if not report.adds_up or not all(part.accounted(store) for part in parts):
+            stored = store.count(pictures_of(main.record.id))
             raise SemblantError(
-                f"the account does not add up: {report.account}; {report.points} points in the store, {ledger.points()} in the "
-                "ledger. Nothing is lost, but something else may be writing to this collection; run the job again"
+                f"the account does not add up: {report.account}; {stored} points of this source in the store, "
+                f"{main.ledger.points()} in the ledger. Nothing is lost, but something else may be writing to this collection; "
+                "run the job again"
             )
-        ledger.finish(json.dumps(report.to_json()))
-        write_state(job, report, ledger.failures())
+        for part in parts:
+            part.finish(store)
+            part.ledger.finish(json.dumps(report.to_json()))
+        write_state(state, report, main.ledger.failures())
         self.on_progress(Progress("done", report.found, report.found, report.failed, report.seconds))
         return report
 
-    def _pipeline(self, store: Store, encoder: Encoder, writer: Writer, total: int) -> None:
+    def _part(self, stack: ExitStack, job: IndexJob, source: Source | None = None) -> SourceRun:
+        part = SourceRun(job, source or open_job_source(job), self)
+        stack.callback(part.close)
+        return part
+
+    def through_stages(self, part: SourceRun, store: Store, writer: Writer, total: int) -> None:
+        """Take all pictures of a source that are to be looked at through the pipeline."""
         began = last = time.perf_counter()
         before = writer.counts.done
-        with self._stage("index"), closing(self._stages(store, encoder, writer)) as pipeline:
+        with self.stage("index"), closing(self._stages(part, store, writer)) as pipeline:
 
             def tell() -> None:
                 nonlocal last
@@ -195,18 +197,18 @@ class _Run:
                     busy = {name: min(1.0, value / seconds) for name, value in pipeline.busy.items()}
                     self.on_progress(Progress("index", total, counts.done - before, counts.failed, seconds, busy))
 
-            pipeline.run(self.ledger.todo(), total, tell)
+            pipeline.run(part.ledger.todo(), total, tell)
         for name, seconds in pipeline.busy.items():
             self.stages[f"{name}_busy"] = self.stages.get(f"{name}_busy", 0.0) + seconds
 
-    def _stages(self, store: Store, encoder: Encoder, writer: Writer) -> Pipeline | RayPipeline:
-        job, fit = self.job, encoder.card.fit
+    def _stages(self, part: SourceRun, store: Store, writer: Writer) -> Pipeline | RayPipeline:
+        job, encoder, fit = part.job, self.encoder, self.encoder.card.fit
         batch = job.batch_size(int(np.prod(fit.shape)))
         config = WorkerConfig(fit, job.max_pixels, *generations.orb_of(store), exif=job.exif, extracted=self.extracted)
         if job.engine == "ray":
             from .ray_engine import Plan, RayPipeline
 
-            target = (job.db, job.api_key, job.timeout, job.collection, store.manifest.generation)
+            target = (job.db, job.api_key, job.timeout, job.collection, store.manifest.generation, part.record.id)
             return RayPipeline(Plan(config, job.patience, batch, encoder.to_bytes(), job.workers, job.threads, *target), writer)
         workers = job.workers or cores()
         pool = WorkerPool(config, workers=workers, slots=2 * workers + 2, batch=batch, patience=job.patience)
@@ -234,13 +236,13 @@ class _Run:
         with closing(db.open(job.collection)) as store:
             return Encoder(LazyEncoder(store, None).load().to_bytes(), threads=threads)
 
-    def _vocabulary(self, encoder: Encoder) -> Vocabulary | None:
+    def _vocabulary(self, ledger: Ledger) -> Vocabulary | None:
         job = self.job
         if job.orb is None:
             return None
-        paths = self.ledger.sample(SAMPLE, job.seed)
-        config = WorkerConfig(encoder.card.fit, job.max_pixels, job.orb)
-        with self._stage("vocabulary"):
+        paths = ledger.sample(SAMPLE, job.seed)
+        config = WorkerConfig(self.encoder.card.fit, job.max_pixels, job.orb)
+        with self.stage("vocabulary"):
             learned = train_vocabulary(
                 paths,
                 config,
@@ -252,39 +254,23 @@ class _Run:
         self.extracted = learned.features
         return learned.vocabulary
 
-    def _reconcile(self, store: Store) -> None:
-        """Make ledger and store agree: after a crash, a lost ledger, or points deleted by hand."""
-        if accounted(store, self.ledger):
-            return
-        known = self.ledger.uris_with_point()
-        adopted: list[Entry] = []
-        for record in store.scroll(fields=["_uri", "_sha256", "_bytes", SOURCES_FIELD]):
-            uri = record.payload.get("_uri")
-            if uri in known:
-                known.discard(uri)
-            elif uri is not None and record.id == point_id(uri) and not is_added(record.payload):
-                size, sha256 = int(record.payload.get("_bytes", -1)), record.payload.get("_sha256")
-                adopted.append(Entry(uri, size, -1, sha256, None, "indexed"))
-        self.ledger.record(adopted, seen=False)
-        self.ledger.forget(sorted(known))
-
-    def _delete(self, store: Store, uris: list[str]) -> int:
-        for start in range(0, len(uris), 1000):
-            part = uris[start : start + 1000]
-            store.delete(deletable(store, [point_id(uri) for uri in part]))
-            self.ledger.forget(part)
-        return len(uris)
-
     def _carry(self, store: Store) -> None:
-        if self.carrying is not None:
-            self._wait(self.carrying.bring, store)
+        if self.rebuild is not None:
+            self.wait(self.rebuild.carrying.bring, store)
 
     def _close(self, store: Store) -> None:
         self._engine.once_idle(store.close)
 
-    def _stage(self, name: str) -> _Stage:
+    def stage(self, name: str) -> _Stage:
         self.on_progress(Progress(name))
         return _Stage(self.stages, name)
+
+
+def _of_other(part: SourceRun) -> str:
+    """What became of another source that was rebuilt as well."""
+    counts = part.ledger.account()
+    account = " + ".join(f"{counts[name]:,} {name}" for name in ("indexed", "unchanged", "duplicate", "failed", "skipped"))
+    return f"source {part.record.name!r} was rebuilt as well: found {part.found:,} = {account}"
 
 
 def _without_details(store: Store, job: IndexJob) -> list[str]:
@@ -298,15 +284,6 @@ def _without_details(store: Store, job: IndexJob) -> list[str]:
         return []
     some = f"{small:,} of {points:,} pictures are" if small < points else "all pictures are"
     return [f"{some} smaller than {least} pixels: too small for details, so that only searches by look find them"]
-
-
-def _widened(before: Mapping[str, FieldType], after: Mapping[str, FieldType]) -> list[str]:
-    """A note for each field that became one of a wider type."""
-    return [
-        f"metadata field {name!r} was {kind.value} in this collection, and is {after[name].value} from now on"
-        for name, kind in before.items()
-        if after[name] is not kind
-    ]
 
 
 class _Stage:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from semblant_search.errors import StoreError
+from semblant_search.sources import identity_of
+from semblant_search.store import open_database
 from semblant_search.store.names import node_urls
 
 if TYPE_CHECKING:
@@ -17,31 +20,63 @@ if TYPE_CHECKING:
     from .job import IndexJob
     from .report import IndexReport
 
-__all__ = ["ledger_path", "state_folder", "write_state"]
+__all__ = ["all_states", "find_state", "ledger_path", "state_folder", "write_state"]
 
 
-def state_folder(db: str, collection: str, state: Path | None = None) -> Path:
-    """The folder: as told, else in the database directory, or for a server in the user's state folder."""
+def state_folder(db: str, collection: str, state: Path | None = None, identity: str | None = None) -> Path:
+    """The folder: as told, else in the database directory, or for a server in the user's state folder.
+
+    Args:
+        db, collection, state: as in `IndexJob`.
+        identity: of the collection (`semblant_search.sources`), which is the same however the server is addressed. None is for
+            a server that was indexed before collections had one.
+    """
     if state is not None:
         return state
     if "://" not in db:
         return Path(db) / collection
-    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    home = _home()
+    if identity is not None:
+        return home / identity
     parts = urlsplit(node_urls(db)[0])
-    return home / "semblant" / f"{parts.hostname or 'server'}-{parts.port or 6333}" / collection
+    return home / f"{parts.hostname or 'server'}-{parts.port or 6333}" / collection
 
 
-def ledger_path(job: IndexJob) -> Path:
-    """The SQLite file of a job's ledger."""
-    return state_folder(job.db, job.collection, job.state) / "ledger.sqlite"
+def ledger_path(job: IndexJob, identity: str | None) -> Path:
+    """The SQLite file of a job's ledger. One that an older Semblant kept under the server's address is taken over."""
+    folder = state_folder(job.db, job.collection, job.state, identity)
+    before = state_folder(job.db, job.collection, job.state)
+    if before != folder and not folder.exists() and before.is_dir():
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            before.rename(folder)
+        except OSError as error:
+            raise StoreError(f"{str(before)!r} cannot be renamed to {str(folder)!r}: {error.strerror or error}") from error
+    return folder / "ledger.sqlite"
 
 
-def write_state(job: IndexJob, report: IndexReport, failures: Iterable[tuple[str, str, str]]) -> None:
+def all_states(job: IndexJob) -> Path:
+    """What the folder of a job's ledger lies in, whatever the identity of its collection."""
+    return state_folder(job.db, job.collection, job.state) if job.state is not None or "://" not in job.db else _home()
+
+
+def find_state(db: str, collection: str, state: Path | None, api_key: str | None, timeout: float) -> Path:
+    """The folder of a collection's ledger, for whoever has not opened the database. Asks a server who the collection is."""
+    if state is not None or "://" not in db:
+        return state_folder(db, collection, state)
+    with closing(open_database(db, api_key=api_key, timeout=timeout)) as database:
+        return state_folder(db, collection, state, identity_of(database, collection))
+
+
+def write_state(folder: Path, report: IndexReport, failures: Iterable[tuple[str, str, str]]) -> None:
     """Write `report.json` and `failures.jsonl` (uri, reason, message), each whole or not at all. Raises `StoreError`."""
-    folder = state_folder(job.db, job.collection, job.state)
     lines = (json.dumps({"uri": uri, "reason": reason, "message": message}) for uri, reason, message in failures)
     _write(folder / "failures.jsonl", lines)
     _write(folder / "report.json", [json.dumps(report.to_json(), indent=2)])
+
+
+def _home() -> Path:
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "semblant"
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 from semblant_search.collection import canonical_uri
 from semblant_search.errors import CollectionNotFound, InvalidInput, StoreError
 from semblant_search.store.names import without_password
+from semblant_search.store.open import DEFAULT_TIMEOUT
 
 from .job import IndexJob
-from .state import state_folder
+from .state import find_state
 
 __all__ = ["FailedJobs", "GenerationStatus", "Status", "failed_jobs", "last_job", "read_status"]
 
@@ -57,14 +58,22 @@ class Status:
         return asdict(self)
 
 
-def read_status(db: str, collection: str, *, state: Path | None = None, failures: int = 20) -> Status:
-    """Read a collection's ledger.
+def read_status(
+    db: str,
+    collection: str,
+    *,
+    state: Path | None = None,
+    failures: int = 20,
+    api_key: str | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> Status:
+    """Read a collection's ledger. Only of a server it has to be asked which collection that is (`api_key`, `timeout`).
 
     Raises:
         CollectionNotFound: there is no ledger for it.
         StoreError: the file is not a ledger.
     """
-    connection = _open(db, collection, state)
+    connection = _open(db, collection, find_state(db, collection, state, api_key, timeout))
     try:
         names = connection.execute("SELECT name, created_at, encoder FROM generations ORDER BY name").fetchall()
         generations = [_generation(connection, *row) for row in names]
@@ -85,9 +94,17 @@ def read_status(db: str, collection: str, *, state: Path | None = None, failures
     return Status(collection, generations, failed, last)
 
 
-def last_job(db: str, collection: str, *, state: Path | None = None, **changes: Any) -> IndexJob:
+def last_job(
+    db: str,
+    collection: str,
+    *,
+    state: Path | None = None,
+    api_key: str | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+    **changes: Any,
+) -> IndexJob:
     """The job that was run last on a collection, with changes. Errors as `read_status`, and `InvalidInput` for old settings."""
-    connection = _open(db, collection, state)
+    connection = _open(db, collection, find_state(db, collection, state, api_key, timeout))
     try:
         row = connection.execute("SELECT job FROM runs ORDER BY number DESC LIMIT 1").fetchone()
     except sqlite3.Error as error:
@@ -97,7 +114,8 @@ def last_job(db: str, collection: str, *, state: Path | None = None, **changes: 
     if row is None:
         shown = without_password(db)
         raise CollectionNotFound(f"no job was run on collection {collection!r} in {shown!r} yet")
-    return IndexJob.from_json(json.loads(row[0]), db=db, collection=collection, state=state, **changes)
+    connected = {"api_key": api_key, "timeout": timeout}
+    return IndexJob.from_json(json.loads(row[0]), db=db, collection=collection, state=state, **connected, **changes)
 
 
 @dataclass(frozen=True)
@@ -115,15 +133,25 @@ class FailedJobs:
     unknown: dict[str, int]
 
 
-def failed_jobs(db: str, collection: str, *, state: Path | None = None, **changes: Any) -> FailedJobs:
+def failed_jobs(
+    db: str,
+    collection: str,
+    *,
+    state: Path | None = None,
+    api_key: str | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+    **changes: Any,
+) -> FailedJobs:
     """The jobs whose pictures failed, with changes, in the newest generation. Errors as `last_job`."""
-    connection = _open(db, collection, state)
+    changes |= {"api_key": api_key, "timeout": timeout}
+    connection = _open(db, collection, find_state(db, collection, state, api_key, timeout))
     try:
         settings = [json.loads(row[0]) for row in connection.execute("SELECT job FROM runs ORDER BY number DESC")]
         failed = dict(
             connection.execute(
-                "SELECT source, count(*) FROM items WHERE outcome = 'failed' "
-                "AND generation = (SELECT max(name) FROM generations) GROUP BY source"
+                "SELECT coalesce(s.root, i.source), count(*) FROM items i "
+                "LEFT JOIN sources s ON s.generation = i.generation AND s.id = i.source WHERE i.outcome = 'failed' "
+                "AND i.generation = (SELECT max(name) FROM generations) GROUP BY 1"
             )
         )
     except sqlite3.Error as error:
@@ -152,14 +180,17 @@ def _generation(connection: sqlite3.Connection, name: str, created_at: str, enco
         query = f"SELECT {column}, count(*) FROM items WHERE generation = ? AND {condition} GROUP BY 1 ORDER BY 1"
         return {str(value): int(number) for value, number in connection.execute(query, (name,))}
 
-    points = connection.execute("SELECT count(*) FROM items WHERE generation = ? AND point", (name,)).fetchone()[0]
+    # Two sources may hold the same picture, which has one point.
+    points = connection.execute("SELECT count(DISTINCT uri) FROM items WHERE generation = ? AND point", (name,)).fetchone()[0]
+    names = dict(connection.execute("SELECT id, name FROM sources WHERE generation = ?", (name,)).fetchall())
+    sources = {names.get(id, id): number for id, number in count("source").items()}
     return GenerationStatus(
-        name, created_at, encoder, int(points), count("outcome"), count("reason", "outcome = 'failed'"), count("source")
+        name, created_at, encoder, int(points), count("outcome"), count("reason", "outcome = 'failed'"), sources
     )
 
 
-def _open(db: str, collection: str, state: Path | None) -> sqlite3.Connection:
-    path = state_folder(db, collection, state) / "ledger.sqlite"
+def _open(db: str, collection: str, folder: Path) -> sqlite3.Connection:
+    path = folder / "ledger.sqlite"
     if not path.is_file():
         shown = without_password(db)
         raise CollectionNotFound(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from semblant_search.errors import InvalidInput, MissingExtra, StoreLocked, StoreUnavailable
 
 from .running import run
-from .state import state_folder
+from .state import all_states
 
 if TYPE_CHECKING:
     import threading
@@ -106,7 +106,7 @@ def _by_others(job: IndexJob, own_files: Iterable[str | os.PathLike[str]]) -> Ca
     """What counts as a change: what watchfiles takes for one (no editor's swap files, say) and the job did not write."""
     from watchfiles import DefaultFilter
 
-    places = [state_folder(job.db, job.collection, job.state), *map(Path, own_files)]
+    places = [all_states(job), *map(Path, own_files)]
     if "://" not in job.db:
         places.append(Path(job.db))
     own = {Path(spelled) for place in places for spelled in (place.absolute(), os.path.realpath(place))}

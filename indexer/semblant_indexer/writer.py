@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from semblant_search.collection import SOURCES_FIELD, point_id
 from semblant_search.store import Point, SparseVector
 from semblant_search.writing.points import PictureFacts, as_kept, now, payload_of, point_of, words_of
+from semblant_search.writing.source_changes import owned_payload, release
 
-from .added import both, deletable, is_added, keep_marks
 from .ledger import TRANSIENT, Entry, Todo
+from .ownership import owned
 from .worker import Decoded, Rejected, Unchanged
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = ["Counts", "Outcome", "Writer", "settle"]
 
 
 _MOST = 2048
+_OF_THE_OLD_NAME = (SOURCES_FIELD, "_uris", "_duplicate_of")
 _LONGEST = 1.0
 """Pictures, and seconds, between two writes at most."""
 
@@ -99,12 +101,14 @@ class Writer:
     Args:
         store: takes the points.
         ledger: takes a line for each picture.
+        source: id of the source that the pictures are from.
         vocabulary: makes visual words of the stored features of moved pictures; None without ORB.
     """
 
-    def __init__(self, store: Store, ledger: Ledger, vocabulary: Vocabulary | None = None) -> None:
+    def __init__(self, store: Store, ledger: Ledger, source: str, vocabulary: Vocabulary | None = None) -> None:
         self._store = store
         self._ledger = ledger
+        self._source = source
         self._vocabulary = vocabulary
         self._points: list[Point] = []
         self._stale: list[str] = []
@@ -132,9 +136,9 @@ class Writer:
     def flush(self) -> None:
         """Write what was taken in. A write costs the disk a few milliseconds whatever its size, so batches are collected."""
         if self._points:
-            self._store.upsert(keep_marks(self._store, self._points))
+            self._store.upsert(owned(self._store, self._points, self._source))
         if self._stale:
-            self._store.delete(deletable(self._store, self._stale))
+            release(self._store, self._stale, self._source)
         self._ledger.record(self._entries)
         self._points, self._stale, self._entries = [], [], []
         self._flushed = time.monotonic()
@@ -155,13 +159,14 @@ class Writer:
                 entries.append(_failed(todo, Rejected("missing", f"{todo.uri}: its point was deleted meanwhile"), None))
                 continue
             facts = {name: value for name, value in record.payload.items() if name.startswith("_")}
-            payload = {**json.loads(todo.payload), **facts}
-            payload = both(record.payload, payload) if is_added(record.payload) else payload
-            if not self._store.payload_fits(payload):
+            payload = owned_payload(record.payload, {**json.loads(todo.payload), **facts}, self._source)
+            different = payload != record.payload
+            if different and not self._store.payload_fits(payload):
                 entries.append(_failed(todo, _too_much(todo), todo.sha256))
                 continue
-            payloads[record.id] = payload
-            entries.append(_indexed(todo, file))
+            if different:
+                payloads[record.id] = payload
+            entries.append(_indexed(todo, file, written=different))
         self._store.set_payloads(payloads)
         self._ledger.record(entries)
 
@@ -174,8 +179,8 @@ class Writer:
             if record is None or record.image is None:
                 entries.append(_failed(todo, Rejected("missing", f"{todo.uri}: the point it moved from is gone"), None))
                 continue
-            # That a client added it stays where it did so.
-            facts = {name: value for name, value in record.payload.items() if name[0] == "_" and name != SOURCES_FIELD}
+            # Whose it was, and what it was a duplicate of, is no matter of its content.
+            facts = {name: value for name, value in record.payload.items() if name[0] == "_" and name not in _OF_THE_OLD_NAME}
             payload = {**json.loads(todo.payload), **facts, "_uri": todo.uri}
             if not self._store.payload_fits(payload):
                 entries.append(_failed(todo, _too_much(todo), None))
@@ -183,7 +188,7 @@ class Writer:
             words = words_of(record.features, self._vocabulary)
             points.append(Point(point_id(todo.uri), record.image, payload, words, record.features, record.cells))
             entries.append(_indexed(todo, file))
-        self._store.upsert(keep_marks(self._store, points))
+        self._store.upsert(owned(self._store, points, self._source))
         self._ledger.record(entries)
 
     def _retrieve(self, uris: Sequence[str], *, vectors: bool = False) -> dict[str, Record]:

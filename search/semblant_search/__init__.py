@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .results import FeatureHit, Hit, HitGroup, Picture, PicturePage
     from .where import F, Where, parse_where
     from .writing.adding import NewPicture
+    from .writing.source_changes import Released, Relocation, SourceSummary
 
 __all__ = [
     "AsyncSearchClient",
@@ -73,8 +74,11 @@ __all__ = [
     "Picture",
     "PicturePage",
     "PointNotFound",
+    "Released",
+    "Relocation",
     "SearchClient",
     "SemblantError",
+    "SourceSummary",
     "StoreDenied",
     "StoreError",
     "StoreLocked",
@@ -106,7 +110,10 @@ _HOME = {
     "NewPicture": "writing.adding",
     "Picture": "results",
     "PicturePage": "results",
+    "Released": "writing.source_changes",
+    "Relocation": "writing.source_changes",
     "SearchClient": "client",
+    "SourceSummary": "writing.source_changes",
     "Where": "where",
     "canonical_uri": "collection",
     "draw_gallery": "drawing",

@@ -161,6 +161,9 @@ class AsyncSearchClient:
     scroll = _awaited(SearchClient.scroll)
     pictures = _iterated(SearchClient.pictures)
     delete = _awaited(SearchClient.delete)
+    sources = _awaited(SearchClient.sources)
+    remove_source = _awaited(SearchClient.remove_source)
+    relocate_source = _awaited(SearchClient.relocate_source)
 
     async def _run(self, call: Callable[[], _R]) -> _R:
         if self._closed:

@@ -77,7 +77,7 @@ RESERVED_FIELDS: Mapping[str, FieldType] = {
 orientation), Pillow's format name (`JPEG`), size of the file in bytes, and the time of indexing (RFC 3339, UTC)."""
 
 SOURCES_FIELD = "_sources"
-"""The payload field of the sources that a picture came from, where they are not an index job's: a list of names."""
+"""The payload field of the sources that hold a picture: a list of their ids, see `sources`. Older versions wrote none."""
 ADDED = "client"
 """The source of what programs add through a client. Index jobs neither prune nor move such pictures, and rebuild them."""
 

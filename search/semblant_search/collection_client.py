@@ -27,7 +27,7 @@ from .serving import Serving, Settings
 from .shown import shown_name
 from .store import Database, open_database
 from .where import as_where
-from .writing import changing
+from .writing import changing, source_changes
 from .writing.adding import add_many
 from .writing.values import as_json
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .store import RetryPolicy
     from .where import Where
     from .writing.adding import NewPicture
+    from .writing.source_changes import Released, Relocation, SourceSummary
 
 __all__ = ["CollectionClient"]
 
@@ -216,6 +217,41 @@ class CollectionClient:
             raise InvalidInput(f"delete({shown_name(pictures)}): expected a list of pictures, not one")
         wanted, chosen = _chosen("delete", pictures, where)
         return self._serving.change(lambda generation: changing.delete(generation, wanted, chosen))
+
+    def sources(self) -> list[SourceSummary]:
+        """Where the pictures come from: the folders, lists and tar files of index jobs, and `client`, what was added here.
+
+        A picture that several sources hold counts in each.
+        """
+        return self._serving.call(source_changes.summaries)
+
+    def remove_source(self, name: str) -> Released:
+        """Forget a source and its pictures; those that another source holds, too, stay. The files stay where they are.
+
+        Args:
+            name: its name, id or root.
+
+        Returns:
+            How many pictures were `deleted`, and how many `kept`.
+
+        Raises:
+            InvalidInput: there is no such source.
+        """
+        return self._serving.change(lambda generation: source_changes.remove_source(generation, name))
+
+    def relocate_source(self, name: str, root: str | os.PathLike[str], *, check: bool = True) -> Relocation:
+        """Follow a source whose files moved: its pictures get their new names, and keep their vectors and metadata.
+
+        Args:
+            name: its name, id or old root.
+            root: where its folder, list or tar is now.
+            check: read all files there, and rename only pictures whose content is what was indexed.
+
+        Raises:
+            InvalidInput: no such source; a root that is within the old one or another source's; fewer than half of the pictures
+                are there as they were; files that cannot be read from here. Nothing is changed.
+        """
+        return self._serving.change(lambda generation: source_changes.relocate_source(generation, name, root, check=check))
 
     def update_metadata(
         self,

@@ -64,6 +64,8 @@ class Generation:
         self.encoder = LazyEncoder(store, settings.encoder, threads=settings.threads, providers=settings.providers)
         self.writing = threading.Lock()
         """Held while points or fields are changed that were read before."""
+        self.added_noted = False
+        """Whether the collection is known to remember that pictures were added through a client."""
         self._lock = threading.Lock()
         self._features: FeatureReader | None = None
         self._background: Background | None = None

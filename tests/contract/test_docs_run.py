@@ -38,6 +38,8 @@ NOT_RUN = {
     "docker compose -f deploy/compose.yaml up -d": "needs Docker; a stand-in for the server is there",
     "python bench/": "a measurement of minutes to hours; that the script is there is tested",
     "semblant index s3://bucket/pictures": "needs a cluster and a bucket; tests/indexer/test_servers.py has two workers",
+    "semblant sources remove NAME": "takes away what the other lines search; tests/indexer/test_source_changes.py does it",
+    "semblant sources relocate NAME": "needs pictures that moved; tests/indexer/test_source_changes.py has some",
     "semblant extract vgg16": "its weights are half a gigabyte",
 }
 """Lines that are not run, by how they begin."""

@@ -40,12 +40,12 @@ def written(desk: Desk, ledger: Ledger, **contents: str) -> None:
 def test_flags_name_the_first_and_go_when_the_others_do(desk: Desk) -> None:
     with desk.run("a", "b", "c", "d", "e") as ledger:
         written(desk, ledger, a="x", b="y", c="x", d="x", e="y")
-        settle_duplicates(desk.store, ledger, Duplicates.FLAG)
+        settle_duplicates(desk.store, ledger, Duplicates.FLAG, FOLDER)
     marks = {name: payload.get("_duplicate_of") for name, payload in desk.payloads().items()}
     a, b = f"{FOLDER}a.png", f"{FOLDER}b.png"
     assert marks == {"a": None, "b": None, "c": a, "d": a, "e": b}
     with desk.run("c", "d", "e") as ledger:  # another run, without the first ones
-        settle_duplicates(desk.store, ledger, Duplicates.FLAG)
+        settle_duplicates(desk.store, ledger, Duplicates.FLAG, FOLDER)
     marks = {name: payload.get("_duplicate_of") for name, payload in desk.payloads().items()}
     assert marks == {"a": None, "b": None, "c": None, "d": f"{FOLDER}c.png", "e": None}
 
@@ -54,7 +54,7 @@ def test_a_picture_whose_point_was_deleted_by_hand_stands_for_no_other(desk: Des
     with desk.run("a", "b", "c") as ledger:
         written(desk, ledger, a="x", b="x", c="x")
         desk.store.delete([point_id(f"{FOLDER}a.png")])
-        settle_duplicates(desk.store, ledger, Duplicates.FLAG)
+        settle_duplicates(desk.store, ledger, Duplicates.FLAG, FOLDER)
     marks = {name: payload.get("_duplicate_of") for name, payload in desk.payloads().items()}
     assert marks == {"b": None, "c": f"{FOLDER}b.png"}
 
@@ -62,24 +62,42 @@ def test_a_picture_whose_point_was_deleted_by_hand_stands_for_no_other(desk: Des
 def test_flags_of_other_sources_are_left_alone(desk: Desk) -> None:
     with desk.run("a", "b") as ledger:
         written(desk, ledger, a="x", b="x")
-        settle_duplicates(desk.store, ledger, Duplicates.FLAG)
+        settle_duplicates(desk.store, ledger, Duplicates.FLAG, FOLDER)
     with desk.run("c") as ledger:
         written(desk, ledger, c="z")
-        settle_duplicates(desk.store, ledger, Duplicates.FLAG)
+        settle_duplicates(desk.store, ledger, Duplicates.FLAG, FOLDER)
     assert desk.payloads()["b"]["_duplicate_of"] == f"{FOLDER}a.png"
 
 
 def test_merging_leaves_one_point_that_names_all(desk: Desk) -> None:
     with desk.run("a", "b", "c") as ledger:
         written(desk, ledger, a="x", b="x", c="y")
-        settle_duplicates(desk.store, ledger, Duplicates.MERGE)
+        settle_duplicates(desk.store, ledger, Duplicates.MERGE, FOLDER)
         assert ledger.account()["duplicate"] == 1
         assert ledger.points() == 2
     merged = {"a": [f"{FOLDER}a.png", f"{FOLDER}b.png"], "c": None}
     assert {name: payload.get("_uris") for name, payload in desk.payloads().items()} == merged
     with desk.run("a", "b", "c", merge=True) as ledger:  # nothing new: those without a point are named all the same
-        settle_duplicates(desk.store, ledger, Duplicates.MERGE)
+        settle_duplicates(desk.store, ledger, Duplicates.MERGE, FOLDER)
     assert {name: payload.get("_uris") for name, payload in desk.payloads().items()} == merged
     with desk.run("a", "c", merge=True) as ledger:  # the copy is gone
-        settle_duplicates(desk.store, ledger, Duplicates.MERGE)
+        settle_duplicates(desk.store, ledger, Duplicates.MERGE, FOLDER)
     assert {name: payload.get("_uris") for name, payload in desk.payloads().items()} == {"a": None, "c": None}
+
+
+def test_marks_of_another_policy_go_with_it(desk: Desk) -> None:
+    with desk.run("a", "b", "c") as ledger:
+        written(desk, ledger, a="x", b="x", c="x")
+        settle_duplicates(desk.store, ledger, Duplicates.FLAG, FOLDER)
+    with desk.run("a", "b", "c", merge=True) as ledger:
+        settle_duplicates(desk.store, ledger, Duplicates.MERGE, FOLDER)
+    (merged,) = desk.payloads().values()
+    assert (len(merged["_uris"]), "_duplicate_of" in merged) == (3, False)
+    with desk.run("a", "b", "c") as ledger:
+        written(desk, ledger, b="x", c="x")
+        settle_duplicates(desk.store, ledger, Duplicates.FLAG, FOLDER)
+    marks = {name: (payload.get("_uris"), payload.get("_duplicate_of")) for name, payload in desk.payloads().items()}
+    assert marks == {"a": (None, None), "b": (None, f"{FOLDER}a.png"), "c": (None, f"{FOLDER}a.png")}
+    with desk.run("a", "b", "c") as ledger:
+        settle_duplicates(desk.store, ledger, Duplicates.KEEP, FOLDER)
+    assert not any({"_uris", "_duplicate_of"} & payload.keys() for payload in desk.payloads().values())

@@ -10,7 +10,7 @@ import pytest
 from semblant_indexer import IndexJob
 from semblant_indexer.generations import begin, describe, drop_old, open_current, orb_of, publish, recall, roll_back
 from semblant_search import Encoder
-from semblant_search.collection import RESERVED_FIELDS, StorageOptions, point_id
+from semblant_search.collection import RESERVED_FIELDS, FieldType, StorageOptions, point_id
 from semblant_search.errors import CollectionNotFound, EncoderMismatch, InvalidInput, StoreError
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary
 from semblant_search.store import open_database
@@ -112,7 +112,7 @@ def test_a_new_generation_has_all_that_reading_it_needs(db: Database, encoder: E
         made = store.manifest
         assert (made.collection, made.generation, made.storage) == ("images", "g0008", storage)
         assert (made.encoder_fingerprint, made.encoder) == (encoder.fingerprint, encoder.card)
-        assert made.fields == RESERVED_FIELDS
+        assert made.fields == {**RESERVED_FIELDS, "_sources": FieldType.KEYWORD}
         assert made.orb == {
             "settings": OrbSettings(features=99).to_json(),
             "vocabulary": words.fingerprint,

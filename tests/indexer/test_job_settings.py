@@ -35,6 +35,8 @@ DEFAULTS = {
     "keep_generations": 1,
     "exif": False,
     "prune": False,
+    "prune_limit": 0.2,
+    "source_name": None,
     "retry": False,
     "verify": False,
     "max_pixels": 100_000_000,
@@ -62,6 +64,8 @@ OTHERS: dict[str, Any] = {
     "keep_generations": 3,
     "exif": True,
     "prune": True,
+    "prune_limit": 0.5,
+    "source_name": "shop",
     "retry": True,
     "verify": True,
     "max_pixels": 1000,
@@ -175,8 +179,8 @@ def test_cores_are_counted() -> None:
 
 def test_the_ledger_has_a_place_for_each_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert ledger_path(job(collection="c")) == Path("db/c/ledger.sqlite")
-    assert ledger_path(job(state="/state")) == Path("/state/ledger.sqlite")
+    assert ledger_path(job(collection="c"), "abc") == Path("db/c/ledger.sqlite")
+    assert ledger_path(job(state="/state"), "abc") == Path("/state/ledger.sqlite")
     for url, name in (
         ("http://host", "host-6333"),
         ("http://host:6333,http://other:6333", "host-6333"),
@@ -184,6 +188,7 @@ def test_the_ledger_has_a_place_for_each_database(monkeypatch: pytest.MonkeyPatc
         ("grpc://other:6334", "other-6334"),
     ):
         assert state_folder(url, "c") == tmp_path / "semblant" / name / "c"
+        assert state_folder(url, "c", identity="abc") == tmp_path / "semblant" / "abc"
     monkeypatch.delenv("XDG_STATE_HOME")
     assert state_folder("http://host", "c") == Path.home() / ".local/state/semblant/host-6333/c"
     assert state_folder("http://host", "c", tmp_path) == tmp_path

@@ -19,6 +19,7 @@ from semblant_indexer.ledger import TRANSIENT, Entry, Ledger
 from semblant_indexer.sources import Item, Problem
 from semblant_search import EncoderCard, Fit, Manifest
 from support.examples import examples
+from support.ledgers import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,8 +50,9 @@ def test_every_item_of_every_run_is_accounted_for(runs: list[tuple[list[Item], l
         known: dict[str, Entry] = {}
         for source, outcomes, retry in runs:
             ledger = Ledger()
-            found = ledger.scan(source, "file:///pictures/")
-            ledger.attach(Path(folder) / "ledger.sqlite", manifest("g0001", "today"), retry=retry)
+            found = ledger.scan(source)
+            record = source_of("file:///pictures/")
+            ledger.attach(Path(folder) / "ledger.sqlite", manifest("g0001", "today"), record, retry=retry)
             first: dict[str, Item] = {}
             for item in source:
                 first.setdefault(item.uri, item)
@@ -100,8 +102,8 @@ def settled(entry: Entry | None, item: Item, retry: bool) -> bool:
 def test_generations_do_not_mix_and_a_new_one_of_the_same_name_begins_empty(tmp_path: Path) -> None:
     def points(generation: str, created: str, *, write: bool = False) -> int:
         ledger = Ledger()
-        ledger.scan([Item(URIS[0], 1, 1)], "file:///pictures/")
-        ledger.attach(tmp_path / "ledger.sqlite", manifest(generation, created))
+        ledger.scan([Item(URIS[0], 1, 1)])
+        ledger.attach(tmp_path / "ledger.sqlite", manifest(generation, created), source_of("file:///pictures/"))
         if write:
             ledger.record([Entry(URIS[0], 1, 1, "0" * 64, None, "indexed")])
         count = ledger.points()

@@ -15,8 +15,9 @@ from semblant_indexer.ledger.copying import copy_generation
 from semblant_indexer.sources import Item
 from semblant_indexer.status import failed_jobs, last_job, read_status
 from semblant_search.errors import CollectionNotFound, InvalidInput, StoreError
+from semblant_search.sources import SourceRecord
 from semblant_search.writing.points import now
-from support.ledgers import LIST, indexed, run_over, todo
+from support.ledgers import LIST, indexed, run_over, source_of, todo
 from support.small_stores import FOLDER, MOMENT, manifest
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ def test_the_format_of_the_file(path: Path) -> None:
         (one, _) = ledger.todo()
         ledger.record([Entry(one.uri, 10, 20, "0" * 64, one.metadata, "indexed", written=True)])
         ledger.record([Entry(ITEMS[1].uri, 10, 20, None, None, "failed", "empty", "it is empty", point=False)])
+        ledger.set_revision(SourceRecord(FOLDER, "pictures", FOLDER, revision="r1"))
         ledger.finish('{"found": 2}')
-    assert rows(path, "PRAGMA user_version") == [(2,)]
+    assert rows(path, "PRAGMA user_version") == [(3,)]
     assert rows(path, "PRAGMA journal_mode") == [("wal",)]
     assert " ".join(row[1] for row in rows(path, "PRAGMA table_info(items)")) == COLUMNS
     digest = "417e6ddee57c0c4d"
@@ -52,13 +54,14 @@ def test_the_format_of_the_file(path: Path) -> None:
         ("g0001", ITEMS[1].uri, 10, 20, None, None, "failed", "empty", "it is empty", 0, 1, 0, FOLDER),
     ]
     assert rows(path, "SELECT * FROM generations") == [("g0001", MOMENT, "0" * 64)]
+    assert rows(path, "SELECT * FROM sources") == [("g0001", FOLDER, "pictures", FOLDER, "r1")]
     ((number, generation, started, job, report),) = rows(path, "SELECT * FROM runs")
     assert (number, generation, job, report) == (1, "g0001", '{"source": "x"}', '{"found": 2}')
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", started)
     assert started <= now()
 
 
-@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize("version", [1, 4])
 def test_a_ledger_of_another_version_is_begun_anew(path: Path, version: int) -> None:
     """Its rows may mean something else; the contents are found again in the store."""
     with run_over(path, ITEMS) as ledger:
@@ -71,9 +74,36 @@ def test_a_ledger_of_another_version_is_begun_anew(path: Path, version: int) -> 
         assert (ledger.points(), todo(ledger)) == (0, ["a", "b", "c"])
         assert not ledger.interrupted()
         indexed(ledger)
-    assert rows(path, "PRAGMA user_version") == [(2,)]
+    assert rows(path, "PRAGMA user_version") == [(3,)]
     with run_over(path, ITEMS) as ledger:
         assert (ledger.points(), todo(ledger)) == (3, [])
+
+
+def test_a_ledger_of_version_2_is_taken_over_and_its_rows_are_the_source_s_of_their_root(path: Path) -> None:
+    """It knew sources by their roots, and each picture once."""
+    path.parent.mkdir()
+    columns = (
+        "size INTEGER, mtime_ns INTEGER, sha256 TEXT, metadata TEXT, outcome TEXT, reason TEXT, message TEXT, point INTEGER"
+    )
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            f"CREATE TABLE items (generation TEXT, uri TEXT, {columns}, seen INTEGER, written INTEGER, source TEXT, "
+            "PRIMARY KEY (generation, uri)) WITHOUT ROWID; "
+            "CREATE TABLE generations (name TEXT PRIMARY KEY, created_at TEXT NOT NULL, encoder TEXT NOT NULL); "
+            "CREATE TABLE runs (number INTEGER PRIMARY KEY, generation TEXT, started_at TEXT, job TEXT, report TEXT); "
+            f"INSERT INTO generations VALUES ('g0001', '{MOMENT}', '0'); PRAGMA user_version = 2"
+        )
+        for uri, source in ((ITEMS[0].uri, FOLDER), (ITEMS[1].uri, LIST)):
+            facts = (10, 20, "a" * 64, "417e6ddee57c0c4d", "indexed", None, None, 1, 1, 1)
+            connection.execute(f"INSERT INTO items VALUES ('g0001', ?{', ?' * 10}, ?)", (uri, *facts, source))
+        connection.commit()
+    ledger = Ledger()
+    ledger.scan(ITEMS)
+    ledger.attach(path, manifest(), SourceRecord("id1", "pictures", FOLDER))
+    assert (ledger.contents(), ledger.revision, todo(ledger)) == ({ITEMS[0].uri: "a" * 64}, None, ["b", "c"])
+    ledger.close()
+    assert rows(path, "PRAGMA user_version") == [(3,)]
+    assert rows(path, "SELECT uri, source FROM items") == [(ITEMS[1].uri, LIST), (ITEMS[0].uri, "id1")]
 
 
 def test_rows_of_generations_that_are_gone_are_dropped(path: Path) -> None:
@@ -132,7 +162,7 @@ def test_a_ledger_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "images").write_text("a file in the way")
     ledger = Ledger()
     with pytest.raises(StoreError, match="make it writable, or delete it"):
-        ledger.attach(tmp_path / "images" / "ledger.sqlite", manifest())
+        ledger.attach(tmp_path / "images" / "ledger.sqlite", manifest(), source_of(FOLDER))
     ledger.close()
 
 
@@ -155,7 +185,7 @@ def test_rows_are_not_copied_where_they_cannot_be_read(path: Path) -> None:
     with run_over(path, ITEMS) as ledger:
         indexed(ledger)
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 3")
+        connection.execute("PRAGMA user_version = 4")
     copy_generation(path, "g0001", manifest("g0002"))
     assert rows(path, "SELECT count(*) FROM items") == [(3,)]
     path.write_bytes(b"no database at all" * 100)

@@ -36,7 +36,7 @@ from semblant_search.orb import (
 from semblant_search.querying.background import Background
 from semblant_search.store import Point, open_database
 from support.asking import request_for
-from support.ledgers import indexed, run_over, todo
+from support.ledgers import indexed, run_over, source_of, todo
 from support.small_stores import FOLDER, manifest, unit_vectors
 
 if TYPE_CHECKING:
@@ -180,8 +180,8 @@ def test_the_next_job_knows_every_picture_of_the_new_generation(db: Path) -> Non
     retrain(RetrainJob(str(db)))
     created = read(db, "g0002").manifest
     ledger = Ledger()
-    ledger.scan(items(), FOLDER)
-    ledger.attach(db / "images" / "ledger.sqlite", created)
+    ledger.scan(items())
+    ledger.attach(db / "images" / "ledger.sqlite", created, source_of(FOLDER))
     assert (ledger.points(), ledger.count_todo()) == (5, 0)
     ledger.close()
 

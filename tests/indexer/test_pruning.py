@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tarfile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,9 +50,10 @@ def test_a_list_prunes_what_it_named_once_and_nothing_else(
     index(table)
     write(3)
     kept = index(table)
-    assert (kept.removed, kept.pruned, kept.points) == (2, 0, 16)
-    report = index(table, prune=True)
-    assert (report.removed, report.pruned, report.points) == (2, 2, 14)
+    assert (kept.removed, kept.pruned, kept.points) == (3, 0, 16)
+    report = index(table, prune=True, prune_limit=0.5)
+    assert (report.removed, report.pruned, report.points) == (3, 3, 14)
+    assert [note for note in report.notes if note.startswith("1 pictures that are gone from this source stay")]
     assert "optimize" in report.stages
     expected = [*named[:3], named[9], *coats]
     assert set(records()) == {canonical_uri(path) for path in expected}
@@ -87,3 +90,85 @@ def test_a_folder_that_is_not_there_prunes_nothing(pictures: Path, index: Index,
     with pytest.raises(InvalidInput):
         index(pictures, prune=True)
     assert len(records()) == 30
+
+
+def make_unlistable(folder: Path) -> None:
+    """A folder below it whose path is too long to be opened, also for root."""
+    name, here = "d" * 250, os.open(folder, os.O_RDONLY)
+    for _ in range(18):
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+
+
+def test_a_folder_that_cannot_be_listed_may_hold_what_is_missing(pictures: Path, index: Index, records: Records) -> None:
+    index(pictures)
+    gone = sorted((pictures / "bag").iterdir())[0]
+    gone.rename(pictures / "new.png")
+    make_unlistable(pictures)
+    report = index(pictures, prune=True)
+    assert (report.moved, report.removed, report.pruned, report.points, report.exit_code) == (0, 1, 0, 31, 3)
+    assert report.unpruned is not None
+    assert "removed nothing of 1 pictures that are gone: the source was not seen completely" in report.unpruned
+    assert "the folder cannot be listed" in report.unpruned
+    assert report.unpruned in report.notes
+    assert canonical_uri(gone) in records()
+    shutil.rmtree(pictures / ("d" * 250))
+    report = index(pictures)
+    assert (report.moved, report.points) == (1, 30)
+
+
+def test_a_link_to_a_disk_that_is_not_mounted_is_not_seen_completely(pictures: Path, index: Index, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    (pictures / "coat").rename(disk)
+    (pictures / "link").symlink_to(disk)
+    index(pictures)
+    disk.rename(tmp_path / "away")
+    report = index(pictures, prune=True, prune_limit=1)
+    assert (report.removed, report.pruned, report.points) == (10, 0, 30)
+    assert "a link to nothing" in str(report.unpruned)
+
+
+def test_a_truncated_tar_prunes_nothing(pictures: Path, index: Index, tmp_path: Path) -> None:
+    path = tmp_path / "shard.tar"
+    with tarfile.open(path, "w") as tar:
+        for picture in sorted(pictures.rglob("*.png")):
+            tar.add(picture, picture.name)
+    index(path)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 20_000)
+    report = index(path, prune=True, prune_limit=1)
+    assert 0 < report.removed < 12
+    assert (report.pruned, report.points) == (0, 30)
+    assert "cannot be read to its end" in str(report.unpruned)
+
+
+def test_other_patterns_prune_only_when_they_are_the_source_s(pictures: Path, index: Index) -> None:
+    """`--include '*.png'` on a collection of JPEGs, say, by which all of them would go."""
+    index(pictures)
+    report = index(pictures, include=["bag/*"], prune=True, prune_limit=1)
+    assert (report.removed, report.pruned, report.points) == (20, 0, 30)
+    assert "--include: others than the last time" in str(report.unpruned)
+    report = index(pictures, prune=True)
+    assert (report.removed, report.points, report.unpruned) == (0, 30, None)
+    index(pictures, exclude=["coat"])
+    assert index(pictures, exclude=["coat"], prune=True, prune_limit=0.4).points == 20
+
+
+def test_more_than_a_share_is_not_pruned_unasked(pictures: Path, index: Index, records: Records) -> None:
+    index(pictures)
+    shutil.rmtree(pictures / "coat")
+    report = index(pictures, prune=True)
+    assert (report.removed, report.pruned, report.points, report.exit_code) == (10, 0, 30, 3)
+    assert report.unpruned == (
+        "--prune removed nothing of 10 pictures that are gone: they are 33% of the source's 30 pictures, and the limit is 20%; "
+        "where they are to go, run it again with --prune-limit 34"
+    )
+    report = index(pictures, prune=True, prune_limit=0.34)
+    assert (report.removed, report.pruned, report.points, report.exit_code) == (10, 10, 20, 0)
+    assert len(records()) == 20
+    for wrong in (-0.1, 1.1):
+        with pytest.raises(InvalidInput, match="prune_limit"):
+            index(pictures, prune_limit=wrong)

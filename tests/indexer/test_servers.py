@@ -21,6 +21,7 @@ import psutil
 import pytest
 from qdrant_client import models
 from semblant_indexer import IndexJob, run
+from semblant_indexer.status import read_status
 from semblant_search.errors import InvalidInput, StoreError, StoreUnavailable
 from semblant_search.orb import OrbSettings
 from semblant_search.store.engines.qdrant.connection import RetryPolicy
@@ -223,3 +224,24 @@ def test_a_ray_cluster_indexes_what_one_machine_does(
         assert_same(stored(url, "secret"), records())
     with pytest.raises(InvalidInput, match="belongs to one process"):
         index(pictures, engine="ray")
+
+
+def test_the_ledger_is_the_collection_s_however_the_server_is_addressed(
+    pictures: Path, encoder_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with server() as url:
+        other = url.replace("127.0.0.1", "localhost")
+        assert other != url
+        for place in (url, other):
+            report = run(IndexJob(str(pictures), encoder_file, place, orb=None, workers=1, threads=1))
+            assert (report.points, read_status(place, "images").generations[0].points) == (30, 30)
+        assert report.unchanged == 30
+        (folder,) = (tmp_path / "state" / "semblant").iterdir()
+        # A Semblant before that named it by the address; its ledger is taken over.
+        before = tmp_path / "state" / "semblant" / f"localhost-{other.rpartition(':')[2]}" / "images"
+        before.parent.mkdir()
+        folder.rename(before)
+        run(IndexJob(str(pictures), encoder_file, other, orb=None, workers=1, threads=1))
+        assert (folder / "ledger.sqlite").is_file()
+        assert not before.exists()

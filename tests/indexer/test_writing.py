@@ -130,7 +130,7 @@ def test_what_no_listing_tells_comes_from_the_file(desk: Desk) -> None:
 
 def test_batches_are_counted_and_written_at_the_latest_when_flushed(desk: Desk) -> None:
     with desk.run("a", "b", "c") as ledger:
-        writer = Writer(desk.store, ledger)
+        writer = Writer(desk.store, ledger, FOLDER)
         todos = list(ledger.todo())
         results: list[Decoded | Unchanged | Rejected] = [decoded(), BAD, decoded("c" * 64)]
         writer.write(todos, results, vectors_for(results))
@@ -145,7 +145,7 @@ def test_much_is_written_without_waiting_for_the_end(desk: Desk) -> None:
     """What was encoded long ago must not be lost with the process."""
     names = [f"{number:04d}" for number in range(2100)]
     with desk.run(*names) as ledger:
-        writer = Writer(desk.store, ledger)
+        writer = Writer(desk.store, ledger, FOLDER)
         for start in range(0, 2100, 300):
             todos = [Todo(f"{FOLDER}{name}.png", 10, 20, "{}", "") for name in names[start : start + 300]]
             results = [decoded(f"{start + number:064d}") for number in range(300)]
@@ -156,12 +156,12 @@ def test_much_is_written_without_waiting_for_the_end(desk: Desk) -> None:
 def test_new_metadata_replaces_the_old_and_keeps_facts_and_vector(desk: Desk) -> None:
     uri = f"{FOLDER}a.png"
     with run_over(desk.path, [Item(uri, 10, 20, {"price": 3, "old": 1})]) as ledger:
-        write_all(Writer(desk.store, ledger), ledger, a="a")
+        write_all(Writer(desk.store, ledger, FOLDER), ledger, a="a")
     before = next(desk.store.scroll(with_image=True))
     items = [Item(uri, 10, 20, {"price": 4}), Item(f"{FOLDER}b.png", 10, 20)]
     with run_over(desk.path, items) as ledger:
         changed, _ = ledger.todo()
-        writer = Writer(desk.store, ledger)
+        writer = Writer(desk.store, ledger, FOLDER)
         writer.keep([(changed, Unchanged(changed.sha256 or "", 10, 20))])
         assert (writer.counts.other, writer.counts.encoded, todo(ledger)) == (1, 0, ["b"])
         assert ledger.account()["indexed"] == 1
@@ -174,10 +174,10 @@ def test_new_metadata_replaces_the_old_and_keeps_facts_and_vector(desk: Desk) ->
 
 def test_what_turns_out_unchanged_is_entered_without_writing(desk: Desk) -> None:
     with desk.run("a") as ledger:
-        write_all(Writer(desk.store, ledger), ledger, a="a")
+        write_all(Writer(desk.store, ledger, FOLDER), ledger, a="a")
     with run_over(desk.path, [Item(f"{FOLDER}a.png", 10, 99)]) as ledger:
         (one,) = ledger.todo()
-        writer = Writer(desk.store, ledger)
+        writer = Writer(desk.store, ledger, FOLDER)
         writer.write([one], [Unchanged("a" * 64, 10, 99)], None)
         assert ledger.account() == {"indexed": 0, "unchanged": 1, "duplicate": 0, "failed": 0, "skipped": 0}
         assert writer.counts.other == 1
@@ -188,30 +188,32 @@ def test_what_turns_out_unchanged_is_entered_without_writing(desk: Desk) -> None
 def test_points_that_are_gone_from_the_store_are_missed(desk: Desk) -> None:
     """Deleted by someone else while the run goes on: named, counted, and tried again by the next run."""
     with desk.run("a", "old") as ledger:
-        write_all(Writer(desk.store, ledger), ledger, a="a", old="b")
+        write_all(Writer(desk.store, ledger, FOLDER), ledger, a="a", old="b")
     items = [Item(f"{FOLDER}a.png", 10, 20, {"price": 4}), Item(f"{FOLDER}new.png", 10, 20)]
     with run_over(desk.path, items) as ledger:
         changed, moved = ledger.todo()
         desk.store.delete([point_id(f"{FOLDER}{name}.png") for name in ("a", "old")])
-        Writer(desk.store, ledger).write([changed, moved], [Unchanged("a" * 64, 10, 20), Unchanged("b" * 64, 10, 20)], None)
+        Writer(desk.store, ledger, FOLDER).write(
+            [changed, moved], [Unchanged("a" * 64, 10, 20), Unchanged("b" * 64, 10, 20)], None
+        )
         assert ledger.reasons() == {"missing": 2}
         assert [message for _, _, message in ledger.failures()] == [
             f"{FOLDER}a.png: its point was deleted meanwhile",
             f"{FOLDER}new.png: the point it moved from is gone",
         ]
-        assert not {f"{FOLDER}a.png", f"{FOLDER}new.png"} & ledger.uris_with_point()
+        assert not {f"{FOLDER}a.png", f"{FOLDER}new.png"} & ledger.contents().keys()
     with run_over(desk.path, items) as ledger:
         assert [one.sha256 for one in ledger.todo()] == [None, None]
 
 
 def test_a_moved_picture_takes_vector_and_facts_and_not_the_old_metadata(desk: Desk) -> None:
     with run_over(desk.path, [Item(f"{FOLDER}old.png", 10, 20, {"price": 3})]) as ledger:
-        write_all(Writer(desk.store, ledger), ledger, old="a")
+        write_all(Writer(desk.store, ledger, FOLDER), ledger, old="a")
     before = next(desk.store.scroll(with_image=True))
     with run_over(desk.path, [Item(f"{FOLDER}new.png", 10, 21, {"title": "x"})]) as ledger:
         (one,) = ledger.todo()
         assert one.known == frozenset(["a" * 64])
-        writer = Writer(desk.store, ledger)
+        writer = Writer(desk.store, ledger, FOLDER)
         writer.write([one], [Unchanged("a" * 64, 10, 21)], None)
         assert (writer.counts.other, ledger.account()["indexed"], ledger.moved()) == (1, 1, [f"{FOLDER}old.png"])
     (new,) = desk.store.retrieve([point_id(f"{FOLDER}new.png")], with_image=True)

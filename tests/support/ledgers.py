@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_indexer.ledger import Entry, Ledger
 from semblant_indexer.sources import Item
+from semblant_search.sources import SourceRecord
 
 from support.small_stores import FOLDER, manifest
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 LIST = "file:///lists/list.csv"
 
 
+def source_of(root: str) -> SourceRecord:
+    """A source whose id and name are its root."""
+    return SourceRecord(root, root, root)
+
+
 @contextmanager
 def run_over(
     path: Path, items: Sequence[Item], *, scope: str = FOLDER, generation: str = "g0001", **options: Any
@@ -27,8 +33,8 @@ def run_over(
     """A run up to the point where pictures are looked at."""
     ledger = Ledger()
     try:
-        ledger.scan(items, scope)
-        ledger.attach(path, manifest(generation), **options)
+        ledger.scan(items)
+        ledger.attach(path, manifest(generation), source_of(scope), **options)
         ledger.settle_problems()
         ledger.note_vanished()
         yield ledger

@@ -29,7 +29,9 @@ def status(target: Target, state: Path | None, failures: int, as_json: bool) -> 
     """Show what is indexed, what failed and why, from the ledger: also while a job runs."""
     from semblant_indexer.status import read_status
 
-    found = read_status(target.db, target.collection, state=state, failures=failures)
+    found = read_status(
+        target.db, target.collection, state=state, failures=failures, api_key=target.api_key, timeout=target.timeout
+    )
     if as_json:
         print_json(found.to_json())
         return

@@ -25,6 +25,7 @@ _PATH = click.Path(path_type=Path)
     "--encoder", type=_PATH, metavar="FILE", help="The encoder.onnx that makes the vectors.  [default: the collection's]"
 )
 @database_options
+@click.option("--source", "source_name", metavar="NAME", help="What the collection calls it.  [default: its folder or file]")
 @click.option("--include", multiple=True, metavar="PATTERN", help="Take only files that match, such as '*.jpg' or '2024/*'.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out files and folders that match.")
 @click.option("--hidden", is_flag=True, help="Take files and folders whose names begin with a dot, too.")
@@ -44,6 +45,14 @@ _PATH = click.Path(path_type=Path)
 @click.option("--rebuild", is_flag=True, help="Build a new generation beside the serving one, then switch to it.")
 @click.option("--keep-generations", type=int, metavar="N", help="Older generations to keep for a rollback.  [default: 1]")
 @click.option("--prune", is_flag=True, help="Remove pictures from the collection that SOURCE no longer holds.")
+@click.option(
+    "--prune-limit",
+    "limit",
+    type=float,
+    metavar="PERCENT",
+    help="Prune nothing where it would be more of SOURCE's.  [default: 20 %]",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be indexed, moved and removed; write nothing.")
 @click.option("--retry", is_flag=True, help="Try pictures again that failed before, although they did not change.")
 @click.option("--verify", is_flag=True, help="Tell what changed by reading every file, not by sizes and times.")
 @click.option("--watch", is_flag=True, help="Stay, and index again whenever something changes in the folder.")
@@ -73,6 +82,8 @@ def index(
     duplicates: str,
     quantize: str | None,
     on_disk: bool,
+    limit: float | None,
+    dry_run: bool,
     watch: bool,
     output: Output,
     **options: Any,
@@ -93,6 +104,8 @@ def index(
     given.setdefault("encoder", None)
     if quantize is not None or on_disk:
         given["storage"] = StorageOptions(quantize, on_disk)
+    if limit is not None:
+        given["prune_limit"] = limit / 100
     if not orb:
         given["orb"] = None
     job = IndexJob(
@@ -104,7 +117,10 @@ def index(
         duplicates=Duplicates(duplicates),
         **given,
     )
-    output.run(job, watch=watch)
+    if dry_run:
+        output.preview(job)
+    else:
+        output.run(job, watch=watch)
 
 
 @click.command()
@@ -120,9 +136,18 @@ def retry(target: Target, state: Path | None, output: Output) -> None:
     """
     from semblant_indexer.status import failed_jobs
 
-    connection = {"api_key": target.api_key, "timeout": target.timeout}
-    again = {"encoder": None, "retry": True, "rebuild": False, "prune": False, "verify": False}
-    found = failed_jobs(target.db, target.collection, state=state, **connection, **again)
+    found = failed_jobs(
+        target.db,
+        target.collection,
+        state=state,
+        api_key=target.api_key,
+        timeout=target.timeout,
+        encoder=None,
+        retry=True,
+        rebuild=False,
+        prune=False,
+        verify=False,
+    )
     for source, count in found.unknown.items():
         click.echo(f"{count:,} failures of {source} stay: its job is not known any more; index it again with --retry", err=True)
     output.run(*found.jobs, least_code=3 if found.unknown else 0)

@@ -111,6 +111,20 @@ class Output:
         wrong = [code for code in codes if code not in (0, 3)]
         click.get_current_context().exit(wrong[0] if wrong else max([least_code, *codes]))
 
+    def preview(self, job: IndexJob) -> None:
+        """Print what the job would do."""
+        from semblant_indexer.previewing import preview
+
+        found = preview(job)
+        if self.as_json:
+            print_json(found.to_json())
+            return
+        for uri in found.gone:
+            click.echo(f"gone\t{uri}")
+        for note in found.notes:
+            click.echo(f"Note: {note}", err=True)
+        click.echo(found.account)
+
     def _print(self, result: IndexReport, *, more: bool) -> None:
         from semblant_indexer.display import print_report
 

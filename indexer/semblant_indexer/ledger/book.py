@@ -2,144 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
-import sqlite3
-import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from semblant_search.errors import StoreError
-from semblant_search.writing.points import now
-
+from .file import LedgerFile
 from .rows import Todo
-from .schema import HELD, IN_SCOPE, JOIN, SAME, SCAN, SCHEMA, TODO, VERSION
+from .schema import HELD, JOIN, MINE, SAME, TODO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
-    from semblant_search.collection import Manifest
-
-    from semblant_indexer.sources import Item
+    from semblant_search.sources import SourceRecord
 
     from .rows import Entry
 
 
-class Ledger:
+class Ledger(LedgerFile):
     """The ledger of one collection and the scan of one run. One writer at a time; methods may be called from any thread."""
 
-    def __init__(self) -> None:
-        # An unnamed SQLite database lives in memory and moves to a temporary file when it grows.
-        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._lock = threading.Lock()
-        self._connection.executescript(SCAN)
-        self._values: dict[str, Any] = {
-            "generation": "",
-            "scope": "",
-            "run": 0,
-            "retry": False,
-            "merge": False,
-            "verify": False,
-        }
-        self.repeated = 0
+    @property
+    def revision(self) -> str | None:
+        """The revision of the source that this ledger knows last; None for a source that it does not know."""
+        rows = self._execute("SELECT revision FROM ledger.sources WHERE generation = :generation AND id = :source")
+        return str(rows[0][0]) if rows else None
 
-    def scan(self, items: Iterable[Item], scope: str) -> int:
-        """Note what the source holds; returns how many items it yielded. A URI that comes twice counts once in `repeated`.
-
-        Args:
-            items: what the source yields.
-            scope: the source's name; a folder's URI with a slash at the end stands for all URIs below it.
-        """
-        found = 0
-        self._values["scope"] = scope
-        connection = self._connection
-        connection.execute("BEGIN")
-
-        def rows() -> Iterator[tuple[Any, ...]]:
-            nonlocal found
-            previous: Any = None
-            text = digest = ""
-            for found, item in enumerate(items, start=1):
-                if item.metadata != previous or found == 1:  # neighbours often have equal metadata
-                    previous = item.metadata
-                    text = json.dumps(previous, sort_keys=True, ensure_ascii=False)
-                    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-                yield (item.uri, item.size, item.mtime_ns, text, digest, *(item.problem or (None, None, None)), item.place)
-
-        statement = (
-            "INSERT OR IGNORE INTO scan (uri, size, mtime_ns, payload, metadata, outcome, reason, message, place) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    def set_revision(self, source: SourceRecord) -> None:
+        """Note the revision that this run makes."""
+        self._execute(
+            "REPLACE INTO ledger.sources VALUES (:generation, :source, :name, :root, :revision)",
+            name=source.name,
+            root=source.root,
+            revision=source.revision,
         )
-        try:
-            connection.executemany(statement, rows())
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"the list of pictures cannot be kept in a temporary file: {error}; make room in the folder for temporary "
-                "files, or choose another one (TMPDIR)"
-            ) from error
-        self.repeated = found - int(connection.execute("SELECT count(*) FROM scan").fetchone()[0])
-        return found
-
-    def attach(
-        self,
-        path: Path,
-        manifest: Manifest,
-        *,
-        job: str = "{}",
-        retry: bool = False,
-        merge: bool = False,
-        verify: bool = False,
-    ) -> None:
-        """Open the file for one generation, making it where it is missing. A generation made anew begins with no rows.
-
-        Args:
-            path: of the SQLite file.
-            manifest: of the generation.
-            job: the job's settings as JSON, kept with the run.
-            retry: failures that lie in a file's content are not settled.
-            merge: pictures that are byte for byte another one are settled without a point.
-            verify: no picture is settled by size and time of its file.
-
-        Raises:
-            StoreError: the file is not a ledger, or cannot be written.
-        """
-        generation, created = manifest.generation, manifest.created_at
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection.execute("ATTACH ? AS ledger", (str(path),))
-            self._connection.execute("PRAGMA ledger.journal_mode = WAL")
-            self._connection.execute("PRAGMA ledger.synchronous = NORMAL")
-            version = self._connection.execute("PRAGMA ledger.user_version").fetchone()[0]
-            if version not in (0, VERSION):  # written by another Semblant; what matters is found again in the store
-                for table in ("items", "generations", "runs"):
-                    self._connection.execute(f"DROP TABLE IF EXISTS ledger.{table}")
-            self._connection.execute(f"PRAGMA ledger.user_version = {VERSION}")
-            self._connection.executescript(SCHEMA)
-            known = self._connection.execute(
-                "SELECT created_at FROM ledger.generations WHERE name = ?", (generation,)
-            ).fetchone()
-            if known is None or known[0] != created:
-                self._connection.execute("DELETE FROM ledger.items WHERE generation = ?", (generation,))
-                self._connection.execute(
-                    "REPLACE INTO ledger.generations VALUES (?, ?, ?)", (generation, created, manifest.encoder_fingerprint)
-                )
-            cursor = self._connection.execute(
-                "INSERT INTO ledger.runs (generation, started_at, job) VALUES (?, ?, ?)", (generation, now(), job)
-            )
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(
-                f"ledger {str(path)!r} cannot be used: {error}; make it writable, or delete it: the next run then looks at "
-                "every picture again, and encodes only those that changed"
-            ) from error
-        self._values |= {"generation": generation, "run": cursor.lastrowid, "retry": retry, "merge": merge, "verify": verify}
 
     def forget_other_generations(self, keep: Sequence[str]) -> None:
         """Drop the rows of generations that no longer exist."""
         marks = ",".join(f"'{name}'" for name in keep)
-        for table, column in (("items", "generation"), ("generations", "name")):
+        for table, column in (("items", "generation"), ("sources", "generation"), ("generations", "name")):
             self._execute(f"DELETE FROM ledger.{table} WHERE {column} NOT IN ({marks})")
 
     def sample(self, count: int, seed: int) -> list[str]:
@@ -157,23 +56,49 @@ class Ledger:
         """Enter the problems that the source itself found. A picture that is out of reach keeps its point."""
         self._execute(
             "REPLACE INTO ledger.items SELECT :generation, s.uri, s.size, s.mtime_ns, i.sha256, i.metadata, s.outcome, "
-            f"s.reason, s.message, coalesce(i.point, 0), :run, coalesce(i.written, 0), :scope {JOIN} "
+            f"s.reason, s.message, coalesce(i.point, 0), :run, coalesce(i.written, 0), :source {JOIN} "
             "WHERE s.outcome IS NOT NULL"
         )
 
     def note_vanished(self) -> None:
-        """Find the points whose files the source no longer holds, if there are new files that may be them."""
+        """Find the pictures that this source no longer holds, or that others hold, if there are new files of their content."""
         new = self._execute(f"SELECT 1 {JOIN} WHERE s.outcome IS NULL AND i.uri IS NULL LIMIT 1")
         if new:
             self._execute(
-                "INSERT INTO vanished SELECT uri, size, sha256 FROM ledger.items "
+                "INSERT INTO vanished SELECT uri, size, sha256, source <> :source FROM ledger.items "
                 "WHERE generation = :generation AND point AND sha256 IS NOT NULL AND uri NOT IN (SELECT uri FROM scan)"
             )
             self._execute("CREATE INDEX vanished_size ON vanished (size)")
 
+    def lenders(self) -> Iterator[list[tuple[str, str]]]:
+        """URI and content of other sources' pictures of the size of a new one, which may save its encoding; in parts.
+
+        What this ledger says of them may be out of date; `no_lenders` strikes out those that are gone.
+        """
+        query = (
+            "SELECT DISTINCT v.uri, v.sha256 FROM vanished v WHERE v.foreign_source AND v.uri > :last "
+            f"AND v.size IN (SELECT s.size {JOIN} WHERE s.outcome IS NULL AND i.uri IS NULL) ORDER BY v.uri LIMIT 1000"
+        )
+        last = ""
+        while rows := self._execute(query, last=last):
+            yield [(str(uri), str(sha256)) for uri, sha256 in rows]
+            last = rows[-1][0]
+
+    def no_lenders(self, uris: Sequence[str]) -> None:
+        """Other sources' pictures that are not what this ledger says."""
+        self._many("DELETE FROM vanished WHERE foreign_source AND uri = ?", [(uri,) for uri in uris])
+
     def vanished(self, sha256: str) -> list[str]:
         """URIs of vanished files of this content."""
         return [row[0] for row in self._execute("SELECT uri FROM vanished WHERE sha256 = :sha256", sha256=sha256)]
+
+    def settled(self) -> dict[str, int]:
+        """Pictures of the scan that need no look, by outcome; those that came twice are skipped."""
+        counts = {
+            str(outcome): int(count)
+            for outcome, count in self._execute(f"SELECT i.outcome, count(*) {JOIN} WHERE NOT ({TODO}) GROUP BY 1")
+        }
+        return {**counts, "skipped": counts.get("skipped", 0) + self.repeated}
 
     def count_todo(self) -> int:
         """How many pictures `todo` yields."""
@@ -212,7 +137,7 @@ class Ledger:
                 entry.point,
                 values["run"] if seen else 0,
                 values["run"] if entry.written else 0,
-                values["scope"],
+                values["source"],
             )
             for entry in entries
         ]
@@ -223,7 +148,7 @@ class Ledger:
 
         That they failed is of no interest any more; a picture whose point is left is looked at again should it come back.
         """
-        gone = f"generation = :generation AND uri NOT IN (SELECT uri FROM scan) AND {IN_SCOPE}"
+        gone = f"{MINE} AND uri NOT IN (SELECT uri FROM scan)"
         self._execute(f"DELETE FROM ledger.items WHERE NOT point AND {gone}")
         self._execute(
             "UPDATE ledger.items SET outcome = 'indexed', reason = NULL, message = NULL, size = -1, mtime_ns = -1 "
@@ -232,26 +157,38 @@ class Ledger:
 
     def removed(self) -> list[tuple[str, bool]]:
         """URIs that this source held once and holds no longer, and whether each has a point."""
-        rows = self._execute(
-            "SELECT uri, point FROM ledger.items WHERE generation = :generation AND uri NOT IN (SELECT uri FROM scan) "
-            f"AND {IN_SCOPE}"
-        )
+        rows = self._execute(f"SELECT uri, point FROM ledger.items WHERE {MINE} AND uri NOT IN (SELECT uri FROM scan)")
         return [(str(uri), bool(point)) for uri, point in rows]
 
     def moved(self) -> list[str]:
         """Of `removed`, those whose content has a point under another URI of the source."""
         rows = self._execute(
-            "SELECT uri FROM ledger.items WHERE generation = :generation AND uri NOT IN (SELECT uri FROM scan) "
-            f"AND {IN_SCOPE} AND sha256 IN {HELD}"
+            f"SELECT uri FROM ledger.items WHERE {MINE} AND uri NOT IN (SELECT uri FROM scan) AND sha256 IN {HELD}"
         )
         return [str(row[0]) for row in rows]
+
+    def unknown(self) -> Iterator[list[str]]:
+        """URIs of the scan that have no row, in parts."""
+        query = (
+            f"SELECT s.seq, s.uri {JOIN} WHERE s.seq > :last AND s.outcome IS NULL AND i.uri IS NULL ORDER BY s.seq LIMIT 1000"
+        )
+        last = -1
+        while rows := self._execute(query, last=last):
+            yield [str(uri) for _, uri in rows]
+            last = rows[-1][0]
+
+    def forget_metadata(self) -> None:
+        """What this ledger knows of the metadata of this source may be out of date: look at all of it."""
+        self._execute(f"UPDATE ledger.items SET metadata = NULL WHERE {MINE} AND point")
 
     def groups(self) -> Iterator[list[tuple[str, bool]]]:
         """Pictures that are byte for byte the same: URIs of each group in their order, and whether each has a point."""
         rows = self._execute(
-            "SELECT i.sha256, i.uri, i.point FROM scan s JOIN ledger.items i ON i.generation = :generation AND i.uri = s.uri "
+            "SELECT i.sha256, i.uri, i.point FROM scan s "
+            "JOIN ledger.items i ON i.generation = :generation AND i.source = :source AND i.uri = s.uri "
             "WHERE s.outcome IS NULL AND i.outcome IN ('indexed', 'duplicate') AND i.sha256 IN ("
-            "SELECT j.sha256 FROM scan t JOIN ledger.items j ON j.generation = :generation AND j.uri = t.uri "
+            "SELECT j.sha256 FROM scan t "
+            "JOIN ledger.items j ON j.generation = :generation AND j.source = :source AND j.uri = t.uri "
             "WHERE j.outcome IN ('indexed', 'duplicate') GROUP BY j.sha256 HAVING count(*) > 1) ORDER BY i.sha256, i.uri"
         )
         for _, group in itertools.groupby(rows, key=lambda row: row[0]):
@@ -264,14 +201,16 @@ class Ledger:
     def set_duplicates(self, uris: Sequence[str]) -> None:
         """Enter that these have no point of their own, because another picture of the same content has one."""
         self._many(
-            "UPDATE ledger.items SET outcome = 'duplicate', point = 0 WHERE generation = ? AND uri = ?",
-            [(self._values["generation"], uri) for uri in uris],
+            "UPDATE ledger.items SET outcome = 'duplicate', point = 0 WHERE generation = ? AND source = ? AND uri = ?",
+            [(self._values["generation"], self._values["source"], uri) for uri in uris],
         )
 
     def forget(self, uris: Sequence[str]) -> None:
         """Remove rows."""
+        values = self._values
         self._many(
-            "DELETE FROM ledger.items WHERE generation = ? AND uri = ?", [(self._values["generation"], uri) for uri in uris]
+            "DELETE FROM ledger.items WHERE generation = ? AND source = ? AND uri = ?",
+            [(values["generation"], values["source"], uri) for uri in uris],
         )
 
     def account(self) -> dict[str, int]:
@@ -285,20 +224,33 @@ class Ledger:
         return counts
 
     def points(self) -> int:
-        """How many pictures have a point, according to the ledger."""
-        return int(self._execute("SELECT count(*) FROM ledger.items WHERE generation = :generation AND point")[0][0])
+        """How many pictures of this source have a point, according to the ledger."""
+        return int(self._execute(f"SELECT count(*) FROM ledger.items WHERE {MINE} AND point")[0][0])
 
-    def uris_with_point(self) -> set[str]:
-        """The URIs that have a point, according to the ledger."""
-        rows = self._execute("SELECT uri FROM ledger.items WHERE generation = :generation AND point")
-        return {str(row[0]) for row in rows}
+    def contents(self) -> dict[str, str | None]:
+        """The URIs of this source that have a point, according to the ledger, each with the SHA-256 of its content."""
+        rows = self._execute(f"SELECT uri, sha256 FROM ledger.items WHERE {MINE} AND point")
+        return {str(uri): sha256 for uri, sha256 in rows}
+
+    def only_in(self, generation: str) -> list[str]:
+        """URIs of this source that have a point in another generation, but none in this one."""
+        rows = self._execute(
+            "SELECT uri FROM ledger.items WHERE generation = :other AND source = :source AND point AND uri NOT IN "
+            f"(SELECT uri FROM ledger.items WHERE {MINE} AND point)",
+            other=generation,
+        )
+        return [str(row[0]) for row in rows]
+
+    def duplicates(self) -> list[str]:
+        """URIs of this source that are in another picture's point."""
+        return [str(row[0]) for row in self._execute(f"SELECT uri FROM ledger.items WHERE {MINE} AND outcome = 'duplicate'")]
 
     def failures(self) -> Iterator[tuple[str, str, str]]:
         """URI, reason and message of the pictures of this source that failed, in the order of their URIs."""
         last = ""
         query = (
             "SELECT i.uri, coalesce(i.reason, ''), coalesce(i.message, '') FROM ledger.items i "
-            "WHERE i.generation = :generation AND i.outcome = 'failed' AND i.uri > :last "
+            "WHERE i.generation = :generation AND i.source = :source AND i.outcome = 'failed' AND i.uri > :last "
             "AND i.uri IN (SELECT uri FROM scan) ORDER BY i.uri LIMIT 1000"
         )
         while rows := self._execute(query, last=last):
@@ -309,8 +261,8 @@ class Ledger:
         """Number of failures of this source by reason."""
         return dict(
             self._execute(
-                "SELECT i.reason, count(*) FROM ledger.items i WHERE i.generation = :generation AND i.outcome = 'failed' "
-                "AND i.uri IN (SELECT uri FROM scan) GROUP BY 1 ORDER BY 1"
+                f"SELECT reason, count(*) FROM ledger.items WHERE {MINE} AND outcome = 'failed' "
+                "AND uri IN (SELECT uri FROM scan) GROUP BY 1 ORDER BY 1"
             )
         )
 
@@ -326,40 +278,3 @@ class Ledger:
         """Keep the run's report, and those of the last hundred runs."""
         self._execute("UPDATE ledger.runs SET report = :report WHERE number = :run", report=report)
         self._execute("DELETE FROM ledger.runs WHERE number <= :run - 100")
-
-    def close(self) -> None:
-        """Close the file; the scan is gone with it."""
-        with self._lock:
-            self._connection.close()
-
-    def _execute(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
-        try:
-            with self._lock:
-                return self._connection.execute(statement, {**self._values, **values}).fetchall()
-        except sqlite3.Error as error:
-            raise _unusable(error) from error
-
-    def _many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        try:
-            with self._lock, _transaction(self._connection):
-                self._connection.executemany(statement, rows)
-        except sqlite3.Error as error:
-            raise _unusable(error) from error
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def _unusable(error: sqlite3.Error) -> StoreError:
-    return StoreError(
-        f"the ledger cannot be read or written: {error}; what was indexed is kept, and the same command goes on once the "
-        "disk has room and no other job uses this collection"
-    )

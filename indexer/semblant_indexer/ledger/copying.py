@@ -35,13 +35,14 @@ def copy_generation(path: Path, generation: str, manifest: Manifest) -> None:
         with closing(sqlite3.connect(path)) as connection, connection:
             if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
                 return  # of another Semblant: the next run begins it anew
-            names = [row[1] for row in connection.execute("PRAGMA table_info(items)")]
-            columns = ", ".join(name for name in names if name != "generation")
-            connection.execute("DELETE FROM items WHERE generation = ?", (manifest.generation,))
-            connection.execute(
-                f"INSERT INTO items (generation, {columns}) SELECT ?, {columns} FROM items WHERE generation = ?",
-                (manifest.generation, generation),
-            )
+            for table in ("items", "sources"):
+                names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+                columns = ", ".join(name for name in names if name != "generation")
+                connection.execute(f"DELETE FROM {table} WHERE generation = ?", (manifest.generation,))
+                connection.execute(
+                    f"INSERT INTO {table} (generation, {columns}) SELECT ?, {columns} FROM {table} WHERE generation = ?",
+                    (manifest.generation, generation),
+                )
             connection.execute(
                 "REPLACE INTO generations (name, created_at, encoder) VALUES (?, ?, ?)",
                 (manifest.generation, manifest.created_at, manifest.encoder_fingerprint),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .rows import TRANSIENT
 
-VERSION = 2
+VERSION = 3
+"""Version 2 knew a source by its root, and each picture once."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS ledger.items (
     generation TEXT NOT NULL,
@@ -20,13 +21,28 @@ CREATE TABLE IF NOT EXISTS ledger.items (
     seen INTEGER NOT NULL,
     written INTEGER NOT NULL,
     source TEXT NOT NULL,
-    PRIMARY KEY (generation, uri)
+    PRIMARY KEY (generation, source, uri)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ledger.sources (
+    generation TEXT NOT NULL,
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    root TEXT NOT NULL,
+    revision TEXT NOT NULL,
+    PRIMARY KEY (generation, id)
+);
 CREATE TABLE IF NOT EXISTS ledger.generations (name TEXT PRIMARY KEY, created_at TEXT NOT NULL, encoder TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS ledger.runs (
     number INTEGER PRIMARY KEY, generation TEXT NOT NULL, started_at TEXT NOT NULL, job TEXT NOT NULL, report TEXT
 );
 """
+FROM_2 = """
+ALTER TABLE ledger.items RENAME TO items_2;
+{schema}
+INSERT INTO ledger.items SELECT * FROM ledger.items_2;
+DROP TABLE ledger.items_2;
+"""
+"""What version 2 knew is kept under the roots of its sources, until their jobs come."""
 SCAN = """
 CREATE TABLE scan (
     seq INTEGER PRIMARY KEY,
@@ -40,15 +56,17 @@ CREATE TABLE scan (
     message TEXT,
     place TEXT
 );
-CREATE TABLE vanished (uri TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL);
+CREATE TABLE vanished (
+    uri TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL, foreign_source INTEGER NOT NULL
+);
 """
-JOIN = "FROM scan s LEFT JOIN ledger.items i ON i.generation = :generation AND i.uri = s.uri"
+MINE = "generation = :generation AND source = :source"
+JOIN = "FROM scan s LEFT JOIN ledger.items i ON i.generation = :generation AND i.source = :source AND i.uri = s.uri"
 SAME = "i.size = s.size AND i.mtime_ns = s.mtime_ns AND s.size >= 0"
-IN_SCOPE = "(source = :scope OR (substr(:scope, -1) = '/' AND substr(uri, 1, length(:scope)) = :scope))"
 # Contents that have a point under a URI that the source still holds.
 HELD = (
     "(SELECT j.sha256 FROM ledger.items j JOIN scan t ON t.uri = j.uri "
-    "WHERE j.generation = :generation AND j.outcome = 'indexed' AND t.outcome IS NULL)"
+    "WHERE j.generation = :generation AND j.source = :source AND j.outcome = 'indexed' AND t.outcome IS NULL)"
 )
 # CASE, because AND would have SQLite list all contents held for each page of pictures, also where none is a duplicate.
 SETTLED = f"""coalesce(

@@ -62,6 +62,11 @@ class Source(Protocol):
         """What a user should know about the source; complete after the last item."""
         ...
 
+    @property
+    def incomplete(self) -> Sequence[str]:
+        """Why there may be pictures that were not seen; nothing after a whole scan. Complete after the last item."""
+        ...
+
     def items(self) -> Iterator[Item]:
         """All items. Raises `InvalidInput` where the source as a whole cannot be used."""
         ...

@@ -57,6 +57,7 @@ class FolderSource:
                 self._label_from_folder &= label in (None, "") or isinstance(label, dict)
         self._others = self._left_out = 0
         self._unseen: int | None = None
+        self._incomplete: list[str] = []
 
     @property
     def scope(self) -> str:
@@ -87,9 +88,15 @@ class FolderSource:
             notes.append(f"{self._left_out} file{'s' if self._left_out > 1 else ''} or folders left out by patterns")
         return notes
 
+    @property
+    def incomplete(self) -> list[str]:
+        """Folders that cannot be listed, and links to nothing that may have led to one."""
+        return self._incomplete
+
     def items(self) -> Iterator[Item]:
         """Every picture; folders that cannot be listed and odd files as problems."""
         unseen = self._metadata.below(self.scope)
+        self._incomplete = []
         self._others = self._left_out = 0
         for item in self._walk():
             unseen -= unseen > 0 and item.uri in self._metadata
@@ -114,6 +121,7 @@ class FolderSource:
                         entries = sorted(listing, key=lambda entry: entry.name)
                 except OSError as error:
                     message = f"{folder!r}: the folder cannot be listed: {error.strerror or error}"
+                    self._incomplete.append(message)
                     yield Item(base.prefix, problem=Problem("failed", "unreadable", message))
                     continue
                 subfolders: list[str] = []
@@ -130,6 +138,8 @@ class FolderSource:
                         yield self._item(entry, base, folder, sidecars=sidecars)
                     else:
                         self._others += 1
+                        if entry.is_symlink() and not Path(entry.path).exists():  # to a disk that is not mounted, say
+                            self._incomplete.append(f"{entry.path!r}: a link to nothing")
                 stack.extend(reversed(subfolders))
 
     def _takes(self, entry: os.DirEntry[str], *, is_folder: bool) -> bool:
@@ -162,7 +172,8 @@ class FolderSource:
                     continue
                 seen.add((facts.st_dev, facts.st_ino))
                 subfolders[:] = [name for name in subfolders if takes(folder, name, is_folder=True)]
-                tops += [str(path) for path in (Path(folder, name) for name in subfolders) if path.is_symlink()]
+                below = (f"{folder}{os.sep}{name}" for name in subfolders)
+                tops += [path for path in below if os.path.islink(path)]  # noqa: PTH114 - which no path is too long for
                 if not any(name.endswith(".json") for name in names):
                     continue
                 pictures = {name for name in names if has_picture_suffix(name) and takes(folder, name, is_folder=False)}

@@ -68,6 +68,11 @@ class ListSource:
         """Columns that mix types."""
         return self._inference.notes
 
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """Nothing: what cannot be read as a whole is no source."""
+        return ()
+
     def items(self) -> Iterator[Item]:
         """One item a row, in the order of the rows."""
         fields = self._inference.fields

@@ -81,6 +81,11 @@ class RemoteFolderSource:
         """About the metadata."""
         return [*self._metadata.notes, *self._types.notes]
 
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """Nothing: what cannot be read as a whole is no source."""
+        return ()
+
     def items(self) -> Iterator[Item]:
         """One item a file."""
         for file in self._pictures:

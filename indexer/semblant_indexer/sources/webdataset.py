@@ -55,6 +55,7 @@ class WebDatasetSource:
         self._places = [place if isinstance(place, str) else str(place.absolute()) for place in places]
         self._scope = scope
         self._inference = TypeInference(text=False, declared=declared)
+        self._incomplete: list[str] = []
         for path in self._places:
             for number, sample in enumerate(_samples(path), start=1):
                 if isinstance(sample, _Sample) and sample.problem is None:
@@ -79,12 +80,19 @@ class WebDatasetSource:
         """Fields that mix types."""
         return self._inference.notes
 
+    @property
+    def incomplete(self) -> list[str]:
+        """Tars that cannot be read to their end."""
+        return self._incomplete
+
     def items(self) -> Iterator[Item]:
         """One item a picture, `file:///…/shard.tar#member`."""
+        self._incomplete = []
         for path in self._places:
             base = canonical_uri(path)
             for sample in _samples(path):
                 if isinstance(sample, Problem):
+                    self._incomplete.append(sample.message)
                     yield Item(base, problem=sample)
                     continue
                 picture = sample.picture

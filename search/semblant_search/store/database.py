@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from semblant_search.collection import check_collection_name
 from semblant_search.errors import CollectionNotFound, StoreError
 
-from .names import check_generation, not_found
+from .names import check_asset_name, check_generation, not_found
 from .store import Store
 
 if TYPE_CHECKING:
@@ -58,6 +58,15 @@ class Database:
     def manifest(self, collection: str, generation: str) -> Manifest | None:
         """What a generation remembers about itself, also while another process has it open; None where there is none."""
         return self._backend.manifest(check_collection_name(collection), check_generation(generation))
+
+    def asset(self, collection: str, generation: str, name: str) -> bytes | None:
+        """A file that a generation keeps, also while another process has it open; None where there is none."""
+        check_asset_name(name)
+        return self._backend.asset(check_collection_name(collection), check_generation(generation), name)
+
+    def assets(self, collection: str, generation: str) -> list[str]:
+        """Names of the files that a generation keeps, in order, also while another process has it open."""
+        return sorted(self._backend.assets(check_collection_name(collection), check_generation(generation)))
 
     def open(self, collection: str, generation: str | None = None) -> Store:
         """Open the serving generation, or a named one.

@@ -267,6 +267,11 @@ class Store:
         check_asset_name(name)
         self._engine.put_asset(name, data)
 
+    def drop_asset(self, name: str) -> None:
+        """Keep a file no longer; one that is not there is no error."""
+        check_asset_name(name)
+        self._engine.drop_asset(name)
+
     def close(self) -> None:
         """Release the engine; further calls raise `StoreError`. Closing twice is no error."""
         engine, self._opened = self._opened, None

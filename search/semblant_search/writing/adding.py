@@ -21,6 +21,7 @@ from semblant_search.item_errors import ITEM_ERRORS, in_place
 from semblant_search.querying.resolving import check_name
 from semblant_search.results import Picture, split_payload
 from semblant_search.shown import shown, shown_name
+from semblant_search.sources import note_added, owners
 
 from .exif import EXIF_FIELDS
 from .pictures import PictureRecipe
@@ -182,6 +183,8 @@ def _add(
         records = {number: cast("dict[str, Any]", given[number].metadata) for number in read}
         fields = generation.fields_for(records.values())
         new_fields = fields_of(records, fields)
+        there = store.retrieve([point.id for point in points], fields=[SOURCES_FIELD])
+        held = {record.id: owners(record.payload) for record in there}
         for number, point in zip(read, points, strict=True):
             try:
                 metadata, unknown = typed(records[number], fields, new_fields, number)
@@ -191,7 +194,8 @@ def _add(
                     break
                 continue
             new_fields |= unknown
-            writing[point.id] = point = replace(point, payload={**metadata, **point.payload, SOURCES_FIELD: [ADDED]})
+            mine = sorted({ADDED, *held.get(point.id, ())})  # one that a job indexed stays its source's, too
+            writing[point.id] = point = replace(point, payload={**metadata, **point.payload, SOURCES_FIELD: mine})
             uri, own, facts = split_payload(point.payload)
             added[number] = Picture(point_id(uri), uri, own, facts)
         used = {
@@ -199,6 +203,9 @@ def _add(
         }
         if writing:
             store.add_fields({SOURCES_FIELD: FieldType.KEYWORD, **used})
+            if not generation.added_noted:
+                note_added(store)
+                generation.added_noted = True
             store.upsert(list(writing.values()))
     return added, failed
 

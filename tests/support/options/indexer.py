@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from semblant_indexer import IndexJob, run
+from semblant_indexer import IndexJob, preview, run
 from semblant_indexer.generations import describe, roll_back
 from semblant_indexer.job import Duplicates
 from semblant_indexer.retraining import RetrainJob, retrain
@@ -22,7 +22,11 @@ __all__ = ["INDEXER"]
 
 _DB = {"--db": ("--db", "pictures.db")}
 _JOB = IndexJob("pictures", None, "pictures.db")
-_RUN = {"semblant_indexer.running.run": Called, "semblant_indexer.watching.watch": Called}
+_RUN = {
+    "semblant_indexer.running.run": Called,
+    "semblant_indexer.watching.watch": Called,
+    "semblant_indexer.previewing.preview": Called,
+}
 _REPORTED = frozenset({"--report", "--json", "--quiet", "--json-log", "--metrics-port"})
 _OPENED = arguments("open_database", open_database, "pictures.db")
 _STATE = {"--state": ("--state", "ledgers")}
@@ -44,6 +48,7 @@ INDEXER = (
             **target_rows("run.job"),
             "SOURCE": Row(["s3://bucket/list.csv"], {"run.job.source": "s3://bucket/list.csv"}),
             "--encoder": Row(["--encoder", "mine.onnx"], {"run.job.encoder": Path("mine.onnx")}),
+            "--source": Row(["--source", "shop"], {"run.job.source_name": "shop"}),
             "--include": Row(["--include", "*.jpg", "--include", "a/*"], {"run.job.include": ("*.jpg", "a/*")}),
             "--exclude": Row(["--exclude", "*.png", "--exclude", "raw"], {"run.job.exclude": ("*.png", "raw")}),
             "--hidden": Row(["--hidden"], {"run.job.hidden": True}),
@@ -59,6 +64,8 @@ INDEXER = (
             "--rebuild": Row(["--rebuild"], {"run.job.rebuild": True}),
             "--keep-generations": Row(["--keep-generations", "0"], {"run.job.keep_generations": 0}),
             "--prune": Row(["--prune"], {"run.job.prune": True}),
+            "--prune-limit": Row(["--prune-limit", "50"], {"run.job.prune_limit": 0.5}),
+            "--dry-run": Row(["--dry-run"], arguments("preview", preview, _JOB), replaces="run."),
             "--retry": Row(["--retry"], {"run.job.retry": True}),
             "--verify": Row(["--verify"], {"run.job.verify": True}),
             "--watch": Row(
@@ -102,8 +109,8 @@ INDEXER = (
         {
             "--db": Row(["--db", "other.db"], {"failed_jobs.db": "other.db"}),
             "--collection": Row(["--collection", "art"], {"failed_jobs.collection": "art"}),
-            "--api-key": Row(["--api-key", "secret"], {"failed_jobs.changes.api_key": "secret"}),
-            "--timeout": Row(["--timeout", "2.5"], {"failed_jobs.changes.timeout": 2.5}),
+            "--api-key": Row(["--api-key", "secret"], {"failed_jobs.api_key": "secret"}),
+            "--timeout": Row(["--timeout", "2.5"], {"failed_jobs.timeout": 2.5}),
             "--state": Row(_STATE["--state"], {"failed_jobs.state": Path("ledgers")}),
         },
         shown=_REPORTED,
@@ -118,9 +125,10 @@ INDEXER = (
             "--collection": Row(["--collection", "art"], {"read_status.collection": "art"}),
             "--state": Row(_STATE["--state"], {"read_status.state": Path("ledgers")}),
             "--failures": Row(["--failures", "7"], {"read_status.failures": 7}),
+            "--api-key": Row(["--api-key", "secret"], {"read_status.api_key": "secret"}),
+            "--timeout": Row(["--timeout", "2.5"], {"read_status.timeout": 2.5}),
         },
         shown=frozenset({"--json"}),
-        unused=frozenset({"--api-key", "--timeout"}),  # the ledger is read without the server
     ),
     CommandTable(
         "generations",

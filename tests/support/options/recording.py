@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from semblant_search.cli import semblant
 from semblant_search.client import SearchClient
+from semblant_search.writing.source_changes import Released, Relocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,9 @@ _ANSWERS: Mapping[str, object] = {
     "count": 0,
     "facet": {},
     "delete": 0,
+    "sources": [],
+    "remove_source": Released(0, 0),
+    "relocate_source": Relocation("shop", "file:///old/", "file:///new/", 0, 0, 0, 0),
     "search": [],
     "search_features": [],
     "search_fused": [],

@@ -152,6 +152,36 @@ SEARCH = (
         {**target_rows("SearchClient"), "PICTURE...": Row(["c.jpg"], {"delete.pictures": ("c.jpg",)})},
         shown=frozenset({"--yes"}),
     ),
+    CommandTable(
+        "sources list",
+        _DB,
+        {CLIENT: None},
+        {**_OPEN, **_asked("sources")},
+        target_rows("SearchClient"),
+        shown=frozenset({"--json"}),
+    ),
+    CommandTable(
+        "sources remove",
+        {"NAME": ("shop",), **_DB, "--yes": ("--yes",)},
+        {CLIENT: None},
+        {**_OPEN, **_asked("remove_source", "shop")},
+        {**target_rows("SearchClient"), "NAME": Row(["other"], {"remove_source.name": "other"})},
+        shown=frozenset({"--yes"}),
+    ),
+    CommandTable(
+        "sources relocate",
+        {"OLD": ("shop",), "NEW": ("/new",), **_DB},
+        {CLIENT: None},
+        {**_OPEN, **_asked("relocate_source", "shop", "/new")},
+        {
+            **target_rows("SearchClient"),
+            "OLD": Row(["other"], {"relocate_source.name": "other"}),
+            "NEW": Row(["s3://bucket/a"], {"relocate_source.root": "s3://bucket/a"}),
+            "--check": Row(["--no-check", "--check"], {}),
+            "--no-check": Row(["--no-check"], {"relocate_source.check": False}),
+        },
+        shown=frozenset({"--json"}),
+    ),
     *(
         CommandTable(
             name,

@@ -132,6 +132,10 @@ class Engine(Protocol):
         """Keep a file with the generation, atomically."""
         ...
 
+    def drop_asset(self, name: str) -> None:
+        """Keep a file no longer; none is no error."""
+        ...
+
     def close(self) -> None:
         """Release the engine."""
         ...
@@ -159,6 +163,14 @@ class Backend(Protocol):
 
     def manifest(self, collection: str, generation: str) -> Manifest | None:
         """The manifest of a whole generation, None where there is none."""
+        ...
+
+    def asset(self, collection: str, generation: str, name: str) -> bytes | None:
+        """A file kept with a whole generation, also while another process has it open; None where there is none."""
+        ...
+
+    def assets(self, collection: str, generation: str) -> list[str]:
+        """Names of the files that are kept with a whole generation, in any order; also while another process has it open."""
         ...
 
     def open(self, collection: str, generation: str, manifest: Manifest) -> Engine:

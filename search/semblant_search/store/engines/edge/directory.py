@@ -22,7 +22,7 @@ from semblant_search.store.database import Database
 from semblant_search.store.files import exclusive, make_directory, sync_directory, write_atomic
 from semblant_search.store.names import is_generation
 
-from .engine import MANIFEST, EdgeEngine, create_generation, read_manifest
+from .engine import MANIFEST, EdgeEngine, create_generation, list_assets, read_asset, read_manifest
 
 if TYPE_CHECKING:
     import os
@@ -99,6 +99,14 @@ class Directory:
         """What `manifest.json` says, None where there is none."""
         folder = self._folder(collection, generation)
         return read_manifest(folder) if (folder / MANIFEST).is_file() else None
+
+    def asset(self, collection: str, generation: str, name: str) -> bytes | None:
+        """A file kept with a generation, whoever has it open."""
+        return read_asset(self._folder(collection, generation), name)
+
+    def assets(self, collection: str, generation: str) -> list[str]:
+        """Names of the files kept with a generation."""
+        return list_assets(self._folder(collection, generation))
 
     def open(self, collection: str, generation: str, manifest: Manifest) -> EdgeEngine:
         """Open a generation. Raises `StoreLocked`."""

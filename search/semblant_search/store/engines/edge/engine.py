@@ -9,7 +9,14 @@ from weakref import WeakSet
 from semblant_search.collection import CELLS_VECTOR, FEATURES_VECTOR, IMAGE_VECTOR, ORB_VECTOR, FieldType, Manifest
 from semblant_search.errors import NotADatabase, StoreError
 from semblant_search.store.engines.feature_numbers import to_numbers
-from semblant_search.store.files import bytes_on_disk, make_directory, require_space, sync_contents, write_atomic
+from semblant_search.store.files import (
+    bytes_on_disk,
+    make_directory,
+    require_space,
+    sync_contents,
+    sync_directory,
+    write_atomic,
+)
 from semblant_search.where.compiler import compile_where, json_path
 
 from .translation import Searches, call, config, dialect, index_params, load_engine, record_of, scored
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
     from semblant_search.store.records import Point, Record, ScoredRecord
     from semblant_search.where import Where
 
-__all__ = ["MANIFEST", "EdgeEngine", "create_generation", "read_manifest"]
+__all__ = ["MANIFEST", "EdgeEngine", "create_generation", "list_assets", "read_asset", "read_manifest"]
 
 MANIFEST = "manifest.json"
 _SHARD = "shard"
@@ -61,6 +68,26 @@ def read_manifest(path: Path) -> Manifest:
 
 def _write_manifest(path: Path, manifest: Manifest) -> None:
     write_atomic(path / MANIFEST, manifest.to_bytes())
+
+
+def read_asset(generation: Path, name: str) -> bytes | None:
+    """A file kept with the generation in a directory, or None; whoever has it open."""
+    path = generation / _ASSETS / name
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
+
+
+def list_assets(generation: Path) -> list[str]:
+    """Names of the files that are kept with the generation in a directory; one that begins with a dot is being written."""
+    folder = generation / _ASSETS
+    try:
+        return [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        raise StoreError(f"{str(folder)!r} cannot be read: {error.strerror or error}") from error
 
 
 _opened: WeakSet[EdgeEngine] = WeakSet()
@@ -206,25 +233,24 @@ class EdgeEngine:
 
     def asset(self, name: str) -> bytes | None:
         """A file kept with this generation, or None."""
-        path = self._path / _ASSETS / name
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise StoreError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
+        return read_asset(self._path, name)
 
     def assets(self) -> list[str]:
-        """Names of the files that are kept; one that begins with a dot is being written."""
-        folder = self._path / _ASSETS
-        try:
-            return [path.name for path in folder.iterdir() if not path.name.startswith(".")]
-        except OSError as error:
-            raise StoreError(f"{str(folder)!r} cannot be read: {error.strerror or error}") from error
+        """Names of the files that are kept."""
+        return list_assets(self._path)
 
     def put_asset(self, name: str, data: bytes) -> None:
         """Keep a file with this generation, atomically."""
         write_atomic(self._path / _ASSETS / name, data)
+
+    def drop_asset(self, name: str) -> None:
+        """Keep a file no longer."""
+        path = self._path / _ASSETS / name
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{str(path)!r} cannot be removed: {error.strerror or error}") from error
+        sync_directory(path.parent)
 
     def close(self) -> None:
         """Flush and release the directory; nothing in a process that was forked, to which it does not belong."""

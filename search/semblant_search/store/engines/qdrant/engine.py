@@ -222,6 +222,13 @@ class QdrantEngine:
         if old:
             self._assets("delete", points_selector=old, wait=True)
 
+    def drop_asset(self, name: str) -> None:
+        """Keep a file no longer: its head goes first, so that nobody reads half of it."""
+        self._assets("delete", points_selector=[_asset_id(name)], wait=True)
+        parts = list(self._old_parts(name, ""))
+        if parts:
+            self._assets("delete", points_selector=parts, wait=True)
+
     def _old_parts(self, name: str, version: str) -> Iterator[str]:
         """Parts of other versions. All are looked through: strict mode refuses a filter on fields without an index."""
         for part in self._all_assets(["asset", "version"]):

@@ -124,6 +124,16 @@ class QdrantServer:
         metadata = self._connection.call("get_collection", name).config.metadata or {}
         return Manifest.from_json(metadata[METADATA]) if METADATA in metadata else None
 
+    def asset(self, collection: str, generation: str, name: str) -> bytes | None:
+        """A file kept with a generation."""
+        manifest = self.manifest(collection, generation)
+        return None if manifest is None else self.open(collection, generation, manifest).asset(name)
+
+    def assets(self, collection: str, generation: str) -> list[str]:
+        """Names of the files kept with a generation."""
+        manifest = self.manifest(collection, generation)
+        return [] if manifest is None else self.open(collection, generation, manifest).assets()
+
     def open(self, collection: str, generation: str, manifest: Manifest) -> QdrantEngine:
         """Open a generation."""
         return QdrantEngine(self._connection, physical_name(collection, generation), manifest)

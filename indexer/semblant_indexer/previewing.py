@@ -1,0 +1,288 @@
+"""What a job would do, without doing it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import sqlite3
+import tempfile
+from collections import Counter
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semblant_search.collection import SOURCES_FIELD, point_id, uri_path
+from semblant_search.encoder import Encoder
+from semblant_search.errors import InvalidInput, NotADatabase, StoreError
+from semblant_search.sources import identity_of, owners, read_source, read_sources
+from semblant_search.store import open_database
+from semblant_search.store.names import without_password
+from semblant_search.writing.source_changes import owned_payload
+
+from . import generations
+from .job import Duplicates, patient
+from .ledger import Ledger
+from .ownership import reconcile, strike_out_lenders
+from .pruning import incomplete, unprunable
+from .rebuilding import Rebuild
+from .sources.remembered import open_job_source, record_for
+from .state import state_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from semblant_search.sources import SourceRecord
+    from semblant_search.store import Database, Store
+
+    from .job import IndexJob
+    from .ledger import Todo
+    from .sources import Source
+
+__all__ = ["IndexPreview", "preview"]
+
+_TOGETHER = 500
+
+
+@dataclass(frozen=True)
+class IndexPreview:
+    """What a job would do: `found` = `new` + `changed` + `metadata` + `moved_here` + `unchanged` + `failed` + `skipped`.
+
+    Attributes:
+        source, source_name, db, collection: what would be indexed into what.
+        found: items that the source yields.
+        new, changed: pictures that would be decoded and encoded; some may turn out not to be usable.
+        metadata: pictures that would only get new metadata.
+        moved_here: new names of files that are in the collection under another one; their vectors would be taken over.
+        unchanged: pictures that are as they were, duplicates without a point included.
+        failed, skipped: what would fail again, and what is no picture to be tried.
+        moved: old names that would be removed, because the content is there under another one.
+        removed: pictures that the source holds no longer; `pruned` of them would be deleted.
+        gone: URIs of `removed`.
+        notes: what else a user should know, such as why nothing would be pruned.
+    """
+
+    source: str
+    source_name: str
+    db: str
+    collection: str
+    found: int
+    new: int
+    changed: int
+    metadata: int
+    moved_here: int
+    unchanged: int
+    failed: int
+    skipped: int
+    moved: int
+    removed: int
+    pruned: int
+    gone: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def account(self) -> str:
+        """All of it, as one line."""
+        return (
+            f"found {self.found:,} = {self.new:,} new + {self.changed:,} changed + {self.metadata:,} with other metadata + "
+            f"{self.moved_here:,} moved + {self.unchanged:,} unchanged + {self.failed:,} failed + {self.skipped:,} skipped; "
+            f"{self.removed:,} gone, {self.pruned:,} of them to be removed"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values."""
+        return dataclasses.asdict(self)
+
+
+def preview(job: IndexJob) -> IndexPreview:
+    """Say what `run` would do. Nothing is written, neither to the collection nor to the ledger.
+
+    It reads what the job would read to tell what changed: names, sizes and times, and the content of files that may have moved.
+
+    Raises:
+        SemblantError: what `run` raises before it begins to index.
+    """
+    with ExitStack() as stack:
+        source = open_job_source(job)
+        ledger = stack.enter_context(closing(Ledger()))
+        store, db = _opened(stack, job)
+        if store is not None:
+            source.adopt_types(store.manifest.fields)
+        found = ledger.scan(source.items())
+        if found == 0:
+            raise InvalidInput(f"{job.source!r} holds no pictures")
+        if store is None or db is None:
+            return _all_new(job, source, ledger, record_for(job, source.scope, []), found)
+        known = read_sources(store)
+        record = record_for(job, source.scope, known)
+        if job.rebuild:
+            return _rebuilt(job, source, ledger, store, db, record, known, found)
+        identity = identity_of(db, job.collection)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="semblant-")))
+        path = _copied(state_folder(job.db, job.collection, job.state, identity) / "ledger.sqlite", folder)
+        merge = job.duplicates is Duplicates.MERGE
+        ledger.attach(path, store.manifest, record, retry=job.retry, merge=merge, verify=job.verify)
+        there = read_source(store, record.id)
+        reconcile(store, ledger, dataclasses.replace(record, revision="" if there is None else there.revision), write=False)
+        before = ledger.points()
+        ledger.settle_problems()
+        ledger.note_vanished()
+        strike_out_lenders(store, ledger)
+        return _compared(job, source, ledger, store, record, found, before)
+
+
+def _opened(stack: ExitStack, job: IndexJob) -> tuple[Store | None, Database | None]:
+    """The serving generation and its database; twice None where the job would begin."""
+    try:
+        db = stack.enter_context(
+            closing(open_database(job.db, api_key=job.api_key, timeout=job.timeout, retry=patient(job.timeout)))
+        )
+    except NotADatabase:
+        path = Path(job.db)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise
+        return None, None
+    if job.collection not in db.collections():
+        return None, None
+    if job.encoder is not None and not job.rebuild:
+        store = generations.open_current(db, job, Encoder(job.encoder, threads=1))
+        assert store is not None  # it serves
+    else:
+        store = db.open(job.collection)
+    return stack.enter_context(closing(store)), db
+
+
+def _copied(path: Path, folder: Path) -> Path:
+    """A copy of a ledger, so that the real one is left alone."""
+    copy = folder / "ledger.sqlite"
+    if path.is_file():
+        try:
+            with closing(sqlite3.connect(path)) as before, closing(sqlite3.connect(copy)) as after:
+                before.backup(after)
+        except sqlite3.Error as error:
+            raise StoreError(f"ledger {str(path)!r} cannot be read: {error}") from error
+    return copy
+
+
+def _all_new(job: IndexJob, source: Source, ledger: Ledger, record: SourceRecord, found: int) -> IndexPreview:
+    counts = Counter(ledger.problems())
+    counts["new"] = found - counts.total()
+    return _preview(job, source, record, found, counts, moved=0, gone=[], pruned=0, notes=[])
+
+
+def _rebuilt(
+    job: IndexJob,
+    source: Source,
+    ledger: Ledger,
+    store: Store,
+    db: Database,
+    record: SourceRecord,
+    known: list[SourceRecord],
+    found: int,
+) -> IndexPreview:
+    encoder = Encoder(job.encoder, threads=1) if job.encoder is not None else None
+    generation = store.manifest.generation
+    store.close()  # a rebuild looks into it by itself
+    notes = []
+    if encoder is not None:
+        others = Rebuild(db, job, encoder, generation, known).others(record)
+        notes = [f"source {other.record.name!r} ({other.record.root}) would be rebuilt as well" for other in others]
+    return dataclasses.replace(
+        (plain := _all_new(job, source, ledger, record, found)), notes=(*plain.notes, "all of it anew (--rebuild)", *notes)
+    )
+
+
+def _compared(
+    job: IndexJob, source: Source, ledger: Ledger, store: Store, record: SourceRecord, found: int, before: int
+) -> IndexPreview:
+    counts = Counter[str]()
+    contents: set[str] = set()
+    todo = ledger.todo()
+    while part := list(itertools.islice(todo, _TOGETHER)):
+        for kind, content in _kinds(part, store, record.id):
+            counts[kind] += 1
+            if kind == "moved_here" and content is not None:
+                contents.add(content)
+    settled = ledger.settled()
+    counts["unchanged"] += settled.pop("indexed", 0) + settled.pop("duplicate", 0)
+    counts.update(settled)
+    moved = set(ledger.moved()) | {uri for content in contents for uri in ledger.vanished(content)}
+    if incomplete(source, record, job) is not None:  # what may be there all the same has not moved
+        moved = set()
+    removed = dict(ledger.removed())
+    gone = [uri for uri, has_point in removed.items() if has_point and uri not in moved]
+    notes: list[str] = []
+    pruned = 0
+    if job.prune:
+        reason = unprunable(source, record, job, removed=len(gone), before=before)
+        notes, pruned = ([], len(gone)) if reason is None else ([reason], 0)
+    return _preview(
+        job, source, record, found, counts, moved=len(moved & removed.keys()), gone=gone, pruned=pruned, notes=notes
+    )
+
+
+def _kinds(part: list[Todo], store: Store, source: str) -> Iterator[tuple[str, str | None]]:
+    """What would become of each, and for a file under a new name its content."""
+    maybe: list[Todo] = []
+    for todo in part:
+        content = None if todo.same_file else _content(todo)
+        if todo.sha256 is None:
+            yield ("moved_here", content) if content is not None else ("new", None)
+        elif not todo.same_file and content is None:
+            yield "changed", None
+        elif todo.same_metadata:
+            yield "unchanged", None
+        else:
+            maybe.append(todo)
+    there = {record.id: record.payload for record in store.retrieve([point_id(todo.uri) for todo in maybe])}
+    for todo in maybe:
+        before = there.get(point_id(todo.uri), {})
+        before[SOURCES_FIELD] = sorted({*owners(before), source})
+        facts = {name: value for name, value in before.items() if name.startswith("_")}
+        after = owned_payload(before, {**json.loads(todo.payload), **facts}, source)
+        yield ("unchanged" if after == before else "metadata"), None
+
+
+def _content(todo: Todo) -> str | None:
+    """The SHA-256 of a local file, where it is one of those that the collection has."""
+    path = uri_path(todo.uri) if todo.known and todo.place is None else None
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.sha256()
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError:
+        return None
+    return digest.hexdigest() if digest.hexdigest() in todo.known else None
+
+
+def _preview(
+    job: IndexJob,
+    source: Source,
+    record: SourceRecord,
+    found: int,
+    counts: Counter[str],
+    *,
+    moved: int,
+    gone: list[str],
+    pruned: int,
+    notes: list[str],
+) -> IndexPreview:
+    names = ("new", "changed", "metadata", "moved_here", "unchanged", "failed", "skipped")
+    return IndexPreview(
+        source=job.source,
+        source_name=record.name,
+        db=without_password(job.db),
+        collection=job.collection,
+        found=found,
+        **{name: counts[name] for name in names},
+        moved=moved,
+        removed=len(gone),
+        pruned=pruned,
+        gone=tuple(gone),
+        notes=(*source.notes, *notes),
+    )

@@ -1,0 +1,133 @@
+"""Building a collection anew: all its sources, each by its own settings, and what clients added; or nothing at all."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
+
+from semblant_search.collection import ADDED, uri_path
+from semblant_search.errors import InvalidInput, SemblantError, StoreLocked
+from semblant_search.sources import owners
+
+from .added import Carrying
+from .sources.remembered import job_for, open_job_source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from semblant_search.encoder import Encoder
+    from semblant_search.sources import SourceRecord
+    from semblant_search.store import Database, Store
+
+    from .job import IndexJob
+    from .source_run import SourceRun
+    from .sources import Source
+
+__all__ = ["Other", "Rebuild"]
+
+
+class Other(NamedTuple):
+    """Another source of the collection than the job's own, open."""
+
+    record: SourceRecord
+    job: IndexJob
+    source: Source
+
+
+class Rebuild:
+    """What a new generation has to take over of the serving one.
+
+    Args:
+        db, job, encoder: the job's.
+        serving: the generation.
+        known: its sources.
+
+    Raises:
+        InvalidInput: a picture that a client added can be neither copied nor encoded again.
+    """
+
+    def __init__(self, db: Database, job: IndexJob, encoder: Encoder, serving: str, known: Sequence[SourceRecord]) -> None:
+        self.carrying = Carrying(db, job, encoder, serving)
+        self.carrying.check()
+        self._db = db
+        self._job = job
+        self._serving = serving
+        self._known = known
+
+    def others(self, own: SourceRecord) -> list[Other]:
+        """The other sources, open, each with the job that indexes it.
+
+        Raises:
+            InvalidInput: some of them cannot be reached; all are named, and nothing is built.
+        """
+        found: list[Other] = []
+        out_of_reach: list[str] = []
+        for record in self._known:
+            if record.id in (own.id, ADDED):
+                continue
+            try:
+                job = job_for(record, self._job)
+                found.append(Other(record, job, open_job_source(job)))
+            except SemblantError as error:
+                out_of_reach.append(f"{record.name!r}: {error}")
+        if out_of_reach:
+            raise InvalidInput(
+                f"collection {self._job.collection!r} cannot be rebuilt: a rebuild takes all its sources, and of these "
+                f"{len(out_of_reach)} cannot be reached from here: {'; '.join(out_of_reach)}. Bring them back, say where they "
+                "are now (semblant sources relocate NAME NEW), or remove them and their pictures (semblant sources remove NAME)"
+            )
+        return found
+
+    def check_nothing_lost(self, new: Store, parts: Sequence[SourceRun]) -> list[str]:
+        """Compare the new generation with the serving one before it takes its place; returns notes.
+
+        Raises:
+            InvalidInput: pictures would be lost that are not known to be gone, or more than `prune_limit`; the old one keeps
+                serving, and the new one is gone on with when the job is run again.
+        """
+        try:
+            old = self._db.open(self._job.collection, self._serving)
+        except StoreLocked:  # somebody searches it; the ledger has to do
+            missing = {uri: [part.record.id] for part in parts for uri in part.ledger.only_in(self._serving)}
+            total = new.count() + len(missing)
+        else:
+            with closing(old):
+                there = {record.id for record in new.scroll(fields=())}
+                ids = [record.id for record in old.scroll(fields=()) if record.id not in there]
+                missing = {}
+                for start in range(0, len(ids), 1000):
+                    for record in old.retrieve(ids[start : start + 1000], fields=["_uri", "_sources"]):
+                        missing[str(record.payload["_uri"])] = owners(record.payload)
+                total = old.count()
+        failed = {uri for part in parts for uri, _, _ in part.ledger.failures()}
+        merged = {uri for part in parts for uri in part.ledger.duplicates()}
+        missing = {uri: owned for uri, owned in missing.items() if uri not in failed and uri not in merged}
+        if not missing:
+            return []
+        first = next(iter(missing))
+        lost = f"{len(missing):,} of {total:,} pictures of generation {self._serving} are not in the new one, such as {first!r}"
+        why = self._why_kept(missing, parts)
+        if why is None and len(missing) > self._job.prune_limit * total:
+            why = f"that is more than {self._job.prune_limit:.0%}"
+        if why is not None and self._job.prune_limit < 1:
+            raise InvalidInput(
+                f"{lost}: {why}. Generation {self._serving} keeps serving; if they are to go, run the job again with "
+                "--prune-limit 100"
+            )
+        return [f"{lost}: they are gone from their sources"]
+
+    def _why_kept(self, missing: dict[str, list[str]], parts: Sequence[SourceRun]) -> str | None:
+        """Why some of them may not be taken for gone."""
+        for part in parts:
+            if part.source.incomplete:
+                return f"source {part.record.name!r} was not seen completely ({part.source.incomplete[0]})"
+        for uri, owned in missing.items():
+            path = uri_path(uri)
+            if path is not None and path.is_file():
+                return f"{uri!r} is there still, but in no source as it is indexed now; index its folder first"
+            if not owned:
+                return (
+                    f"{uri!r} belongs to no source, being indexed by a Semblant that knew none; first index the folders or "
+                    "lists that such pictures came from"
+                )
+        return None

@@ -1,0 +1,195 @@
+"""One source, brought into one generation: from its scan to the account of its pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Protocol
+
+from semblant_search.collection import ADDED, RESERVED_FIELDS, SOURCES_FIELD, FieldType, point_id
+from semblant_search.errors import InvalidInput
+from semblant_search.orb import Vocabulary
+from semblant_search.sources import note_added, pictures_of, read_source, write_source
+from semblant_search.writing.exif import EXIF_FIELDS
+from semblant_search.writing.points import now
+from semblant_search.writing.source_changes import release
+
+from . import generations
+from .duplicates import settle_duplicates
+from .job import Duplicates
+from .ledger import Ledger
+from .ownership import accounted, reconcile, strike_out_lenders
+from .pruning import incomplete, unprunable
+from .sources.remembered import settings_of
+from .writer import Counts, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from semblant_search.sources import SourceRecord
+    from semblant_search.store import Store
+
+    from .job import IndexJob
+    from .sources import Source
+
+__all__ = ["Host", "SourceRun"]
+
+
+class Host(Protocol):
+    """The job that a source is part of."""
+
+    def stage(self, name: str) -> AbstractContextManager[object]:
+        """Measure a stage."""
+        ...
+
+    def wait(self, call: Any, *arguments: Any) -> Any:
+        """Call into the engine."""
+        ...
+
+    def through_stages(self, part: SourceRun, store: Store, writer: Writer, total: int) -> None:
+        """Take all pictures that are to be looked at through the pipeline."""
+        ...
+
+
+class SourceRun:
+    """A source of a job.
+
+    Args:
+        job: how it is indexed.
+        source: open.
+        host: the whole job.
+    """
+
+    def __init__(self, job: IndexJob, source: Source, host: Host) -> None:
+        self.job = job
+        self.source = source
+        self.ledger = Ledger()
+        self.found = 0
+        self.moved = 0
+        self.removed = 0
+        self.pruned = 0
+        self.counts = Counts()
+        self.notes: list[str] = []
+        self.unpruned: str | None = None
+        self._host = host
+        self._record: SourceRecord | None = None
+        self._before = 0
+
+    @property
+    def record(self) -> SourceRecord:
+        """What the collection remembers of it, as this run found it."""
+        assert self._record is not None, "attach comes first"
+        return self._record
+
+    @property
+    def changed(self) -> bool:
+        """Whether points were written or deleted."""
+        return bool(self.ledger.account()["indexed"] or self.moved or self.pruned)
+
+    def scan(self) -> None:
+        """Note what the source holds. Raises `InvalidInput` where that is nothing."""
+        with self._host.stage("scan"):
+            self.found = self.ledger.scan(self.source.items())
+        if self.found == 0:
+            notes = "; ".join(self.source.notes)
+            raise InvalidInput(f"{self.job.source!r} holds no pictures{': ' if notes else ''}{notes}")
+
+    def attach(self, store: Store, record: SourceRecord, path: Path, *, job: str, others: list[str]) -> None:
+        """Open the ledger for a generation, and make it say what that holds of this source.
+
+        Args:
+            store: the generation.
+            record: of the source.
+            path: of the ledger.
+            job: the settings of the whole job as JSON, kept with the run.
+            others: names of all generations that there are.
+        """
+        merge = self.job.duplicates is Duplicates.MERGE
+        self.ledger.attach(path, store.manifest, record, job=job, retry=self.job.retry, merge=merge, verify=self.job.verify)
+        self.ledger.forget_other_generations(others)
+        if read_source(store, ADDED) is None and SOURCES_FIELD in store.manifest.fields and store.count(pictures_of(ADDED)):
+            note_added(store)  # which older versions did not
+        exif = EXIF_FIELDS if self.job.exif else {}
+        fields = {**RESERVED_FIELDS, SOURCES_FIELD: FieldType.KEYWORD, **exif, **self.source.fields}
+        before = store.manifest.fields
+        self._host.wait(store.add_fields, fields)
+        self.notes += _widened(before, store.manifest.fields)
+        there = read_source(store, record.id)  # a generation that is being built has its own
+        record = dataclasses.replace(record, revision="" if there is None else there.revision)
+        reconcile(store, self.ledger, record)
+        self._before = self.ledger.points()
+        # From here on no other ledger is up to date; one that a crash leaves with another revision is compared, too.
+        self._record = dataclasses.replace(record, revision=uuid.uuid4().hex)
+        write_source(store, self._record)
+        self.ledger.set_revision(self._record)
+
+    def index(self, store: Store) -> None:
+        """Make the generation hold what the source holds."""
+        ledger = self.ledger
+        ledger.settle_problems()
+        ledger.note_vanished()
+        strike_out_lenders(store, ledger)
+        words = generations.orb_of(store)[1]
+        writer = Writer(store, ledger, self.record.id, Vocabulary.from_bytes(words) if words is not None else None)
+        self.counts = writer.counts
+        # More than one round only where a merged duplicate lost the picture that stood for it.
+        while total := ledger.count_todo():
+            self._host.through_stages(self, store, writer, total)
+        unseen = incomplete(self.source, self.record, self.job)
+        if unseen is None:  # what may be there all the same has not moved
+            self.moved = len(self._give_up(store, ledger.moved()))
+        settle_duplicates(store, ledger, self.job.duplicates, self.record.id)
+        ledger.forget_without_file()
+        removed = ledger.removed()
+        self.removed = sum(has_point for _, has_point in removed)
+        if self.job.prune:
+            self.unpruned = unprunable(self.source, self.record, self.job, removed=self.removed, before=self._before)
+            if self.unpruned is not None:
+                self.notes.append(self.unpruned)
+            else:
+                self._give_up(store, [uri for uri, _ in removed])
+                self.pruned = self.removed
+
+    def finish(self, store: Store) -> None:
+        """Remember how the source was indexed, and when it was seen completely."""
+        pictures, scanned = self.ledger.points(), self.record.scanned_at
+        whole = not self.source.incomplete
+        settings = settings_of(self.job) if whole else self.record.settings
+        record = dataclasses.replace(
+            self.record,
+            settings=settings,
+            scanned_at=now() if whole else scanned,
+            pictures=pictures if whole else self.record.pictures,
+        )
+        write_source(store, record)
+
+    def accounted(self, store: Store) -> bool:
+        """Whether the store holds as many pictures of this source as the ledger says."""
+        return accounted(store, self.ledger, self.record.id)
+
+    def _give_up(self, store: Store, uris: list[str]) -> list[str]:
+        kept = 0
+        for start in range(0, len(uris), 1000):
+            part = uris[start : start + 1000]
+            kept += release(store, [point_id(uri) for uri in part], self.record.id).kept
+            self.ledger.forget(part)
+        if kept:
+            self.notes.append(f"{kept:,} pictures that are gone from this source stay, because other sources hold them")
+        return uris
+
+    def close(self) -> None:
+        """Close the ledger."""
+        with closing(self.ledger):
+            pass
+
+
+def _widened(before: Mapping[str, FieldType], after: Mapping[str, FieldType]) -> list[str]:
+    """A note for each field that became one of a wider type."""
+    return [
+        f"metadata field {name!r} was {kind.value} in this collection, and is {after[name].value} from now on"
+        for name, kind in before.items()
+        if after[name] is not kind
+    ]

@@ -1,0 +1,169 @@
+"""Random histories of sources that overlap, and a plain Python model of what the collection must hold after each step.
+
+Three sources: a folder, a folder within it, and a list that names pictures of both and beside them. Two ledgers, as of two
+machines, either of which may be lost at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import shutil
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from semblant_indexer import IndexJob, preview, run
+from semblant_search import canonical_uri
+from semblant_search.sources import owners, read_sources
+from semblant_search.store import open_database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["History"]
+
+
+class History:
+    """One history.
+
+    Args:
+        folder: everything lies in it.
+        encoder: path of `encoder.onnx`.
+        db: a directory or the URL of a server.
+        seed: another one is another history.
+    """
+
+    def __init__(self, folder: Path, encoder: Path, db: str, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self._folder, self._encoder, self._db = folder, encoder, db
+        self._pictures = 0
+        self.all, self.beside, self.table = folder / "all", folder / "beside", folder / "list.csv"
+        self.inner = self.all / "inner"
+        for each in (self.inner, self.beside):
+            each.mkdir(parents=True)
+            self._new(each)
+        self._new(self.all)
+        self.held: dict[str, dict[str, str]] = {"all": {}, "inner": {}, "list.csv": {}}
+        """By source: the URIs that the collection holds for it, each with its content."""
+        self.scanned: set[str] = set()
+        self.edit_list()
+        self.log: list[str] = []
+
+    def step(self) -> None:
+        """Do something, and compare."""
+        actions: list[Callable[[], None]] = [self.index] * 8 + [self.add, self.delete, self.rename] * 2
+        action = self.dice.choice([*actions, self.modify, self.edit_list, self.lose_ledger, self.rebuild])
+        self.log.append(action.__name__)
+        action()
+        self.check()
+
+    def add(self) -> None:
+        """A new picture."""
+        self._new(self.dice.choice([self.all, self.inner, self.beside]))
+
+    def delete(self) -> None:
+        """A picture goes; each folder keeps one."""
+        path = self.dice.choice(self._files())
+        if len(list(path.parent.glob("*.png"))) > 1:
+            path.unlink()
+
+    def rename(self) -> None:
+        """A picture gets another name, maybe in another folder."""
+        path = self.dice.choice(self._files())
+        if len(list(path.parent.glob("*.png"))) > 1:
+            self._pictures += 1
+            path.rename(self.dice.choice([self.all, self.inner, self.beside]) / f"{self._pictures}.png")
+
+    def modify(self) -> None:
+        """A picture becomes another one, which all sources see."""
+        self._draw(self.dice.choice(self._files()))
+        for source in self.held:
+            self.index(source)
+
+    def edit_list(self) -> None:
+        """The list names other pictures."""
+        files = self._files()
+        chosen = self.dice.sample(files, self.dice.randint(1, len(files)))
+        self.table.write_text("file\n" + "".join(f"{path}\n" for path in chosen))
+
+    def lose_ledger(self) -> None:
+        """One machine's ledgers are gone."""
+        shutil.rmtree(self._folder / self.dice.choice(["first", "second"]), ignore_errors=True)
+
+    def index(self, source: str | None = None) -> None:
+        """A job of one source, with or without `--prune`."""
+        source = source or self.dice.choice(list(self.held))
+        job = self._job(source, prune=self.dice.random() < 0.4, prune_limit=1.0)
+        expected = preview(job)
+        report = run(job)
+        self.log[-1:] = [f"index {source} prune={job.prune} state={job.state and job.state.name}"] if self.log else []
+        assert report.points == len(self._indexed(source, prune=job.prune))
+        assert (expected.moved, expected.removed, expected.pruned) == (report.moved, report.removed, report.pruned)
+        assert (expected.found, expected.new + expected.changed) == (report.found, report.encoded)
+
+    def rebuild(self) -> None:
+        """All sources anew, from one of them; what is gone is gone."""
+        source = self.dice.choice([one for one in self.held if one in self.scanned] or ["all"])
+        run(self._job(source, rebuild=True, prune_limit=1.0))
+        for each in {source, *self.scanned}:
+            self.held[each] = {uri: content for uri, content in self._scan(each).items() if content is not None}
+        self.scanned.add(source)
+
+    def check(self) -> None:
+        """The collection holds what the model says, and each picture is whose it should be."""
+        if not self.scanned:
+            return
+        with closing(open_database(self._db)) as db, closing(db.open("images")) as store:
+            names = {record.id: record.name for record in read_sources(store)}
+            found = {str(one.payload["_uri"]): one.payload for one in store.scroll()}
+        expected: dict[str, set[str]] = {}
+        for source, pictures in self.held.items():
+            for uri in pictures:
+                expected.setdefault(uri, set()).add(source)
+        assert {uri: {names[id] for id in owners(payload)} for uri, payload in found.items()} == expected, self.log
+        contents = {uri: content for pictures in self.held.values() for uri, content in pictures.items()}
+        assert {uri: payload["_sha256"] for uri, payload in found.items()} == contents, self.log
+
+    def _indexed(self, source: str, *, prune: bool) -> set[str]:
+        """The model's own job; returns all URIs of the collection."""
+        scan, before = self._scan(source), self.held[source]
+        there = {uri: content for uri, content in scan.items() if content is not None}
+        out_of_reach = {uri: before[uri] for uri in before if uri in scan and scan[uri] is None}
+        gone = {uri: content for uri, content in before.items() if uri not in scan}
+        kept = {uri: content for uri, content in gone.items() if content not in there.values()}  # the others moved
+        self.held[source] = {**({} if prune else kept), **out_of_reach, **there}
+        self.scanned.add(source)
+        return {uri for pictures in self.held.values() for uri in pictures}
+
+    def _scan(self, source: str) -> dict[str, str | None]:
+        """What a source names now, each with its content; None for a file that is not there."""
+        if source == "list.csv":
+            paths = [Path(line) for line in self.table.read_text().splitlines()[1:]]
+        else:
+            paths = sorted((self.all if source == "all" else self.inner).rglob("*.png"))
+        return {canonical_uri(path): _content(path) for path in paths}
+
+    def _job(self, source: str, **options: Any) -> IndexJob:
+        place = {"all": self.all, "inner": self.inner, "list.csv": self.table}[source]
+        state = self._folder / self.dice.choice(["first", "second"])
+        return IndexJob(
+            str(place), self._encoder, self._db, orb=None, workers=1, threads=1, state=state, keep_generations=0, **options
+        )
+
+    def _files(self) -> list[Path]:
+        return sorted([*self.all.rglob("*.png"), *self.beside.glob("*.png")])
+
+    def _new(self, folder: Path) -> None:
+        self._pictures += 1
+        self._draw(folder / f"{self._pictures}.png")
+
+    def _draw(self, path: Path) -> None:
+        pixels = np.random.default_rng(self.dice.randrange(2**32)).integers(0, 256, (28, 28), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+
+
+def _content(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
