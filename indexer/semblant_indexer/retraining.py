@@ -121,6 +121,7 @@ def retrain(job: RetrainJob, on_progress: Callable[[Progress], None] | None = No
         db = stack.enter_context(
             closing(open_database(job.db, api_key=job.api_key, timeout=job.timeout, retry=patient(job.timeout)))
         )
+        stack.enter_context(db.claim(job.collection))
         old = stack.enter_context(closing(db.open(job.collection)))
         manifest = old.manifest
         if manifest.orb is None:

@@ -86,6 +86,7 @@ class _Run:
             main = self._part(stack, job)
             db = stack.enter_context(closing(self._open_database()))
             db.check_name(job.collection)
+            stack.enter_context(db.claim(job.collection))
             encoder = self.encoder = self._encoder(db)
             serving = db.collections().get(job.collection)
             known = [] if serving is None else generation_sources(db, job.collection, serving)

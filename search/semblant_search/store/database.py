@@ -11,6 +11,8 @@ from .names import check_asset_name, check_generation, not_found
 from .store import Store
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from typing_extensions import Self
 
     from semblant_search.collection import Manifest
@@ -104,6 +106,16 @@ class Database:
     def check_name(self, collection: str) -> None:
         """Raise `StoreError` where something that is not Semblant's has the name: before anything is built to be published."""
         self._backend.check_name(check_collection_name(collection))
+
+    def claim(self, collection: str) -> AbstractContextManager[object]:
+        """To be held by whoever builds and publishes generations, from the first look at what is there to the last change.
+
+        In a directory, one at a time. On a server nothing is held yet.
+
+        Raises:
+            StoreLocked: another job holds it, with its process and since when.
+        """
+        return self._backend.claim(check_collection_name(collection))
 
     def publish(self, collection: str, generation: str) -> None:
         """Make a generation the serving one, atomically."""

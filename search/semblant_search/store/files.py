@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shutil
 import uuid
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from semblant_search.errors import StoreError
+from semblant_search.errors import StoreError, StoreLocked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["bytes_on_disk", "exclusive", "make_directory", "require_space", "sync_contents", "sync_directory", "write_atomic"]
+__all__ = [
+    "bytes_on_disk",
+    "claimed",
+    "exclusive",
+    "make_directory",
+    "require_space",
+    "sync_contents",
+    "sync_directory",
+    "write_atomic",
+]
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -87,6 +98,42 @@ def bytes_on_disk(path: Path) -> int:
             with contextlib.suppress(OSError):
                 total += os.lstat(os.path.join(folder, name)).st_blocks * 512  # noqa: PTH118 - hot on large shards
     return total
+
+
+@contextlib.contextmanager
+def claimed(path: Path, what: str) -> Iterator[None]:
+    """Hold a lock file; whoever comes second is told who has it, and does not wait. It ends with the process at the latest.
+
+    Raises:
+        StoreLocked: somebody holds it; `what` says what of.
+    """
+    from filelock import FileLock, Timeout
+
+    owner = path.with_name(f"{path.name}.owner")
+    lock = FileLock(path, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise StoreLocked(
+            f"{what} has another job at work ({_read_owner(owner)}); run this one again when it is done"
+        ) from error
+    except OSError as error:
+        raise StoreError(f"{str(path)!r} cannot be locked: {error.strerror or error}") from error
+    try:
+        since = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        write_atomic(owner, f"process {os.getpid()} on {platform.node()}, since {since}".encode())
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def _read_owner(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")[:200] or "it has just begun"
+    except OSError:
+        return "it has just begun"
 
 
 @contextlib.contextmanager

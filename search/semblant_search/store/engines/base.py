@@ -193,6 +193,10 @@ class Backend(Protocol):
         """Delete a generation that does not serve; none is no error."""
         ...
 
+    def claim(self, collection: str) -> AbstractContextManager[object]:
+        """Held by a job while it changes a collection. Raises `StoreLocked` where another one holds it."""
+        ...
+
     def exclusive(self) -> AbstractContextManager[object]:
         """Held while a pointer is read and rewritten, where others could come between."""
         ...

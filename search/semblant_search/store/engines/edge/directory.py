@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +20,14 @@ from typing import TYPE_CHECKING, Any
 from semblant_search.errors import NotADatabase, StoreError
 from semblant_search.json_models import parse_object, read_model, write_model
 from semblant_search.store.database import Database
-from semblant_search.store.files import exclusive, make_directory, sync_directory, write_atomic
+from semblant_search.store.files import claimed, exclusive, make_directory, sync_directory, write_atomic
 from semblant_search.store.names import is_generation
 
 from .engine import MANIFEST, EdgeEngine, create_generation, list_assets, read_asset, read_manifest
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from semblant_search.collection import Manifest
@@ -34,6 +36,7 @@ __all__ = ["Directory", "DirectoryDatabase"]
 
 POINTER = "semblant.json"
 _LOCK = ".semblant.lock"
+_OWN = (".semblant.", "..semblant.")
 _FORMAT_VERSION = 1
 
 
@@ -148,6 +151,22 @@ class Directory:
         except OSError as error:
             raise StoreError(f"{str(folder)!r} cannot be removed: {error.strerror or error}") from error
 
+    @contextmanager
+    def claim(self, collection: str) -> Iterator[None]:
+        """A lock file beside the pointer file. A directory that is made for it goes again, where nothing came of it."""
+        made = [folder for folder in (self._path, *self._path.parents) if not folder.exists()]
+        make_directory(self._path)
+        with claimed(self._path / f".semblant.{collection}.job", f"collection {collection!r} of {self.location!r}"):
+            try:
+                yield
+            finally:
+                if not (self._path / POINTER).is_file():
+                    with suppress(OSError):
+                        for entry in self._path.glob(".semblant.*"):
+                            entry.unlink()
+                        for folder in made:
+                            folder.rmdir()
+
     def exclusive(self) -> AbstractContextManager[object]:
         """Other processes and threads wait."""
         return exclusive(self._path / _LOCK)
@@ -167,8 +186,8 @@ class Directory:
                 return False
             if not self._path.is_dir():
                 raise NotADatabase(f"{self.location!r} is a file; a database is a directory or a server's URL")
-            # What an interrupted first write of the pointer file left is no stranger.
-            strangers = sorted(entry.name for entry in self._path.iterdir() if not entry.name.startswith(f".{POINTER}."))
+            # What an interrupted first write of the pointer file, or a job that is still at its scan, left is no stranger.
+            strangers = sorted(entry.name for entry in self._path.iterdir() if not entry.name.startswith(_OWN))
         except OSError as error:
             raise NotADatabase(f"{self.location!r} cannot be read: {error.strerror or error}") from error
         if strangers:

@@ -183,6 +183,10 @@ class QdrantServer:
         for name in (physical_name(collection, generation), physical_name(collection, generation) + ASSETS):
             self._connection.call("delete_collection", name)
 
+    def claim(self, collection: str) -> AbstractContextManager[object]:  # noqa: ARG002
+        """Nothing: a server has no lock."""
+        return contextlib.nullcontext()
+
     def exclusive(self) -> AbstractContextManager[object]:
         """Nothing: a server switches an alias in one step."""
         return contextlib.nullcontext()
