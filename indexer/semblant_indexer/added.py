@@ -17,10 +17,10 @@ from semblant_search.encoder import ENCODED_AT_ONCE
 from semblant_search.errors import ImageError, InvalidInput, StoreError, StoreLocked
 from semblant_search.images import most_bytes, read_file
 from semblant_search.orb import Vocabulary
-from semblant_search.sources import generation_sources, note_added
+from semblant_search.sources import generation_sources, note_added, owners
 from semblant_search.where import F
 from semblant_search.writing.adding import Named, points_of, read_named, recipe_for
-from semblant_search.writing.source_changes import both
+from semblant_search.writing.source_changes import both, release
 
 from . import generations
 from .retraining import copied_point
@@ -47,7 +47,8 @@ class Carrying:
         db, job, encoder: the job's.
         before: the serving generation.
 
-    What was seen is kept with its payload, and which of it the job's own source holds, too.
+    What was seen is kept with its payload, and which of it the job's own source holds, too. An attempt at the same generation
+    that was interrupted has left what it saw in that generation.
     """
 
     db: Database
@@ -56,6 +57,7 @@ class Carrying:
     before: str
     _seen: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _own: set[str] = field(default_factory=set)
+    _began: bool = False
 
     def check(self) -> None:
         """Raise `InvalidInput` where a picture can be neither copied nor encoded again. Before anything is built."""
@@ -78,12 +80,31 @@ class Carrying:
         Raises:
             StoreError: one of them cannot be encoded again any more.
         """
-        if not self._has_any():
+        if not self._began:
+            self._began = True
+            self._take_up(new)
+        present = self._bring_changes(new) if self._has_any() else set()
+        gone = sorted(self._seen.keys() - present)
+        release(new, gone, ADDED)
+        for id in gone:
+            del self._seen[id]
+
+    def _take_up(self, new: Store) -> None:
+        """What an attempt that was interrupted has brought."""
+        if SOURCES_FIELD not in new.manifest.fields:
             return
+        for record in new.scroll(where=_MARKED):
+            shared = owners(record.payload) != [ADDED]
+            self._seen[record.id] = {} if shared else record.payload
+            if shared:
+                self._own.add(record.id)
+
+    def _bring_changes(self, new: Store) -> set[str]:
+        """Returns the ids of all that clients added."""
+        present: set[str] = set()
         with closing(self._open()) as old:
             fields = {name: kind for name, kind in old.manifest.fields.items() if name not in new.manifest.fields}
             records = old.scroll(where=_MARKED)
-            present: set[str] = set()
             while batch := list(itertools.islice(records, _BATCH)):
                 present |= {record.id for record in batch}
                 changed = [record for record in batch if self._seen.get(record.id) != record.payload]
@@ -92,10 +113,7 @@ class Carrying:
                     note_added(new)
                     self._bring(old, new, changed)
                     self._seen |= {record.id: record.payload for record in changed}
-            gone = self._seen.keys() - present
-            new.delete(sorted(gone - self._own))
-            for id in gone:
-                del self._seen[id]
+        return present
 
     def _bring(self, old: Store, new: Store, records: Sequence[Record]) -> None:
         indexed = {record.id: record.payload for record in new.retrieve([record.id for record in records])}

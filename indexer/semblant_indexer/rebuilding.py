@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from semblant_search.collection import ADDED, uri_path
 from semblant_search.errors import InvalidInput, SemblantError, StoreLocked
-from semblant_search.sources import owners
+from semblant_search.sources import forget_source, generation_sources, owners, pictures_of, read_sources
+from semblant_search.writing.source_changes import release
 
 from .added import Carrying
 from .sources.remembered import job_for, open_job_source
@@ -77,6 +78,25 @@ class Rebuild:
                 "are now (semblant sources relocate NAME NEW), or remove them and their pictures (semblant sources remove NAME)"
             )
         return found
+
+    def forget_removed(self, new: Store, own: SourceRecord) -> set[str]:
+        """Drop the sources that the serving generation knows no longer: they were removed while this one was built.
+
+        Args:
+            new: the generation.
+            own: the source that the job is about, which stays.
+
+        Returns:
+            Ids of the dropped ones.
+        """
+        kept = {own.id, *(one.id for one in generation_sources(self._db, self._job.collection, self._serving))}
+        if new.count(pictures_of(ADDED)):  # see `Carrying`
+            kept.add(ADDED)
+        removed = {one.id for one in read_sources(new)} - kept
+        for id in sorted(removed):
+            release(new, [one.id for one in new.scroll(where=pictures_of(id), fields=())], id)
+            forget_source(new, id)
+        return removed
 
     def check_nothing_lost(self, new: Store, parts: Sequence[SourceRun]) -> list[str]:
         """Compare the new generation with the serving one before it takes its place; returns notes.

@@ -118,7 +118,7 @@ class _Run:
 
     def _finish(self, db: Database, store: Store, parts: list[SourceRun], state: Path, began: float) -> IndexReport:
         job, main, encoder = self.job, parts[0], self.encoder
-        self._carry(store)
+        parts = self._take_over(store, parts)
         account = main.ledger.account()
         recall: float | None = None
         serving = db.collections().get(job.collection)
@@ -137,7 +137,7 @@ class _Run:
                 store.put_asset(BACKGROUND_ASSET, self.wait(measure_background, store).to_bytes())
         notes = [note for part in parts for note in (*part.source.notes, *part.notes)]
         if serving != store.manifest.generation:
-            self._carry(store)  # what was added meanwhile
+            parts = self._take_over(store, parts)  # what was changed meanwhile
             if self.rebuild is not None:
                 notes += self.wait(self.rebuild.check_nothing_lost, store, parts)
             self.wait(generations.publish, db, store)
@@ -258,6 +258,14 @@ class _Run:
     def _carry(self, store: Store) -> None:
         if self.rebuild is not None:
             self.wait(self.rebuild.carrying.bring, store)
+
+    def _take_over(self, store: Store, parts: list[SourceRun]) -> list[SourceRun]:
+        """What clients added to the serving generation, or removed from it; returns the sources that it still has."""
+        if self.rebuild is None:
+            return parts
+        self._carry(store)
+        removed = self.wait(self.rebuild.forget_removed, store, parts[0].record)
+        return [part for part in parts if part.record.id not in removed]
 
     def _close(self, store: Store) -> None:
         self._engine.once_idle(store.close)

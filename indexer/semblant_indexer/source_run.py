@@ -39,7 +39,16 @@ __all__ = ["Host", "SourceRun"]
 
 
 class Host(Protocol):
-    """The job that a source is part of."""
+    """The job that a source is part of.
+
+    Attributes:
+        rebuild: what a new generation takes over of the serving one; None where none is built in place of another.
+    """
+
+    @property
+    def rebuild(self) -> object:
+        """See above."""
+        ...
 
     def stage(self, name: str) -> AbstractContextManager[object]:
         """Measure a stage."""
@@ -144,6 +153,10 @@ class SourceRun:
         settle_duplicates(store, ledger, self.job.duplicates, self.record.id)
         ledger.forget_without_file()
         removed = ledger.removed()
+        if removed and self._host.rebuild is not None and not self.source.incomplete:
+            # Of an attempt that was interrupted. What may not be missing, the serving generation tells.
+            self._give_up(store, [uri for uri, _ in removed])
+            removed = []
         self.removed = sum(has_point for _, has_point in removed)
         if self.job.prune:
             self.unpruned = unprunable(self.source, self.record, self.job, removed=self.removed, before=self._before)
