@@ -241,7 +241,7 @@ def _kinds(part: list[Todo], store: Store, source: str) -> Iterator[tuple[str, s
         before = there.get(point_id(todo.uri), {})
         before[SOURCES_FIELD] = sorted({*owners(before), source})
         facts = {name: value for name, value in before.items() if name.startswith("_")}
-        after = owned_payload(before, {**json.loads(todo.payload), **facts}, source)
+        after = owned_payload(before, {**json.loads(todo.payload), **facts}, source, keep=todo.unknown_metadata)
         yield ("unchanged" if after == before else "metadata"), None
 
 

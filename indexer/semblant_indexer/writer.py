@@ -159,7 +159,8 @@ class Writer:
                 entries.append(_failed(todo, Rejected("missing", f"{todo.uri}: its point was deleted meanwhile"), None))
                 continue
             facts = {name: value for name, value in record.payload.items() if name.startswith("_")}
-            payload = owned_payload(record.payload, {**json.loads(todo.payload), **facts}, self._source)
+            told = {**json.loads(todo.payload), **facts}
+            payload = owned_payload(record.payload, told, self._source, keep=todo.unknown_metadata)
             different = payload != record.payload
             if different and not self._store.payload_fits(payload):
                 entries.append(_failed(todo, _too_much(todo), todo.sha256))

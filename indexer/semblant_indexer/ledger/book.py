@@ -108,16 +108,17 @@ class Ledger(LedgerFile):
         """Pictures to look at, in the order of the source."""
         query = (
             "SELECT s.seq, s.uri, s.size, s.mtime_ns, s.payload, s.metadata, CASE WHEN i.point THEN i.sha256 END, "
-            f"coalesce(i.point AND NOT :verify AND {SAME}, 0), coalesce(i.metadata = s.metadata, 0), s.place {JOIN} "
-            f"WHERE s.seq > :last AND {TODO} ORDER BY s.seq LIMIT :chunk"
+            f"coalesce(i.point AND NOT :verify AND {SAME}, 0), coalesce(i.metadata = s.metadata, 0), s.place, "
+            f"coalesce(i.point AND i.metadata IS NULL, 0) {JOIN} WHERE s.seq > :last AND {TODO} ORDER BY s.seq LIMIT :chunk"
         )
         last, any_vanished = -1, bool(self._execute("SELECT 1 FROM vanished LIMIT 1"))
         while rows := self._execute(query, last=last, chunk=chunk):
             elsewhere = self._vanished_of_size({row[2] for row in rows}) if any_vanished else {}
             for row in rows:
-                _, uri, size, mtime_ns, payload, metadata, sha256, same_file, same_metadata, place = row
+                _, uri, size, mtime_ns, payload, metadata, sha256, same_file, same_metadata, place, unknown = row
                 same = bool(same_file), bool(same_metadata)
-                yield Todo(uri, size, mtime_ns, payload, metadata, sha256, *same, elsewhere.get(size, frozenset()), place)
+                contents = elsewhere.get(size, frozenset())
+                yield Todo(uri, size, mtime_ns, payload, metadata, sha256, *same, contents, place, bool(unknown))
             last = rows[-1][0]
 
     def _vanished_of_size(self, sizes: set[int]) -> dict[int, frozenset[str]]:

@@ -23,6 +23,7 @@ class Todo(NamedTuple):
         same_metadata: the metadata is what it was.
         place: where to read it, if its URI does not say it.
         elsewhere: contents of its size whose files are gone: this may be one of them under a new name.
+        unknown_metadata: it has a point, but the ledger does not know what metadata of this source that has.
     """
 
     uri: str
@@ -35,6 +36,7 @@ class Todo(NamedTuple):
     same_metadata: bool = False
     elsewhere: frozenset[str] = frozenset()
     place: str | None = None
+    unknown_metadata: bool = False
 
     @property
     def where(self) -> str:

@@ -104,10 +104,13 @@ def both(other: Mapping[str, Any], indexed: Mapping[str, Any]) -> dict[str, Any]
     return {**metadata, **indexed, SOURCES_FIELD: sorted({*owners(other), *owners(indexed)})}
 
 
-def owned_payload(before: Mapping[str, Any], payload: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """A payload as a source's job writes it, over the one that is there."""
+def owned_payload(before: Mapping[str, Any], payload: Mapping[str, Any], source: str, *, keep: bool = False) -> dict[str, Any]:
+    """A payload as a source's job writes it, over the one that is there.
+
+    What the job does not name is kept where another source holds the picture, and with `keep`: nobody knows whose it is.
+    """
     mine = {**payload, SOURCES_FIELD: [source]}
-    return both(before, mine) if any(owner != source for owner in owners(before)) else mine
+    return both(before, mine) if keep or any(owner != source for owner in owners(before)) else mine
 
 
 def release(store: Store, ids: Sequence[str], source: str) -> Released:

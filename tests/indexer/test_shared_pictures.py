@@ -1,0 +1,67 @@
+"""What a job of one source does to pictures that are another's, a client's, or nobody's as well."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from semblant_indexer import preview
+from semblant_indexer.job import IndexJob
+from semblant_search import SearchClient, canonical_uri
+from semblant_search.store import open_database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from semblant_indexer import IndexReport
+    from semblant_search.store import Record
+
+    Index = Callable[..., IndexReport]
+    Records = Callable[..., dict[str, Record]]
+
+
+def metadata(records: dict[str, Record]) -> dict[str, dict[str, Any]]:
+    return {
+        uri: {name: value for name, value in record.payload.items() if not name.startswith("_")}
+        for uri, record in records.items()
+    }
+
+
+@pytest.mark.parametrize("ledger", [False, True])
+def test_a_job_of_an_inner_folder_keeps_what_an_older_version_gave(
+    pictures: Path, index: Index, records: Records, tmp_path: Path, encoder_file: Path, ledger: bool
+) -> None:
+    table = tmp_path / "prices.csv"
+    table.write_text("file,price\n" + "".join(f"{path},5\n" for path in pictures.rglob("*.png")))
+    index(pictures, metadata=table)
+    with closing(open_database(tmp_path / "db")) as db, closing(db.open("images")) as store:
+        everything = list(store.scroll())
+        store.set_payloads({one.id: {k: v for k, v in one.payload.items() if k != "_sources"} for one in everything})
+        for name in store.assets():
+            if name.startswith("source-"):
+                store.drop_asset(name)
+    if not ledger:
+        (tmp_path / "db" / "images" / "ledger.sqlite").unlink()
+    before = metadata(records())
+    inner = IndexJob(str(pictures / "bag"), db=str(tmp_path / "db"), orb=None, encoder=encoder_file)
+    assert preview(inner).unchanged == 10
+    report = index(pictures / "bag")
+    assert (report.unchanged, report.points) == (10, 30)
+    assert metadata(records()) == before
+    assert index(pictures, metadata=table, prune=True).points == 30
+    assert metadata(records()) == before
+
+
+def test_a_lost_ledger_keeps_what_a_client_wrote(pictures: Path, index: Index, records: Records, tmp_path: Path) -> None:
+    one = canonical_uri(next((pictures / "bag").iterdir()))
+    index(pictures)
+    with SearchClient(tmp_path / "db") as client:
+        client.update_metadata(one, {"note": "mine"})
+    before = metadata(records())
+    assert before[one] == {"label": "bag", "note": "mine"}
+    assert index(pictures).unchanged == 30
+    (tmp_path / "db" / "images" / "ledger.sqlite").unlink()
+    assert index(pictures).unchanged == 30
+    assert metadata(records()) == before
