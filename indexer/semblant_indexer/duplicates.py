@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from semblant_search.collection import FieldType, point_id
+from semblant_search.sources import owners, read_sources
 from semblant_search.where import F
 from semblant_search.writing.source_changes import release
 
@@ -26,15 +27,20 @@ _FIELDS = {Duplicates.FLAG: "_duplicate_of", Duplicates.MERGE: "_uris"}
 def settle_duplicates(store: Store, ledger: Ledger, policy: Duplicates, source: str) -> None:
     """Mark or merge every group of equal pictures of a source. The first URI with a point stands for its group.
 
+    Marks that another source's policy gave to pictures that both hold, and that name pictures this source does not know, stay.
+
     `FLAG` gives the others `_duplicate_of`, the URI that stands for them. `MERGE` deletes their points and gives the one that
     stands for them `_uris`, the URIs of all. What another policy has left on the source's pictures is taken away.
     """
     if policy is not Duplicates.KEEP:
         store.add_fields(dict.fromkeys(_FIELDS.values(), FieldType.KEYWORD))
+    marking: dict[str, set[str]] = {}
+    for record in read_sources(store):
+        marking.setdefault(str(record.settings.get("duplicates")), set()).add(record.id)
     stand = {} if policy is Duplicates.KEEP else _settle(store, ledger, policy, source)
     for each, field in _FIELDS.items():
         if field in store.manifest.fields:
-            _unsay(store, ledger, field, stand if each is policy else {})
+            _unsay(store, ledger, field, stand if each is policy else {}, marking.get(each.value, set()) - {source})
 
 
 def _settle(store: Store, ledger: Ledger, policy: Duplicates, source: str) -> dict[str, object]:
@@ -70,11 +76,22 @@ def _say(store: Store, payloads: Mapping[str, dict[str, object]], field: str, sa
     store.set_payloads({point_id(uri): payload for uri, payload in changes.items()})
 
 
-def _unsay(store: Store, ledger: Ledger, field: str, stand: Mapping[str, object]) -> None:
-    """Take the field from pictures of this source that are no duplicates any more: the others are gone or have changed."""
+def _unsay(store: Store, ledger: Ledger, field: str, stand: Mapping[str, object], marking: set[str]) -> None:
+    """Take the field from pictures of this source that are no duplicates any more: the others are gone or have changed.
+
+    Sources that are `marking` have the policy of this field.
+    """
     marked = {str(record.payload["_uri"]): record for record in store.scroll(where=F(field).exists())}
-    over = ledger.scanned(uri for uri in marked if uri not in stand)
+    over = [
+        uri
+        for uri in ledger.scanned(uri for uri in marked if uri not in stand)
+        if marking.isdisjoint(owners(marked[uri].payload)) or ledger.knows_all(_named(marked[uri].payload[field]))
+    ]
     for start in range(0, len(over), 500):
         part = [marked[uri] for uri in over[start : start + 500]]
         kept = {record.id: {name: value for name, value in record.payload.items() if name != field} for record in part}
         store.set_payloads(kept)
+
+
+def _named(mark: object) -> list[str]:
+    return [str(uri) for uri in mark] if isinstance(mark, list) else [str(mark)]

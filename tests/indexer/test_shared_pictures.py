@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from semblant_indexer import preview
+from semblant_indexer import Duplicates, preview
 from semblant_indexer.job import IndexJob
 from semblant_search import SearchClient, canonical_uri
 from semblant_search.store import open_database
@@ -52,6 +52,29 @@ def test_a_job_of_an_inner_folder_keeps_what_an_older_version_gave(
     assert metadata(records()) == before
     assert index(pictures, metadata=table, prune=True).points == 30
     assert metadata(records()) == before
+
+
+@pytest.mark.parametrize(("policy", "field"), [(Duplicates.MERGE, "_uris"), (Duplicates.FLAG, "_duplicate_of")])
+def test_a_plain_job_of_an_inner_folder_keeps_the_marks_of_the_outer_one(
+    pictures: Path, index: Index, records: Records, policy: Duplicates, field: str
+) -> None:
+    one = sorted((pictures / "bag").iterdir())[0]
+    twin = pictures / ("zzz.png" if policy is Duplicates.MERGE else "aaa.png")
+    twin.write_bytes(one.read_bytes())
+
+    def marks() -> dict[str, Any]:
+        return {uri: record.payload[field] for uri, record in records().items() if field in record.payload}
+
+    index(pictures, duplicates=policy)
+    before = marks()
+    assert list(before) == [canonical_uri(one)]
+    index(pictures / "bag")
+    assert marks() == before
+    index(pictures, duplicates=policy)
+    assert marks() == before
+    twin.unlink()
+    index(pictures, duplicates=policy)
+    assert marks() == {}
 
 
 def test_a_lost_ledger_keeps_what_a_client_wrote(pictures: Path, index: Index, records: Records, tmp_path: Path) -> None:

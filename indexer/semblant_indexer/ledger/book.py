@@ -199,6 +199,11 @@ class Ledger(LedgerFile):
         """Those of some URIs that the source of this run holds."""
         return [uri for uri in uris if self._execute("SELECT 1 FROM scan WHERE uri = :uri", uri=uri)]
 
+    def knows_all(self, uris: Iterable[str]) -> bool:
+        """Whether the source of this run holds all of some pictures, or held them the last time."""
+        query = f"SELECT 1 FROM scan WHERE uri = :uri UNION ALL SELECT 1 FROM ledger.items WHERE {MINE} AND uri = :uri LIMIT 1"
+        return all(self._execute(query, uri=uri) for uri in uris)
+
     def set_duplicates(self, uris: Sequence[str]) -> None:
         """Enter that these have no point of their own, because another picture of the same content has one."""
         self._many(
