@@ -1,7 +1,8 @@
 """Whose pictures are whose: a job writes its source's id into its points, and takes away no other source's.
 
 A picture that several sources hold carries all their ids, and the metadata of all: where two name the same field, the value of
-the job that ran last counts. It goes with the last of its sources.
+the job that wrote the picture last counts. No job takes a field away from it, since nobody knows which source gave it. It
+goes with the last of its sources.
 """
 
 from __future__ import annotations

@@ -88,3 +88,25 @@ def test_a_lost_ledger_keeps_what_a_client_wrote(pictures: Path, index: Index, r
     (tmp_path / "db" / "images" / "ledger.sqlite").unlink()
     assert index(pictures).unchanged == 30
     assert metadata(records()) == before
+
+
+def test_a_picture_of_two_lists_has_the_fields_of_both_and_loses_none(
+    pictures: Path, index: Index, records: Records, tmp_path: Path
+) -> None:
+    """As the README says."""
+    one = sorted((pictures / "bag").iterdir())[0]
+
+    def listed(name: str, **fields: int) -> dict[str, Any]:
+        (tmp_path / name).write_text(f"{','.join(('file', *fields))}\n{','.join((str(one), *map(str, fields.values())))}\n")
+        index(tmp_path / name)
+        return metadata(records())[canonical_uri(one)]
+
+    listed("a.csv", price=1)
+    assert listed("b.csv", price=2) == {"price": 2}
+    assert listed("a.csv", price=1) == {"price": 2}  # it ran last, but nothing is new
+    assert listed("a.csv", price=3, stock=7) == {"price": 3, "stock": 7}
+    assert listed("a.csv") == {"price": 3, "stock": 7}
+    with SearchClient(tmp_path / "db") as client:
+        client.remove_source("a.csv")
+    assert metadata(records())[canonical_uri(one)] == {"price": 3, "stock": 7}
+    assert listed("b.csv", price=5) == {"price": 5}
