@@ -106,6 +106,9 @@ def print_report(report: IndexReport) -> None:
         style = "red" if name == "failed" and value else "bold" if name == "indexed" and value else ""
         table.add_row(name, f"{value:,}", style=style)
     table.add_section()
+    for name in ("moved", "pruned"):
+        if value := getattr(report, name):
+            table.add_row(name, f"{value:,}")
     table.add_row("in the collection", f"{report.points:,}")
     rate = report.encoded / report.stages["index"] if report.encoded and report.stages.get("index") else 0.0
     if report.recall_at_10 is not None:

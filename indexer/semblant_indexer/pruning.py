@@ -46,8 +46,9 @@ def unprunable(source: Source, record: SourceRecord, job: IndexJob, *, removed: 
         return begin + "the collection remembers no complete scan of this source yet, as of this run it does; run it again"
     if removed > job.prune_limit * before:
         share = removed / max(1, before)
+        enough = next((percent for percent in range(100) if removed <= percent / 100 * before), 100)
         return (
             f"{begin}they are {share:.0%} of the source's {before:,} pictures, and the limit is {job.prune_limit:.0%}; where "
-            f"they are to go, run it again with --prune-limit {min(100, int(share * 100) + 1)}"
+            f"they are to go, run it again with --prune-limit {enough}"
         )
     return None

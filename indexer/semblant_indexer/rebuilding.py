@@ -130,10 +130,10 @@ class Rebuild:
         if why is None and len(missing) > self._job.prune_limit * total:
             why = f"that is more than {self._job.prune_limit:.0%}"
         if why is not None and self._job.prune_limit < 1:
-            raise InvalidInput(
-                f"{lost}: {why}. Generation {self._serving} keeps serving; if they are to go, run the job again with "
-                "--prune-limit 100"
-            )
+            unseen = any(part.source.incomplete for part in parts)
+            advice = "see to that, and run" if unseen else "if they are to go, run"
+            limit = "" if unseen else " with --prune-limit 100"
+            raise InvalidInput(f"{lost}: {why}. Generation {self._serving} keeps serving; {advice} the job again{limit}")
         return [f"{lost}: they are gone from their sources"]
 
     def _why_kept(self, missing: dict[str, list[str]], parts: Sequence[SourceRun]) -> str | None:

@@ -86,7 +86,7 @@ def test_pictures_pruned_meanwhile_stay_away(
 def test_a_source_removed_while_the_rebuild_runs_stays_removed(pictures: Path, index: Index, tmp_path: Path) -> None:
     for name in ("bag", "coat"):
         index(pictures / name)
-    removed = []
+    removed: list[object] = []
 
     def remove(progress: Progress) -> None:
         if progress.phase == "optimize" and not removed:

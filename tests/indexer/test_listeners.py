@@ -225,13 +225,14 @@ def test_the_table_has_every_term_and_what_went_wrong(capsys: pytest.CaptureFixt
     lines = lines_of(REPORT, capsys)
     assert lines[0] == "images in pictures.db"
     rows = [line for line in lines if re.search(r"\d", line)]
-    assert rows[:9] == [
+    assert rows[:10] == [
         "found 1,234",
         "indexed 1,000",
         "unchanged 200",
         "duplicate 30",
         "failed 3",
         "skipped 1",
+        "moved 7",
         "in the collection 1,205",
         "recall@10 of searches 0.988",
         "seconds 12.3 (300 pictures/s)",
@@ -245,7 +246,10 @@ def test_what_does_not_apply_is_left_out(capsys: pytest.CaptureFixture[str]) -> 
     assert "recall" not in text
     assert "pictures/s" not in text
     assert "Note: 1,500 indexed pictures are gone from the source; --prune removes them from the collection" in text
-    assert "--prune" not in "\n".join(lines_of(dataclasses.replace(plain, pruned=1500), capsys))
+    pruned = lines_of(dataclasses.replace(plain, moved=0, pruned=1500), capsys)
+    assert "--prune" not in "\n".join(pruned)
+    assert "pruned 1,500" in pruned
+    assert not any("moved" in line for line in pruned)
 
 
 def test_many_failures_are_cut_short_and_counted_by_reason(capsys: pytest.CaptureFixture[str]) -> None:

@@ -169,6 +169,11 @@ def test_more_than_a_share_is_not_pruned_unasked(pictures: Path, index: Index, r
     report = index(pictures, prune=True, prune_limit=0.34)
     assert (report.removed, report.pruned, report.points, report.exit_code) == (10, 10, 20, 0)
     assert len(records()) == 20
+    for path in sorted((pictures / "bag").iterdir())[:8]:
+        path.unlink()
+    report = index(pictures, prune=True)
+    assert str(report.unpruned).endswith("--prune-limit 40")  # 8 of 20 are 40 %
+    assert index(pictures, prune=True, prune_limit=0.4).pruned == 8
     for wrong in (-0.1, 1.1):
         with pytest.raises(InvalidInput, match="prune_limit"):
             index(pictures, prune_limit=wrong)

@@ -111,6 +111,16 @@ def test_a_rebuild_drops_no_more_than_may_be_pruned(pictures: Path, index: Index
     assert canonical_uri(coats[0]) not in str(report.failures)
 
 
+def test_a_rebuild_of_what_was_not_seen_advises_to_look_there_first(pictures: Path, index: Index, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    (pictures / "coat").rename(disk)
+    (pictures / "link").symlink_to(disk)
+    index(pictures)
+    disk.rename(tmp_path / "away")
+    with pytest.raises(InvalidInput, match=r"not seen completely.*see to that, and run the job again$"):
+        index(pictures, rebuild=True)
+
+
 def test_pictures_of_no_source_are_no_rebuild_s_to_drop(pictures: Path, index: Index, tmp_path: Path) -> None:
     """Those of an older Semblant, which a second folder may hold."""
     index(pictures / "bag")

@@ -58,6 +58,10 @@ def test_a_source_is_removed_with_the_pictures_that_no_other_holds(
     assert index(pictures / "bag", prune=True).unchanged == 10
     report = index(pictures)
     assert (report.indexed, report.points) == (20, 30)
+    asked = CliRunner().invoke(sources, ["remove", "zzz", "--db", str(tmp_path / "db")], input="y\n")
+    assert asked.exit_code == 2
+    assert "no such source; there: 'bag', 'pictures'" in asked.output
+    assert "Remove source" not in asked.output
     done = CliRunner().invoke(sources, ["remove", "bag", "--yes", "--db", str(tmp_path / "db")])
     assert "removed 0 pictures; 10 stay" in done.output
     assert index(pictures).unchanged == 30

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from semblant_search.sources import SourceRecord, find_source
+
 from .group import command_errors
 from .options import database_options
 from .output import print_json, print_rows
@@ -61,6 +63,8 @@ def remove(name: str, target: Target, yes: bool) -> None:
     """
     with target.client() as client:
         if not yes:
+            # Raises for a source that there is not, before anybody is asked.
+            find_source([SourceRecord(one.id, one.name, one.root) for one in client.sources()], name)
             click.confirm(f"Remove source {name!r} from collection {target.collection!r}?", abort=True, err=True)
         released = client.remove_source(name)
     click.echo(f"removed {released.deleted:,} pictures; {released.kept:,} stay, because other sources hold them", err=True)
