@@ -124,7 +124,8 @@ def test_a_server_is_told_how_to_search(
     body = request.body["searches"][1] if "searches" in request.body else request.body
     got = {name: value for name, value in (body.get("params") or {}).items() if value is not None}
     assert got == (params or {})
-    assert (body["limit"], body["offset"], body["score_threshold"]) == (3, 2, 0.1)
+    # The hit before the page and the one after it show whether equal scores were cut apart.
+    assert (body["limit"], body["offset"], body["score_threshold"]) == (5, 1, 0.1)
     assert body["using"] == "image"
     assert body["with_payload"] == ["number"]
     assert not body.get("with_vector")
@@ -158,10 +159,10 @@ def test_large_limits_are_cut_to_what_is_there(
     """A limit that asks for everything would make a server set memory aside."""
     empty = database.create(manifest("empty"))
     for opened, limit, sent, counted in (
-        (store, 10_000, 10_000, False),
-        (store, 10_001, 60, True),
-        (store, 10**12, 60, True),
-        (empty, 10**12, 1, True),
+        (store, 10_000, 10_001, False),
+        (store, 10_001, 61, True),
+        (store, 10**12, 61, True),
+        (empty, 10**12, 2, True),
     ):
         stand_in.forget()
         assert len(ask(opened, request_for(QUERY, limit, exact=True))) == (60 if opened is store else 0)
@@ -260,5 +261,6 @@ def test_names_that_are_no_words_have_their_index_too(guarded: Store) -> None:
 
 def test_strict_mode_keeps_files_and_refuses_long_lists_in_its_own_words(guarded: Store) -> None:
     assert guarded.asset("encoder.onnx") == b"two"
+    assert guarded.query(request_for(QUERY, 500))  # the largest that may be asked for
     with pytest.raises(StoreError, match=r"400.*Limit exceeded 501 > 500"):
         guarded.query(request_for(QUERY, 501))
