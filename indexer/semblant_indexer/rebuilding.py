@@ -11,6 +11,7 @@ from semblant_search.sources import forget_source, generation_sources, owners, p
 from semblant_search.writing.source_changes import release
 
 from .added import Carrying
+from .ledger import TRANSIENT
 from .sources.remembered import job_for, open_job_source
 
 if TYPE_CHECKING:
@@ -119,31 +120,41 @@ class Rebuild:
                     for record in old.retrieve(ids[start : start + 1000], fields=["_uri", "_sources"]):
                         missing[str(record.payload["_uri"])] = owners(record.payload)
                 total = old.count()
-        failed = {uri for part in parts for uri, _, _ in part.ledger.failures()}
         merged = {uri for part in parts for uri in part.ledger.duplicates()}
-        missing = {uri: owned for uri, owned in missing.items() if uri not in failed and uri not in merged}
+        missing = {uri: owned for uri, owned in missing.items() if uri not in merged}
         if not missing:
             return []
         first = next(iter(missing))
         lost = f"{len(missing):,} of {total:,} pictures of generation {self._serving} are not in the new one, such as {first!r}"
-        why = self._why_kept(missing, parts)
+        failed = {uri: (reason, words) for part in parts for uri, reason, words in part.ledger.failures() if uri in missing}
+        why = self._why_kept(missing, failed, parts)
         if why is None and len(missing) > self._job.prune_limit * total:
             why = f"that is more than {self._job.prune_limit:.0%}"
         if why is not None and self._job.prune_limit < 1:
-            unseen = any(part.source.incomplete for part in parts)
+            away = any(reason in TRANSIENT for reason, _ in failed.values())
+            unseen = away or any(part.source.incomplete for part in parts)
             advice = "see to that, and run" if unseen else "if they are to go, run"
             limit = "" if unseen else " with --prune-limit 100"
             raise InvalidInput(f"{lost}: {why}. Generation {self._serving} keeps serving; {advice} the job again{limit}")
-        return [f"{lost}: they are gone from their sources"]
+        return [f"{lost}: they are gone from their sources{', or their files hold no picture any more' if failed else ''}"]
 
-    def _why_kept(self, missing: dict[str, list[str]], parts: Sequence[SourceRun]) -> str | None:
-        """Why some of them may not be taken for gone."""
+    def _why_kept(
+        self, missing: dict[str, list[str]], failed: dict[str, tuple[str, str]], parts: Sequence[SourceRun]
+    ) -> str | None:
+        """Why some of them may not be taken for gone; `failed` are those of them that failed, with reason and message."""
+        away = {uri: words for uri, (reason, words) in failed.items() if reason in TRANSIENT}
+        if away:
+            uri = next(iter(away))
+            return (
+                f"{len(away):,} of them are in their sources, but could not be used now ({failed[uri][0]}: {away[uri]}), "
+                "as where what they lie on is not mounted"
+            )
         for part in parts:
             if part.source.incomplete:
                 return f"source {part.record.name!r} was not seen completely ({part.source.incomplete[0]})"
         for uri, owned in missing.items():
             path = uri_path(uri)
-            if path is not None and path.is_file():
+            if path is not None and path.is_file() and uri not in failed:
                 return f"{uri!r} is there still, but in no source as it is indexed now; index its folder first"
             if not owned:
                 return (

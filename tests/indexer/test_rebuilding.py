@@ -135,3 +135,40 @@ def test_pictures_of_no_source_are_no_rebuild_s_to_drop(pictures: Path, index: I
     with pytest.raises(InvalidInput, match="belongs to no source"):
         index(pictures / "bag", rebuild=True)
     assert index(pictures / "bag", rebuild=True, prune_limit=1).points == 10
+
+
+def test_pictures_out_of_reach_are_not_left_out_by_a_rebuild(pictures: Path, index: Index, tmp_path: Path) -> None:
+    """A list names files on a disk that is not mounted."""
+    table, disk = tmp_path / "list.csv", tmp_path / "disk"
+    (pictures / "bag").rename(disk)
+    named = [*sorted(disk.iterdir())[:2], *sorted((pictures / "coat").iterdir())]
+    table.write_text("file\n" + "".join(f"{path}\n" for path in named))
+    index(table)
+    disk.rename(tmp_path / "away")
+    disk.mkdir()
+    assert index(table).points == 12
+    with pytest.raises(InvalidInput) as caught:
+        index(table, rebuild=True)
+    message = str(caught.value)
+    assert f"2 of 12 pictures of generation g0001 are not in the new one, such as '{canonical_uri(named[0])[:-11]}" in message
+    assert "2 of them are in their sources, but could not be used now (missing: " in message
+    assert "mount what is not mounted" in message
+    assert "Generation g0001 keeps serving" in message
+    with SearchClient(tmp_path / "db") as client:
+        assert (client.count(), client.manifest.generation) == (12, "g0001")
+    disk.rmdir()
+    (tmp_path / "away").rename(disk)
+    report = index(table, rebuild=True)
+    assert (report.generation, report.points) == ("g0002", 12)
+
+
+def test_pictures_whose_files_turned_bad_count_as_gone_in_a_rebuild(pictures: Path, index: Index, tmp_path: Path) -> None:
+    index(pictures)
+    for path in sorted((pictures / "coat").iterdir())[:7]:
+        path.write_bytes(b"")
+    with pytest.raises(InvalidInput, match=r"7 of 30 pictures.*more than 20%.*--prune-limit 100"):
+        index(pictures, rebuild=True)
+    report = index(pictures, rebuild=True, prune_limit=0.5)
+    assert (report.generation, report.points, report.failed) == ("g0002", 23, 7)
+    assert "7 of 30 pictures of generation g0001 are not in the new one" in str(report.notes)
+    assert "or their files hold no picture any more" in str(report.notes)
