@@ -26,7 +26,7 @@ from . import generations
 from .job import Duplicates, patient
 from .ledger import Ledger
 from .ownership import reconcile, strike_out_lenders
-from .pruning import incomplete, unprunable
+from .pruning import incomplete, kept_though_bad, unprunable
 from .rebuilding import Rebuild
 from .sources.remembered import open_job_source, record_for
 from .state import state_folder
@@ -57,9 +57,10 @@ class IndexPreview:
         metadata: pictures that would only get new metadata.
         moved_here: new names of files that are in the collection under another one; their vectors would be taken over.
         unchanged: pictures that are as they were, duplicates without a point included.
-        failed, skipped: what would fail again, and what is no picture to be tried.
+        failed, skipped: what would fail (again, or for it is empty), and what is no picture to be tried.
         moved: old names that would be removed, because the content is there under another one.
-        removed: pictures that the source holds no longer; `pruned` of them would be deleted.
+        removed: pictures that the source holds no longer, and, with `prune`, those known to have turned bad; `pruned` of them
+            would be deleted.
         gone: URIs of `removed`.
         notes: what else a user should know, such as why nothing would be pruned.
     """
@@ -199,8 +200,10 @@ def _compared(
 ) -> IndexPreview:
     counts = Counter[str]()
     contents: set[str] = set()
-    todo = ledger.todo()
+    todo, bad = ledger.todo(), set(ledger.turned_bad())
     while part := list(itertools.islice(todo, _TOGETHER)):
+        bad -= {one.uri for one in part}  # they are looked at again
+        bad |= {one.uri for one in part if one.sha256 is not None and _is_empty(one)}
         for kind, content in _kinds(part, store, record.id):
             counts[kind] += 1
             if kind == "moved_here" and content is not None:
@@ -213,10 +216,11 @@ def _compared(
         moved = set()
     removed = dict(ledger.removed())
     gone = [uri for uri, has_point in removed.items() if has_point and uri not in moved]
-    notes: list[str] = []
+    notes = [] if job.prune else kept_though_bad(sorted(bad))
     pruned = 0
     if job.prune:
-        reason = unprunable(source, record, job, removed=len(gone), before=before)
+        gone += sorted(bad)
+        reason = unprunable(source, record, job, removed=len(gone), bad=len(bad), before=before)
         notes, pruned = ([], len(gone)) if reason is None else ([reason], 0)
     return _preview(
         job, source, record, found, counts, moved=len(moved & removed.keys()), gone=gone, pruned=pruned, notes=notes
@@ -228,7 +232,9 @@ def _kinds(part: list[Todo], store: Store, source: str) -> Iterator[tuple[str, s
     maybe: list[Todo] = []
     for todo in part:
         content = None if todo.same_file else _content(todo)
-        if todo.sha256 is None:
+        if _is_empty(todo):
+            yield "failed", None
+        elif todo.sha256 is None:
             yield ("moved_here", content) if content is not None else ("new", None)
         elif not todo.same_file and content is None:
             yield "changed", None
@@ -243,6 +249,11 @@ def _kinds(part: list[Todo], store: Store, source: str) -> Iterator[tuple[str, s
         facts = {name: value for name, value in before.items() if name.startswith("_")}
         after = owned_payload(before, {**json.loads(todo.payload), **facts}, source, keep=todo.unknown_metadata)
         yield ("unchanged" if after == before else "metadata"), None
+
+
+def _is_empty(todo: Todo) -> bool:
+    """Whether it is no picture, whatever it was; of what a URL's server says reading decides."""
+    return todo.size == 0 and "://" not in todo.where
 
 
 def _content(todo: Todo) -> str | None:

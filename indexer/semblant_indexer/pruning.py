@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING
 from .sources.remembered import SELECTION, settings_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from semblant_search.sources import SourceRecord
 
     from .job import IndexJob
     from .sources import Source
 
-__all__ = ["incomplete", "unprunable"]
+__all__ = ["incomplete", "kept_though_bad", "unprunable"]
+
+
+def kept_though_bad(uris: Sequence[str]) -> list[str]:
+    """A note on pictures that stay, though their files hold no picture any more; none where there are none."""
+    if not uris:
+        return []
+    some = (
+        "1 indexed picture has a file that holds" if len(uris) == 1 else f"{len(uris):,} indexed pictures have files that hold"
+    )
+    return [f"{some} no picture any more, such as {uris[0]!r}; what was indexed of them stays, and --prune removes it"]
 
 
 def incomplete(source: Source, record: SourceRecord, job: IndexJob) -> str | None:
@@ -28,17 +40,19 @@ def incomplete(source: Source, record: SourceRecord, job: IndexJob) -> str | Non
     return None
 
 
-def unprunable(source: Source, record: SourceRecord, job: IndexJob, *, removed: int, before: int) -> str | None:
+def unprunable(source: Source, record: SourceRecord, job: IndexJob, *, removed: int, bad: int, before: int) -> str | None:
     """Why pictures that are gone are not to be deleted; None where they may be.
 
     Args:
         source, record, job: what was scanned, what the collection remembers of it, and what is to be done.
         removed: how many pictures of the source have a point, but are gone.
+        bad: how many of these have a file still, which holds no picture any more.
         before: how many had a point when the job began.
     """
     if removed == 0:
         return None
-    begin = f"--prune removed nothing of {removed:,} pictures that are gone: "
+    turned = f" ({bad:,} of them have files that hold no picture any more)" if bad else ""
+    begin = f"--prune removed nothing of {removed:,} pictures that are gone{turned}: "
     reason = incomplete(source, record, job)
     if reason is not None:
         return begin + reason

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 from semblant_search.encoder import Encoder
 from semblant_search.errors import MissingExtra, SemblantError, StoreError
 from semblant_search.store import open_database
-from semblant_search.writing.source_changes import release
 
 from .job import cores, patient
 from .ownership import owned
@@ -204,9 +203,8 @@ class Write:
         todos, results, vectors, seconds = pickle.loads(row["batch"])
         outcome = settle(todos, results, vectors, self._store.payload_fits)
         self._store.upsert(owned(self._store, outcome.points, self._source))
-        release(self._store, outcome.stale, self._source)
         seconds["write"] = time.perf_counter() - begin
-        return {"batch": pickle.dumps((outcome._replace(points=[], stale=[]), seconds), protocol=5)}
+        return {"batch": pickle.dumps((outcome._replace(points=[]), seconds), protocol=5)}
 
 
 def _start() -> tuple[Any, bool]:

@@ -61,7 +61,8 @@ class IndexReport:
         skipped: items that are no pictures to be tried: named twice, or no regular file.
         encoded: pictures that went through the encoder; others of `indexed` only got new metadata or a new name.
         moved: pictures whose point went from a file that is gone to one of the same content.
-        removed: pictures that the source held once and holds no longer; `pruned` of them had their points deleted.
+        removed: pictures that the source held once and holds no longer, and, with `prune`, those whose files hold no picture
+            any more; `pruned` of them had their points deleted.
         points: points in the collection at the end.
         recall_at_10: share of the 10 exact neighbours that a plain search finds, over a sample; None where nothing changed.
         reasons: number of failures by reason.

@@ -20,12 +20,12 @@ from .duplicates import settle_duplicates
 from .job import Duplicates
 from .ledger import Ledger
 from .ownership import accounted, reconcile, strike_out_lenders
-from .pruning import incomplete, unprunable
+from .pruning import incomplete, kept_though_bad, unprunable
 from .sources.remembered import settings_of
 from .writer import Counts, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -152,19 +152,26 @@ class SourceRun:
             self.moved = len(self._give_up(store, ledger.moved()))
         settle_duplicates(store, ledger, self.job.duplicates, self.record.id)
         ledger.forget_without_file()
-        removed = ledger.removed()
-        if removed and self._host.rebuild is not None and not self.source.incomplete:
+        self._prune(store)
+
+    def _prune(self, store: Store) -> None:
+        gone, bad = self.ledger.removed(), self.ledger.turned_bad()
+        if gone and self._host.rebuild is not None and not self.source.incomplete:
             # Of an attempt that was interrupted. What may not be missing, the serving generation tells.
-            self._give_up(store, [uri for uri, _ in removed])
-            removed = []
-        self.removed = sum(has_point for _, has_point in removed)
-        if self.job.prune:
-            self.unpruned = unprunable(self.source, self.record, self.job, removed=self.removed, before=self._before)
-            if self.unpruned is not None:
-                self.notes.append(self.unpruned)
-            else:
-                self._give_up(store, [uri for uri, _ in removed])
-                self.pruned = self.removed
+            self._give_up(store, [uri for uri, _ in gone])
+            gone = []
+        self.removed = sum(has_point for _, has_point in gone)
+        if not self.job.prune:
+            self.notes += kept_though_bad(bad)
+            return
+        self.removed += len(bad)
+        self.unpruned = unprunable(self.source, self.record, self.job, removed=self.removed, bad=len(bad), before=self._before)
+        if self.unpruned is not None:
+            self.notes.append(self.unpruned)
+            return
+        self._give_up(store, [uri for uri, _ in gone])
+        self._give_up(store, bad, forget=self.ledger.drop_points)
+        self.pruned = self.removed
 
     def finish(self, store: Store) -> None:
         """Remember how the source was indexed, and when it was seen completely."""
@@ -183,12 +190,12 @@ class SourceRun:
         """Whether the store holds as many pictures of this source as the ledger says."""
         return accounted(store, self.ledger, self.record.id)
 
-    def _give_up(self, store: Store, uris: list[str]) -> list[str]:
+    def _give_up(self, store: Store, uris: list[str], forget: Callable[[Sequence[str]], None] | None = None) -> list[str]:
         kept = 0
         for start in range(0, len(uris), 1000):
             part = uris[start : start + 1000]
             kept += release(store, [point_id(uri) for uri in part], self.record.id).kept
-            self.ledger.forget(part)
+            (forget or self.ledger.forget)(part)
         if kept:
             self.notes.append(f"{kept:,} pictures that are gone from this source stay, because other sources hold them")
         return uris

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from semblant_search.collection import SOURCES_FIELD, point_id
 from semblant_search.store import Point, SparseVector
 from semblant_search.writing.points import PictureFacts, as_kept, now, payload_of, point_of, words_of
-from semblant_search.writing.source_changes import owned_payload, release
+from semblant_search.writing.source_changes import owned_payload
 
-from .ledger import TRANSIENT, Entry, Todo
+from .ledger import Entry, Todo
 from .ownership import owned
 from .worker import Decoded, Rejected, Unchanged
 
@@ -54,13 +54,11 @@ class Outcome(NamedTuple):
 
     Attributes:
         points: to be written.
-        stale: ids of points to be deleted: their files hold no picture any more.
-        entries: lines of the ledger, true once points and stale ones are dealt with.
+        entries: lines of the ledger, true once the points are written.
         kept: pictures whose vectors are in the store already.
     """
 
     points: list[Point]
-    stale: list[str]
     entries: list[Entry]
     kept: list[tuple[Todo, Unchanged]]
 
@@ -72,7 +70,7 @@ def settle(
     fits: Callable[[Mapping[str, Any]], bool] | None = None,
 ) -> Outcome:
     """What becomes of a batch; `vectors` belong to the `Decoded` results in their order, `fits` is `Store.payload_fits`."""
-    outcome = Outcome([], [], [], [])
+    outcome = Outcome([], [], [])
     moment, row = now(), 0
     for todo, result in zip(todos, results, strict=True):
         if isinstance(result, Decoded):
@@ -85,11 +83,8 @@ def settle(
             else:
                 outcome.entries.append(_failed(todo, _too_much(todo), todo.sha256))
         elif isinstance(result, Rejected):
-            # A file whose content turned bad has no picture any more; one that is out of reach may come back.
-            keep = todo.sha256 if result.reason in TRANSIENT else None
-            if todo.sha256 is not None and keep is None:
-                outcome.stale.append(point_id(todo.uri))
-            outcome.entries.append(_failed(todo, result, keep))
+            # The point stays as it was indexed: a file out of reach may come back, and of a bad one `--prune` decides.
+            outcome.entries.append(_failed(todo, result, todo.sha256))
         else:
             outcome.kept.append((todo, result))
     return outcome
@@ -111,7 +106,6 @@ class Writer:
         self._source = source
         self._vocabulary = vocabulary
         self._points: list[Point] = []
-        self._stale: list[str] = []
         self._entries: list[Entry] = []
         self._flushed = time.monotonic()
         self.counts = Counts()
@@ -123,7 +117,6 @@ class Writer:
     def take(self, outcome: Outcome) -> None:
         """Take in what became of a batch."""
         self._points += [as_kept(point, self._store.manifest) for point in outcome.points]
-        self._stale += outcome.stale
         self._entries += outcome.entries
         failed = sum(entry.outcome == "failed" for entry in outcome.entries)
         self.counts.failed += failed
@@ -137,10 +130,8 @@ class Writer:
         """Write what was taken in. A write costs the disk a few milliseconds whatever its size, so batches are collected."""
         if self._points:
             self._store.upsert(owned(self._store, self._points, self._source))
-        if self._stale:
-            release(self._store, self._stale, self._source)
         self._ledger.record(self._entries)
-        self._points, self._stale, self._entries = [], [], []
+        self._points, self._entries = [], []
         self._flushed = time.monotonic()
 
     def keep(self, kept: Sequence[tuple[Todo, Unchanged]]) -> None:

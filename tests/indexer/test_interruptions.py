@@ -145,8 +145,8 @@ def test_a_picture_that_turned_bad_leaves_although_the_run_was_killed(
     index(pictures)
     bad = sorted(pictures.rglob("*.png"))[0]
     bad.write_text("no picture any more")
-    kill(pictures, "delete", "before")
-    report = index(pictures)
+    kill(pictures, "delete", "before", prune=True)
+    report = index(pictures, prune=True)
     assert (report.failed, report.unchanged, report.points) == (1, 29, 29)
     assert canonical_uri(bad) not in records()
 

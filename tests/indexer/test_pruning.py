@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import tarfile
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from semblant_indexer import IndexJob, preview
 from semblant_search import canonical_uri
 from semblant_search.errors import InvalidInput
 
@@ -177,3 +179,67 @@ def test_more_than_a_share_is_not_pruned_unasked(pictures: Path, index: Index, r
     for wrong in (-0.1, 1.1):
         with pytest.raises(InvalidInput, match="prune_limit"):
             index(pictures, prune_limit=wrong)
+
+
+def test_files_that_turned_bad_stay_as_they_were_until_they_are_pruned(
+    pictures: Path, index: Index, records: Records, encoder_file: Path, tmp_path: Path
+) -> None:
+    """A sync tool's placeholders, half a copy, or a page that says "not found"."""
+    index(pictures)
+    coats, bags = sorted((pictures / "coat").iterdir()), sorted((pictures / "bag").iterdir())
+    good, before = {path: path.read_bytes() for path in coats}, records()
+    for path in coats[:8]:
+        path.write_bytes(b"")
+    coats[8].write_bytes(good[coats[8]][:100])
+    coats[9].write_text("not found")
+    bags[0].unlink()
+    job = IndexJob(str(pictures), encoder_file, str(tmp_path / "db"), orb=None)
+    found = preview(job)
+    assert (found.failed, found.changed, found.removed, found.pruned, found.gone) == (8, 2, 1, 0, (canonical_uri(bags[0]),))
+    for _ in range(2):
+        report = index(pictures)
+        assert (report.failed, report.unchanged, report.removed, report.pruned, report.points) == (10, 19, 1, 0, 30)
+        assert report.reasons == {"empty": 8, "not-an-image": 1, "truncated": 1}
+        (note,) = [note for note in report.notes if "no picture any more" in note]
+        assert note.startswith("10 indexed pictures have files that hold no picture any more, such as 'file:")
+        assert note in preview(job).notes
+    after = records()
+    assert after.keys() == before.keys()
+    assert all(after[uri].payload == record.payload for uri, record in before.items())
+
+    coats[0].write_bytes(good[coats[0]])
+    report = index(pictures, retry=True)  # those that were not mended fail again
+    assert (report.encoded, report.unchanged, report.failed) == (0, 20, 9)
+
+    report = index(pictures, prune=True)
+    assert (report.removed, report.pruned, report.points, report.exit_code) == (10, 0, 30, 3)
+    assert report.unpruned is not None
+    assert "10 pictures that are gone (9 of them have files that hold no picture any more): they are 33%" in report.unpruned
+    found = preview(dataclasses.replace(job, prune=True, prune_limit=0.4))
+    assert (found.removed, found.pruned) == (10, 10)
+    assert set(found.gone) == {canonical_uri(path) for path in [*coats[1:], bags[0]]}
+    report = index(pictures, prune=True, prune_limit=0.4)
+    assert (report.removed, report.pruned, report.points, report.failed) == (10, 10, 20, 9)
+    assert set(records()) == set(before) - set(found.gone)
+    report = index(pictures, prune=True)
+    assert (report.removed, report.failed, report.unchanged, report.points) == (0, 9, 20, 20)
+    for path in coats[1:]:
+        path.write_bytes(good[path])
+    assert index(pictures).points == 29
+
+
+def test_a_file_that_turned_bad_is_pruned_only_after_a_complete_scan(pictures: Path, index: Index, tmp_path: Path) -> None:
+    index(pictures)
+    sorted((pictures / "coat").iterdir())[0].write_text("no picture")
+    (pictures / "link").symlink_to(tmp_path / "nowhere")
+    report = index(pictures, prune=True)
+    assert (report.removed, report.pruned, report.points) == (1, 0, 30)
+    assert "a link to nothing" in str(report.unpruned)
+
+
+def test_another_source_keeps_a_file_that_turned_bad(pictures: Path, index: Index) -> None:
+    index(pictures / "bag")
+    index(pictures)
+    sorted((pictures / "bag").iterdir())[0].write_bytes(b"")
+    assert index(pictures, prune=True).points == 30
+    assert index(pictures / "bag", prune=True).points == 29

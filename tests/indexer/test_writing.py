@@ -82,7 +82,7 @@ def test_a_picture_becomes_a_point_with_every_fact() -> None:
     assert vectors.cells is not None
     np.testing.assert_array_equal(point.cells, vectors.cells[0])
     assert outcome.entries == [Entry(uri, 11, 21, "a" * 64, "hash", "indexed", written=True)]
-    assert (outcome.stale, outcome.kept) == ([], [])
+    assert outcome.kept == []
 
 
 def test_vectors_go_to_the_pictures_that_were_decoded() -> None:
@@ -109,15 +109,14 @@ def test_vectors_go_to_the_pictures_that_were_decoded() -> None:
 
 @pytest.mark.parametrize("reason", PASSING + LASTING)
 @pytest.mark.parametrize("before", [None, "b" * 64])
-def test_a_failure_costs_the_point_only_where_it_lies_in_the_content(reason: str, before: str | None) -> None:
+def test_a_failure_costs_no_point(reason: str, before: str | None) -> None:
+    """Where the content is bad, `--prune` decides."""
     one = Todo(f"{FOLDER}a.png", 10, 20, "{}", "hash", before, same_metadata=before is not None)
     outcome = settle([one], [Rejected(reason, "words")], None)
-    keep = before is not None and reason in PASSING
-    assert outcome.stale == ([point_id(one.uri)] if before is not None and not keep else [])
+    keep = before is not None
+    assert (outcome.points, outcome.kept) == ([], [])
     (entry,) = outcome.entries
-    assert entry == Entry(
-        one.uri, 10, 20, before if keep else None, "hash" if keep else None, "failed", reason, "words", point=keep
-    )
+    assert entry == Entry(one.uri, 10, 20, before, "hash" if keep else None, "failed", reason, "words", point=keep)
 
 
 def test_what_no_listing_tells_comes_from_the_file(desk: Desk) -> None:

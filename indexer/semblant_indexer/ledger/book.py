@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .file import LedgerFile
 from .rows import Todo
-from .schema import HELD, JOIN, MINE, SAME, TODO
+from .schema import HELD, JOIN, MINE, PASSING, SAME, TODO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -108,7 +108,7 @@ class Ledger(LedgerFile):
         """Pictures to look at, in the order of the source."""
         query = (
             "SELECT s.seq, s.uri, s.size, s.mtime_ns, s.payload, s.metadata, CASE WHEN i.point THEN i.sha256 END, "
-            f"coalesce(i.point AND NOT :verify AND {SAME}, 0), coalesce(i.metadata = s.metadata, 0), s.place, "
+            f"coalesce(i.outcome = 'indexed' AND NOT :verify AND {SAME}, 0), coalesce(i.metadata = s.metadata, 0), s.place, "
             f"coalesce(i.point AND i.metadata IS NULL, 0) {JOIN} WHERE s.seq > :last AND {TODO} ORDER BY s.seq LIMIT :chunk"
         )
         last, any_vanished = -1, bool(self._execute("SELECT 1 FROM vanished LIMIT 1"))
@@ -168,6 +168,14 @@ class Ledger(LedgerFile):
         )
         return [str(row[0]) for row in rows]
 
+    def turned_bad(self) -> list[str]:
+        """URIs of the scan that have a point, though their files hold no picture any more."""
+        rows = self._execute(
+            f"SELECT uri FROM ledger.items WHERE {MINE} AND point AND outcome = 'failed' "
+            f"AND reason NOT IN ({PASSING}) AND uri IN (SELECT uri FROM scan) ORDER BY uri"
+        )
+        return [str(row[0]) for row in rows]
+
     def unknown(self) -> Iterator[list[str]]:
         """URIs of the scan that have no row, in parts."""
         query = (
@@ -216,6 +224,14 @@ class Ledger(LedgerFile):
         values = self._values
         self._many(
             "DELETE FROM ledger.items WHERE generation = ? AND source = ? AND uri = ?",
+            [(values["generation"], values["source"], uri) for uri in uris],
+        )
+
+    def drop_points(self, uris: Sequence[str]) -> None:
+        """Enter that these have no point any more, and what else is known of them stays true."""
+        values = self._values
+        self._many(
+            "UPDATE ledger.items SET point = 0, sha256 = NULL, metadata = NULL WHERE generation = ? AND source = ? AND uri = ?",
             [(values["generation"], values["source"], uri) for uri in uris],
         )
 

@@ -19,7 +19,7 @@ class Todo(NamedTuple):
         payload: its metadata, as JSON.
         metadata: a hash of that.
         sha256: of the content that its point was made from, or None if it has no point.
-        same_file: it has a point, and size and time are what they were.
+        same_file: its point was made from it as it is, for size and time are what they were.
         same_metadata: the metadata is what it was.
         place: where to read it, if its URI does not say it.
         elsewhere: contents of its size whose files are gone: this may be one of them under a new name.

@@ -60,6 +60,7 @@ CREATE TABLE vanished (
     uri TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL, foreign_source INTEGER NOT NULL
 );
 """
+PASSING = ",".join(map(repr, TRANSIENT))
 MINE = "generation = :generation AND source = :source"
 JOIN = "FROM scan s LEFT JOIN ledger.items i ON i.generation = :generation AND i.source = :source AND i.uri = s.uri"
 SAME = "i.size = s.size AND i.mtime_ns = s.mtime_ns AND s.size >= 0"
@@ -72,7 +73,7 @@ HELD = (
 SETTLED = f"""coalesce(
     (i.outcome = 'indexed' AND NOT :verify AND {SAME} AND i.metadata = s.metadata)
     OR CASE WHEN i.outcome = 'duplicate' AND :merge AND NOT :verify AND {SAME} THEN i.sha256 IN {HELD} END
-    OR (i.outcome = 'failed' AND NOT :retry AND {SAME} AND i.reason NOT IN ({",".join(map(repr, TRANSIENT))})),
+    OR (i.outcome = 'failed' AND NOT :retry AND {SAME} AND i.reason NOT IN ({PASSING})),
 0)"""
 # What a run has looked at once it does not take again, or a failure that may pass would keep it busy for ever.
 TODO = f"s.outcome IS NULL AND coalesce(i.seen, 0) <> :run AND NOT {SETTLED}"
