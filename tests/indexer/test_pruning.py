@@ -6,7 +6,7 @@ import dataclasses
 import os
 import shutil
 import tarfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -131,6 +131,25 @@ def test_a_link_to_a_disk_that_is_not_mounted_is_not_seen_completely(pictures: P
     report = index(pictures, prune=True, prune_limit=1)
     assert (report.removed, report.pruned, report.points) == (10, 0, 30)
     assert "a link to nothing" in str(report.unpruned)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("link", {"include": ["*.png"]}), ("2024.jpg", {}), ("2024.jpg", {"include": ["*.png"]})]
+)
+def test_a_link_to_nothing_may_have_led_to_a_folder_whatever_it_is_called(
+    pictures: Path, index: Index, tmp_path: Path, name: str, options: dict[str, Any]
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    sorted((pictures / "coat").iterdir())[0].rename(disk / "a.png")
+    (pictures / name).symlink_to(disk)
+    index(pictures, **options)
+    disk.rename(tmp_path / "away")
+    report = index(pictures, prune=True, **options)
+    assert (report.removed, report.pruned, report.points) == (1, 0, 30)
+    assert "a link to nothing (remove it, or leave it out by --exclude)" in str(report.unpruned)
+    index(pictures, exclude=[name], **options)  # it counts no more
+    assert index(pictures, exclude=[name], prune=True, **options).points == 29
 
 
 def test_a_truncated_tar_prunes_nothing(pictures: Path, index: Index, tmp_path: Path) -> None:

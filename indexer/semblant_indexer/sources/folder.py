@@ -129,6 +129,8 @@ class FolderSource:
                     if entry.name.startswith(".") and not hidden:
                         continue
                     is_folder = _is_folder(entry)
+                    if not is_folder and entry.is_symlink() and self._may_hide_a_folder(entry):
+                        self._incomplete.append(f"{entry.path!r}: a link to nothing (remove it, or leave it out by --exclude)")
                     if not everything and not self._takes(entry, is_folder=is_folder):
                         continue
                     if is_folder:
@@ -138,9 +140,11 @@ class FolderSource:
                         yield self._item(entry, base, folder, sidecars=sidecars)
                     else:
                         self._others += 1
-                        if entry.is_symlink() and not Path(entry.path).exists():  # to a disk that is not mounted, say
-                            self._incomplete.append(f"{entry.path!r}: a link to nothing")
                 stack.extend(reversed(subfolders))
+
+    def _may_hide_a_folder(self, link: os.DirEntry[str]) -> bool:
+        """Whether a link to nothing may lead to a folder to look into at other times, on a disk that is not mounted now."""
+        return not os.path.exists(link.path) and self._chosen(link.path, is_folder=True)  # noqa: PTH110 - which never raises
 
     def _takes(self, entry: os.DirEntry[str], *, is_folder: bool) -> bool:
         takes = self._chosen(entry.path, is_folder=is_folder)
