@@ -53,6 +53,7 @@ def reconcile(store: Store, ledger: Ledger, source: SourceRecord, *, write: bool
         _compare(store, ledger, source.id, write=write)
     if not known:
         ledger.forget_metadata()
+    ledger.note_arrivals()
     _adopt(store, ledger, source.id, write=write)
 
 

@@ -150,6 +150,7 @@ class SourceRun:
         unseen = incomplete(self.source, self.record, self.job)
         if unseen is None:  # what may be there all the same has not moved
             self.moved = len(self._give_up(store, ledger.moved()))
+        ledger.settle_arrivals(complete=unseen is None)
         settle_duplicates(store, ledger, self.job.duplicates, self.record.id)
         ledger.forget_without_file()
         self._prune(store)

@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
-from semblant_indexer import Duplicates
+from semblant_indexer import Duplicates, IndexJob, preview
 from semblant_search import SearchClient, canonical_uri
 from semblant_search.orb import OrbSettings
 
@@ -51,6 +51,47 @@ def test_a_folder_under_a_new_name_keeps_vectors_and_features(photos: Path, inde
     with SearchClient(tmp_path / "db") as client:
         hits = client.search_features(second / "coffee.png", limit=2, include_self=True)
         assert second / "coffee.png" in [hit.path for hit in hits]
+
+
+def test_a_copy_that_was_there_before_is_no_new_place(
+    pictures: Path, index: Index, records: Records, encoder_file: Path, tmp_path: Path
+) -> None:
+    """An archive on a disk that is not mounted, so that its folder is empty."""
+    archive = pictures / "archive"
+    shutil.copytree(pictures / "bag", archive)
+    index(pictures)
+    before = records()
+    archive.rename(tmp_path / "away")
+    archive.mkdir()
+    job = IndexJob(str(pictures), encoder_file, str(tmp_path / "db"), orb=None)
+    found = preview(job)
+    assert (found.moved, found.removed) == (0, 10)
+    report = index(pictures)
+    assert (report.moved, report.removed, report.points) == (0, 10, 40)
+    assert records().keys() == before.keys()
+    report = index(pictures, prune=True)
+    assert (report.removed, report.pruned, report.points) == (10, 0, 40)
+    assert "limit" in str(report.unpruned)
+    archive.rmdir()
+    (tmp_path / "away").rename(archive)
+    report = index(pictures)
+    assert (report.unchanged, report.encoded, report.removed, report.points) == (40, 0, 0, 40)
+
+
+def test_a_move_of_a_run_that_saw_not_all_counts_in_the_next_one(pictures: Path, index: Index, tmp_path: Path) -> None:
+    """But a copy that came with it is none of what goes later."""
+    index(pictures)
+    bags = sorted((pictures / "bag").iterdir())
+    bags[0].rename(pictures / "new name.png")
+    shutil.copyfile(bags[1], pictures / "copy.png")
+    link = pictures / "link"
+    link.symlink_to(tmp_path / "nowhere")
+    report = index(pictures)
+    assert (report.moved, report.removed, report.points) == (0, 1, 32)
+    link.unlink()
+    bags[1].unlink()
+    report = index(pictures)
+    assert (report.moved, report.removed, report.points) == (1, 1, 31)
 
 
 def copies(pictures: Path) -> list[Path]:

@@ -35,6 +35,7 @@ def run_over(
     try:
         ledger.scan(items)
         ledger.attach(path, manifest(generation), source_of(scope), **options)
+        ledger.note_arrivals()
         ledger.settle_problems()
         ledger.note_vanished()
         yield ledger

@@ -133,7 +133,8 @@ class History:
         there = {uri: content for uri, content in scan.items() if content is not None}
         out_of_reach = {uri: before[uri] for uri in before if uri in scan and scan[uri] is None}
         gone = {uri: content for uri, content in before.items() if uri not in scan}
-        kept = {uri: content for uri, content in gone.items() if content not in there.values()}  # the others moved
+        new = {content for uri, content in there.items() if uri not in before}
+        kept = {uri: content for uri, content in gone.items() if content not in new}  # the others moved
         self.held[source] = {**({} if prune else kept), **out_of_reach, **there}
         self.scanned.add(source)
         return {uri for pictures in self.held.values() for uri in pictures}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .file import LedgerFile
 from .rows import Todo
-from .schema import HELD, JOIN, MINE, PASSING, SAME, TODO
+from .schema import ARRIVED, GONE, JOIN, MINE, PASSING, SAME, TODO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from semblant_search.sources import SourceRecord
 
     from .rows import Entry
+
+
+_TABLES = (("items", "generation"), ("sources", "generation"), ("arrivals", "generation"), ("generations", "name"))
 
 
 class Ledger(LedgerFile):
@@ -38,7 +41,7 @@ class Ledger(LedgerFile):
     def forget_other_generations(self, keep: Sequence[str]) -> None:
         """Drop the rows of generations that no longer exist."""
         marks = ",".join(f"'{name}'" for name in keep)
-        for table, column in (("items", "generation"), ("sources", "generation"), ("generations", "name")):
+        for table, column in _TABLES:
             self._execute(f"DELETE FROM ledger.{table} WHERE {column} NOT IN ({marks})")
 
     def sample(self, count: int, seed: int) -> list[str]:
@@ -58,6 +61,26 @@ class Ledger(LedgerFile):
             "REPLACE INTO ledger.items SELECT :generation, s.uri, s.size, s.mtime_ns, i.sha256, i.metadata, s.outcome, "
             f"s.reason, s.message, coalesce(i.point, 0), :run, coalesce(i.written, 0), :source {JOIN} "
             "WHERE s.outcome IS NOT NULL"
+        )
+
+    def note_arrivals(self) -> None:
+        """Remember the pictures of the scan that have no point, where others are gone: those may have moved here.
+
+        Kept in the file, because a run may be killed between the new point and the end of the old one.
+        """
+        self._execute(
+            f"INSERT OR IGNORE INTO ledger.arrivals SELECT :generation, :source, s.uri {JOIN} "
+            "WHERE s.outcome IS NULL AND NOT coalesce(i.point, 0) "
+            f"AND EXISTS (SELECT 1 FROM ledger.items WHERE {GONE} AND point)"
+        )
+
+    def settle_arrivals(self, *, complete: bool) -> None:
+        """Forget them at the end of a run; after an incomplete scan, which moves nothing, only those of no gone picture."""
+        spared = f"sha256 IN (SELECT sha256 FROM ledger.items WHERE {GONE} AND point)"
+        self._execute(
+            f"DELETE FROM ledger.arrivals WHERE {MINE} AND (:complete OR uri NOT IN "
+            f"(SELECT uri FROM ledger.items WHERE {MINE} AND {spared}))",
+            complete=complete,
         )
 
     def note_vanished(self) -> None:
@@ -162,10 +185,11 @@ class Ledger(LedgerFile):
         return [(str(uri), bool(point)) for uri, point in rows]
 
     def moved(self) -> list[str]:
-        """Of `removed`, those whose content has a point under another URI of the source."""
-        rows = self._execute(
-            f"SELECT uri FROM ledger.items WHERE {MINE} AND uri NOT IN (SELECT uri FROM scan) AND sha256 IN {HELD}"
-        )
+        """Of `removed`, those whose content has a point under a URI of the source that had none.
+
+        Of a copy that was there before nothing moved: the other one may be on a disk that is not mounted.
+        """
+        rows = self._execute(f"SELECT uri FROM ledger.items WHERE {GONE} AND sha256 IN {ARRIVED}")
         return [str(row[0]) for row in rows]
 
     def turned_bad(self) -> list[str]:

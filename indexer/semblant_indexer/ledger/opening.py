@@ -27,13 +27,13 @@ def open_file(connection: sqlite3.Connection, path: Path, manifest: Manifest, so
     if version == 2:
         connection.executescript(f"BEGIN; {FROM_2.format(schema=SCHEMA)} PRAGMA ledger.user_version = {VERSION}; COMMIT;")
     elif version not in (0, VERSION):  # written by another Semblant; what matters is found again in the store
-        for table in ("items", "generations", "runs", "sources"):
+        for table in ("items", "generations", "runs", "sources", "arrivals"):
             connection.execute(f"DROP TABLE IF EXISTS ledger.{table}")
     connection.execute(f"PRAGMA ledger.user_version = {VERSION}")
     connection.executescript(SCHEMA)
     known = connection.execute("SELECT created_at FROM ledger.generations WHERE name = ?", (generation,)).fetchone()
     if known is None or known[0] != created:
-        for table in ("items", "sources"):
+        for table in ("items", "sources", "arrivals"):
             connection.execute(f"DELETE FROM ledger.{table} WHERE generation = ?", (generation,))
         connection.execute(
             "REPLACE INTO ledger.generations VALUES (?, ?, ?)", (generation, created, manifest.encoder_fingerprint)

@@ -31,6 +31,9 @@ CREATE TABLE IF NOT EXISTS ledger.sources (
     revision TEXT NOT NULL,
     PRIMARY KEY (generation, id)
 );
+CREATE TABLE IF NOT EXISTS ledger.arrivals (
+    generation TEXT NOT NULL, source TEXT NOT NULL, uri TEXT NOT NULL, PRIMARY KEY (generation, source, uri)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledger.generations (name TEXT PRIMARY KEY, created_at TEXT NOT NULL, encoder TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS ledger.runs (
     number INTEGER PRIMARY KEY, generation TEXT NOT NULL, started_at TEXT NOT NULL, job TEXT NOT NULL, report TEXT
@@ -64,11 +67,14 @@ PASSING = ",".join(map(repr, TRANSIENT))
 MINE = "generation = :generation AND source = :source"
 JOIN = "FROM scan s LEFT JOIN ledger.items i ON i.generation = :generation AND i.source = :source AND i.uri = s.uri"
 SAME = "i.size = s.size AND i.mtime_ns = s.mtime_ns AND s.size >= 0"
-# Contents that have a point under a URI that the source still holds.
-HELD = (
-    "(SELECT j.sha256 FROM ledger.items j JOIN scan t ON t.uri = j.uri "
-    "WHERE j.generation = :generation AND j.source = :source AND j.outcome = 'indexed' AND t.outcome IS NULL)"
+GONE = f"{MINE} AND uri NOT IN (SELECT uri FROM scan)"
+_HELD = (
+    "SELECT j.sha256 FROM ledger.items j JOIN scan t ON t.uri = j.uri "
+    "WHERE j.generation = :generation AND j.source = :source AND j.outcome = 'indexed' AND t.outcome IS NULL"
 )
+# Contents that have a point under a URI that the source still holds, and those of which it had none there before.
+HELD = f"({_HELD})"
+ARRIVED = f"({_HELD} AND j.uri IN (SELECT uri FROM ledger.arrivals WHERE {MINE}))"
 # CASE, because AND would have SQLite list all contents held for each page of pictures, also where none is a duplicate.
 SETTLED = f"""coalesce(
     (i.outcome = 'indexed' AND NOT :verify AND {SAME} AND i.metadata = s.metadata)
