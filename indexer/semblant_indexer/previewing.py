@@ -188,7 +188,13 @@ def _rebuilt(
     store.close()  # a rebuild looks into it by itself
     notes = []
     if encoder is not None:
-        others = Rebuild(db, job, encoder, generation, known).others(record)
+        rebuild = Rebuild(db, job, encoder, generation, known)
+        others = rebuild.others(record)
+        with ExitStack() as stack:
+            ledgers = [stack.enter_context(closing(Ledger())) for _ in others]
+            for other, scan in zip(others, ledgers, strict=True):
+                scan.scan(other.source.items())
+            rebuild.check_seen([(other.record, scan) for other, scan in zip(others, ledgers, strict=True)])
         notes = [f"source {other.record.name!r} ({other.record.root}) would be rebuilt as well" for other in others]
     return dataclasses.replace(
         (plain := _all_new(job, source, ledger, record, found)), notes=(*plain.notes, "all of it anew (--rebuild)", *notes)

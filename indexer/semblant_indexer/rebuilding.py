@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from semblant_search.store import Database, Store
 
     from .job import IndexJob
+    from .ledger import Ledger
     from .source_run import SourceRun
     from .sources import Source
 
@@ -72,13 +73,32 @@ class Rebuild:
                 found.append(Other(record, job, open_job_source(job)))
             except SemblantError as error:
                 out_of_reach.append(f"{record.name!r}: {error}")
+        self._refuse(out_of_reach)
+        return found
+
+    def check_seen(self, seen: Sequence[tuple[SourceRecord, Ledger]]) -> None:
+        """Look at what the scans of the other sources found.
+
+        Raises:
+            InvalidInput: some of them found no picture that can be read; all are named, and nothing is built.
+        """
+        self._refuse([f"{record.name!r}: {why}" for record, ledger in seen if (why := self._why_lost(record, ledger))])
+
+    def _why_lost(self, record: SourceRecord, ledger: Ledger) -> str | None:
+        found = ledger.found
+        if found == 0:
+            return f"{record.root} holds no pictures"
+        if record.pictures and self._job.prune_limit < 1 and sum(ledger.problems().values()) == found:
+            return f"none of the {found:,} pictures in {record.root} can be used now ({ledger.first_problem()})"
+        return None
+
+    def _refuse(self, out_of_reach: Sequence[str]) -> None:
         if out_of_reach:
             raise InvalidInput(
                 f"collection {self._job.collection!r} cannot be rebuilt: a rebuild takes all its sources, and of these "
                 f"{len(out_of_reach)} cannot be reached from here: {'; '.join(out_of_reach)}. Bring them back, say where they "
                 "are now (semblant sources relocate NAME NEW), or remove them and their pictures (semblant sources remove NAME)"
             )
-        return found
 
     def forget_removed(self, new: Store, own: SourceRecord) -> set[str]:
         """Drop the sources that the serving generation knows no longer: they were removed while this one was built.

@@ -99,9 +99,13 @@ class _Run:
             record = record_for(job, main.source.scope, known)
             others = [] if self.rebuild is None else self.rebuild.others(record)
             rest = [(self._part(stack, other.job, other.source), other.record) for other in others]
-            if store is not None:
-                main.source.adopt_types(store.manifest.fields)
-            main.scan()
+            fields = {} if store is None else store.manifest.fields
+            for part in (main, *(part for part, _ in rest)):  # all of them before anything is built
+                part.scan(fields)
+                fields = {**fields, **part.source.fields}
+            main.check_any()
+            if self.rebuild is not None:
+                self.rebuild.check_seen([(its_record, part.ledger) for part, its_record in rest])
             if store is None:
                 store = generations.begin(db, job, encoder, self._vocabulary(main.ledger))
                 stack.callback(self._close, store)
@@ -110,8 +114,6 @@ class _Run:
             main.attach(store, record, path, job=asked, others=there)
             main.index(store)
             for part, its_record in rest:
-                part.source.adopt_types(store.manifest.fields)
-                part.scan()
                 part.attach(store, its_record, path, job=asked, others=there)
                 part.index(store)
             return self._finish(db, store, [main, *(part for part, _ in rest)], path.parent, began)

@@ -76,7 +76,6 @@ class SourceRun:
         self.job = job
         self.source = source
         self.ledger = Ledger()
-        self.found = 0
         self.moved = 0
         self.removed = 0
         self.pruned = 0
@@ -98,10 +97,19 @@ class SourceRun:
         """Whether points were written or deleted."""
         return bool(self.ledger.account()["indexed"] or self.moved or self.pruned)
 
-    def scan(self) -> None:
-        """Note what the source holds. Raises `InvalidInput` where that is nothing."""
+    @property
+    def found(self) -> int:
+        """How many items the source yielded."""
+        return self.ledger.found
+
+    def scan(self, known: Mapping[str, FieldType]) -> None:
+        """Note what the source holds; `known` are the types of fields that the collection has, or will have."""
+        self.source.adopt_types(known)
         with self._host.stage("scan"):
-            self.found = self.ledger.scan(self.source.items())
+            self.ledger.scan(self.source.items())
+
+    def check_any(self) -> None:
+        """Raise `InvalidInput` where the scan found nothing."""
         if self.found == 0:
             notes = "; ".join(self.source.notes)
             raise InvalidInput(f"{self.job.source!r} holds no pictures{': ' if notes else ''}{notes}")

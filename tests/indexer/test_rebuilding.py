@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from semblant_indexer import IndexJob, preview
 from semblant_search import EncoderMismatch, InvalidInput, SearchClient, canonical_uri
 from semblant_search.sources import read_sources
 from semblant_search.store import open_database
@@ -86,6 +87,46 @@ def test_a_source_out_of_reach_is_named_before_anything_is_built(
     assert (report.generation, report.points) == ("g0002", 20)
 
 
+def test_a_source_that_is_empty_or_unreadable_is_named_before_anything_is_built(
+    pictures: Path, index: Index, finer: Path, tmp_path: Path
+) -> None:
+    """Its folder is the mount point of a disk that is not mounted, or it is a list of files there."""
+    disk, table = tmp_path / "disk", tmp_path / "list.csv"
+    (pictures / "coat").rename(disk)
+    table.write_text("file\n" + "".join(f"{path}\n" for path in disk.iterdir()))
+    for source in (pictures / "bag", disk, table):
+        index(source)
+    disk.rename(tmp_path / "away")
+    disk.mkdir()
+    expected = (
+        r"of these 2 cannot be reached.*'disk': file:.*/disk/ holds no pictures; 'list.csv': none of the 10 pictures in .* "
+        r"can be used now \(.*\)\. Bring them back.*sources relocate.*sources remove"
+    )
+    with pytest.raises(InvalidInput, match=expected):
+        index(pictures / "bag", encoder=finer, rebuild=True)
+    with closing(open_database(tmp_path / "db")) as db:
+        assert db.generations("images") == ["g0001"]
+    with pytest.raises(InvalidInput, match=expected):
+        preview(IndexJob(str(pictures / "bag"), finer, str(tmp_path / "db"), orb=None, rebuild=True))
+    disk.rmdir()
+    (tmp_path / "away").rename(disk)
+    assert index(pictures / "bag", encoder=finer, rebuild=True).points == 20
+
+
+def test_metadata_of_all_sources_has_one_type_in_a_rebuild(
+    pictures: Path, index: Index, records: Records, tmp_path: Path
+) -> None:
+    for name, price in (("bag", "7"), ("coat", "7.5"), ("sneaker", "8")):
+        table = tmp_path / f"{name}.csv"
+        table.write_text("file,price\n" + "".join(f"{path},{price}\n" for path in (pictures / name).iterdir()))
+        index(pictures / name, metadata=table)
+    before = {uri: record.payload["price"] for uri, record in records().items()}
+    index(pictures / "bag", metadata=tmp_path / "bag.csv", rebuild=True)
+    after = {uri: record.payload["price"] for uri, record in records().items()}
+    assert after == before
+    assert {type(price) for price in after.values()} <= {int, float}
+
+
 def test_pictures_that_are_there_are_not_left_out_by_a_rebuild(pictures: Path, index: Index, tmp_path: Path) -> None:
     """The last job of a source took a part of it only: that is how it would be rebuilt."""
     index(pictures)
@@ -152,7 +193,7 @@ def test_pictures_out_of_reach_are_not_left_out_by_a_rebuild(pictures: Path, ind
     message = str(caught.value)
     assert f"2 of 12 pictures of generation g0001 are not in the new one, such as '{canonical_uri(named[0])[:-11]}" in message
     assert "2 of them are in their sources, but could not be used now (missing: " in message
-    assert "mount what is not mounted" in message
+    assert "is not mounted" in message
     assert "Generation g0001 keeps serving" in message
     with SearchClient(tmp_path / "db") as client:
         assert (client.count(), client.manifest.generation) == (12, "g0001")

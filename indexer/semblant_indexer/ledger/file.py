@@ -41,7 +41,7 @@ class LedgerFile:
             "merge": False,
             "verify": False,
         }
-        self.repeated = 0
+        self.found = self.repeated = 0
 
     def scan(self, items: Iterable[Item]) -> int:
         """Note what the source holds; returns how many items it yielded. A URI that comes twice counts once in `repeated`."""
@@ -72,6 +72,7 @@ class LedgerFile:
                 f"the list of pictures cannot be kept in a temporary file: {error}; make room in the folder for temporary "
                 "files, or choose another one (TMPDIR)"
             ) from error
+        self.found = found
         self.repeated = found - int(connection.execute("SELECT count(*) FROM scan").fetchone()[0])
         return found
 
@@ -80,6 +81,11 @@ class LedgerFile:
         rows = self._execute("SELECT outcome, count(*) FROM scan WHERE outcome IS NOT NULL GROUP BY 1")
         counts = {str(outcome): int(count) for outcome, count in rows}
         return {**counts, "skipped": counts.get("skipped", 0) + self.repeated}
+
+    def first_problem(self) -> str:
+        """What is wrong with the first item that the source itself found to be no picture to be tried."""
+        rows = self._execute("SELECT message FROM scan WHERE outcome IS NOT NULL ORDER BY seq LIMIT 1")
+        return str(rows[0][0]) if rows else ""
 
     def attach(
         self,
