@@ -210,7 +210,6 @@ def test_a_ray_cluster_indexes_what_one_machine_does(
         shutil.copyfile(photos / "rocket.jpg", pictures / "twice.jpg")
         (pictures / "bad.png").write_text("no picture")
         (pictures / "empty.png").touch()
-        (pictures / "nowhere.png").symlink_to("missing")
         os.mkfifo(pictures / "pipe.png")
         (pictures / "photos" / "coffee.png").rename(pictures / "renamed.png")
         (pictures / "photos" / "page.png").write_text("not any more")
@@ -218,7 +217,7 @@ def test_a_ray_cluster_indexes_what_one_machine_does(
         known = next((pictures / "bag").iterdir()).name  # of which only the metadata is new
         (pictures / "metadata.csv").write_text(f"file,price\ntext.png,3\nrenamed.png,4\nbag/{known},5\n")
         local, spread = both(url, "ray")
-        assert local.account == "found 39 = 5 indexed + 29 unchanged + 0 duplicate + 4 failed + 1 skipped"
+        assert local.account == "found 38 = 5 indexed + 29 unchanged + 0 duplicate + 3 failed + 1 skipped"
         assert (local.encoded, local.moved) == (3, 1)
         assert account(spread) == account(local)
         assert_same(stored(url, "secret"), records())
