@@ -251,6 +251,7 @@ class CollectionClient:
             InvalidInput: no such source; a root that is within the old one or another source's; fewer than half of the pictures
                 are there as they were; files that cannot be read from here. Nothing is changed.
         """
+        check_switches(check=check)
         return self._serving.change(lambda generation: source_changes.relocate_source(generation, name, root, check=check))
 
     def update_metadata(

@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 from .collection import ADDED, SOURCES_FIELD
 from .errors import InvalidInput, NotADatabase
 from .json_models import MAY_BE_MISSING, parse_object, read_model, write_model
+from .shown import shown, shown_name
 from .where import F
 
 if TYPE_CHECKING:
@@ -140,12 +141,14 @@ def identity_of(db: Database, collection: str) -> str | None:
 def find_source(records: Iterable[SourceRecord], wanted: str) -> SourceRecord:
     """The source of a name, an id or a root. Raises `InvalidInput` where there is none."""
     known = list(records)
+    if not isinstance(wanted, str) or not wanted:  # a client's source has no root
+        raise InvalidInput(f"source {shown(wanted)}: expected its name, its id or its root")
     for attribute in ("name", "id", "root"):
         for record in known:
             if getattr(record, attribute) == wanted:
                 return record
     there = ", ".join(repr(record.name) for record in known) or "none"
-    raise InvalidInput(f"source {wanted!r}: the collection has no such source; there: {there}")
+    raise InvalidInput(f"source {shown_name(wanted)}: the collection has no such source; there: {there}")
 
 
 def new_source(root: str, name: str | None, settings: Mapping[str, Any], known: Sequence[SourceRecord]) -> SourceRecord:
@@ -164,7 +167,7 @@ def new_source(root: str, name: str | None, settings: Mapping[str, Any], known: 
 def check_source_name(name: str) -> str:
     """Accept a name, or raise `InvalidInput`."""
     if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise InvalidInput(f"source name {name!r}: expected 1 to {_LONGEST_NAME} printable characters")
+        raise InvalidInput(f"source name {shown(name)}: expected 1 to {_LONGEST_NAME} printable characters")
     if name == ADDED:
         raise InvalidInput(f"source name {name!r}: that is what programs add through a client; choose another name")
     return name

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def stand_in() -> StandIn:
+def stand_in() -> Iterator[StandIn]:
     shared = servers.stand_in()
     shared.forget()
-    return shared
+    yield shared
+    shared.forget()  # answers that nothing asked for are no other test's
 
 
 @pytest.fixture(scope="module", params=["stand-in", REAL])

@@ -6,6 +6,7 @@ import socket
 import threading
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,14 +19,18 @@ from support import servers
 from support.samples import manifest, points
 from support.servers import PROPER, Answer, StandIn, database_of
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 AT_ONCE = RetryPolicy(attempts=3, first_wait=0)
 
 
 @pytest.fixture
-def stand_in() -> StandIn:
+def stand_in() -> Iterator[StandIn]:
     shared = servers.stand_in()
     shared.forget()
-    return shared
+    yield shared
+    shared.forget()  # answers that nothing asked for are no other test's
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,11 @@ LARGEST = 32 * 1024 * 1024
 
 
 @pytest.fixture
-def stand_in() -> StandIn:
+def stand_in() -> Iterator[StandIn]:
     shared = servers.stand_in()
     shared.forget()
-    return shared
+    yield shared
+    shared.forget()  # answers that nothing asked for are no other test's
 
 
 @pytest.fixture

@@ -187,13 +187,16 @@ def test_hidden_files_are_left_alone(pictures: Path, index: Index) -> None:
     assert index(pictures).found == 30
 
 
-def test_a_picture_that_turns_bad_leaves_the_collection(pictures: Path, index: Index, records: Records) -> None:
+def test_a_picture_that_turns_bad_stays_until_it_is_pruned(pictures: Path, index: Index, records: Records) -> None:
     index(pictures)
     path = some(pictures)[0]
     good = path.read_bytes()
     path.write_text("oh no")
     report = index(pictures)
-    assert (report.unchanged, report.failed, report.points) == (29, 1, 29)
+    assert (report.unchanged, report.failed, report.points) == (29, 1, 30)
+    assert canonical_uri(path) in records()
+    report = index(pictures, prune=True)
+    assert (report.unchanged, report.failed, report.pruned, report.points) == (29, 1, 1, 29)
     assert canonical_uri(path) not in records()
     path.write_bytes(good)
     assert index(pictures).points == 30

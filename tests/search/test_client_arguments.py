@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
-from semblant_search import AsyncSearchClient, F, NewPicture, SearchClient, SemblantError
+from semblant_search import AsyncSearchClient, F, FieldType, NewPicture, SearchClient, SemblantError
+from semblant_search.collection import SOURCES_FIELD
+from semblant_search.sources import SourceRecord, note_added, write_source
 from semblant_search.store import RetryPolicy, open_database
 
 if TYPE_CHECKING:
@@ -183,6 +185,8 @@ BASE: dict[str, dict[str, Any]] = {
     "get": {"picture": "ONE"},
     "get_many": {"pictures": ["ONE"]},
     "pictures": {},
+    "relocate_source": {"name": "shop", "root": "/elsewhere"},
+    "remove_source": {"name": "none"},
     "scroll": {},
     "search": {"picture": "ONE"},
     "search_batch": {"pictures": ["ONE"]},
@@ -190,6 +194,7 @@ BASE: dict[str, dict[str, Any]] = {
     "search_fused": {"picture": "ONE"},
     "search_groups": {"picture": "ONE", "group_by": "label"},
     "search_like": {"like": ["ONE"]},
+    "sources": {},
     "search_vector": {"vector": np.ones(49)},
     "update_metadata": {"pictures": ["ONE"], "metadata": {}},
 }
@@ -223,6 +228,10 @@ def db(pictures: list[Path], write: Callable[..., None], tmp_path_factory: pytes
     path = tmp_path_factory.mktemp("arguments") / "db"
     with closing(open_database(path, create=True)) as database:
         write(database, pictures[:20])
+        with closing(database.open("images")) as store:
+            store.add_fields({SOURCES_FIELD: FieldType.KEYWORD})
+            write_source(store, SourceRecord("0123", "shop", "file:///shop/"))
+            note_added(store)
     return path
 
 

@@ -110,7 +110,7 @@ def claimed(path: Path, what: str) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     owner = path.with_name(f"{path.name}.owner")
-    lock = FileLock(path, blocking=False)
+    lock = FileLock(path, timeout=0)
     try:
         lock.acquire()
     except Timeout as error:

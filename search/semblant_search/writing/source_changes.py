@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import uuid
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -14,13 +15,13 @@ from semblant_search.collection import SOURCES_FIELD, canonical_uri, point_id, u
 from semblant_search.errors import InvalidInput
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.orb import Vocabulary
+from semblant_search.shown import shown, shown_name
 from semblant_search.sources import find_source, forget_source, owners, pictures_of, read_sources, write_source
 from semblant_search.store import Point
 
 from .points import words_of
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from semblant_search.serving import Generation
@@ -166,11 +167,11 @@ def relocate_source(generation: Generation, name: str, root: str | os.PathLike[s
         new = _root_like(record, root)
         taken = next((one for one in records if one.root == new), None)
         if taken is not None:
-            raise InvalidInput(f"{new} is the root of source {taken.name!r} already; nothing was changed")
+            raise InvalidInput(f"{shown_name(new)} is the root of source {taken.name!r} already; nothing was changed")
         if not record.root or new.startswith(record.root) or record.root.startswith(new):
             raise InvalidInput(
-                f"source {record.name!r} cannot move from {record.root or 'a client'!r} to {new!r}: expected a root that lies "
-                "neither within the old one nor around it; nothing was changed"
+                f"source {record.name!r} cannot move from {record.root or 'a client'!r} to {shown_name(new)}: expected a root "
+                "that lies neither within the old one nor around it; nothing was changed"
             )
         places = {}
         counts = Counter[str]()
@@ -184,8 +185,8 @@ def relocate_source(generation: Generation, name: str, root: str | os.PathLike[s
         under = counts.total() - counts["elsewhere"]
         if counts["renamed"] * 2 < under:
             raise InvalidInput(
-                f"source {record.name!r} cannot be relocated to {new}: of its {under:,} pictures {counts['renamed']:,} are "
-                f"there as they were, {counts['missing']:,} are not, {counts['different']:,} files are other ones; at least "
+                f"source {record.name!r} cannot be relocated to {shown_name(new)}: of its {under:,} pictures {counts['renamed']:,} "
+                f"are there as they were, {counts['missing']:,} are not, {counts['different']:,} files are other ones; at least "
                 "half of them were expected. Nothing was changed"
             )
         _rename(store, record, places)
@@ -200,7 +201,9 @@ def relocate_source(generation: Generation, name: str, root: str | os.PathLike[s
 
 def _root_like(record: SourceRecord, root: str | os.PathLike[str]) -> str:
     """A root of the same kind as a source's."""
-    text = str(root)
+    if not isinstance(root, (str, os.PathLike)) or not isinstance(os.fspath(root), str) or not os.fspath(root):
+        raise InvalidInput(f"root {shown(root)}: expected the path or URL of the source's folder, list or tar")
+    text = os.fspath(root)
     uri = canonical_uri(text if "://" in text else Path(text)).rstrip("/")
     return f"{uri}/" if record.root.endswith("/") else uri
 
@@ -220,15 +223,15 @@ def _state(uri: str, sha256: object, *, check: bool) -> str:
     path = uri_path(uri)
     if path is None:
         raise InvalidInput(
-            f"{uri!r} cannot be read from here to see whether it is the same picture; if you know that it is: check=False "
-            "(--no-check)"
+            f"{shown_name(uri)} cannot be read from here to see whether it is the same picture; if you know that it is: "
+            "check=False (--no-check)"
         )
     try:
         with path.open("rb") as file:
             digest = hashlib.sha256()
             while block := file.read(_BLOCK):
                 digest.update(block)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in the name
         return "missing"
     return "renamed" if digest.hexdigest() == sha256 else "different"
 
