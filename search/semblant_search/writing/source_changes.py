@@ -186,8 +186,8 @@ def relocate_source(generation: Generation, name: str, root: str | os.PathLike[s
         if counts["renamed"] * 2 < under:
             raise InvalidInput(
                 f"source {record.name!r} cannot be relocated to {shown_name(new)}: of its {under:,} pictures "
-                f"{counts['renamed']:,} are there as they were, {counts['missing']:,} are not, {counts['different']:,} files are "
-                "other ones; at least half of them were expected. Nothing was changed"
+                f"{counts['renamed']:,} are there as they were, {counts['missing']:,} are not, {counts['different']:,} files "
+                "are other ones; at least half of them were expected. Nothing was changed"
             )
         _rename(store, record, places)
         settings = dict(record.settings)
