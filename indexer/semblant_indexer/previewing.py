@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 import json
 import sqlite3
@@ -19,6 +18,7 @@ from semblant_search.encoder import Encoder
 from semblant_search.errors import InvalidInput, NotADatabase, StoreError
 from semblant_search.sources import identity_of, owners, read_source, read_sources
 from semblant_search.store import open_database
+from semblant_search.store.files import sha256_of
 from semblant_search.store.names import without_password
 from semblant_search.writing.source_changes import owned_payload
 
@@ -268,13 +268,10 @@ def _content(todo: Todo) -> str | None:
     if path is None:
         return None
     try:
-        with path.open("rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
+        found = sha256_of(path)
     except OSError:
         return None
-    return digest.hexdigest() if digest.hexdigest() in todo.known else None
+    return found if found in todo.known else None
 
 
 def _preview(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import tarfile
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from semblant_search.errors import InvalidInput, NotADatabase, SemblantError, StoreError
 from semblant_search.store import open_database
+from semblant_search.store.files import sha256_of
 
 from .copying import copy_collection
 
@@ -133,9 +133,5 @@ def _hashes(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            with path.open("rb") as file:
-                digest = hashlib.sha256()
-                while part := file.read(1 << 20):
-                    digest.update(part)
-            found[path.relative_to(folder).as_posix()] = digest.hexdigest()
+            found[path.relative_to(folder).as_posix()] = sha256_of(path)
     return found

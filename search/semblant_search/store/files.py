@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import os
 import platform
 import shutil
@@ -22,6 +24,7 @@ __all__ = [
     "exclusive",
     "make_directory",
     "require_space",
+    "sha256_of",
     "sync_contents",
     "sync_directory",
     "write_atomic",
@@ -88,6 +91,17 @@ def require_space(path: Path, needed: int, purpose: str) -> None:
             f"{str(path)!r}: the disk is almost full: {free / 1e6:,.0f} MB are free, {purpose} needs {needed / 1e6:,.0f} MB; "
             "make room and run it again (what was written before is kept)"
         )
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal digits. Raises `OSError`, also for a pipe, which nobody may ever write to."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def bytes_on_disk(path: Path) -> int:

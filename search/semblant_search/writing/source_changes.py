@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import uuid
 from collections import Counter
@@ -18,6 +17,7 @@ from semblant_search.orb import Vocabulary
 from semblant_search.shown import shown, shown_name
 from semblant_search.sources import find_source, forget_source, owners, pictures_of, read_sources, write_source
 from semblant_search.store import Point
+from semblant_search.store.files import sha256_of
 
 from .points import words_of
 
@@ -41,7 +41,6 @@ __all__ = [
 ]
 
 _TOGETHER, _WITH_VECTORS = 1000, 256
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -227,13 +226,10 @@ def _state(uri: str, sha256: object, *, check: bool) -> str:
             "check=False (--no-check)"
         )
     try:
-        with path.open("rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(_BLOCK):
-                digest.update(block)
+        found = sha256_of(path)
     except (OSError, ValueError):  # ValueError: a NUL in the name
         return "missing"
-    return "renamed" if digest.hexdigest() == sha256 else "different"
+    return "renamed" if found == sha256 else "different"
 
 
 def _rename(store: Store, record: SourceRecord, places: Mapping[str, str]) -> None:
