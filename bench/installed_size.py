@@ -4,7 +4,7 @@ Each is built and installed into an empty folder, as pip would for a service, an
 other people's: ONNX Runtime, NumPy with its BLAS, gRPC; the engine of `[edge]`; OpenCV of `[orb]`. Limits are a tenth more, for
 the versions that fit change.
 
-On two cores: 1 minute, with `--quick` 15 seconds.
+On two cores: 1 minute, with `--quick` 5 seconds.
 """
 
 from __future__ import annotations
