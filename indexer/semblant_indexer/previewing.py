@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from semblant_search.collection import SOURCES_FIELD, point_id, uri_path
 from semblant_search.encoder import Encoder
 from semblant_search.errors import InvalidInput, NotADatabase, StoreError
+from semblant_search.shown import shown_name, without_users
 from semblant_search.sources import identity_of, owners, read_source, read_sources
 from semblant_search.store import open_database
 from semblant_search.store.files import sha256_of
@@ -113,7 +114,7 @@ def preview(job: IndexJob) -> IndexPreview:
             source.adopt_types(store.manifest.fields)
         found = ledger.scan(source.items())
         if found == 0:
-            raise InvalidInput(f"{job.source!r} holds no pictures")
+            raise InvalidInput(f"{shown_name(job.source)} holds no pictures")
         if store is None or db is None:
             return _all_new(job, source, ledger, record_for(job, source.scope, []), found)
         known = read_sources(store)
@@ -288,7 +289,7 @@ def _preview(
 ) -> IndexPreview:
     names = ("new", "changed", "metadata", "moved_here", "unchanged", "failed", "skipped")
     return IndexPreview(
-        source=job.source,
+        source=without_users(job.source),
         source_name=record.name,
         db=without_password(job.db),
         collection=job.collection,

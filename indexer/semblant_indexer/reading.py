@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from semblant_search.errors import ImageError
 from semblant_search.images import read_file
+from semblant_search.shown import shown_error, shown_name, without_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,15 +77,15 @@ def _read_url(url: str, limit: int) -> bytes:
 
 def _complete(path: str, data: bytes, size: int) -> bytes:
     if not data:
-        raise ImageError(f"{path!r}: is empty (0 bytes)", reason="empty")
+        raise ImageError(f"{shown_name(path)}: is empty (0 bytes)", reason="empty")
     if len(data) < size:
-        raise ImageError(f"{path!r}: ends {size - len(data)} bytes early", reason="truncated")
+        raise ImageError(f"{shown_name(path)}: ends {size - len(data)} bytes early", reason="truncated")
     return data
 
 
 def _check_size(path: str, size: int, limit: int) -> None:
     if size > limit:
-        raise ImageError(f"{path!r}: has more than {limit:,} bytes, the limit", reason="too-large")
+        raise ImageError(f"{shown_name(path)}: has more than {limit:,} bytes, the limit", reason="too-large")
 
 
 @contextmanager
@@ -94,8 +95,10 @@ def _reading(path: str) -> Iterator[None]:
     except ImageError:
         raise
     except FileNotFoundError as error:
-        raise ImageError(f"{path!r}: no such file", reason="missing") from error
+        raise ImageError(f"{shown_name(path)}: no such file", reason="missing") from error
     except ImportError as error:
-        raise ImageError(f"{path!r}: needs another package: {error}", reason="unsupported") from error
+        raise ImageError(f"{shown_name(path)}: needs another package: {error}", reason="unsupported") from error
     except Exception as error:  # each of fsspec's file systems has errors of its own
-        raise ImageError(f"{path!r}: cannot be read: {error or type(error).__name__}", reason="unreadable") from error
+        raise ImageError(
+            f"{shown_name(path)}: cannot be read: {without_users(shown_error(error))}", reason="unreadable"
+        ) from error

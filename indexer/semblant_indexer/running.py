@@ -14,6 +14,7 @@ from semblant_search.errors import EncoderError, SemblantError
 from semblant_search.lazy_encoder import LazyEncoder
 from semblant_search.orb import CALIBRATION_ASSET, OrbSettings, Vocabulary, calibrate
 from semblant_search.querying.background import BACKGROUND_ASSET, measure_background
+from semblant_search.shown import without_users
 from semblant_search.sources import generation_sources, pictures_of, read_sources
 from semblant_search.store import open_database
 from semblant_search.store.names import without_password
@@ -146,7 +147,7 @@ class _Run:
             self._carry(store)
             generations.drop_old(db, job.collection, job.keep_generations)
         report = IndexReport(
-            source=job.source,
+            source=without_users(job.source),
             source_name=main.record.name,
             db=without_password(job.db),
             collection=job.collection,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from semblant_search.collection import ADDED, RESERVED_FIELDS, SOURCES_FIELD, FieldType, point_id
 from semblant_search.errors import InvalidInput
 from semblant_search.orb import Vocabulary
+from semblant_search.shown import shown_name
 from semblant_search.sources import note_added, pictures_of, read_source, write_source
 from semblant_search.writing.exif import EXIF_FIELDS
 from semblant_search.writing.points import now
@@ -112,7 +113,7 @@ class SourceRun:
         """Raise `InvalidInput` where the scan found nothing."""
         if self.found == 0:
             notes = "; ".join(self.source.notes)
-            raise InvalidInput(f"{self.job.source!r} holds no pictures{': ' if notes else ''}{notes}")
+            raise InvalidInput(f"{shown_name(self.job.source)} holds no pictures{': ' if notes else ''}{notes}")
 
     def attach(self, store: Store, record: SourceRecord, path: Path, *, job: str, others: list[str]) -> None:
         """Open the ledger for a generation, and make it say what that holds of this source.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from semblant_indexer import IndexJob
 from semblant_indexer.sources.remembered import record_for
-from semblant_search import InvalidInput, SearchClient, canonical_uri
+from semblant_search import InvalidInput, SearchClient, SemblantError, canonical_uri
 from semblant_search.sources import owners, read_sources
 from semblant_search.store import open_database
 
@@ -210,3 +210,11 @@ def test_a_root_is_kept_without_passwords(scope: str, root: str) -> None:
     record = record_for(IndexJob("pictures", None, "db"), scope, [])
     assert record.root == root
     assert record_for(IndexJob("pictures", None, "db"), scope, [record]) == record
+
+
+@pytest.mark.parametrize("rest", ["none/", "none.csv", "none-*.tar"])
+def test_a_source_that_is_not_there_is_told_without_its_password(rest: str, index: Index) -> None:
+    with pytest.raises(SemblantError) as caught:
+        index(f"http://me:s3cr3t@127.0.0.1:9/{rest}")
+    assert "***@127.0.0.1:9" in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from semblant_search.cli.output import print_json
 from semblant_search.errors import SemblantError
+from semblant_search.shown import shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,7 +104,7 @@ class Output:
                     except SemblantError as error:
                         if len(jobs) == 1:
                             raise
-                        click.echo(f"Error: {job.source!r}: {error}", err=True)
+                        click.echo(f"Error: {shown_name(job.source)}: {error}", err=True)
                         codes.append(error.exit_code)
         except KeyboardInterrupt:
             assert job is not None
@@ -179,7 +180,9 @@ def _ending_in_time(job: IndexJob) -> Iterator[None]:
 def _stop(job: IndexJob) -> NoReturn:
     """Say how to go on, and leave at once: the engine may still be building its search graph, and would hold the process."""
     with _STOPPING:
-        click.echo(f"\nStopped. What was indexed of {job.source!r} is saved; the same command goes on from there.", err=True)
+        click.echo(
+            f"\nStopped. What was indexed of {shown_name(job.source)} is saved; the same command goes on from there.", err=True
+        )
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(130)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from semblant_search.errors import InvalidInput, MissingExtra, SemblantError
+from semblant_search.shown import shown_error, shown_name, without_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,11 +28,11 @@ def listing_errors(url: str) -> Iterator[None]:
     except SemblantError:
         raise
     except ImportError as error:
-        raise MissingExtra(f"a source such as {url!r} ({error})", "semblant-indexer[remote]") from error
+        raise MissingExtra(f"a source such as {shown_name(url)} ({shown_error(error)})", "semblant-indexer[remote]") from error
     except FileNotFoundError as error:
-        raise InvalidInput(f"source {url!r}: no such file or folder") from error
+        raise InvalidInput(f"source {shown_name(url)}: no such file or folder") from error
     except Exception as error:  # each of fsspec's file systems has errors of its own
-        raise InvalidInput(f"source {url!r} cannot be read: {error or type(error).__name__}") from error
+        raise InvalidInput(f"source {shown_name(url)} cannot be read: {without_users(shown_error(error))}") from error
 
 
 def file_system(url: str) -> tuple[Any, str]:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from semblant_search.collection import canonical_uri, uri_path
 from semblant_search.errors import InvalidInput
+from semblant_search.shown import shown_name
 
 from semblant_indexer.metadata_table import load_metadata
 from semblant_indexer.tables import LIST_SUFFIXES
@@ -53,13 +54,13 @@ def open_source(
         return _behind_url(source, metadata, declared, selection)
     path = uri_path(source) if source.startswith("file://") else Path(source)
     if path is None:
-        raise InvalidInput(f"source {source!r}: not a path")
+        raise InvalidInput(f"source {shown_name(source)}: not a path")
     shards = _shards(path)
     if not path.is_dir():
         _refuse_patterns(source, selection)
     if shards:
         if metadata is not None:
-            raise InvalidInput(f"{source!r} holds tar files with metadata of their own; leave --metadata away")
+            raise InvalidInput(f"{shown_name(source)} holds tar files with metadata of their own; leave --metadata away")
         return WebDatasetSource(shards, canonical_uri(path), declared)
     if path.is_dir():
         if metadata is None:
@@ -71,11 +72,13 @@ def open_source(
         return FolderSource(path, table, selection, declared)
     if path.is_file():
         if metadata is not None:
-            raise InvalidInput(f"{source!r} is a list with metadata of its own; leave --metadata away or give the folder")
+            raise InvalidInput(
+                f"{shown_name(source)} is a list with metadata of its own; leave --metadata away or give the folder"
+            )
         return ListSource(path, declared)
     if not path.exists():
-        raise InvalidInput(f"source {source!r}: no such folder or list")
-    raise InvalidInput(f"source {source!r}: expected a folder, a list of pictures or tar files")
+        raise InvalidInput(f"source {shown_name(source)}: no such folder or list")
+    raise InvalidInput(f"source {shown_name(source)}: expected a folder, a list of pictures or tar files")
 
 
 def _behind_url(
@@ -83,7 +86,8 @@ def _behind_url(
 ) -> Source:
     if metadata is not None:
         raise InvalidInput(
-            f"{url!r} is a URL: --metadata is for folders on this machine; put metadata.csv into the folder, or give a list"
+            f"{shown_name(url)} is a URL: --metadata is for folders on this machine; put metadata.csv into the "
+            "folder, or give a list"
         )
     # A question mark begins a query (a signature, say), or stands for any character of a shard's name.
     suffixes = {PurePosixPath(text).suffix.lower() for text in (url, urlsplit(url).path)}
@@ -99,13 +103,15 @@ def _behind_url(
         found = sorted(files.glob(path))
         shards = [name if "://" in name else f"{url.partition('://')[0]}://{name}" for name in found]
     if not shards:
-        raise InvalidInput(f"source {url!r}: no such tar files")
+        raise InvalidInput(f"source {shown_name(url)}: no such tar files")
     return WebDatasetSource(shards, url, declared)
 
 
 def _refuse_patterns(source: str, selection: Selection | None) -> None:
     if selection is not None and selection != Selection():
-        raise InvalidInput(f"source {source!r}: --include, --exclude and --hidden are for folders; this one names each picture")
+        raise InvalidInput(
+            f"source {shown_name(source)}: --include, --exclude and --hidden are for folders; this one names each picture"
+        )
 
 
 def _shards(path: Path) -> list[Path]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from semblant_search.collection import FieldType
 from semblant_search.errors import InvalidInput
+from semblant_search.shown import without_users
 from semblant_search.sources import check_source_name, new_source
 
 from .opening import open_source
@@ -57,7 +57,7 @@ def record_for(job: IndexJob, scope: str, known: Iterable[SourceRecord]) -> Sour
     Raises:
         InvalidInput: the name belongs to another source, or the source has another name.
     """
-    records, root, name = list(known), _root_of(scope), job.source_name
+    records, root, name = list(known), without_users(scope), job.source_name
     of_root = next((record for record in records if record.root == root), None)
     of_name = next((record for record in records if record.name == name), None) if name is not None else None
     if of_name is not None and of_name.root != root:
@@ -70,13 +70,6 @@ def record_for(job: IndexJob, scope: str, known: Iterable[SourceRecord]) -> Sour
             f"{root} is source {of_root.name!r} of collection {job.collection!r} already, not {name!r}; leave the name out"
         )
     return of_root or new_source(root, None if name is None else check_source_name(name), settings_of(job), records)
-
-
-def _root_of(scope: str) -> str:
-    """The URI of a source as its collection keeps it: without what gives access to it."""
-    parts = urlsplit(scope)
-    _, at, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"***@{host}")) if at else scope
 
 
 def job_for(record: SourceRecord, job: IndexJob) -> IndexJob:

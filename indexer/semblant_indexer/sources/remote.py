@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import FieldType
 from semblant_search.errors import InvalidInput, MetadataError
+from semblant_search.shown import shown_name
 from semblant_search.writing.metadata import TypeInference, convert_record
 
 from semblant_indexer.metadata_table import MetadataTable, load_metadata
@@ -46,7 +47,7 @@ class RemoteFolderSource:
         self._files, self._root = file_system(url)
         with listing_errors(url):
             if not self._files.isdir(self._root):
-                raise InvalidInput(f"source {url!r}: no such folder")
+                raise InvalidInput(f"source {shown_name(url)}: no such folder")
             self._pictures, sidecars, table = self._list()
         self._metadata = MetadataTable()
         if table is not None:

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import FieldType, canonical_uri, check_field_name, member_uri
 from semblant_search.errors import InvalidInput, MetadataError
+from semblant_search.shown import shown_error, shown_name, without_users
 from semblant_search.writing.metadata import TypeInference, clean_text, convert_record
 
 from semblant_indexer.reading import tar_member
@@ -97,7 +98,7 @@ class WebDatasetSource:
                     continue
                 picture = sample.picture
                 uri = member_uri(base, picture.name)
-                name = f"{path!r}, {picture.name!r}"
+                name = f"{shown_name(path)}, {picture.name!r}"
                 try:
                     if sample.problem is not None:
                         raise MetadataError(sample.problem)
@@ -155,7 +156,7 @@ def _samples(place: str) -> Iterator[_Sample | Problem]:
             pictures = []
     except (tarfile.TarError, OSError, EOFError, InvalidInput) as error:
         yield from (_Sample(picture, record, problem, changed) for picture in pictures)
-        message = f"{place!r}: cannot be read to its end as an uncompressed tar: {error}"
+        message = f"{shown_name(place)}: cannot be read to its end as an uncompressed tar: {without_users(shown_error(error))}"
         yield Problem("failed", "unreadable", message)
 
 
