@@ -11,6 +11,7 @@ from semblant_search import EncoderMismatch, InvalidInput, SearchClient, canonic
 from semblant_search.sources import read_sources
 from semblant_search.store import open_database
 from support.encoders import encoder_bytes
+from support.older import forget_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,12 +167,7 @@ def test_pictures_of_no_source_are_no_rebuild_s_to_drop(pictures: Path, index: I
     """Those of an older Semblant, which a second folder may hold."""
     index(pictures / "bag")
     index(pictures / "coat")
-    with closing(open_database(tmp_path / "db")) as db, closing(db.open("images")) as store:
-        everything = list(store.scroll())
-        store.set_payloads({one.id: {k: v for k, v in one.payload.items() if k != "_sources"} for one in everything})
-        for name in store.assets():
-            if name.startswith("source-"):
-                store.drop_asset(name)
+    forget_sources(tmp_path / "db")
     (pictures / "coat").rename(tmp_path / "away")
     with pytest.raises(InvalidInput, match="belongs to no source"):
         index(pictures / "bag", rebuild=True)

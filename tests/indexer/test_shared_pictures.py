@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from semblant_indexer import Duplicates, preview
 from semblant_indexer.job import IndexJob
 from semblant_search import SearchClient, canonical_uri
-from semblant_search.store import open_database
+from support.older import forget_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,12 +35,7 @@ def test_a_job_of_an_inner_folder_keeps_what_an_older_version_gave(
     table = tmp_path / "prices.csv"
     table.write_text("file,price\n" + "".join(f"{path},5\n" for path in pictures.rglob("*.png")))
     index(pictures, metadata=table)
-    with closing(open_database(tmp_path / "db")) as db, closing(db.open("images")) as store:
-        everything = list(store.scroll())
-        store.set_payloads({one.id: {k: v for k, v in one.payload.items() if k != "_sources"} for one in everything})
-        for name in store.assets():
-            if name.startswith("source-"):
-                store.drop_asset(name)
+    forget_sources(tmp_path / "db")
     if not ledger:
         (tmp_path / "db" / "images" / "ledger.sqlite").unlink()
     before = metadata(records())

@@ -12,6 +12,7 @@ from semblant_indexer.sources.remembered import record_for
 from semblant_search import InvalidInput, SearchClient, SemblantError, canonical_uri
 from semblant_search.sources import owners, read_sources
 from semblant_search.store import open_database
+from support.older import forget_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,12 +173,7 @@ def test_pictures_of_an_older_version_are_taken_in_by_the_source_that_holds_them
     """They name no source. Nothing is encoded for it."""
     index(pictures / "bag")
     index(pictures / "coat")
-    with closing(open_database(tmp_path / "db")) as database, closing(database.open("images")) as store:
-        everything = list(store.scroll())
-        store.set_payloads({one.id: {k: v for k, v in one.payload.items() if k != "_sources"} for one in everything})
-        for name in store.assets():
-            if name.startswith("source-") or name == "identity":
-                store.drop_asset(name)
+    forget_sources(tmp_path / "db", identity=True)
     (tmp_path / "db" / "images" / "ledger.sqlite").unlink()
     sorted((pictures / "bag").iterdir())[0].unlink()
     report = index(pictures / "bag", prune=True)
