@@ -128,8 +128,8 @@ class SearchClient(ExampleClient):
             ImageError: the picture cannot be read or decoded.
             PointNotFound: a URI that is neither in the collection nor a local file.
             EncoderError: the picture must be encoded, and the collection's encoder is not at hand.
-            StoreError: the database fails; or `fpr` of a collection that has not measured what chance scores in it, as one of
-                fewer than 50 pictures.
+            NotIndexed: `fpr` of a collection that has not measured what chance scores in it, as one of fewer than 50 pictures.
+            StoreError: the database fails.
         """
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         selection = selection_of(request, diversity, unique, order_by, descending, fpr=fpr, region=region is not None)
@@ -164,7 +164,7 @@ class SearchClient(ExampleClient):
             shared_parts: as in `search_features`.
 
         Raises:
-            StoreError: the collection was indexed without ORB; otherwise as `search` and `search_features`. A picture without
+            NotIndexed: the collection was indexed without ORB; otherwise as `search` and `search_features`. A picture without
                 details is no error here.
         """
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
@@ -327,7 +327,7 @@ class SearchClient(ExampleClient):
         Raises:
             NoFeaturesError: the picture or region is too flat or too small to have key points.
             MissingExtra: OpenCV is not installed (`semblant-search[orb]`).
-            StoreError: the collection was indexed without ORB.
+            NotIndexed: the collection was indexed without ORB.
             InvalidInput: a region without area or outside the picture; shared parts with `verify=False`.
         """
         request = request_of(limit, where, offset)

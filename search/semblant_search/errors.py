@@ -15,6 +15,7 @@ never leave the library: they are the `__cause__` of one of these.
     │   ├── NotADatabase        the directory exists, but is not a Semblant database
     │   ├── CollectionNotFound
     │   ├── PointNotFound       a URI or id that is not in the collection
+    │   ├── NotIndexed          the collection was indexed without what is asked for
     │   ├── StoreLocked         another process holds the directory
     │   ├── StoreUnavailable    the server is down, refuses or does not answer in time
     │   └── StoreDenied         the server answers, but not with this API key
@@ -38,6 +39,7 @@ __all__ = [
     "MissingExtra",
     "NoFeaturesError",
     "NotADatabase",
+    "NotIndexed",
     "PointNotFound",
     "SemblantError",
     "StoreDenied",
@@ -130,6 +132,10 @@ class CollectionNotFound(StoreError):  # noqa: N818
 
 class PointNotFound(StoreError):  # noqa: N818
     """The collection has no picture of this URI or id."""
+
+
+class NotIndexed(StoreError):  # noqa: N818
+    """The collection was indexed without what is asked for: details, or what chance scores in it."""
 
 
 class StoreLocked(StoreError):  # noqa: N818

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import NoFeaturesError, StoreError
+from .errors import NoFeaturesError, NotIndexed, StoreError
 from .images import DEFAULT_MAX_PIXELS, open_picture, to_grey
 from .images.parts import part
 from .orb import (
@@ -73,7 +73,8 @@ class FeatureReader:
     """Extracts features as one collection's indexer did, of pictures of `max_pixels` at most.
 
     Raises:
-        StoreError: the collection was indexed without ORB, or its vocabulary is missing or another one.
+        NotIndexed: the collection was indexed without ORB.
+        StoreError: its vocabulary is missing or another one.
     """
 
     settings: OrbSettings
@@ -84,7 +85,7 @@ class FeatureReader:
         self._max_pixels = max_pixels
         manifest = store.manifest
         if manifest.orb is None:
-            raise StoreError(
+            raise NotIndexed(
                 f"collection {manifest.collection!r} was indexed without ORB features; "
                 "index it again with them to search by details"
             )

@@ -28,6 +28,7 @@ NAMES = [
     "NewPicture",
     "NoFeaturesError",
     "NotADatabase",
+    "NotIndexed",
     "Picture",
     "PicturePage",
     "PointNotFound",

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 from semblant_indexer import IndexJob, run
 from semblant_indexer.retraining import RetrainJob, retrain
-from semblant_search import SearchClient, StoreError
+from semblant_search import NotIndexed, SearchClient
 from semblant_search.cli import semblant
 from semblant_search.orb import Vocabulary
 from semblant_search.store import open_database
@@ -113,7 +113,7 @@ def test_the_command_says_what_serves_and_a_rollback_undoes_it(folder: Path) -> 
 
 def test_a_collection_without_features_says_so(encoder_file: Path, pictures: Path, tmp_path: Path) -> None:
     run(IndexJob(str(pictures), encoder_file, str(tmp_path / "db"), orb=None, workers=1, threads=1))
-    with pytest.raises(StoreError, match="without ORB"):
+    with pytest.raises(NotIndexed, match="without ORB"):
         retrain(RetrainJob(str(tmp_path / "db")))
     missing = CliRunner().invoke(semblant, ["vocabulary", "--db", str(tmp_path / "db"), "--collection", "other"])
     assert missing.exit_code == 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from qdrant_client import QdrantClient
-from semblant_search import InvalidInput, SearchClient, StoreError
+from semblant_search import InvalidInput, NotIndexed, SearchClient, StoreError
 from semblant_search.collection import point_id
 from semblant_search.querying.background import BACKGROUND_ASSET, LEAST_QUERIES, Background, measure_background
 from semblant_search.store import Point, open_database
@@ -156,7 +156,7 @@ def test_without_a_background_hits_have_no_probability_and_fpr_says_what_to_do(
     with SearchClient(tmp_path / "db") as client:
         assert client.search_vector(strangers(1)[0], 1)[0].probability is None
         for ask in (client.search_vector, lambda vector, fpr: client.search_batch([f"{FOLDER}0007.png"], fpr=fpr)):
-            with pytest.raises(StoreError, match=r"fpr=0\.01: .* run `semblant index` on it again"):
+            with pytest.raises(NotIndexed, match=r"fpr=0\.01: .* run `semblant index` on it again"):
                 ask(strangers(1)[0], fpr=0.01)
 
 

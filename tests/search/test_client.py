@@ -24,6 +24,7 @@ from semblant_search import (
     InvalidInput,
     NoFeaturesError,
     NotADatabase,
+    NotIndexed,
     PointNotFound,
     SearchClient,
     StoreError,
@@ -194,7 +195,7 @@ def test_a_flat_picture_has_no_features_to_ask_with(client: SearchClient) -> Non
 
 
 def test_a_collection_without_features_says_so(db: Path, query: Path) -> None:
-    with SearchClient(db, collection="plain") as client, pytest.raises(StoreError, match="without ORB"):
+    with SearchClient(db, collection="plain") as client, pytest.raises(NotIndexed, match="without ORB"):
         client.search_features(query)
 
 

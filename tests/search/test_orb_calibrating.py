@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from semblant_search import SearchClient
 from semblant_search.collection import point_id
-from semblant_search.errors import StoreError
+from semblant_search.errors import NotIndexed
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.images import open_image, to_grey
 from semblant_search.orb import (
@@ -253,7 +253,7 @@ def test_a_collection_without_features_cannot_be_calibrated(indexed: Path) -> No
     with (
         closing(open_database(indexed)) as database,
         closing(database.open("plain")) as store,
-        pytest.raises(StoreError, match="without ORB"),
+        pytest.raises(NotIndexed, match="without ORB"),
     ):
         calibrate(store, WORDS)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semblant_search.errors import StoreError
+from semblant_search.errors import NotIndexed
 from semblant_search.store import SearchRequest, Sparse
 
 from .calibration import Calibration
@@ -48,11 +48,11 @@ def calibrate(store: Store, vocabulary: Vocabulary, *, sample: int = _SAMPLE, sh
         shortlist: candidates that each is compared with.
 
     Raises:
-        StoreError: the collection was indexed without ORB features.
+        NotIndexed: the collection was indexed without ORB features.
     """
     facts = (store.manifest.orb or {}).get("settings")
     if facts is None:
-        raise StoreError(f"collection {store.manifest.collection!r} was indexed without ORB features")
+        raise NotIndexed(f"collection {store.manifest.collection!r} was indexed without ORB features")
     settings = OrbSettings.from_json(facts)
     ids = [record.id for record in itertools.islice(store.scroll(fields=["_uri"], batch=sample), sample)]
     with_pixels, without = [], []

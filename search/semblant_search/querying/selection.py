@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from semblant_search.errors import InvalidInput, StoreError
+from semblant_search.errors import InvalidInput, NotIndexed
 from semblant_search.store import Cells, Mmr, Nearest, OrderBy
 from semblant_search.store.ordering import check_order, value_of
 from semblant_search.where import And, Not, OneOf
@@ -105,13 +105,13 @@ def beyond_chance(generation: Generation, request: SearchRequest, fpr: float | N
     """The request, with a least score that only a share `fpr` of strangers reaches, where that is stricter than its own.
 
     Raises:
-        StoreError: it is not known what chance does in this collection.
+        NotIndexed: it is not known what chance does in this collection.
     """
     if fpr is None:
         return request
     background = generation.background
     if background is None:
-        raise StoreError(
+        raise NotIndexed(
             f"fpr={fpr:g}: collection {generation.manifest.collection!r} has not measured what chance scores in it; run "
             f"`semblant index` on it again, which needs {LEAST_QUERIES} pictures, or give min_score instead"
         )
