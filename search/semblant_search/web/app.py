@@ -1,0 +1,159 @@
+"""The router for other people's apps, and the app that `semblant serve` runs."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points, version
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+
+from semblant_search.errors import InvalidInput
+
+from . import problems
+from .guard import OriginGuard
+from .problems import Problem
+from .routes import add_collection_routes, add_picture_routes, add_search_routes
+from .routes.shared import answer
+from .routing import REQUEST_ID, route_class
+from .service import Service
+from .settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from semblant_search.client import SearchClient
+    from semblant_search.store import Database
+
+    from .access import Access
+    from .keys import KeyFile
+
+__all__ = ["create_app", "router"]
+
+ENTRY_POINTS = "semblant.service"
+_VERSIONED = "/v1"
+
+
+def router(client: SearchClient, *, settings: ServiceSettings | None = None) -> APIRouter:
+    """Semblant's routes for an app of your own, under your prefix and behind your own dependencies.
+
+    >>> app = FastAPI()
+    >>> app.include_router(router(client), prefix="/pictures", dependencies=[Depends(my_login)])  # doctest: +SKIP
+
+    Its lifespan, which loads the encoder, is run by the app. Callers may do everything that `settings` allows: who they are is
+    asked by your dependencies.
+
+    Args:
+        client: whose collection is served; it stays yours to close.
+        settings: what is allowed; None is the usual.
+    """
+    service = Service(client, settings or ServiceSettings())
+    return _routes(service)
+
+
+def create_app(
+    database: Database,
+    *,
+    settings: ServiceSettings | None = None,
+    client: SearchClient | None = None,
+    keys: KeyFile | None = None,
+    origins: Collection[str] = (),
+    docs: bool = True,
+) -> FastAPI:
+    """The whole service over a database, which stays the caller's to close.
+
+    Args:
+        database: whose collections are served.
+        settings: what is allowed; None is the usual.
+        client: an open one of the database, of the collection that requests mean which name none; the caller's to close.
+        keys: who may come in; None lets every program of this machine in, and no page of another origin.
+        origins: of other pages that may ask, as `https://shop.example`.
+        docs: whether `/docs` and `/openapi.json` are there.
+    """
+    if "*" in origins:
+        raise InvalidInput("origins '*': name those whose pages may ask; any page may not")
+    service = Service(database, settings or ServiceSettings(), keys=keys, client=client)
+    app = FastAPI(
+        title="Semblant",
+        summary="Find the pictures that look alike.",
+        version=version("semblant-search"),
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        docs_url="/docs" if docs else None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if docs else None,
+    )
+    app.state.service = service
+    app.include_router(_routes(service), prefix=_VERSIONED)
+    app.include_router(_health(service))
+    app.add_exception_handler(HTTPException, _unrouted)
+    app.add_middleware(OriginGuard, origins=origins, loopback_only=keys is None)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", REQUEST_ID],
+            expose_headers=["ETag", "Retry-After", REQUEST_ID],
+        )
+    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
+        entry.load()(app, service)
+    return app
+
+
+def _routes(service: Service) -> APIRouter:
+    routes = APIRouter(route_class=route_class(service), lifespan=service.lifespan, responses=_problem_model(), tags=["search"])
+    add_search_routes(routes, service)
+    add_picture_routes(routes, service)
+    add_collection_routes(routes, service)
+    return routes
+
+
+def _health(service: Service) -> APIRouter:
+    routes = APIRouter(route_class=route_class(service, waits=False), tags=["health"])
+
+    @routes.get("/livez", operation_id="livez", summary="Whether the service is there")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @routes.get(
+        "/readyz",
+        operation_id="readyz",
+        summary="Whether the service answers without delay: the encoder is loaded",
+        responses=problems.statuses(503),
+    )
+    async def readyz() -> Response:
+        if service.state != "ready":
+            code = "starting" if service.state == "starting" else "stopping"
+            raise problems.ServiceError(code, "the encoder is being loaded; come again in a second")
+        return answer({"status": "ready"})
+
+    @routes.get(
+        "/metrics",
+        operation_id="metrics",
+        summary="Counters and times, for Prometheus",
+        response_class=Response,
+        responses=problems.statuses(401, 403),
+    )
+    async def metrics(access: Access = service.allowed("search")) -> Response:  # noqa: B008
+        if access.where is not None:
+            raise problems.ServiceError("scope-missing", "this key is for some pictures only, and times are of all requests")
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    return routes
+
+
+def _problem_model() -> dict[int | str, dict[str, Any]]:
+    """Makes the model of a problem known to OpenAPI: the routes refer to it."""
+    return {"default": {"model": Problem, "description": "A problem (RFC 9457)."}}
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    """What Starlette says of addresses and methods that there are not, as a problem."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        problem = problems.of_fault("method-not-allowed", f"{request.method} {request.url.path}: see Allow")
+    else:
+        problem = problems.of_fault("not-found", f"{request.url.path}: see /openapi.json for what there is")
+    return problems.response(problem, error.headers)

@@ -1,0 +1,50 @@
+"""Cursors of searches: text that asks for the next hits of the same question."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from semblant_search.errors import InvalidInput
+from semblant_search.shown import shown
+
+if TYPE_CHECKING:
+    from .access import Access
+    from .models import SingleQuery
+
+__all__ = ["cursor_of", "offset_of"]
+
+_MOST = 2**31 - 1
+
+
+def cursor_of(offset: int, query: SingleQuery, pictures: list[bytes], collection: str, access: Access) -> str:
+    """The cursor of the hits from `offset` on."""
+    text = json.dumps([_mark(query, pictures, collection, access), offset], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def offset_of(query: SingleQuery, pictures: list[bytes], collection: str, access: Access) -> int:
+    """Where a query begins: at its cursor, or at its offset. Raises `InvalidInput`."""
+    if query.cursor is None:
+        return query.offset
+    if "offset" in query.model_fields_set:
+        raise InvalidInput("cursor and offset: a cursor says already where to go on; leave the offset out")
+    try:
+        mark, offset = json.loads(base64.urlsafe_b64decode(query.cursor + "=" * (-len(query.cursor) % 4)))
+        if isinstance(offset, bool) or not 0 <= offset <= _MOST:
+            raise ValueError(offset)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidInput(f"cursor {shown(query.cursor)}: expected the cursor of an answer as it was given") from error
+    if mark != _mark(query, pictures, collection, access):
+        raise InvalidInput(f"cursor {shown(query.cursor)}: is of another search; begin again without a cursor")
+    return int(offset)
+
+
+def _mark(query: SingleQuery, pictures: list[bytes], collection: str, access: Access) -> str:
+    """Short text that differs where a cursor does not belong to the question."""
+    asked = query.model_dump(exclude={"cursor", "offset", "limit", "fields", "collection", "queries"})
+    digests = [hashlib.sha256(picture).hexdigest() for picture in pictures]
+    text = json.dumps([asked, digests, collection, repr(access.where)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

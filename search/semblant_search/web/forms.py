@@ -1,0 +1,88 @@
+"""A form is the same request as JSON, written as fields beside an uploaded picture."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+
+from .problems import ServiceError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from starlette.requests import Request
+
+__all__ = ["PICTURE", "form_schema", "read_form"]
+
+PICTURE = "picture"
+_MOST_FIELDS = 100
+
+
+async def read_form(request: Request, model: type[BaseModel], most_pictures: int) -> tuple[dict[str, Any], list[bytes]]:
+    """The fields of a form as the JSON object that they stand for, and the files that came with it.
+
+    Text of fields that are text is taken as it is, that of a list of texts is one of them; that of all others is JSON:
+    `limit=5`, `region=[0, 0, 40, 40]`.
+
+    Raises:
+        ServiceError: no form, or too many parts; a file in another field than `picture`.
+    """
+    values: dict[str, Any] = {}
+    pictures: list[bytes] = []
+    try:
+        # Sizes are limited by the body's, which was read.
+        async with request.form(max_files=most_pictures, max_fields=_MOST_FIELDS, max_part_size=2**31) as form:
+            for name, value in form.multi_items():
+                if isinstance(value, UploadFile):
+                    if name != PICTURE:
+                        raise ServiceError("invalid-request", f"file in the field {name!r}: expected it in {PICTURE!r}")
+                    pictures.append(await value.read())
+                    continue
+                kind = _kind_of(model, name)
+                if kind == "texts" and not value.lstrip().startswith("["):
+                    values.setdefault(name, []).append(value)
+                elif name in values:
+                    raise ServiceError("invalid-request", f"field {name!r}: is given twice")
+                else:
+                    values[name] = value if kind == "text" else _json(value)
+    except ServiceError:
+        raise
+    except (MultiPartException, HTTPException) as error:
+        said = error.message if isinstance(error, MultiPartException) else str(error.detail)
+        raise ServiceError("invalid-request", f"the form cannot be read: {said}") from error
+    except Exception as error:  # of the parser, for a body that is cut short or damaged
+        raise ServiceError("invalid-request", "the form cannot be read: it is cut short or damaged") from error
+    return values, pictures
+
+
+def form_schema(model: type[BaseModel], *, several: bool = False) -> dict[str, Any]:
+    """The OpenAPI schema of the form: the picture and the model's fields that hold no other models."""
+    fields = {
+        name: schema for name, schema in model.model_json_schema()["properties"].items() if "$ref" not in json.dumps(schema)
+    }
+    picture: dict[str, Any] = {"type": "string", "format": "binary", "description": "The file of a picture."}
+    if several:
+        picture = {"type": "array", "items": picture, "minItems": 1}
+    return {"type": "object", "properties": {PICTURE: picture, **fields}, "required": [PICTURE]}
+
+
+def _kind_of(model: type[BaseModel], name: str) -> str:
+    """Whether a field is `text`, a list of `texts`, or `json`."""
+    field = model.model_fields.get(name)
+    if field is None:
+        return "text"
+    choices = [kind for kind in get_args(field.annotation) or (field.annotation,) if kind is not type(None)]
+    plain = [get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in choices]
+    if all(kind is str or isinstance(kind, str) for kind in plain):  # a Literal's choices are its texts
+        return "text"
+    return "texts" if plain == [list[str]] else "json"
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text  # the model says what was expected

@@ -1,0 +1,125 @@
+"""What a collection holds: its fields and their values, how many pictures match, where they come from, and its duplicates."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from semblant_search.collection import Manifest
+from semblant_search.web.access import Access
+from semblant_search.web.models import (
+    CollectionFacts,
+    Collections,
+    Count,
+    Duplicates,
+    DuplicatesQuery,
+    Facets,
+    Sources,
+)
+from semblant_search.web.problems import ServiceError
+from semblant_search.web.service import Service
+
+from .shared import READS, answer
+
+__all__ = ["add_collection_routes"]
+
+Where = Annotated[str | None, Query(description='A filter, such as `label == "Sneaker" and price < 100`.')]
+
+
+def add_collection_routes(router: APIRouter, service: Service) -> None:
+    """Add them."""
+    usual = service.usual_collection
+    Name = Annotated[str, Query(description="The collection's name.")]  # noqa: N806 - a type
+    Searcher = Annotated[Access, service.allowed("search")]  # noqa: N806
+
+    @router.get(
+        "/collections",
+        operation_id="list_collections",
+        summary="The collections of the database",
+        response_model=Collections,
+        responses=READS,
+    )
+    async def list_collections(access: Searcher) -> Response:  # noqa: ARG001
+        names = await service.collections()
+        return answer({"collections": [_facts(await (await service.client(name)).manifest()) for name in names]})
+
+    @router.get(
+        "/collections/{name}",
+        operation_id="get_collection",
+        summary="What a collection knows about itself",
+        response_model=CollectionFacts,
+        responses=READS,
+    )
+    async def get_collection(access: Searcher, name: str) -> Response:  # noqa: ARG001
+        return answer(_facts(await (await service.client(name)).manifest()))
+
+    @router.get(
+        "/count",
+        operation_id="count",
+        summary="How many pictures match a filter",
+        response_model=Count,
+        responses=READS,
+    )
+    async def count(access: Searcher, where: Where = None, collection: Name = usual) -> Response:
+        client = await service.client(collection)
+        return answer({"count": await client.count(access.filter(where, service.settings.max_filter))})
+
+    @router.get(
+        "/facets",
+        operation_id="facet",
+        summary="The values of a field with their counts",
+        response_model=Facets,
+        responses=READS,
+    )
+    async def facet(
+        access: Searcher,
+        field: Annotated[str, Query(description="The field's name.")],
+        where: Where = None,
+        limit: Annotated[int, Query(ge=1, le=10_000, description="Values at most.")] = 100,
+        collection: Name = usual,
+    ) -> Response:
+        client = await service.client(collection)
+        counts = await client.facet(field, where=access.filter(where, service.settings.max_filter), limit=limit)
+        return answer({"field": field, "values": [{"value": value, "count": count} for value, count in counts.items()]})
+
+    @router.post(
+        "/duplicates",
+        operation_id="duplicates",
+        summary="Groups of files that are one and the same picture",
+        response_model=Duplicates,
+        responses=READS,
+    )
+    async def duplicates(access: Searcher, query: DuplicatesQuery) -> Response:
+        client = await service.client(query.collection)
+        groups = await client.duplicates(
+            where=access.filter(query.where, service.settings.max_filter),
+            min_score=query.min_score,
+            min_confidence=query.min_confidence,
+        )
+        return answer({"groups": [group.to_json() for group in groups]})
+
+    @router.get(
+        "/sources",
+        operation_id="list_sources",
+        summary="Where the pictures of a collection come from",
+        response_model=Sources,
+        responses=READS,
+    )
+    async def list_sources(access: Searcher, collection: Name = usual) -> Response:
+        if access.where is not None:
+            raise ServiceError("scope-missing", "this key is for some pictures only, and sources are of all")
+        client = await service.client(collection)
+        return answer({"sources": [source.to_json() for source in await client.sources()]})
+
+
+def _facts(manifest: Manifest) -> dict[str, object]:
+    return {
+        "name": manifest.collection,
+        "generation": manifest.generation,
+        "encoder": manifest.encoder.name,
+        "dim": manifest.dim,
+        "details": manifest.orb is not None,
+        "regions": manifest.encoder.cells is not None,
+        "fields": {name: kind.value for name, kind in manifest.fields.items()},
+        "created_at": manifest.created_at,
+    }

@@ -1,0 +1,90 @@
+"""Searches: by look, by details, by both."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from semblant_search.errors import InvalidInput, SemblantError
+from semblant_search.web import asking, problems
+from semblant_search.web.access import Access
+from semblant_search.web.forms import form_schema
+from semblant_search.web.models import (
+    FeaturesQuery,
+    FusedQuery,
+    ProvenAnswer,
+    SearchAnswer,
+    SearchQuery,
+    SingleQuery,
+)
+from semblant_search.web.routing import form_of
+from semblant_search.web.service import Service
+
+from .shared import READS, answer
+
+__all__ = ["add_search_routes"]
+
+
+def add_search_routes(router: APIRouter, service: Service) -> None:
+    """Add them, for those who may search."""
+    Searcher = Annotated[Access, service.allowed("search")]  # noqa: N806 - a type
+
+    def form(model: type, *, several: bool = False) -> dict[str, Any]:
+        content = {"multipart/form-data": {"schema": form_schema(model, several=several)}}
+        return {"requestBody": {"content": content}}
+
+    @router.post(
+        "/search",
+        operation_id="search",
+        summary="Find the pictures that look like one",
+        response_model=SearchAnswer,
+        responses=READS,
+        openapi_extra=form(SearchQuery),
+    )
+    @form_of(SearchQuery)
+    async def search(access: Searcher, query: SearchQuery, request: Request) -> Response:
+        client = await service.client(query.collection)
+        pictures = request.state.pictures
+        if query.queries is None:
+            return answer(await asking.by_look(client, query, pictures, query.collection, access, service.settings))
+        beside = sorted(query.model_fields_set - {"queries", "collection"})
+        if beside or pictures:
+            raise InvalidInput(f"queries and {', '.join(beside) or 'a picture'}: give each query its own options")
+        if len(query.queries) > service.settings.max_queries:
+            most = service.settings.max_queries
+            raise InvalidInput(f"{len(query.queries)} queries: this service takes {most} in one request")
+
+        async def one(single: SingleQuery) -> dict[str, Any]:
+            try:
+                return await asking.by_look(client, single, (), query.collection, access, service.settings)
+            except SemblantError as error:
+                return problems.of_error(error).model_dump(exclude_none=True)
+
+        return answer({"hits": [], "answers": await asyncio.gather(*map(one, query.queries))})
+
+    @router.post(
+        "/search/features",
+        operation_id="search_features",
+        summary="Find the pictures that contain what one shows, with the proof",
+        response_model=ProvenAnswer,
+        responses=READS,
+        openapi_extra=form(FeaturesQuery),
+    )
+    @form_of(FeaturesQuery)
+    async def search_features(access: Searcher, query: FeaturesQuery, request: Request) -> Response:
+        client = await service.client(query.collection)
+        return answer(await asking.by_details(client, query, request.state.pictures, access, service.settings))
+
+    @router.post(
+        "/search/fused",
+        operation_id="search_fused",
+        summary="Find the pictures that look like one or share details with it",
+        response_model=ProvenAnswer,
+        responses=READS,
+        openapi_extra=form(FusedQuery),
+    )
+    @form_of(FusedQuery)
+    async def search_fused(access: Searcher, query: FusedQuery, request: Request) -> Response:
+        client = await service.client(query.collection)
+        return answer(await asking.fused(client, query, request.state.pictures, access, service.settings))

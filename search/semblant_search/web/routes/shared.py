@@ -1,0 +1,20 @@
+"""What the routes share: JSON answers, and the problems that each may answer with."""
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from semblant_search.web.problems import statuses
+
+__all__ = ["CHANGES", "READS", "answer"]
+
+READS = statuses(401, 403, 404, 409, 413, 415, 422, 429, 500, 501, 502, 503, 504)
+"""The problems of a route that reads a collection."""
+CHANGES = READS
+"""The problems of a route that changes one."""
+
+
+def answer(values: Any, status: int = 200) -> Response:
+    """An answer. It is not checked against its model again: that takes longer than a search; the tests do."""
+    return Response(msgspec.json.encode(values), status, media_type="application/json")

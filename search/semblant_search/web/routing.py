@@ -1,0 +1,197 @@
+"""What every route does around its own work: read a bounded body, wait for a turn, end in time, say problems, count."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import secrets
+from collections.abc import Callable, Coroutine
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from semblant_search.errors import SemblantError
+
+from . import problems
+from .forms import read_form
+from .problems import ServiceError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from starlette.types import Message
+
+    from .problems import Problem
+    from .service import Service
+
+__all__ = ["REQUEST_ID", "form_of", "route_class"]
+
+_logger = logging.getLogger(__name__)
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+REQUEST_ID = "X-Request-Id"
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_FORM = "_semblant_form"
+_FORM_TYPE = "multipart/form-data"
+_HANGS_UP = 499  # nobody reads it; nginx's number for the log
+
+
+class _Form(NamedTuple):
+    model: type[BaseModel]
+    only: bool
+
+
+def form_of(model: type[BaseModel], *, only: bool = False) -> Callable[[Any], Any]:
+    """Mark a route that takes its model as a form, too, or only so: then the model is `request.state.form`.
+
+    The files of the form are `request.state.pictures`.
+    """
+
+    def mark(endpoint: Any) -> Any:
+        setattr(endpoint, _FORM, _Form(model, only))
+        return endpoint
+
+    return mark
+
+
+def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
+    """The class of a service's routes.
+
+    Args:
+        service: whose.
+        waits: whether requests take turns; False for those that only say how the service is.
+    """
+
+    class ServiceRoute(APIRoute):
+        def get_route_handler(self) -> Handler:
+            inner = super().get_route_handler()
+            form: _Form | None = getattr(self.endpoint, _FORM, None)
+
+            async def answer(request: Request) -> Response:
+                body = await _body(request, service.settings.max_body)
+                request = _with_body(request, body)
+                request.state.pictures = []
+                kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+                if kind == _FORM_TYPE and form is not None:
+                    values, pictures = await read_form(request, form.model, service.settings.max_pictures)
+                    request = _with_body(request, json.dumps(values).encode(), content_type=b"application/json")
+                    request.state.pictures = pictures
+                    if form.only:
+                        request.state.form = _validated(form.model, values)
+                elif (body and kind != "application/json") or (form is not None and form.only):
+                    kinds = [] if form is not None and form.only else ["application/json"]
+                    expected = " or ".join(kinds + ([] if form is None else [_FORM_TYPE]))
+                    raise ServiceError("unsupported-media-type", f"{kind or 'no Content-Type'}: expected {expected}")
+                if not waits:
+                    return await inner(request)
+                async with service.turn():
+                    return await inner(request)
+
+            async def handle(request: Request) -> Response:
+                begun = perf_counter()
+                given = request.headers.get(REQUEST_ID, "")
+                request.state.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
+                with service.metrics.at_work.track_inprogress():
+                    response = await _answered(request, answer, service)
+                response.headers[REQUEST_ID] = request.state.request_id
+                response.headers.setdefault("X-Content-Type-Options", "nosniff")
+                taken = perf_counter() - begun
+                operation = self.operation_id or self.name
+                service.metrics.requests.labels(operation, response.status_code).observe(taken)
+                _logger.info(
+                    "%s %s %d %.1f ms",
+                    request.state.request_id,
+                    operation,
+                    response.status_code,
+                    taken * 1000,
+                    extra={
+                        "request_id": request.state.request_id,
+                        "operation": operation,
+                        "status": response.status_code,
+                        "seconds": taken,
+                        "key": getattr(request.state, "key", None),
+                    },
+                )
+                return response
+
+            return handle
+
+    return ServiceRoute
+
+
+async def _answered(request: Request, answer: Handler, service: Service) -> Response:
+    headers: dict[str, str] = {}
+    try:
+        return await asyncio.wait_for(answer(request), service.settings.timeout)
+    except ClientDisconnect:
+        return Response(status_code=_HANGS_UP)
+    except (asyncio.TimeoutError, TimeoutError):
+        problem = problems.of_fault("timed-out", f"it was not answered within {service.settings.timeout:g} seconds")
+    except RequestValidationError as error:
+        problem = problems.of_validation(error.errors())
+    except SemblantError as error:
+        problem = problems.of_error(error)
+        headers = error.headers if isinstance(error, ServiceError) else {}
+        if problem.status == 503:
+            headers = {"Retry-After": "2", **headers}
+    except HTTPException as error:  # of FastAPI itself, as for a body that is no JSON
+        problem = problems.of_fault("invalid-request", str(error.detail))
+    except Exception:
+        _logger.exception("%s failed", request.state.request_id)
+        problem = problems.of_fault(
+            "internal-error", f"the service's log says why, under the request id {request.state.request_id}"
+        )
+    return _said(problem, headers, request, service)
+
+
+def _said(problem: Problem, headers: dict[str, str], request: Request, service: Service) -> Response:
+    service.metrics.problems.labels(problem.code).inc()
+    problem.request_id = request.state.request_id
+    return problems.response(problem, headers)
+
+
+def _validated(model: type[BaseModel], values: object) -> BaseModel:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]) from error
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """The whole body. Raises `ServiceError` as soon as it is known to be too large."""
+    too_large = ServiceError("body-too-large", f"the body has more than {most:,} bytes, which this service takes at most")
+    told = request.headers.get("content-length", "")
+    if told.isdecimal() and int(told) > most:
+        raise too_large
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > most:
+            raise too_large
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _with_body(request: Request, body: bytes, *, content_type: bytes | None = None) -> Request:
+    """The same request with a body that was read, or another one."""
+    scope = dict(request.scope)
+    if content_type is not None:
+        kept = [(name, value) for name, value in scope["headers"] if name not in (b"content-type", b"content-length")]
+        scope["headers"] = [*kept, (b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+    sent = False
+
+    async def receive() -> Message:
+        nonlocal sent
+        if not sent:
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await request.receive()
+
+    return Request(scope, receive)

@@ -1,0 +1,126 @@
+"""Thumbnails: made once, upright and flattened to what a browser shows, and kept on disk within a bound."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semblant_search.images import open_image
+
+if TYPE_CHECKING:
+    from .metrics import Metrics
+    from .settings import ServiceSettings
+
+__all__ = ["MEDIA_TYPE", "SIZES", "Thumbnails"]
+
+SIZES = (64, 128, 256, 512, 1024)
+"""Pixels of the longer side."""
+MEDIA_TYPE = "image/webp"
+_SUFFIX = ".webp"
+_QUALITY = 82
+_RECIPE = "1"
+"""Another number where thumbnails of the same file look otherwise."""
+_KEPT_SHARE = 0.8
+"""Of the bound, after old ones were deleted."""
+
+
+class Thumbnails:
+    """Named by the content of the picture, so that one is good for ever. Thread-safe."""
+
+    def __init__(self, settings: ServiceSettings, metrics: Metrics) -> None:
+        self._folder = settings.cache or default_cache()
+        self._max_pixels = settings.max_pixels
+        self._most = settings.cache_bytes
+        self._metrics = metrics
+        self._lock = threading.Lock()
+        self._bytes: int | None = None
+
+    @staticmethod
+    def tag(content: str, size: int) -> str:
+        """What tells it from every other one: for an ETag."""
+        return f"{content[:32]}-{size}-{_RECIPE}"
+
+    def find(self, content: str, size: int) -> bytes | None:
+        """One that was made before, by the picture's SHA-256."""
+        path = self._path(content, size)
+        try:
+            data = path.read_bytes()
+            os.utime(path)  # the last to go
+        except OSError:
+            return None
+        return data
+
+    def make(self, content: str, size: int, data: bytes) -> bytes:
+        """Make one of a picture's file, and keep it. Raises `ImageError`."""
+        with self._metrics.stages.labels("thumbnail").time():
+            made = _thumbnail(data, size, self._max_pixels)
+        self._keep(self._path(content, size), made)
+        return made
+
+    def _path(self, content: str, size: int) -> Path:
+        return self._folder / content[:2] / (self.tag(content, size) + _SUFFIX)
+
+    def _keep(self, path: Path, data: bytes) -> None:
+        """Write it; a full or read-only disk costs the next one its time, and no answer."""
+        if not self._most:
+            return
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=_SUFFIX)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(data)
+                os.replace(name, path)  # noqa: PTH105
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+            self._bound(len(data))
+
+    def _bound(self, added: int) -> None:
+        with self._lock:
+            if self._bytes is None:
+                self._bytes = sum(size for _, size, _ in self._all())
+            else:
+                self._bytes += added
+            if self._bytes <= self._most:
+                return
+            left = self._bytes
+            for _, size, path in sorted(self._all()):
+                if left <= _KEPT_SHARE * self._most:
+                    break
+                path.unlink(missing_ok=True)
+                left -= size
+            self._bytes = left
+
+    def _all(self) -> list[tuple[float, int, Path]]:
+        """Time of use, bytes and path of each."""
+        found = []
+        for path in self._folder.glob(f"*/*{_SUFFIX}"):
+            with contextlib.suppress(OSError):
+                facts = path.stat()
+                found.append((facts.st_mtime, facts.st_size, path))
+        return found
+
+
+def default_cache() -> Path:
+    """`$SEMBLANT_CACHE/thumbnails`, else that of the user's caches."""
+    own = os.environ.get("SEMBLANT_CACHE")
+    base = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "semblant"
+    return base / "thumbnails"
+
+
+def _thumbnail(data: bytes, size: int, max_pixels: int) -> bytes:
+    from PIL import Image
+
+    image = open_image(data, max_pixels=max_pixels, at_least=(size, size))
+    shrunk = image if max(image.size) <= size else image.copy()
+    shrunk.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    plain = shrunk.convert("RGBA" if "A" in shrunk.mode else "RGB")
+    file = io.BytesIO()
+    plain.save(file, "WEBP", quality=_QUALITY, method=2)
+    return file.getvalue()
