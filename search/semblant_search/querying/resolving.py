@@ -63,7 +63,8 @@ def resolve(
     is_uri = isinstance(picture, str) and "://" in picture
     if records and (is_uri or key == picture or _is_unchanged(Path(picture), records[0])):
         return ResolvedQuery(key, records[0], picture)
-    file = uri_path(str(picture)) if is_uri else Path(picture)
+    # What has the form of an id is never a path: a service passes on what strangers give as ids.
+    file = uri_path(str(picture)) if is_uri else None if key == picture else Path(picture)
     if file is not None and os.path.exists(file):  # noqa: PTH110 - Path's raises for names that no file system takes
         return ResolvedQuery(key, None, file)
     if is_uri or key == picture:

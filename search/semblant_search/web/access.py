@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from semblant_search.results import Picture
     from semblant_search.where import Where
 
-__all__ = ["ANYONE", "SCOPES", "Access", "Scope", "named", "names_of"]
+__all__ = ["ANYONE", "SCOPES", "Access", "Scope", "name_to_id", "named", "names_of"]
 
 Scope = Literal["search", "write", "admin"]
 SCOPES: tuple[Scope, ...] = ("search", "write", "admin")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from semblant_search.errors import InvalidInput
 
-from .access import named, names_of
+from .access import name_to_id, named, names_of
 from .cursors import cursor_of, offset_of
 
 if TYPE_CHECKING:
@@ -175,6 +175,8 @@ async def _picture(
         raise InvalidInput("expected one picture: its id, its uri, or the file in a form")
     if name is None:
         return bytes(pictures[0])
+    if access.where is None:
+        return name_to_id(name)  # the search itself says where there is none
     return (await named(client, [name], access))[0].id
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["cursor_of", "offset_of"]
 
 _MOST = 2**31 - 1
+_NOT_ASKED = {"cursor", "offset", "limit", "fields", "collection", "queries"}
 
 
 def cursor_of(offset: int, query: SingleQuery, pictures: list[bytes], collection: str, access: Access) -> str:
@@ -44,7 +45,8 @@ def offset_of(query: SingleQuery, pictures: list[bytes], collection: str, access
 
 def _mark(query: SingleQuery, pictures: list[bytes], collection: str, access: Access) -> str:
     """Short text that differs where a cursor does not belong to the question."""
-    asked = query.model_dump(exclude={"cursor", "offset", "limit", "fields", "collection", "queries"})
-    digests = [hashlib.sha256(picture).hexdigest() for picture in pictures]
-    text = json.dumps([asked, digests, collection, repr(access.where)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    asked = query.model_dump_json(exclude=_NOT_ASKED, exclude_defaults=True)
+    digest = hashlib.sha256(f"{collection}\0{access.where!r}\0{asked}".encode())
+    for picture in pictures:
+        digest.update(hashlib.sha256(picture).digest())
+    return digest.hexdigest()[:16]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
@@ -11,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import anyio
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
@@ -128,10 +128,11 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
 async def _answered(request: Request, answer: Handler, service: Service) -> Response:
     headers: dict[str, str] = {}
     try:
-        return await asyncio.wait_for(answer(request), service.settings.timeout)
+        with anyio.fail_after(service.settings.timeout):
+            return await answer(request)
     except ClientDisconnect:
         return Response(status_code=_HANGS_UP)
-    except (asyncio.TimeoutError, TimeoutError):
+    except TimeoutError:
         problem = problems.of_fault("timed-out", f"it was not answered within {service.settings.timeout:g} seconds")
     except RequestValidationError as error:
         problem = problems.of_validation(error.errors())
