@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import qdrant_edge as edge
+from semblant_search.open_collection import LocalCollection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,8 @@ def bare_request(vector: np.ndarray, *, label: str | None = None) -> Any:
 
 def shard_of(client: SearchClient) -> Any:
     """The engine under a client, to ask it directly."""
-    with client._serving.current() as generation:
+    assert isinstance(client._collection, LocalCollection)
+    with client._collection.serving.current() as generation:
         engine: Any = generation.store._opened
         return engine._shard
 

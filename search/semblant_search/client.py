@@ -9,8 +9,8 @@ from .errors import InvalidInput
 from .example_client import ExampleClient
 from .images.sources import buffered
 from .orb import DEFAULT_MIN_CONFIDENCE
-from .querying.answers import Details, by_details, by_look, fused
-from .querying.batches import Asked, check_on_error, search_many
+from .querying.answers import Details
+from .querying.batches import Asked, check_on_error
 from .querying.regions import check_region
 from .querying.requests import (
     check_confidence,
@@ -18,13 +18,11 @@ from .querying.requests import (
     check_parts,
     check_several,
     check_switches,
-    check_vector,
     request_of,
     score_threshold,
 )
-from .querying.selection import select, selection_of
+from .querying.selection import selection_of
 from .shown import shown
-from .store import Nearest
 from .where import as_where
 
 if TYPE_CHECKING:
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from .querying.batches import OnError
     from .querying.regions import Region
     from .results import FeatureHit, Hit
-    from .serving import Generation
     from .where import Where
 
 __all__ = ["SearchClient"]
@@ -137,9 +134,7 @@ class SearchClient(ExampleClient):
         if region is not None:
             check_region(region)
         picture = buffered(picture, self._max_pixels)
-        return self._serving.call(
-            lambda generation: by_look(generation, picture, request, region, selection, include_self=include_self)
-        )
+        return self._collection.by_look(picture, request, region, selection, include_self=include_self)
 
     def search_fused(
         self,
@@ -171,7 +166,7 @@ class SearchClient(ExampleClient):
         check_switches(include_self=include_self)
         check_parts(shared_parts)
         picture, details = buffered(picture, self._max_pixels), Details(shared_parts=shared_parts)
-        return self._serving.call(lambda generation: fused(generation, picture, request, details, include_self=include_self))
+        return self._collection.fused(picture, request, details, include_self=include_self)
 
     @overload
     def search_batch(
@@ -256,7 +251,7 @@ class SearchClient(ExampleClient):
         if region is not None:
             check_region(region)
         asked = Asked(request, selection, region)
-        return list(search_many(self._serving, pictures, asked, include_self=include_self, on_error=on_error))
+        return self._collection.by_look_each(pictures, asked, include_self=include_self, on_error=on_error)
 
     def search_vector(
         self,
@@ -288,12 +283,7 @@ class SearchClient(ExampleClient):
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         request = replace(request, ef_search=check_ef_search(ef_search))
         selection = selection_of(request, diversity, unique, order_by, descending, fpr=fpr)
-
-        def ask(generation: Generation) -> list[Hit]:
-            query = Nearest(check_vector(vector, generation.manifest))
-            return select(generation, replace(request, query=query), selection)
-
-        return self._serving.call(ask)
+        return self._collection.by_vector(vector, request, selection)
 
     def search_features(
         self,
@@ -337,9 +327,7 @@ class SearchClient(ExampleClient):
             check_region(region)
         details = Details(region, verify, check_confidence(min_confidence), shared_parts)
         picture = buffered(picture, self._max_pixels)
-        return self._serving.call(
-            lambda generation: by_details(generation, picture, request, details, include_self=include_self)
-        )
+        return self._collection.by_details(picture, request, details, include_self=include_self)
 
     def duplicates(
         self,
@@ -366,21 +354,12 @@ class SearchClient(ExampleClient):
         Raises:
             MissingExtra: files are not at hand, and OpenCV is not installed (`semblant-search[orb]`).
         """
-        from .duplicates import find_duplicates
-
         min_confidence, threshold = check_confidence(min_confidence), score_threshold(min_score)
         if on_progress is not None and not callable(on_progress):
             raise InvalidInput(f"on_progress {shown(on_progress)}: expected a function of a number, or None")
-        with self._serving.current() as generation:
-            return find_duplicates(
-                generation.store,
-                None if generation.manifest.orb is None else lambda: generation.features,
-                where=as_where(where),
-                min_score=threshold,
-                min_confidence=DEFAULT_MIN_CONFIDENCE if min_confidence is None else min_confidence,
-                max_pixels=self._max_pixels,
-                on_progress=on_progress,
-            )
+        return self._collection.duplicates(
+            as_where(where), threshold, DEFAULT_MIN_CONFIDENCE if min_confidence is None else min_confidence, on_progress
+        )
 
     def embed(self, pictures: Iterable[ImageSource]) -> np.ndarray:
         """Embeddings by the collection's encoder, of any number of pictures: float32 `[N, D]`, unit length.
@@ -393,5 +372,4 @@ class SearchClient(ExampleClient):
             EncoderError: the collection's encoder is not at hand, or fails.
         """
         check_several(pictures, "embed")
-        with self._serving.current() as generation:
-            return generation.encoder.load().encode_pictures(pictures, max_pixels=self._max_pixels)
+        return self._collection.embed(pictures)

@@ -11,8 +11,9 @@ from .errors import InvalidInput
 from .images import DEFAULT_MAX_PIXELS
 from .images.sources import buffered, is_single
 from .item_errors import ITEM_ERRORS, in_place
+from .open_collection import LocalCollection
 from .querying.batches import check_on_error
-from .querying.listing import listing_of, page_of, pictures_by_name, pictures_of
+from .querying.listing import listing_of
 from .querying.requests import (
     check_field,
     check_limit,
@@ -23,12 +24,10 @@ from .querying.requests import (
     check_timeout,
 )
 from .querying.resolving import check_name, id_of, not_found
-from .serving import Serving, Settings
+from .serving import Settings
 from .shown import shown_name
 from .store import Database, open_database
 from .where import as_where
-from .writing import changing, source_changes
-from .writing.adding import add_many
 from .writing.values import as_json
 
 if TYPE_CHECKING:
@@ -40,10 +39,9 @@ if TYPE_CHECKING:
 
     from .collection import Manifest
     from .images import ImageSource
+    from .open_collection import OpenCollection
     from .querying.batches import OnError
-    from .querying.listing import Listing
     from .results import Picture, PicturePage
-    from .serving import Generation
     from .store import RetryPolicy
     from .where import Where
     from .writing.adding import NewPicture
@@ -77,20 +75,16 @@ class CollectionClient:
         if encoder is not None and not isinstance(encoder, Encoder):
             encoder_name(encoder)
         settings = Settings(encoder, self._max_pixels, threads, None if providers is None else tuple(providers))
-        self._owns_database = not isinstance(db, Database)
-        self._database = db if isinstance(db, Database) else open_database(db, api_key=api_key, timeout=timeout, retry=retry)
-        self._collection = collection
-        try:
-            self._serving = Serving(self._database, collection, settings, refresh=refresh)
-        except BaseException:
-            if self._owns_database:
-                self._database.close()
-            raise
+        database = db if isinstance(db, Database) else open_database(db, api_key=api_key, timeout=timeout, retry=retry)
+        self._name = collection
+        self._collection: OpenCollection = LocalCollection(
+            database, collection, settings, refresh=refresh, owns_database=database is not db
+        )
 
     def __repr__(self) -> str:
-        if self._serving.closed:
+        if self._collection.closed:
             return f"{type(self).__name__}(closed)"
-        return f"{type(self).__name__}({self._database.location!r}, collection={self._collection!r})"
+        return f"{type(self).__name__}({self._collection.location!r}, collection={self._name!r})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"{self!r} cannot be copied or sent to another process; make one there, with the same arguments")
@@ -103,43 +97,34 @@ class CollectionClient:
 
     def close(self) -> None:
         """Release the database; the client answers nothing afterwards. Closing twice is no error."""
-        self._serving.close()
-        if self._owns_database:
-            self._database.close()
+        self._collection.close()
 
     @property
     def manifest(self) -> Manifest:
         """What the collection knows about itself: its encoder's card, its fields and their types, its ORB settings."""
-        return self._serving.call(lambda generation: generation.manifest)
+        return self._collection.manifest()
 
     def count(self, where: str | Where | None = None) -> int:
         """How many pictures match a filter, exactly; all without one."""
-        chosen = as_where(where)
-        return self._serving.call(lambda generation: generation.store.count(chosen))
+        return self._collection.count(as_where(where))
 
     def facet(self, field: str, *, where: str | Where | None = None, limit: int = 100) -> dict[Any, int]:
         """The values of a field with the number of pictures that have each, most frequent first, at most `limit` values."""
         chosen, most = as_where(where), check_limit(limit)
         check_field("field", field)
-        return self._serving.call(lambda generation: generation.store.facet(field, where=chosen, limit=most))
+        return self._collection.facet(field, chosen, most)
 
     def collections(self) -> dict[str, Manifest]:
         """All collections of the database, by name, each with what it knows about itself. Opens none of them."""
-        with self._serving.current():
-            return self._database.manifests()
+        return self._collection.manifests()
 
     def get(self, picture: str | os.PathLike[str], *, with_vectors: bool = False) -> Picture:
         """One picture of the collection by URI, path or point id. Raises `PointNotFound`."""
         check_switches(with_vectors=with_vectors)
-        id = id_of(picture)
-
-        def get(generation: Generation) -> Picture:
-            found = pictures_by_name(generation.store, [id], with_vectors=with_vectors)[0]
-            if found is None:
-                raise not_found(generation.store, picture)
-            return found
-
-        return self._serving.call(get)
+        found = self._collection.get_many([id_of(picture)], with_vectors=with_vectors)[0]
+        if found is None:
+            raise not_found(self._name, picture)
+        return found
 
     def get_many(self, pictures: Iterable[str | os.PathLike[str]], *, with_vectors: bool = False) -> list[Picture | None]:
         """Pictures of the collection by URI, path or point id, in their order; None for each that is not there.
@@ -149,8 +134,7 @@ class CollectionClient:
         """
         check_several(pictures, "get_many")
         check_switches(with_vectors=with_vectors)
-        names = list(pictures)
-        return self._serving.call(lambda generation: pictures_by_name(generation.store, names, with_vectors=with_vectors))
+        return self._collection.get_many(list(pictures), with_vectors=with_vectors)
 
     def scroll(
         self,
@@ -180,7 +164,7 @@ class CollectionClient:
             InvalidInput: a field that has no order; a cursor that is none, or belongs to other arguments.
         """
         listing = listing_of(where, order_by, descending, with_vectors)
-        return self._serving.call(lambda generation: page_of(generation, listing, limit, cursor))
+        return self._collection.page(listing, limit, cursor)
 
     def pictures(
         self,
@@ -199,12 +183,7 @@ class CollectionClient:
             InvalidInput: at the call. While it is gone through, `CollectionNotFound` where a server's generation was deleted.
         """
         listing = listing_of(where, order_by, descending, with_vectors)
-        self._serving.call(lambda generation: pictures_of(generation.store, listing))  # bad arguments raise now
-        return self._pictures(listing)
-
-    def _pictures(self, listing: Listing) -> Iterator[Picture]:
-        with self._serving.current() as generation:
-            yield from pictures_of(generation.store, listing)
+        return self._collection.pictures(listing)
 
     def delete(self, pictures: Iterable[str | os.PathLike[str]] | None = None, *, where: str | Where | None = None) -> int:
         """Remove pictures from the collection, and say how many of them were in it. The files stay where they are.
@@ -216,14 +195,14 @@ class CollectionClient:
         if isinstance(pictures, (str, os.PathLike)):
             raise InvalidInput(f"delete({shown_name(pictures)}): expected a list of pictures, not one")
         wanted, chosen = _chosen("delete", pictures, where)
-        return self._serving.change(lambda generation: changing.delete(generation, wanted, chosen))
+        return self._collection.delete(wanted, chosen)
 
     def sources(self) -> list[SourceSummary]:
         """Where the pictures come from: the folders, lists and tar files of index jobs, and `client`, what was added here.
 
         A picture that several sources hold counts in each.
         """
-        return self._serving.call(source_changes.summaries)
+        return self._collection.sources()
 
     def remove_source(self, name: str) -> Released:
         """Forget a source and its pictures; those that another source holds, too, stay. The files stay where they are.
@@ -237,7 +216,7 @@ class CollectionClient:
         Raises:
             InvalidInput: there is no such source.
         """
-        return self._serving.change(lambda generation: source_changes.remove_source(generation, name))
+        return self._collection.remove_source(name)
 
     def relocate_source(self, name: str, root: str | os.PathLike[str], *, check: bool = True) -> Relocation:
         """Follow a source whose files moved: its pictures get their new names, and keep their vectors and metadata.
@@ -252,7 +231,7 @@ class CollectionClient:
                 are there as they were; files that cannot be read from here. Nothing is changed.
         """
         check_switches(check=check)
-        return self._serving.change(lambda generation: source_changes.relocate_source(generation, name, root, check=check))
+        return self._collection.relocate_source(name, root, check=check)
 
     def update_metadata(
         self,
@@ -280,10 +259,7 @@ class CollectionClient:
         wanted, chosen = _chosen("update_metadata", several, where)
         if metadata is None:
             raise InvalidInput("update_metadata: expected metadata, a mapping of names to values")
-        values = as_json(metadata)
-        return self._serving.change(
-            lambda generation: changing.update_metadata(generation, wanted, chosen, values, replace=replace)
-        )
+        return self._collection.update_metadata(wanted, chosen, as_json(metadata), replace=replace)
 
     def add(
         self,
@@ -318,7 +294,7 @@ class CollectionClient:
         """
         item = buffered(picture, self._max_pixels), metadata, uri
         try:
-            (added,) = add_many(self._serving, [item], self._max_pixels, "raise")
+            (added,) = self._collection.add_many([item], "raise")
         except ITEM_ERRORS as error:
             plain = error.__cause__  # the same without its place among one
             raise (plain if isinstance(plain, ITEM_ERRORS) else error) from None
@@ -343,7 +319,7 @@ class CollectionClient:
         """
         check_several(items, "add_many")
         check_on_error(on_error)
-        return list(add_many(self._serving, items, self._max_pixels, on_error))
+        return self._collection.add_many(items, on_error)
 
 
 def _chosen(

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from .collection_client import CollectionClient
 from .errors import InvalidInput
 from .images.sources import buffered
-from .querying.answers import in_groups
-from .querying.examples import by_context, by_examples, given_example, given_examples, given_pairs
+from .querying.examples import given_example, given_examples, given_pairs
 from .querying.requests import check_field, check_group_size, check_switches, request_of
 from .querying.selection import selection_of
 from .shown import shown
@@ -80,9 +79,7 @@ class ExampleClient(CollectionClient):
             raise InvalidInput(f"{weighed.name}: the strategy 'best_score' has no weights; leave them out")
         if strategy == "best_score" and diversity is not None:
             raise InvalidInput("diversity with the strategy 'best_score': each is an order of its own; leave one out")
-        return self._serving.call(
-            lambda generation: by_examples(generation, liked, unliked, strategy, request, selection, include_self=include_self)
-        )
+        return self._collection.by_examples(liked, unliked, strategy, request, selection, include_self=include_self)
 
     def discover(
         self,
@@ -121,9 +118,7 @@ class ExampleClient(CollectionClient):
         if wanted.weight != 1:
             raise InvalidInput("target: has no weight")
         pairs = given_pairs(context, self._max_pixels)
-        return self._serving.call(
-            lambda generation: by_context(generation, wanted, pairs, request, selection, include_self=include_self)
-        )
+        return self._collection.by_context(wanted, pairs, request, selection, include_self=include_self)
 
     def search_groups(
         self,
@@ -155,6 +150,4 @@ class ExampleClient(CollectionClient):
         check_field("group_by", group_by)
         check_switches(include_self=include_self)
         picture = buffered(picture, self._max_pixels)
-        return self._serving.call(
-            lambda generation: in_groups(generation, picture, request, group_by, size, include_self=include_self)
-        )
+        return self._collection.in_groups(picture, request, group_by, size, include_self=include_self)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from semblant_search import Encoder, ImageError, SearchClient, canonical_uri, point_id
+from semblant_search.open_collection import LocalCollection
 from semblant_search.querying.resolving import cells_of, resolve
 from semblant_search.store import Point, open_database
 from support.encoders import encoder_bytes
@@ -16,6 +17,8 @@ from support.encoders import encoder_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from semblant_search.serving import Serving
 
 REGION = (100, 60, 200, 160)
 """Of the cat, 451 × 300."""
@@ -81,9 +84,14 @@ def test_cells_of_a_region_are_those_of_the_picture_that_was_indexed(cells_clien
         ]
 
 
+def _serving(client: SearchClient) -> Serving:
+    assert isinstance(client._collection, LocalCollection)
+    return client._collection.serving
+
+
 def test_without_stored_cells_the_file_must_be_as_it_was(cells_client: SearchClient, shelf: Path, tmp_path: Path) -> None:
     cat = shelf / "chelsea.png"
-    with cells_client as client, client._serving.current() as now:
+    with cells_client as client, _serving(client).current() as now:
         expected = cells_of(now.manifest, now.encoder, resolve(now.store, cat.read_bytes()), REGION, 10**9)
         record = now.store.retrieve([point_id(canonical_uri(cat))], with_image=True)[0]
     database = open_database(tmp_path / "photos.db")
@@ -94,7 +102,7 @@ def test_without_stored_cells_the_file_must_be_as_it_was(cells_client: SearchCli
     database.close()
     with SearchClient(tmp_path / "photos.db") as client:
         for one in (*asked_by(cat), cat):
-            with client._serving.current() as now:
+            with _serving(client).current() as now:
                 query = resolve(now.store, one, with_cells=True)
                 found = cells_of(now.manifest, now.encoder, query, REGION, 10**9)
             np.testing.assert_allclose(found, expected, atol=1e-6)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from semblant_search import CollectionNotFound, EncoderError, Manifest, SearchClient, StoreError, StoreLocked, WhereError
 from semblant_search.collection import FieldType, point_id
+from semblant_search.open_collection import LocalCollection
 from semblant_search.store import Database, Point, open_database
 from support.servers import REAL, database_of, own_name, stand_in, sweep, url_of
 from support.small_stores import as_points, manifest, unit_vectors
@@ -107,7 +108,8 @@ def test_how_often_is_a_number_of_seconds(directory: Database, wrong: object) ->
 
 def test_a_call_ends_with_the_generation_that_it_began_with(directory: Database) -> None:
     client = SearchClient(directory.location, refresh=0)
-    with client._serving.current() as first:
+    assert isinstance(client._collection, LocalCollection)
+    with client._collection.serving.current() as first:
         add(directory, 2, 5)
         assert client.count() == 5
         assert (first.store.count(), first.manifest.generation) == (3, "g0001")

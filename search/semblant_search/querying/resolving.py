@@ -68,7 +68,7 @@ def resolve(
     if file is not None and os.path.exists(file):  # noqa: PTH110 - Path's raises for names that no file system takes
         return ResolvedQuery(key, None, file)
     if is_uri or key == picture:
-        raise not_found(store, picture)
+        raise not_found(store.manifest.collection, picture)
     raise ImageError(
         f"{shown_name(picture)}: no such file, and collection {store.manifest.collection!r} has no picture of that path",
         reason="missing",
@@ -146,10 +146,10 @@ def check_name(picture: object) -> str:
     raise InvalidInput(f"picture {shown(picture)}: expected its URI, its path or its point id, as text or pathlib.Path")
 
 
-def not_found(store: Store, picture: str | os.PathLike[str]) -> PointNotFound:
+def not_found(collection: str, picture: str | os.PathLike[str]) -> PointNotFound:
     """The error for a name that the collection does not know."""
     return PointNotFound(
-        f"{shown_name(picture)}: no picture of collection {store.manifest.collection!r}; "
+        f"{shown_name(picture)}: no picture of collection {collection!r}; "
         "expected its URI, its path or its point id, as `semblant search --json` prints them"
     )
 

@@ -44,7 +44,7 @@ def update_metadata(
             names = {id_of(picture): picture for picture in pictures}
             ids = [record.id for part in _parts(names) for record in store.retrieve(part, fields=())]
             for id in names.keys() - set(ids):
-                raise not_found(store, names[id])
+                raise not_found(store.manifest.collection, names[id])
         if ids:
             store.add_fields({name: field.kind for name, field in new.items()})
         for part in _parts(ids):
