@@ -51,11 +51,12 @@ class SearchClient(ExampleClient):
     features must first be extracted.
 
     Args:
-        db: the directory of a database, the URL of a Qdrant server, or an open `QdrantClient` or `Database`, which is used as
-            it is and not closed.
+        db: the directory of a database; the URL of a Qdrant server; the address of a Semblant service, `semblant://host:8765`
+            (`semblants://` with TLS), which needs neither ONNX Runtime nor qdrant-client here; or an open `QdrantClient` or
+            `Database`, which is used as it is and not closed.
         encoder: path of `encoder.onnx`, its bytes, or an `Encoder`; None takes the one that the database keeps.
         collection: name of the collection.
-        api_key: for a server that asks for one.
+        api_key: for a server or service that asks for one.
         timeout: seconds that a server has for one call, with all its tries.
         retry: when to try a call to a server again (`semblant_search.store.RetryPolicy`).
         max_pixels: larger pictures are refused before they are decoded. One takes less than 32 bytes of memory for each pixel

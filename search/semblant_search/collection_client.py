@@ -75,11 +75,17 @@ class CollectionClient:
         if encoder is not None and not isinstance(encoder, Encoder):
             encoder_name(encoder)
         settings = Settings(encoder, self._max_pixels, threads, None if providers is None else tuple(providers))
+        if (service := service_address(db)) is not None:
+            if encoder is not None or retry is not None or threads is not None or providers is not None:
+                raise InvalidInput("encoder, retry, threads and providers: are the service's own; leave them out")
+            from .open_collection.remote import RemoteCollection
+
+            self._name = collection
+            self._collection: OpenCollection = RemoteCollection(service, collection, api_key, timeout, self._max_pixels)
+            return
         database = db if isinstance(db, Database) else open_database(db, api_key=api_key, timeout=timeout, retry=retry)
         self._name = collection
-        self._collection: OpenCollection = LocalCollection(
-            database, collection, settings, refresh=refresh, owns_database=database is not db
-        )
+        self._collection = LocalCollection(database, collection, settings, refresh=refresh, owns_database=database is not db)
 
     def __repr__(self) -> str:
         if self._collection.closed:
@@ -320,6 +326,11 @@ class CollectionClient:
         check_several(items, "add_many")
         check_on_error(on_error)
         return self._collection.add_many(items, on_error)
+
+
+def service_address(db: object) -> str | None:
+    """The address where `db` is that of a Semblant service, else None."""
+    return db if isinstance(db, str) and db.partition("://")[0].lower() in ("semblant", "semblants") else None
 
 
 def _chosen(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from semblant_search.results import Picture
     from semblant_search.where import Where
 
-__all__ = ["ANYONE", "SCOPES", "Access", "Scope", "name_to_id", "named", "names_of"]
+__all__ = ["ANYONE", "SCOPES", "Access", "Scope", "name_to_id", "named", "named_or_none", "names_of"]
 
 Scope = Literal["search", "write", "admin"]
 SCOPES: tuple[Scope, ...] = ("search", "write", "admin")
@@ -66,19 +66,26 @@ async def named(client: AsyncSearchClient, names: Sequence[str], access: Access)
         PointNotFound: there is none of such a name, for this caller.
         InvalidInput: a name that is neither.
     """
-    ids = [name_to_id(name) for name in names]
-    found = await client.get_many(ids)
-    pictures = [picture for picture in found if picture is not None]
-    if access.where is not None and pictures:
-        distinct = {picture.uri for picture in pictures}
-        mine = And((access.where, F("_uri").in_(sorted(distinct))))
-        if await client.count(mine) != len(distinct):
-            seen = {picture.uri async for picture in client.pictures(where=mine)}
-            found = [picture if picture is not None and picture.uri in seen else None for picture in found]
+    found = await named_or_none(client, names, access)
     for name, picture in zip(names, found, strict=True):
         if picture is None:
             raise _not_found(name)
     return [picture for picture in found if picture is not None]
+
+
+async def named_or_none(
+    client: AsyncSearchClient, names: Sequence[str], access: Access, *, with_vectors: bool = False
+) -> list[Picture | None]:
+    """`named` with None for what there is not, for this caller."""
+    found = await client.get_many([name_to_id(name) for name in names], with_vectors=with_vectors)
+    distinct = {picture.uri for picture in found if picture is not None}
+    if access.where is None or not distinct:
+        return found
+    mine = And((access.where, F("_uri").in_(sorted(distinct))))
+    if await client.count(mine) == len(distinct):
+        return found
+    seen = {picture.uri async for picture in client.pictures(where=mine)}
+    return [picture if picture is not None and picture.uri in seen else None for picture in found]
 
 
 def names_of(id: str | None, uri: str | None) -> str | None:

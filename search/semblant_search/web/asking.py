@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from semblant_search.errors import InvalidInput
+from semblant_search.images import open_image
 
 from .access import name_to_id, named, names_of
 from .cursors import cursor_of, offset_of
@@ -24,7 +28,7 @@ __all__ = ["by_details", "by_look", "fused", "picture_json"]
 _ALWAYS = {"limit", "where", "offset", "cursor", "fields", "collection"}
 _SELECTING = {"min_score", "exact", "include_self", "diversity", "unique", "order_by", "descending"}
 _KINDS = {
-    "picture": {"id", "uri", "fpr", "region", "group_by", "group_size", *_SELECTING},
+    "picture": {"id", "uri", "fpr", "region", "mask", "group_by", "group_size", *_SELECTING},
     "vector": {"vector", "fpr", "ef_search", *_SELECTING} - {"include_self"},
     "like": {"like", "unlike", "strategy", *_SELECTING},
     "context": {"target", "context", "exact", "include_self", "unique"},
@@ -91,7 +95,7 @@ async def by_look(
     else:
         picture = await _picture(client, query, pictures, access)
         hits = await client.search(
-            picture, limit, fpr=query.fpr, region=query.region, include_self=query.include_self, **page, **chosen
+            picture, limit, fpr=query.fpr, region=_region(query), include_self=query.include_self, **page, **chosen
         )
     told = [_hit_json(hit, query.fields) for hit in hits]
     return {"hits": told, **_following(hits, offset, limit, query, pictures, collection, access)}
@@ -104,7 +108,7 @@ async def by_details(
     hits = await client.search_features(
         await _picture(client, query, pictures, access),
         _limit(query.limit, settings),
-        region=query.region,
+        region=_region(query),
         where=access.filter(query.where, settings.max_filter),
         offset=query.offset,
         verify=query.verify,
@@ -178,6 +182,19 @@ async def _picture(
     if access.where is None:
         return name_to_id(name)  # the search itself says where there is none
     return (await named(client, [name], access))[0].id
+
+
+def _region(query: SingleQuery | FeaturesQuery) -> Any:
+    """The part that is looked for: four numbers, a mask bool `[h, w]`, or None."""
+    if query.mask is None:
+        return query.region
+    if query.region is not None:
+        raise InvalidInput("region and mask: give one of the two")
+    try:
+        data = base64.b64decode(query.mask, validate=True)
+    except ValueError as error:
+        raise InvalidInput("mask: expected a picture file in base64") from error
+    return np.asarray(open_image(data).convert("L")) > 127
 
 
 async def _examples(client: AsyncSearchClient, examples: Sequence[Example], access: Access) -> list[Any]:

@@ -93,9 +93,7 @@ def add_many(serving: Serving, items: Iterable[object], max_pixels: int, on_erro
         given: dict[int, NewPicture] = {}
         failed: list[_Failed] = []
         for number, item in chunk:
-            new = (
-                NewPicture(*item) if isinstance(item, tuple) and 1 <= len(item) <= 3 else NewPicture(cast("ImageSource", item))
-            )
+            new = as_new_picture(item)
             try:
                 given[number] = NewPicture(buffered(new.picture, max_pixels), as_json(new.metadata), _checked(new.uri))
             except ITEM_ERRORS as error:
@@ -109,6 +107,11 @@ def add_many(serving: Serving, items: Iterable[object], max_pixels: int, on_erro
             raise first.error from first.cause
         answers: dict[int, Picture | Exception] = {**added, **{one.number: one.error for one in failed}}
         yield from (answers[number] for number, _ in chunk)
+
+
+def as_new_picture(item: object) -> NewPicture:
+    """What was given to be added: a `NewPicture`, a tuple of as many values or less, or a picture."""
+    return NewPicture(*item) if isinstance(item, tuple) and 1 <= len(item) <= 3 else NewPicture(cast("ImageSource", item))
 
 
 def recipe_for(manifest: Manifest, orb: OrbSettings | None, max_pixels: int) -> PictureRecipe:

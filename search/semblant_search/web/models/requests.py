@@ -1,7 +1,4 @@
-"""What is asked and what is answered: one model of each, for the routes, the client of the service, and the page.
-
-Options have the names that they have in `SearchClient`, where each is explained at length.
-"""
+"""What is asked."""
 
 from __future__ import annotations
 
@@ -9,34 +6,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from .problems import Problem  # noqa: TC001 - pydantic reads the types of fields
-
 __all__ = [
-    "AddAnswer",
     "AddForm",
-    "Changed",
-    "CollectionFacts",
-    "Collections",
-    "Count",
+    "CountQuery",
     "DeleteQuery",
-    "Duplicates",
     "DuplicatesQuery",
+    "EmbedForm",
     "Example",
-    "Facets",
-    "FeatureHit",
+    "FacetQuery",
     "FeaturesQuery",
     "FusedQuery",
-    "Group",
-    "Hit",
-    "Metadata",
-    "Picture",
-    "PicturePage",
-    "ProvenAnswer",
-    "SearchAnswer",
+    "GetQuery",
+    "ListQuery",
+    "Pair",
+    "RelocateSourceQuery",
+    "RemoveSourceQuery",
     "SearchQuery",
     "SingleQuery",
-    "Source",
-    "Sources",
     "UpdateQuery",
 ]
 
@@ -44,6 +30,7 @@ Metadata = dict[str, Any]
 _WHERE = 'A filter on metadata, such as `label == "Sneaker" and price < 100`.'
 _ID = Field(None, description="The point id of a picture of the collection.", examples=["5b0a5a04-54b5-5b2a-8b3f-2f5e4d0f6a11"])
 _URI = Field(None, description="The URI of a picture of the collection.", examples=["file:///pictures/boot-17.jpg"])
+_MASK = Field(None, description="In place of `region`: a picture file in base64, as large as the picture; white is looked for.")
 Vector = Annotated[list[float], Field(min_length=1, max_length=65_536)]
 Region = Annotated[list[float], Field(min_length=4, max_length=4)]
 Fields = Annotated[list[str], Field(max_length=1000)]
@@ -108,6 +95,7 @@ class SingleQuery(_Named, _Options):
         None, ge=1, le=1_000_000, description="With `vector`: candidates that the graph's walk keeps."
     )
     region: Region | None = Field(None, description="Look for this part: x, y, width, height in pixels.")
+    mask: str | None = _MASK
     diversity: float | None = Field(None, ge=0, le=1, description="How much hits differ among each other.")
     unique: bool = Field(False, description="One hit of each group of copies.")
     order_by: str | None = Field(None, description="A field that hits are in the order of.")
@@ -142,6 +130,7 @@ class FeaturesQuery(_Options):
     id: str | None = _ID
     uri: str | None = _URI
     region: Region | None = Field(None, description="Ask for this part only: x, y, width, height in pixels.")
+    mask: str | None = _MASK
     verify: bool = Field(True, description="Compare the candidates; without it, the shortlist as it is.")
     min_confidence: float | None = Field(None, ge=0, le=1, description="Leave out hits that are less sure.")
     shared_parts: bool = Field(False, description="Also pictures that have a part in common with this one.")
@@ -195,162 +184,56 @@ class DuplicatesQuery(_Model):
     min_confidence: float | None = Field(None, ge=0, le=1, description="Of files that are not at hand: least probability.")
 
 
-class Picture(BaseModel):
-    """A picture of the collection."""
+class GetQuery(_Model):
+    """Pictures by name."""
 
-    id: str
-    uri: str
-    metadata: Metadata = Field(description="What its owner says about it.")
-    facts: Metadata = Field(description="What Semblant noted: `_width`, `_height`, `_format`, `_sha256`, ….")
-    vector: list[float] | None = Field(None, description="Its embedding, where it was asked for.")
+    collection: str = Field("images", description="The collection's name.")
+    pictures: Annotated[list[str], Field(max_length=10_000)] = Field(description="Point ids or URIs.")
+    with_vectors: bool = Field(False, description="With their embeddings.")
 
 
-class Hit(Picture):
-    """A picture that answers a search by look."""
+class ListQuery(_Model):
+    """A page of a collection."""
 
-    score: float = Field(description="The cosine of the two embeddings; else as the Python client says for the kind of search.")
-    probability: float | None = Field(description="0–1, that the likeness is no chance; null where it is not known.")
-    copies: int | None = Field(None, description="With `unique`: how many others it stands for.")
-
-
-class FeatureHit(Picture):
-    """A picture that shares details with the query, with what was found."""
-
-    score: float
-    copies: int | None = None
-    verdict: str = Field(description="`copy`, `rotated/scaled`, `crop`, `contains`, `shared part`, `lookalike` or `none`.")
-    probability: float = Field(description="0–1, that the agreement is no chance.")
-    inliers: int
-    evidence: float
-    support: float
-    correlation: float | None
-    disagreement: float
-    strength: float
-    mirrored: bool
-    transform: list[list[float]] | None = Field(description="3 × 3: pixels of the query to pixels of the hit.")
-    polygon: list[list[float]] | None = Field(description="Where the query lies in the hit: four corners.")
-    part_in_query: list[list[float]] | None = Field(None, description="Outline of a shared part in the query.")
-    part_in_hit: list[list[float]] | None = Field(None, description="Outline of a shared part in the hit.")
-    pairs: list[list[float]] | None = Field(None, description="Agreeing details: x, y in the query, x, y in the hit.")
+    collection: str = Field("images", description="The collection's name.")
+    where: str | None = Field(None, description=_WHERE)
+    limit: int = Field(100, ge=1, description="Pictures at most.")
+    order_by: str | None = Field(None, description="A field; without it in the order of ids.")
+    descending: bool = Field(False, description="With `order_by`: the highest value first.")
+    cursor: str | None = Field(None, max_length=1000, description="Of the page before.")
+    with_vectors: bool = Field(False, description="With their embeddings.")
+    fields: Fields | None = Field(None, description="Metadata and facts to return; all without it.")
 
 
-class Group(BaseModel):
-    """Hits that share a value of a field."""
+class CountQuery(_Model):
+    """Which pictures are counted."""
 
-    value: str | int | bool
-    hits: list[Hit]
-
-
-class SearchAnswer(BaseModel):
-    """Hits, best first. Of several queries `answers` holds one for each, or what was wrong with it."""
-
-    hits: list[Hit] = Field(description="Empty with `group_by` and `queries`.")
-    groups: list[Group] | None = Field(None, description="With `group_by`.")
-    answers: list[SearchAnswer | Problem] | None = Field(None, description="With `queries`, in their order.")
-    cursor: str | None = Field(None, description="Asks for the next hits; absent at the end.")
+    collection: str = Field("images", description="The collection's name.")
+    where: str | None = Field(None, description=_WHERE)
 
 
-class ProvenAnswer(BaseModel):
-    """Hits with what their details prove."""
+class FacetQuery(CountQuery):
+    """Whose values are counted, and among which pictures."""
 
-    hits: list[FeatureHit]
-
-
-class PicturePage(BaseModel):
-    """Some pictures of a collection, one after the other."""
-
-    pictures: list[Picture]
-    cursor: str | None = Field(None, description="Asks for the next page; absent at the end.")
+    field: str = Field(description="The field's name.")
+    limit: int = Field(100, ge=1, le=10_000, description="Values at most.")
 
 
-class AddAnswer(BaseModel):
-    """What became of the pictures that were sent, in their order: the picture, or what was wrong with it."""
+class EmbedForm(_Model):
+    """What goes with pictures to be embedded."""
 
-    pictures: list[Picture | Problem]
-    added: int
-
-
-class Changed(BaseModel):
-    """How many pictures were changed, or deleted."""
-
-    count: int
+    collection: str = Field("images", description="The collection's name.")
 
 
-class Count(BaseModel):
-    """How many pictures match."""
+class RemoveSourceQuery(_Model):
+    """A source to give up."""
 
-    count: int
-
-
-class Facet(BaseModel):
-    """A value of a field, and how many pictures have it."""
-
-    value: str | int | float | bool
-    count: int
+    collection: str = Field("images", description="The collection's name.")
+    name: str = Field(description="Its name, id or root.")
 
 
-class Facets(BaseModel):
-    """The values of a field, most frequent first."""
+class RelocateSourceQuery(RemoveSourceQuery):
+    """A source whose files moved."""
 
-    field: str
-    values: list[Facet]
-
-
-class CollectionFacts(BaseModel):
-    """What a collection knows about itself."""
-
-    name: str
-    generation: str
-    encoder: str = Field(description="The encoder's name.")
-    dim: int = Field(description="Numbers of an embedding.")
-    details: bool = Field(description="Whether it can be searched by details.")
-    regions: bool = Field(description="Whether it can be searched by the look of a region.")
-    fields: dict[str, str] = Field(description="Names and types.")
-    created_at: str
-
-
-class Collections(BaseModel):
-    """The collections of the database."""
-
-    collections: list[CollectionFacts]
-
-
-class Source(BaseModel):
-    """Where pictures of a collection come from."""
-
-    id: str
-    name: str
-    root: str
-    pictures: int
-    scanned_at: str | None
-
-
-class Sources(BaseModel):
-    """The sources of a collection."""
-
-    sources: list[Source]
-
-
-class Duplicate(Picture):
-    """A picture that is the same as its group's representative."""
-
-    exact: bool
-    verdict: str
-    probability: float
-    tier: Literal["copy", "changed"]
-    why: list[str]
-    removable: bool
-
-
-class DuplicateGroup(BaseModel):
-    """Files that are one and the same picture."""
-
-    representative: Picture
-    others: list[Duplicate]
-    other_names: dict[str, list[str]]
-
-
-class Duplicates(BaseModel):
-    """Groups of duplicates, largest first."""
-
-    groups: list[DuplicateGroup]
+    root: str = Field(description="Where its folder, list or tar is now.")
+    check: bool = Field(True, description="Read all files there, and rename only pictures whose content is what was indexed.")

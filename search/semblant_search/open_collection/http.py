@@ -1,0 +1,178 @@
+"""Requests to a Semblant service: connections, tries, and problems as the errors that they stand for."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from semblant_search import errors
+from semblant_search.errors import ImageError, InvalidInput, StoreDenied, StoreError, StoreUnavailable, WhereError
+from semblant_search.shown import shown_error, without_password
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import httpx
+
+__all__ = ["SCHEMES", "ServiceConnection"]
+
+SCHEMES = {"semblant": "http", "semblants": "https"}
+"""Of a service's address, and what is spoken then."""
+PORT = 8765
+_FIRST_WAIT, _LONGEST_WAIT = 0.1, 2.0
+_ERRORS: Mapping[str, type[errors.SemblantError]] = {
+    "invalid-metadata": errors.MetadataError,
+    "invalid-input": InvalidInput,
+    "invalid-request": InvalidInput,
+    "body-too-large": InvalidInput,
+    "encoder-unavailable": errors.EncoderError,
+    "collection-not-found": errors.CollectionNotFound,
+    "picture-not-found": errors.PointNotFound,
+    "not-indexed": errors.NotIndexed,
+    "database-locked": errors.StoreLocked,
+    "key-required": StoreDenied,
+    "key-refused": StoreDenied,
+    "scope-missing": StoreDenied,
+    "origin-refused": StoreDenied,
+    "not-offered": StoreDenied,
+    "database-denied": StoreDenied,
+    "database-unavailable": StoreUnavailable,
+    "starting": StoreUnavailable,
+    "stopping": StoreUnavailable,
+    "too-busy": StoreUnavailable,
+    "timed-out": StoreUnavailable,
+}
+_PASSING = {"starting", "stopping", "too-busy", "database-unavailable"}
+"""What may be over soon."""
+
+
+class ServiceConnection:
+    """A service, asked again where that can help and while there is time. Thread-safe, and good after `os.fork()`.
+
+    Args:
+        address: `semblant://host:port`, or `semblants://` for TLS.
+        key: sent as a bearer token, or None.
+        timeout: seconds for one call with all its tries.
+
+    Raises:
+        InvalidInput: an address that is none, or holds a user and password.
+    """
+
+    def __init__(self, address: str, key: str | None, timeout: float) -> None:
+        self.location = without_password(address)
+        try:
+            parts = urlsplit(address)
+            host, port = parts.hostname, parts.port or PORT
+        except ValueError as error:
+            raise InvalidInput(f"service {self.location!r}: is no address; expected semblant://host:{PORT}") from error
+        if not host or parts.query or parts.fragment:
+            raise InvalidInput(f"service {self.location!r}: expected semblant://host:{PORT}")
+        if parts.username is not None:
+            raise InvalidInput(f"service {self.location!r}: keys are given as api_key=…, not in the address")
+        if key is not None and not (isinstance(key, str) and key.isascii() and key.isprintable()):
+            raise InvalidInput(
+                "the API key has characters that no key has, such as a line break at its end; give it without them"
+            )
+        shown_host = f"[{host}]" if ":" in host else host
+        self._base = f"{SCHEMES[parts.scheme.lower()]}://{shown_host}:{port}{parts.path.rstrip('/')}/v1"
+        self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._client: httpx.Client | None = None
+        self._process = 0
+        self.closed = False
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """The JSON answer to a GET; parameters that are None are left out."""
+        return self._ask("GET", path, params={name: value for name, value in parameters.items() if value is not None})
+
+    def send(self, method: str, path: str, values: object) -> Any:
+        """The JSON answer to a request with a JSON body."""
+        return self._ask(method, path, json=values)
+
+    def upload(self, path: str, pictures: Sequence[bytes], fields: Sequence[tuple[str, str]]) -> Any:
+        """The JSON answer to a form with pictures."""
+        parts: list[Any] = [("picture", ("picture", data, "application/octet-stream")) for data in pictures]
+        parts += [(name, (None, value.encode())) for name, value in fields]
+        return self._ask("POST", path, files=parts)
+
+    def close(self) -> None:
+        """Release the connections. Closing twice is no error."""
+        self.closed = True
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None and self._process == os.getpid():
+            client.close()
+
+    def _ask(self, method: str, path: str, **body: Any) -> Any:
+        import httpx
+
+        until = time.monotonic() + self._timeout
+        wait = _FIRST_WAIT
+        while True:
+            left = max(0.001, until - time.monotonic())
+            asked: float | None = None
+            try:
+                response = self._opened().request(method, self._base + path, timeout=left, **body)
+                if response.is_success:
+                    return self._read(response)
+                error, passing = self._error(response)
+                asked = _seconds(response.headers.get("retry-after"))
+            except httpx.TimeoutException as cause:
+                raise StoreUnavailable(f"service {self.location!r} did not answer within {self._timeout:g} seconds") from cause
+            except (httpx.HTTPError, httpx.InvalidURL) as cause:
+                error, passing = StoreUnavailable(f"service {self.location!r} cannot be reached: {shown_error(cause)}"), True
+                error.__cause__ = cause
+            wait = min(max(wait, asked or 0), _LONGEST_WAIT)
+            if not passing or time.monotonic() + wait >= until:
+                raise error
+            time.sleep(wait)
+            wait *= 2
+
+    def _opened(self) -> httpx.Client:
+        """The connections of this process: those of the one that it was forked from are not to be read by two."""
+        import httpx
+
+        with self._lock:
+            if self.closed:
+                raise StoreError("this SearchClient is closed; make a new one")
+            if self._client is None or self._process != os.getpid():
+                self._client, self._process = httpx.Client(headers=self._headers), os.getpid()
+            return self._client
+
+    def _read(self, response: httpx.Response) -> Any:
+        try:
+            return response.json()
+        except ValueError as error:
+            raise StoreError(f"service {self.location!r} answers with what is no JSON; is it a Semblant service?") from error
+
+    def _error(self, response: httpx.Response) -> tuple[errors.SemblantError, bool]:
+        """The error that an answer stands for, and whether another try may help."""
+        try:
+            problem = response.json()
+            code, detail = str(problem["code"]), str(problem["detail"])
+        except (ValueError, KeyError, TypeError):
+            text = f"service {self.location!r} answers with {response.status_code} and no problem; is it a Semblant service?"
+            return StoreError(text), response.status_code in (502, 503, 504)
+        return error_of(problem, code, detail), code in _PASSING
+
+
+def error_of(problem: Mapping[str, Any], code: str, detail: str) -> errors.SemblantError:
+    """The error that a problem stands for."""
+    if code == "invalid-filter":
+        return WhereError(detail, column=problem.get("column"))
+    if code == "no-features":
+        return errors.NoFeaturesError(detail)
+    if code in ("unusable-picture", "picture-too-large"):
+        return ImageError(detail, reason=str(problem.get("reason", "unreadable")))
+    return _ERRORS.get(code, StoreError)(detail)
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None

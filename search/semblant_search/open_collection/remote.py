@@ -1,0 +1,184 @@
+"""A collection behind a Semblant service: nothing is decoded, encoded or searched in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semblant_search.collection import Manifest, canonical_uri, uri_path
+from semblant_search.errors import InvalidInput
+from semblant_search.item_errors import ITEM_ERRORS, in_place
+from semblant_search.querying.requests import SCORE_TOLERANCE, check_limit
+from semblant_search.querying.resolving import check_name, not_found
+from semblant_search.results import Picture, PicturePage
+from semblant_search.shown import shown_name
+
+from .http import error_of
+from .parsing import picture_of
+from .searches import RemoteSearches
+from .sending import where_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from semblant_search.duplicates import DuplicateGroup
+    from semblant_search.images import ImageSource
+    from semblant_search.querying.batches import OnError
+    from semblant_search.querying.listing import Listing
+    from semblant_search.where import Where
+    from semblant_search.writing.source_changes import Released, Relocation, SourceSummary
+
+__all__ = ["RemoteCollection"]
+
+_PAGE = 1000
+"""What services give in one answer at most, unless they were told otherwise."""
+_TOGETHER = 16
+"""Pictures in one request."""
+
+
+class RemoteCollection(RemoteSearches):
+    """See `OpenCollection`.
+
+    Args:
+        address: of the service.
+        name: of the collection.
+        key: of the service, or None.
+        timeout: seconds for one call.
+        max_pixels: larger pictures are refused before they are sent, where that can be told without decoding them.
+    """
+
+    def manifests(self) -> dict[str, Manifest]:  # noqa: D102
+        what = f"a manifest that service {self.location!r} sends"
+        listed = self._service.get("/collections")["collections"]
+        return {facts["name"]: Manifest.from_json(facts["manifest"], what) for facts in listed}
+
+    def duplicates(  # noqa: D102
+        self,
+        where: Where | None,
+        min_score: float,
+        min_confidence: float,
+        on_progress: Callable[[int], None] | None,  # noqa: ARG002 - the service does not tell
+    ) -> list[DuplicateGroup]:
+        from .parsing import duplicate_group_of
+
+        asked = {
+            "collection": self._name,
+            "where": where_text(where),
+            "min_score": min(1.0, min_score + SCORE_TOLERANCE),
+            "min_confidence": min_confidence,
+        }
+        return [duplicate_group_of(group) for group in self._service.send("POST", "/duplicates", asked)["groups"]]
+
+    def count(self, where: Where | None) -> int:  # noqa: D102
+        return int(self._service.send("POST", "/count", {"collection": self._name, "where": where_text(where)})["count"])
+
+    def facet(self, field: str, where: Where | None, limit: int) -> dict[Any, int]:  # noqa: D102
+        asked = {"collection": self._name, "field": field, "where": where_text(where), "limit": limit}
+        return {one["value"]: one["count"] for one in self._service.send("POST", "/facets", asked)["values"]}
+
+    def page(self, listing: Listing, limit: int, cursor: str | None) -> PicturePage:  # noqa: D102
+        wanted = check_limit(limit)
+        pictures: list[Picture] = []
+        while True:
+            asked = {
+                "collection": self._name,
+                "where": where_text(listing.where),
+                "limit": min(_PAGE, wanted - len(pictures)),
+                "order_by": None if listing.order_by is None else listing.order_by.field,
+                "descending": listing.order_by is not None and listing.order_by.descending,
+                "cursor": cursor,
+                "with_vectors": listing.with_vectors,
+            }
+            answer = self._service.send("POST", "/pictures/list", asked)
+            pictures += map(picture_of, answer["pictures"])
+            cursor = answer.get("cursor")
+            if cursor is None or len(pictures) >= wanted:
+                return PicturePage(pictures, cursor)
+
+    def pictures(self, listing: Listing) -> Iterator[Picture]:  # noqa: D102
+        first = self.page(listing, _PAGE, None)  # bad arguments raise now
+
+        def go_on() -> Iterator[Picture]:
+            page = first
+            yield from page.pictures
+            while page.cursor is not None:
+                page = self.page(listing, _PAGE, page.cursor)
+                yield from page.pictures
+
+        return go_on()
+
+    def delete(self, names: Sequence[str | os.PathLike[str]] | None, where: Where | None) -> int:  # noqa: D102
+        if names is None:
+            asked: dict[str, Any] = {"where": where_text(where)}
+        else:
+            asked = {"pictures": [picture.id for picture in self.get_many(names, with_vectors=False) if picture is not None]}
+        return int(self._service.send("POST", "/pictures/delete", {"collection": self._name, **asked})["count"])
+
+    def update_metadata(  # noqa: D102
+        self,
+        names: Sequence[str | os.PathLike[str]] | None,
+        where: Where | None,
+        metadata: Mapping[str, Any],
+        *,
+        replace: bool,
+    ) -> int:
+        asked: dict[str, Any] = {"collection": self._name, "metadata": metadata, "replace": replace}
+        if names is None:
+            asked["where"] = where_text(where)
+        else:
+            found = self.get_many(names, with_vectors=False)
+            for name, picture in zip(names, found, strict=True):
+                if picture is None:
+                    raise not_found(self._name, name)
+            asked["pictures"] = [picture.id for picture in found if picture is not None]
+        return int(self._service.send("PATCH", "/pictures", asked)["count"])
+
+    def add_many(self, items: Iterable[object], on_error: OnError) -> list[Any]:  # noqa: D102
+        from semblant_search.writing.adding import as_new_picture
+
+        answers: list[Any] = []
+        for number, item in enumerate(items):
+            try:
+                answers.append(self._add(*as_new_picture(item)))
+            except ITEM_ERRORS as error:
+                named = in_place(error, number)
+                if on_error == "raise":
+                    raise named from error
+                answers.append(named)
+        return answers
+
+    def sources(self) -> list[SourceSummary]:  # noqa: D102
+        from semblant_search.writing.source_changes import SourceSummary
+
+        return [SourceSummary(**one) for one in self._service.get("/sources", collection=self._name)["sources"]]
+
+    def remove_source(self, name: str) -> Released:  # noqa: D102
+        from semblant_search.writing.source_changes import Released
+
+        return Released(**self._service.send("POST", "/sources/remove", {"collection": self._name, "name": name}))
+
+    def relocate_source(self, name: str, root: str | os.PathLike[str], *, check: bool) -> Relocation:  # noqa: D102
+        from semblant_search.writing.source_changes import Relocation
+
+        asked = {"collection": self._name, "name": name, "root": os.fspath(root), "check": check}
+        return Relocation(**self._service.send("POST", "/sources/relocate", asked))
+
+    def _add(self, picture: ImageSource, metadata: Any, uri: str | os.PathLike[str] | None) -> Picture:
+        from semblant_search.writing.values import as_json
+
+        values = as_json(metadata)
+        name = None if uri is None else check_name(uri)
+        if name is None and isinstance(picture, (str, os.PathLike)):
+            name = canonical_uri(picture if isinstance(picture, str) else Path(picture))
+            if uri_path(name) is None:
+                raise InvalidInput(f"{shown_name(picture)}: is a URL; read it, and give its bytes with uri=…")
+        fields = [("collection", self._name)] + ([] if name is None else [("uri", name)])
+        answer = self._service.upload(
+            "/pictures", [self._sender.bytes_of(picture)], [*fields, ("metadata", json.dumps(values))]
+        )
+        added = answer["pictures"][0]
+        if "code" in added:
+            raise error_of(added, added["code"], added["detail"].removeprefix("pictures[0]: "))
+        return picture_of(added)
