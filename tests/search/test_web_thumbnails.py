@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     glass[:50] = (0, 200, 0, 255)
     Image.fromarray(glass).save(folder / "glass.png")
     Image.fromarray(pixels[:30, :40]).save(folder / "small.png")
-    Image.fromarray(pixels[:40, :50]).save(folder / "été \"x\".png")
+    Image.fromarray(pixels[:40, :50]).save(folder / 'été "x".png')
     return folder
 
 
@@ -79,9 +79,7 @@ def _opened(response: Any) -> Image.Image:
     return Image.open(io.BytesIO(response.content))
 
 
-@pytest.mark.parametrize(
-    ("asked", "side"), [(1, 64), (64, 64), (65, 128), (200, 256), (None, 256), (257, 512), (1024, 600)]
-)
+@pytest.mark.parametrize(("asked", "side"), [(1, 64), (64, 64), (65, 128), (200, 256), (None, 256), (257, 512), (1024, 600)])
 def test_sizes_go_in_steps_and_nothing_is_enlarged(shown: Served, folder: Path, asked: int | None, side: int) -> None:
     parameters = {} if asked is None else {"size": asked}
     picture = _opened(shown.http.get(_address(folder / "wide.png"), params=parameters))
