@@ -205,7 +205,9 @@ def test_metadata_changes_by_name_and_by_filter(own: Served) -> None:
     assert response.json() == {"count": 2}
     Changed.model_validate(response.json(), strict=True)
     assert own.client.get(first.id).metadata == {"label": "bag", "price": 7.25}
-    assert own.http.patch("/v1/pictures", json={"where": "price == 7.25", "metadata": {"label": "found"}}).json() == {"count": 2}
+    assert own.http.patch("/v1/pictures", json={"where": "price == 7.25", "metadata": {"label": "found"}}).json() == {
+        "count": 2
+    }
     own.http.patch("/v1/pictures", json={"pictures": [first.id], "metadata": {"label": "only"}, "replace": True})
     assert own.client.get(first.id).metadata == {"label": "only"}
     assert own.http.patch("/v1/pictures", json={"pictures": [], "metadata": {"label": "x"}}).json() == {"count": 0}

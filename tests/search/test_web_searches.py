@@ -72,7 +72,11 @@ OF_EXAMPLES: list[dict[str, Any]] = [
     {"unique": True},
     {"order_by": "price", "min_score": 0.0, "descending": True},
 ]
-OF_PAIRS: list[dict[str, Any]] = [{}, {"limit": 2, "offset": 1, "where": "price > 5", "exact": True}, {"include_self": True, "unique": True}]
+OF_PAIRS: list[dict[str, Any]] = [
+    {},
+    {"limit": 2, "offset": 1, "where": "price > 5", "exact": True},
+    {"include_self": True, "unique": True},
+]
 
 
 def _name(row: Row) -> str:
