@@ -129,7 +129,7 @@ def test_the_description_says_which_operations_take_a_key(locked: Served) -> Non
 
 def test_every_address_that_the_app_answers_is_in_its_description(locked: Served) -> None:
     described = set(locked.app.openapi()["paths"])
-    answered = {route.path for route in locked.app.routes if getattr(route, "path", None)}
+    answered: set[str] = {route.path for route in locked.app.routes if hasattr(route, "path")}
     assert {path for path in answered if not path.startswith(("/docs", "/openapi.json"))} <= described
     for path in ("/docs", "/openapi.json"):
         assert locked.http.get(path).status_code == 200  # what there is to ask is no secret
@@ -180,7 +180,7 @@ def test_the_secret_is_in_no_file(keys: KeyFile, texts: dict[str, str]) -> None:
 
 
 def test_what_the_file_holds_lets_nobody_in(locked: Served, keys: KeyFile) -> None:
-    for key in keys.keys():
+    for key in keys.keys():  # noqa: SIM118
         raw = bytes.fromhex(key.sha256)
         for secret in (key.sha256, key.public, base64.urlsafe_b64encode(raw).decode().rstrip("="), ""):
             problem(locked.http.get("/v1/count", headers=bearer(f"sk_{key.id}_{secret}")), 401, "key-refused")
@@ -283,8 +283,8 @@ def test_a_signed_key_that_was_changed_is_refused(locked: Served, texts: dict[st
 
 
 def test_one_key_signs_for_no_other(locked: Served, keys: KeyFile, texts: dict[str, str]) -> None:
-    text, key = keys.create("mine", where='label == "bag"')
-    other = next(one for one in keys.keys() if one.name == "search")
+    text, _ = keys.create("mine", where='label == "bag"')
+    other = next(one for one in keys.keys() if one.name == "search")  # noqa: SIM118
     impostor = f"sk_{other.id}_{text.split('_', 2)[2]}"
     problem(locked.http.get("/v1/count", headers=bearer(impostor)), 401, "key-refused")
     problem(locked.http.get("/v1/count", headers=bearer(sign_key(impostor, where="price >= 0"))), 401, "key-refused")

@@ -38,8 +38,14 @@ def _json(values: Any) -> Any:
 
 
 def test_pages_list_every_picture_once_as_the_client_does(served: Served) -> None:
-    for options in ({}, {"where": 'label == "bag"'}, {"order_by": "price", "descending": True}, {"with_vectors": True}):
-        expected = [_json(one.to_json()) for one in served.client.pictures(**options)]  # type: ignore[arg-type]
+    cases: list[dict[str, Any]] = [
+        {},
+        {"where": 'label == "bag"'},
+        {"order_by": "price", "descending": True},
+        {"with_vectors": True},
+    ]
+    for options in cases:
+        expected = [_json(one.to_json()) for one in served.client.pictures(**options)]
         for method in ("GET",):
             found: list[Any] = []
             cursor: dict[str, Any] = {}
@@ -84,7 +90,7 @@ def test_what_a_collection_holds_is_told_as_the_client_tells_it(served: Served) 
     for response in (http.get("/v1/count", params={"where": where}),):
         assert response.json() == {"count": client.count(where)}
         Count.model_validate(response.json(), strict=True)
-    asked = {"field": "label", "where": where, "limit": 3}
+    asked: dict[str, Any] = {"field": "label", "where": where, "limit": 3}
     for response in (http.get("/v1/facets", params=asked),):
         Facets.model_validate(response.json(), strict=True)
         told = {one["value"]: one["count"] for one in response.json()["values"]}
