@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,16 @@ from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.images import open_image, to_grey
 from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary, extract, pack, thumbnail
+from semblant_search.querying.background import BACKGROUND_ASSET, measure_background
 from semblant_search.store import Database, Point, open_database
+from semblant_search.web import ServiceSettings
 from support.encoders import encoder_bytes
+from support.service import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from support.service import Served
 
 FIELDS = {"label": FieldType.KEYWORD, "price": FieldType.FLOAT, "split": FieldType.KEYWORD}
 
@@ -156,3 +162,58 @@ def write_with() -> Callable[[Path, Encoder, list[Path]], None]:
         database.close()
 
     return write
+
+
+@pytest.fixture(scope="session")
+def shop_pictures(pictures: list[Path], photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders `bag`, `coat`, … of ten pictures each, and `photos`: six photographs and a piece of one."""
+    root = tmp_path_factory.mktemp("shop")
+    for path in pictures:
+        folder = root / path.parent.name
+        folder.mkdir(exist_ok=True)
+        if len(list(folder.iterdir())) < 10:
+            shutil.copyfile(path, folder / path.name)
+    (root / "photos").mkdir()
+    for name in ("astronaut", "camera", "chelsea", "coffee", "coins", "moon"):
+        picture = open_image(photos / f"{name}.png").convert("RGB")
+        picture.thumbnail((320, 320))
+        picture.save(root / "photos" / f"{name}.png")
+        if name == "coins":
+            picture.crop((60, 50, 230, 200)).save(root / "photos" / "coins-part.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def shop(shop_pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of those pictures, for the tests of the service: with cells, details, and a second collection, `plain`."""
+    encoder = Encoder(encoder_bytes("grey-28-cells"), threads=1)
+    files = sorted(shop_pictures.glob("*/*.png"))
+    path = tmp_path_factory.mktemp("shops") / "shop.db"
+    database = open_database(path, create=True)
+    write_collection(database, encoder, files)
+    with closing(database.open("images", "g0001")) as store:
+        store.put_asset(BACKGROUND_ASSET, measure_background(store).to_bytes())
+    write_collection(database, encoder, files[:5], collection="plain", orb=False)
+    database.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def shop_settings(shop_pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> ServiceSettings:
+    """What the service of these tests allows: the pictures' folder, a cache of their own, originals."""
+    return ServiceSettings(roots=(shop_pictures,), cache=tmp_path_factory.mktemp("thumbnails"), originals=True)
+
+
+@pytest.fixture(scope="session")
+def served(shop: Path, shop_settings: ServiceSettings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service that tests may ask, and must leave as it is."""
+    copy = shutil.copytree(shop, tmp_path_factory.mktemp("served") / "shop.db")
+    with closing(open_database(copy)) as database, serving(database, shop_settings) as served:
+        yield served
+
+
+@pytest.fixture
+def own_shop(shop: Path, tmp_path: Path) -> Iterator[Database]:
+    """An open copy of the database that belongs to one test."""
+    with closing(open_database(shutil.copytree(shop, tmp_path / "shop.db"))) as database:
+        yield database

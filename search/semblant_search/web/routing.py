@@ -65,7 +65,7 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
 
     Args:
         service: whose.
-        waits: whether requests take turns; False for those that only say how the service is.
+        waits: whether requests take turns, and need a key; False for those that only say how the service is.
     """
 
     class ServiceRoute(APIRoute):
@@ -74,6 +74,9 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
             form: _Form | None = getattr(self.endpoint, _FORM, None)
 
             async def answer(request: Request) -> Response:
+                if not waits:
+                    return await inner(request)
+                service.admit(request)  # before the body is read
                 body = await _body(request, service.settings.max_body)
                 request = _with_body(request, body)
                 request.state.pictures = []
@@ -88,8 +91,6 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
                     kinds = [] if form is not None and form.only else ["application/json"]
                     expected = " or ".join(kinds + ([] if form is None else [_FORM_TYPE]))
                     raise ServiceError("unsupported-media-type", f"{kind or 'no Content-Type'}: expected {expected}")
-                if not waits:
-                    return await inner(request)
                 async with service.turn():
                     return await inner(request)
 

@@ -99,22 +99,31 @@ class Service:
         self,
         request: Request,
         scopes: SecurityScopes,
-        bearer: HTTPAuthorizationCredentials | None = Security(_BEARER),  # noqa: B008
+        bearer: HTTPAuthorizationCredentials | None = Security(_BEARER),  # noqa: ARG002, B008 - says so in the OpenAPI
     ) -> Access:
         """What the caller may do. Raises `ServiceError` where that is not what the route takes."""
         needed: Scope = scopes.scopes[-1]  # type: ignore[assignment]
         if needed != "search" and self.settings.read_only:
             raise ServiceError("not-offered", "this service is read-only (`semblant serve --read-only`)")
+        access = self.admit(request)
+        if not access.allows(needed):
+            raise ServiceError("scope-missing", f"key {access.key!r} has the scope {access.scope!r}; this takes {needed!r}")
+        return access
+
+    def admit(self, request: Request) -> Access:
+        """Who a request is of. Raises `ServiceError` where it has no key, and before anything else of it is read."""
         if self._keys is None:
             return ANYONE
-        if bearer is None:
+        known: Access | None = getattr(request.state, "access", None)
+        if known is not None:
+            return known
+        kind, _, key = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not key.strip():
             raise ServiceError(
                 "key-required", "expected a key, as Authorization: Bearer sk_…", headers={"WWW-Authenticate": "Bearer"}
             )
-        access = self._keys.access(bearer.credentials)
-        request.state.key = access.key
-        if not access.allows(needed):
-            raise ServiceError("scope-missing", f"key {access.key!r} has the scope {access.scope!r}; this takes {needed!r}")
+        access = self._keys.access(key.strip())
+        request.state.access, request.state.key = access, access.key
         return access
 
     async def roots(self, client: AsyncSearchClient) -> tuple[Path, ...]:

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semblant_search.errors import ImageError
 from semblant_search.images import open_image
 
 if TYPE_CHECKING:
@@ -46,14 +47,22 @@ class Thumbnails:
         return f"{content[:32]}-{size}-{_RECIPE}"
 
     def find(self, content: str, size: int) -> bytes | None:
-        """One that was made before, by the picture's SHA-256."""
-        path = self._path(content, size)
-        try:
-            data = path.read_bytes()
-            os.utime(path)  # the last to go
-        except OSError:
-            return None
-        return data
+        """One that was made before, or is made of a larger one, by the picture's SHA-256.
+
+        Of a picture that was sent there is no file: its larger thumbnails are all that there is.
+        """
+        for side in SIZES[SIZES.index(size) :]:
+            path = self._path(content, side)
+            try:
+                data = path.read_bytes()
+                os.utime(path)  # the last to go
+            except OSError:
+                continue
+            if side == size:
+                return data
+            with contextlib.suppress(ImageError):  # one that was damaged
+                return self.make(content, size, data)
+        return None
 
     def make(self, content: str, size: int, data: bytes) -> bytes:
         """Make one of a picture's file, and keep it. Raises `ImageError`."""
