@@ -202,7 +202,13 @@ def roll_back(db: Database, collection: str, to: str | None = None) -> tuple[str
 
     Raises:
         CollectionNotFound: there is no such collection or generation, or none before the serving one.
+        StoreLocked: a job is at work on the collection.
     """
+    with db.claim(collection):
+        return _roll_back(db, collection, to)
+
+
+def _roll_back(db: Database, collection: str, to: str | None) -> tuple[str, str]:
     serving = db.collections().get(collection)
     if serving is None:
         raise _no_collection(db, collection)

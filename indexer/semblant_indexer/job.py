@@ -83,6 +83,7 @@ class IndexJob:
             collection, and leaves an existing one as it is.
         state: folder of the ledger; None keeps it in the database directory, or for a server in the user's state folder.
         seed: of the sample that the visual vocabulary is trained on.
+        wait: seconds to wait for the end of another job on the collection; 0 is none.
     """
 
     source: str
@@ -115,6 +116,7 @@ class IndexJob:
     storage: StorageOptions | None = None
     state: Path | None = None
     seed: int = 0
+    wait: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("encoder", "metadata", "state"):
@@ -147,6 +149,8 @@ class IndexJob:
             check_source_name(self.source_name)
         if not 0 <= self.prune_limit <= 1:
             raise InvalidInput(f"prune_limit {self.prune_limit}: expected a share from 0 to 1")
+        if not 0 <= self.wait < float("inf"):
+            raise InvalidInput(f"wait {self.wait}: expected seconds, 0 or more")
         for name in ("patience", "timeout"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InvalidInput(f"{name} {getattr(self, name)}: expected seconds, more than 0")

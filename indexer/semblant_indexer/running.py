@@ -62,6 +62,7 @@ def run(job: IndexJob, on_progress: Callable[[Progress], None] | None = None) ->
     Raises:
         InvalidInput: the source, its metadata or an argument cannot be used; nothing was written.
         EncoderError: not an encoder, or not this collection's; nothing was written.
+        StoreLocked: another job is at work on the collection, or took it over because this one stood still for minutes.
         StoreError: the database cannot be used or stopped working; what was written before stays.
     """
     return _Run(job, on_progress or (lambda _: None)).run()
@@ -78,6 +79,8 @@ class _Run:
         """Features of the pictures that the visual words were learned from, by content."""
         self.rebuild: Rebuild | None = None
         self.encoder: Encoder
+        self.check: Callable[[], None]
+        """Raises `StoreLocked` where another job is at work by now."""
 
     def run(self) -> IndexReport:
         """The whole job, top to bottom."""
@@ -87,7 +90,8 @@ class _Run:
             main = self._part(stack, job)
             db = stack.enter_context(closing(self._open_database()))
             db.check_name(job.collection)
-            stack.enter_context(db.claim(job.collection))
+            claim = stack.enter_context(db.claim(job.collection, job.wait))
+            self.check = claim.check
             encoder = self.encoder = self._encoder(db)
             serving = db.collections().get(job.collection)
             known = [] if serving is None else generation_sources(db, job.collection, serving)
@@ -197,6 +201,7 @@ class _Run:
                 nonlocal last
                 moment = time.perf_counter()
                 if moment - last >= 0.2:
+                    self.check()  # those who write may be on other machines
                     last, seconds, counts = moment, moment - began, writer.counts
                     busy = {name: min(1.0, value / seconds) for name, value in pipeline.busy.items()}
                     self.on_progress(Progress("index", total, counts.done - before, counts.failed, seconds, busy))

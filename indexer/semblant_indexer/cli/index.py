@@ -69,6 +69,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--max-pixels", type=int, metavar="N", help="Reject larger pictures before decoding.  [default: 100000000]")
 @click.option("--patience", type=float, metavar="SECONDS", help="Time that decoding one picture may take.  [default: 60]")
 @click.option("--state", type=_PATH, metavar="DIR", help="Folder of the ledger.  [default: in the database]")
+@click.option("--wait", type=float, metavar="SECONDS", help="Wait for another job on the collection.  [default: 0]")
 @click.option(
     "--quantize", type=click.Choice(["scalar", "turbo", "binary"]), help="Search by small copies of the vectors; saves memory."
 )

@@ -81,6 +81,7 @@ INDEXER = (
             "--max-pixels": Row(["--max-pixels", "9000"], {"run.job.max_pixels": 9000}),
             "--patience": Row(["--patience", "2.5"], {"run.job.patience": 2.5}),
             "--state": Row(["--state", "ledgers"], {"run.job.state": Path("ledgers")}),
+            "--wait": Row(["--wait", "90"], {"run.job.wait": 90.0}),
             "--quantize": Row(["--quantize", "turbo"], {"run.job.storage": StorageOptions("turbo", on_disk=False)}),
             "--on-disk": Row(["--on-disk"], {"run.job.storage": StorageOptions(None, on_disk=True)}),
         },

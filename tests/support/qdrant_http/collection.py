@@ -70,6 +70,7 @@ class Collection:
                 "flush_interval_sec": 5,
                 "indexing_threshold": 20000,
             },
+            "wal_config": {"wal_capacity_mb": 32, "wal_segments_ahead": 0},
             "quantization_config": self.request.quantization_config,
             "strict_mode_config": self.strict,
             "metadata": self.metadata or None,

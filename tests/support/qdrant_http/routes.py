@@ -113,8 +113,9 @@ class Routes:
             params = schema if isinstance(schema, dict) else {"type": schema}
             return lambda: collection.indexes.__setitem__(body["field_name"], params)
         if (method, route) == ("PUT", "points"):
-            points = models.PointsList(**body).points
-            return lambda: client.upsert(name, points)
+            wanted = models.PointsList(**body)
+            check_filter(collection, body.get("update_filter"), "unindexed_filtering_update")
+            return lambda: client.upsert(name, wanted.points, update_filter=wanted.update_filter)
         if route == "points/delete":
             check_filter(collection, body.get("filter"), "unindexed_filtering_update")
             selector = models.FilterSelector(**body) if "filter" in body else models.PointIdsList(**body)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from semblant_search.store.records import Point, Record, ScoredRecord
     from semblant_search.where import Where
 
-__all__ = ["Backend", "Engine", "Paths", "Search"]
+__all__ = ["Backend", "Claim", "Engine", "Paths", "Search"]
 
 Paths = bool | list[str]
 """Payload to return: True is the whole of it, False none, a list is JSON paths."""
@@ -141,6 +141,16 @@ class Engine(Protocol):
         ...
 
 
+class Claim:
+    """What a job holds while it changes a collection. This one, once held, cannot be lost."""
+
+    def check(self) -> None:
+        """Raise `StoreLocked` where it is not held any more: another job may be at work by now."""
+
+    def confirm(self) -> None:
+        """As `check`, and as surely as can be."""
+
+
 class Backend(Protocol):
     """Where collections live, in an engine's terms."""
 
@@ -193,8 +203,12 @@ class Backend(Protocol):
         """Delete a generation that does not serve; none is no error."""
         ...
 
-    def claim(self, collection: str) -> AbstractContextManager[object]:
-        """Held by a job while it changes a collection. Raises `StoreLocked` where another one holds it."""
+    def claim(self, collection: str, wait: float) -> AbstractContextManager[Claim]:
+        """Held by a job while it changes a collection. Raises `StoreLocked` where another one holds it for `wait` seconds."""
+        ...
+
+    def claim_opened(self, collection: str) -> AbstractContextManager[object]:
+        """Held while a generation that is open is changed in more than one step: as `claim`, where opening does not do."""
         ...
 
     def exclusive(self) -> AbstractContextManager[object]:

@@ -17,7 +17,7 @@ from semblant_search.where.compiler import compile_where, json_path
 from .translation import ASSETS, METADATA, Searches, dialect, index_params, record_of, scored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from semblant_search.store.engines.base import Paths, Search
     from semblant_search.store.records import Point, Record, ScoredRecord
@@ -27,15 +27,26 @@ if TYPE_CHECKING:
 
 __all__ = ["QdrantEngine"]
 
+_CHANGES = frozenset({"upsert", "batch_update_points", "delete", "create_payload_index", "update_collection"})
 _PART = 4_000_000  # bytes of an asset in one point: servers accept requests of 32 MB, base64 adds a third
 _REQUEST = 8_000_000  # estimated bytes of points in one request, unless one point alone takes more
 _PAYLOAD = 24_000_000  # bytes of the largest payload: vectors and words have the rest of a server's 32 MB
 
 
 class QdrantEngine:
-    """One generation on a server; see `Engine`. Closing it leaves the connection to its database."""
+    """One generation on a server; see `Engine`. Closing it leaves the connection to its database.
 
-    def __init__(self, connection: Connection, collection: str, manifest: Manifest) -> None:
+    Args:
+        connection: to the server.
+        collection: the server's name of it.
+        manifest: as it is.
+        check: called before each change; raises where it may not be made.
+    """
+
+    def __init__(
+        self, connection: Connection, collection: str, manifest: Manifest, check: Callable[[], None] = lambda: None
+    ) -> None:
+        self._check = check
         self._connection = connection
         self._collection = collection
         self._on_disk = manifest.storage.on_disk
@@ -247,9 +258,13 @@ class QdrantEngine:
         """Nothing to release: the connection belongs to the database."""
 
     def _run(self, method: str, **options: Any) -> Any:
+        if method in _CHANGES:
+            self._check()
         return self._connection.call(method, self._collection, **options)
 
     def _assets(self, method: str, **options: Any) -> Any:
+        if method in _CHANGES:
+            self._check()
         return self._connection.call(method, self._collection + ASSETS, **options)
 
 

@@ -4,6 +4,7 @@ alias       <name>                         → the serving generation, switched 
 collection  <name>__<generation>           pictures; the manifest is in its metadata
 collection  <name>__<generation>__assets   no vectors: the encoder and the vocabulary in parts, so that a client needs
                                            nothing but the URL
+collection  <name>__lease                  one point: who is building and publishing generations
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from semblant_search.store.names import is_generation, node_urls, without_passwo
 
 from .connection import Connection, Deadline, RetryPolicy, connect
 from .engine import QdrantEngine
+from .lease import Lease
 from .translation import ASSETS, METADATA, config, physical_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from qdrant_client import QdrantClient
+
+    from semblant_search.store.engines.base import Claim
 
 __all__ = ["QdrantDatabase", "QdrantServer"]
 
@@ -79,6 +84,7 @@ class QdrantServer:
         self._connection = connection
         self._owned = owned
         self._version_checked = False
+        self._leases: dict[str, Lease] = {}
 
     @property
     def location(self) -> str:
@@ -136,16 +142,18 @@ class QdrantServer:
 
     def open(self, collection: str, generation: str, manifest: Manifest) -> QdrantEngine:
         """Open a generation."""
-        return QdrantEngine(self._connection, physical_name(collection, generation), manifest)
+        check = partial(self._check_claim, collection)
+        return QdrantEngine(self._connection, physical_name(collection, generation), manifest, check)
 
     def create(self, manifest: Manifest) -> QdrantEngine:
         """Make an empty generation."""
+        self._check_claim(manifest.collection, confirm=True)
         name = physical_name(manifest.collection, manifest.generation)
         for rest in (name, name + ASSETS):  # left by a process that was killed before it wrote the manifest
             self._connection.call("delete_collection", rest)
         self._create_collection(name + ASSETS, vectors_config={}, on_disk_payload=True)
         self._create_collection(name, on_disk_payload=True, **config(manifest))
-        engine = QdrantEngine(self._connection, name, manifest)
+        engine = self.open(manifest.collection, manifest.generation, manifest)
         for field, kind in manifest.fields.items():
             engine.create_index(field, kind)
         engine.write_manifest(manifest)  # last: only with it the collection counts as a generation
@@ -170,6 +178,7 @@ class QdrantServer:
         """Replace the alias. Raises `StoreError` where something of that name is not Semblant's."""
         from qdrant_client import models
 
+        self._check_claim(collection, confirm=True)
         self.check_name(collection)
         operations: list[Any] = []
         if collection in self._aliases():
@@ -180,12 +189,24 @@ class QdrantServer:
 
     def drop(self, collection: str, generation: str) -> None:
         """Delete a generation's collections."""
+        self._check_claim(collection, confirm=True)
         for name in (physical_name(collection, generation), physical_name(collection, generation) + ASSETS):
             self._connection.call("delete_collection", name)
 
-    def claim(self, collection: str) -> AbstractContextManager[object]:  # noqa: ARG002
-        """Nothing: a server has no lock."""
-        return contextlib.nullcontext()
+    @contextlib.contextmanager
+    def claim(self, collection: str, wait: float) -> Iterator[Claim]:
+        """A lease. Where it is lost, nothing of the collection can be changed through this database any more."""
+        with Lease(self._connection, collection, wait) as lease:
+            self._leases[collection] = lease
+            try:
+                yield lease
+            finally:
+                if not lease.lost:
+                    del self._leases[collection]
+
+    def claim_opened(self, collection: str) -> AbstractContextManager[object]:
+        """A lease, too: others write to what is open here."""
+        return self.claim(collection, 0.0)
 
     def exclusive(self) -> AbstractContextManager[object]:
         """Nothing: a server switches an alias in one step."""
@@ -195,6 +216,12 @@ class QdrantServer:
         """Close the connection, unless the client is a user's own."""
         if self._owned:
             self._connection.close()
+
+    def _check_claim(self, collection: str, *, confirm: bool = False) -> None:
+        """Raise `StoreLocked` where the collection was claimed, and is not any more. What nobody claimed may be changed."""
+        lease = self._leases.get(collection)
+        if lease is not None:
+            lease.confirm() if confirm else lease.check()
 
     def _aliases(self) -> dict[str, str]:
         """All of them, each with the collection that it stands for."""
