@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from semblant_search.encoder import Encoder
-from semblant_search.errors import EncoderError, SemblantError
+from semblant_search.errors import EncoderError, SemblantError, StoreError
 from semblant_search.lazy_encoder import LazyEncoder
 from semblant_search.orb import CALIBRATION_ASSET, OrbSettings, Vocabulary, calibrate
 from semblant_search.querying.background import BACKGROUND_ASSET, measure_background
@@ -167,7 +167,7 @@ class _Run:
             recall_at_10=recall,
             reasons=main.ledger.reasons(),
             failures=tuple(itertools.starmap(Failure, itertools.islice(main.ledger.failures(), _REPORTED_FAILURES))),
-            notes=(*notes, *(_of_other(part) for part in parts[1:]), *_without_details(store, job)),
+            notes=(*notes, *(_of_other(part) for part in parts[1:]), *_without_details(store, job), *_without_index(store)),
             unpruned=main.unpruned,
             seconds=round(time.perf_counter() - began, 3),
             stages={name: round(seconds, 3) for name, seconds in self.stages.items()},
@@ -296,11 +296,30 @@ def _without_details(store: Store, job: IndexJob) -> list[str]:
         ignored = f"collection {job.collection!r} was made without details (--no-orb), and stays so: --rebuild adds them"
         return [] if job.orb is None else [ignored]
     least = OrbSettings.from_json(store.manifest.orb.get("settings")).least_side
-    small, points = store.count((F("_width") < least) & (F("_height") < least)), store.count()
+    try:
+        small, points = store.count((F("_width") < least) & (F("_height") < least)), store.count()
+    except StoreError:
+        if "_width" in store.index_rest():  # a strict server, which has no room for an index of it
+            return []
+        raise
     if small == 0:
         return []
     some = f"{small:,} of {points:,} pictures are" if small < points else "all pictures are"
     return [f"{some} smaller than {least} pixels: too small for details, so that only searches by look find them"]
+
+
+def _without_index(store: Store) -> list[str]:
+    """A note where a server had no room for the indexes of all fields."""
+    missing = store.index_rest()
+    if not missing:
+        return []
+    shown, more = ", ".join(missing[:8]), f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+    return [
+        f"{len(missing)} of {len(store.manifest.fields)} fields have no index, because the server allows no more of them in a "
+        f"collection (max_payload_index_count of its strict mode): {shown}{more}. Filters by them are slow, or refused where "
+        "the server is strict. Allow more and run the job again, or declare what is to be filtered by (--field "
+        "NAME:TYPE), which gets its index first, and use --rebuild"
+    ]
 
 
 class _Stage:

@@ -131,7 +131,9 @@ class SourceRun:
         if read_source(store, ADDED) is None and SOURCES_FIELD in store.manifest.fields and store.count(pictures_of(ADDED)):
             note_added(store)  # which older versions did not
         exif = EXIF_FIELDS if self.job.exif else {}
-        fields = {**RESERVED_FIELDS, SOURCES_FIELD: FieldType.KEYWORD, **exif, **self.source.fields}
+        declared = {name: kind for name, kind in self.source.fields.items() if name in self.job.fields}
+        # In this order: a server may have room for some indexes only.
+        fields = {**RESERVED_FIELDS, SOURCES_FIELD: FieldType.KEYWORD, **declared, **exif, **self.source.fields}
         before = store.manifest.fields
         self._host.wait(store.add_fields, fields)
         self.notes += _widened(before, store.manifest.fields)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import grpc  # type: ignore[import-untyped]
 from qdrant_client import grpc as messages
-from qdrant_client import models
 from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc, payload_to_grpc
 
 from .servers import client_of
@@ -39,8 +38,6 @@ class _Bridge(grpc.GenericRpcHandler):  # type: ignore[misc]
         self.calls: dict[str, tuple[Any, Callable[[Any], Any]]] = {
             "/qdrant.Collections/CollectionExists": (messages.CollectionExistsRequest, self.exists),
             "/qdrant.Collections/Create": (messages.CreateCollection, self.create),
-            "/qdrant.Collections/Get": (messages.GetCollectionInfoRequest, self.collection),
-            "/qdrant.Points/CreateFieldIndex": (messages.CreateFieldIndexCollection, self.index),
             "/qdrant.Points/Upsert": (messages.UpsertPoints, self.upsert),
             "/qdrant.Points/Get": (messages.GetPoints, self.points),
         }
@@ -59,14 +56,6 @@ class _Bridge(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def create(self, request: Any) -> Any:
         return messages.CollectionOperationResponse(result=self.client.create_collection(request.collection_name, {}))
-
-    def collection(self, request: Any) -> Any:
-        found = self.client.get_collection(request.collection_name)
-        return messages.GetCollectionInfoResponse(result=RestToGrpc.convert_collection_info(found))
-
-    def index(self, request: Any) -> Any:
-        self.client.create_payload_index(request.collection_name, request.field_name, models.PayloadSchemaType.KEYWORD)
-        return _DONE
 
     def upsert(self, request: Any) -> Any:
         points = [GrpcToRest.convert_point_struct(point) for point in request.points]

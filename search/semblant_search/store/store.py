@@ -241,6 +241,15 @@ class Store:
         self._engine.write_manifest(manifest)
         self._manifest = manifest
 
+    def index_rest(self) -> list[str]:
+        """Make payload indexes that are missing; returns the fields that go without.
+
+        A server may allow a number of them only (`max_payload_index_count`). Filters by other fields are slow then, or refused.
+        """
+        for name in self._engine.unindexed(self._manifest.fields):
+            self._engine.create_index(name, self._manifest.fields[name])
+        return self._engine.unindexed(self._manifest.fields)
+
     def refresh(self) -> None:
         """Read the manifest again: on a server, another process may have added fields. Raises `CollectionNotFound`."""
         self._manifest = self._engine.read_manifest()
@@ -340,7 +349,7 @@ class Store:
 
     def _ordered_page(
         self, order: OrderBy, where: Where | None, paths: Paths, vectors: Sequence[str], batch: int
-    ) -> list[tuple[float, Record]]:
+    ) -> tuple[list[tuple[float, Record]], bool]:
         filter = self._filter(where)
         return self._engine.ordered(json_path(order.field), order.descending, filter, paths, vectors, batch)
 

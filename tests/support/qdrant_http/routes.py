@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from qdrant_client import QdrantClient, models
 from .collection import Collection
 from .faults import Refused, not_found
 from .searching import nearest, nearly
-from .strict import check_filter, check_limit
+from .strict import check_batch, check_filter, check_indexes, check_limit
 
 if TYPE_CHECKING:
     import argparse
@@ -86,9 +87,8 @@ class Routes:
         self.client.create_collection(
             name, vectors_config=request.vectors or {}, sparse_vectors_config=request.sparse_vectors, metadata=request.metadata
         )
-        strict = {"enabled": True, "unindexed_filtering_retrieve": False, "unindexed_filtering_update": False}
-        if self.options.max_limit:
-            strict["max_query_limit"] = self.options.max_limit
+        strict: dict[str, Any] = {"enabled": True, "unindexed_filtering_retrieve": False, "unindexed_filtering_update": False}
+        strict |= json.loads(self.options.strict_mode)
         self.collections[name] = Collection(request, self.options.yellow, strict if self.options.strict else None)
         return True
 
@@ -111,10 +111,13 @@ class Routes:
         if (method, route) == ("PUT", "index"):
             schema = body["field_schema"]
             params = schema if isinstance(schema, dict) else {"type": schema}
+            check_indexes(collection)
             return lambda: collection.indexes.__setitem__(body["field_name"], params)
+        if method == "DELETE" and route.startswith("index/"):
+            return lambda: collection.indexes.pop(route.removeprefix("index/"), None)
         if (method, route) == ("PUT", "points"):
             wanted = models.PointsList(**body)
-            check_filter(collection, body.get("update_filter"), "unindexed_filtering_update")
+            check_batch(collection, len(wanted.points), "upsert_max_batchsize", "upsert limit")
             return lambda: client.upsert(name, wanted.points, update_filter=wanted.update_filter)
         if route == "points/delete":
             check_filter(collection, body.get("filter"), "unindexed_filtering_update")
@@ -132,6 +135,7 @@ class Routes:
             payload = True if request.with_payload is None else request.with_payload
             return client.retrieve(name, request.ids, payload, request.with_vector or False)
         if route == "points/query/batch":
+            check_batch(collection, len(body["searches"]), "search_max_batchsize", "search batch size")
             return [self.query(name, search) for search in body["searches"]]
         if route == "points/query":
             return self.query(name, body)

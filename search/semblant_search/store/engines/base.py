@@ -73,10 +73,11 @@ class Engine(Protocol):
 
     def ordered(
         self, path: str, descending: bool, filter: Any, paths: Paths, vectors: Sequence[str], limit: int
-    ) -> list[tuple[float, Record]]:
+    ) -> tuple[list[tuple[float, Record]], bool]:
         """Up to `limit` records in the order of a field's values, each with its value; dates as microseconds since 1970.
 
-        Ties come in any order, a record with several values several times, one without none.
+        Ties come in any order, a record with several values several times, one without none. With them, whether there may be
+        more: an engine may give fewer than were asked for.
         """
         ...
 
@@ -105,7 +106,11 @@ class Engine(Protocol):
         ...
 
     def create_index(self, field: str, kind: FieldType) -> None:
-        """Make a payload index, in place of one of another type; there on return."""
+        """Make a payload index, in place of one of another type; there on return, unless the engine has no room for it."""
+        ...
+
+    def unindexed(self, fields: Mapping[str, FieldType]) -> list[str]:
+        """Those of the fields that have no payload index, for which there was no room."""
         ...
 
     def read_manifest(self) -> Manifest:

@@ -157,7 +157,7 @@ class EdgeEngine:
 
     def ordered(
         self, path: str, descending: bool, filter: Any, paths: Paths, vectors: Sequence[str], limit: int
-    ) -> list[tuple[float, Record]]:
+    ) -> tuple[list[tuple[float, Record]], bool]:
         """The first records in the order of a field."""
         direction = self._edge.Direction.Desc if descending else self._edge.Direction.Asc
         request = self._edge.ScrollRequest(
@@ -167,7 +167,8 @@ class EdgeEngine:
             with_vector=list(vectors) or False,
             order_by=self._edge.OrderBy(path, direction),
         )
-        return [(point.order_value, record_of(point)) for point in self._run("scroll", request)[0]]
+        points = self._run("scroll", request)[0]
+        return [(point.order_value, record_of(point)) for point in points], len(points) == limit
 
     def count(self, filter: Any) -> int:
         """How many records match, exactly."""
@@ -211,6 +212,10 @@ class EdgeEngine:
         """Make a payload index."""
         params = index_params(self._edge, field, kind, on_disk=self._manifest.storage.on_disk)
         self._update(self._edge.UpdateOperation.create_field_index(json_path(field), params))
+
+    def unindexed(self, fields: Mapping[str, FieldType]) -> list[str]:  # noqa: ARG002
+        """None: there is room for all, and those that are not there yet are made with the graph."""
+        return []
 
     def read_manifest(self) -> Manifest:
         """The one that is known: while it is open here, nobody else writes it."""

@@ -211,9 +211,6 @@ class Lease(Claim):
             except StoreError:
                 if not self._connection.call("collection_exists", name):  # two may make it at once
                     raise
-        if "state" not in self._patiently("get_collection").payload_schema:  # strict mode filters by what is indexed
-            schema = models.PayloadSchemaType.KEYWORD
-            self._patiently("create_payload_index", field_name="state", field_schema=schema, wait=True)
 
     def _read(self) -> _Holding:
         found = self._patiently("retrieve", ids=[_POINT], with_payload=True)

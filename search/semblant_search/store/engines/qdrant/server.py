@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from semblant_search.collection import Manifest
 from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.store.database import Database
+from semblant_search.store.engines.payload_indexes import filtered_first
 from semblant_search.store.names import is_generation, node_urls, without_password
 
 from .connection import Connection, Deadline, RetryPolicy, connect
@@ -154,8 +155,8 @@ class QdrantServer:
         self._create_collection(name + ASSETS, vectors_config={}, on_disk_payload=True)
         self._create_collection(name, on_disk_payload=True, **config(manifest))
         engine = self.open(manifest.collection, manifest.generation, manifest)
-        for field, kind in manifest.fields.items():
-            engine.create_index(field, kind)
+        for field in sorted(manifest.fields, key=filtered_first):
+            engine.create_index(field, manifest.fields[field])
         engine.write_manifest(manifest)  # last: only with it the collection counts as a generation
         return engine
 
