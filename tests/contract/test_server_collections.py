@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,15 +11,17 @@ from qdrant_client import models
 from semblant_search.collection import RESERVED_FIELDS, FieldType, Manifest, StorageOptions
 from semblant_search.errors import CollectionNotFound, StoreError
 from semblant_search.store.engines.qdrant.connection import RetryPolicy
+from semblant_search.where import F
 from support import servers
 from support.samples import FIELDS, manifest, points
 from support.servers import PROPER, REAL, Answer, StandIn, client_of, database_of, info, own_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from qdrant_client import QdrantClient
     from semblant_search.store.engines.qdrant.server import QdrantDatabase
+    from semblant_search.where import Where
 
 
 @pytest.fixture
@@ -283,21 +285,64 @@ def test_lost_answers_change_nothing(stand_in: StandIn) -> None:
             lost += 1
 
 
-@pytest.mark.parametrize("version", ["1.19.9", "0.99.0", "1.20.0-dev", "2.0.1"])
-def test_servers_that_are_too_old_are_refused_and_asked_once(stand_in: StandIn, version: str) -> None:
+@pytest.fixture
+def older(stand_in: StandIn) -> Iterator[Callable[[str], QdrantDatabase]]:
+    """A database on a server of another version."""
+    with ExitStack() as stack:
+        stack.callback(stand_in.version, "1.20.0")
+
+        def of(version: str) -> QdrantDatabase:
+            stand_in.version(version)
+            return stack.enter_context(closing(database_of(stand_in.url)))
+
+        yield of
+
+
+@pytest.mark.parametrize("version", ["1.15.5", "0.99.0", "dev"])
+def test_servers_that_are_too_old_for_everything_are_refused(older: Callable[[str], QdrantDatabase], version: str) -> None:
+    database = older(version)
+    refused = f"is Qdrant {re.escape(version)}; Semblant needs at least 1.16: update"
+    with pytest.raises(StoreError, match=refused):
+        database.create(manifest("too-old"))
+    with pytest.raises(StoreError, match=refused):
+        database.open("too-old")
+
+
+@pytest.mark.parametrize("version", ["1.16.0", "1.20.0-dev", "2.0.1"])
+def test_a_server_is_asked_once_for_its_version(
+    older: Callable[[str], QdrantDatabase], stand_in: StandIn, version: str
+) -> None:
     name = f"version-{version.replace('.', '-')}"
-    stand_in.version(version)
-    try:
-        with closing(database_of(stand_in.url)) as database:
-            if version in ("1.19.9", "0.99.0"):
-                refused = f"{re.escape(version)}.*needs 1.20"
-                with pytest.raises(StoreError, match=refused):
-                    database.create(manifest(name))
-                with pytest.raises(StoreError, match=refused):
-                    database.open(name)
-                return
-            database.create(manifest(name))
-            database.open(name, "g0001")
-            assert len([request for request in stand_in.requests("GET") if request.path == "/"]) == 1
-    finally:
-        stand_in.version("1.20.0")
+    database = older(version)
+    database.create(manifest(name))
+    store = database.open(name, "g0001")
+    assert store.count(F("number") > 1) == 0
+    assert len([request for request in stand_in.requests("GET") if request.path == "/"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "before", "since"),
+    [
+        (F("label").startswith("a"), "1.18.9", "1.19"),
+        (F("label").contains("a"), "1.19.9", "1.20"),
+        (~((F("number") > 1) | F("label").contains("a")) & (F("number") < 9), "1.16.0", "1.20"),
+    ],
+)
+def test_a_filter_that_a_server_is_too_old_for_is_refused_by_name(
+    older: Callable[[str], QdrantDatabase], where: Where, before: str, since: str
+) -> None:
+    name = f"filters-{before.replace('.', '-')}-{since.replace('.', '-')}"
+    store = older(before).create(manifest(name, fields={"label": FieldType.KEYWORD, "number": FieldType.INTEGER}))
+    with pytest.raises(StoreError, match=rf"is Qdrant {before}; .*\(label, .a.\).* came with {since}: update the server"):
+        store.count(where)
+    assert store.count(F("label") == "a") == 0
+    assert older(f"{since}.0").open(name, "g0001").count(where) == 0
+
+
+def test_a_quantization_that_a_server_is_too_old_for_is_refused_by_name(older: Callable[[str], QdrantDatabase]) -> None:
+    turbo = manifest("turbo", storage=StorageOptions("turbo"))
+    database = older("1.17.1")
+    with pytest.raises(StoreError, match=r"is Qdrant 1\.17\.1; TurboQuant .* came with 1\.18: choose scalar or binary"):
+        database.create(turbo)
+    assert database.generations("turbo") == []
+    older("1.18.0").create(turbo)

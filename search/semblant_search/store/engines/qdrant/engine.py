@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from .connection import Connection
     from .limits import Limits
+    from .version import Version
 
 __all__ = ["QdrantEngine"]
 
@@ -39,17 +40,19 @@ class QdrantEngine:
         connection: to the server.
         collection: the server's name of it.
         manifest: as it is.
+        version: of the server.
         check: called before each change; raises where it may not be made.
     """
 
     def __init__(
-        self, connection: Connection, collection: str, manifest: Manifest, check: Callable[[], None] = lambda: None
+        self, connection: Connection, collection: str, manifest: Manifest, version: Version, check: Callable[[], None]
     ) -> None:
         self._connection = connection
         self._points = LimitedCollection(connection, collection, check)
         self._files = KeptFiles(LimitedCollection(connection, collection + ASSETS, check), collection)
         self._run = self._points.run
         self._collection = collection
+        self._version = version
         self._on_disk = manifest.storage.on_disk
         self._dialect = dialect()
         self._searches = Searches(manifest.storage.quantize)
@@ -60,7 +63,8 @@ class QdrantEngine:
         return f"{self._connection.location} {self._collection}"
 
     def filter(self, where: Where, fields: Mapping[str, FieldType]) -> Any:
-        """A `models.Filter`."""
+        """A `models.Filter`. Raises `StoreError` for a condition that the server is too old for."""
+        self._version.check_filter(where)
         return compile_where(where, self._dialect, fields)
 
     def search(self, searches: Sequence[Search]) -> list[list[ScoredRecord]]:

@@ -54,7 +54,7 @@ class LimitedCollection:
         check: called before each change; raises where it may not be made.
     """
 
-    def __init__(self, connection: Connection, name: str, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, connection: Connection, name: str, check: Callable[[], None]) -> None:
         self.connection = connection
         self.name = name
         self._check = check

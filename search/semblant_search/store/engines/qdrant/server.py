@@ -23,6 +23,7 @@ from .connection import Connection, Deadline, RetryPolicy, connect
 from .engine import QdrantEngine
 from .lease import Lease
 from .translation import ASSETS, METADATA, config, physical_name
+from .version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from semblant_search.store.engines.base import Claim
 
 __all__ = ["QdrantDatabase", "QdrantServer"]
-
-_OLDEST_SERVER = (1, 20)  # the first that matches substrings; prefixes came with 1.19, TurboQuant with 1.18
 
 
 class QdrantDatabase(Database):
@@ -84,7 +83,7 @@ class QdrantServer:
     def __init__(self, connection: Connection, *, owned: bool = True) -> None:
         self._connection = connection
         self._owned = owned
-        self._version_checked = False
+        self._version = Version(lambda: str(connection.call("info").version), connection.location)
         self._leases: dict[str, Lease] = {}
 
     @property
@@ -93,17 +92,8 @@ class QdrantServer:
         return self._connection.location
 
     def check(self) -> None:
-        """Older servers would fail later, at the first filter that they do not know."""
-        if self._version_checked:
-            return
-        version = str(self._connection.call("info").version)
-        numbers = [int(part) for part in version.split("-")[0].split(".")[:2] if part.isdigit()]
-        if tuple(numbers) < _OLDEST_SERVER:
-            raise StoreError(
-                f"server {self.location!r} is Qdrant {version}; Semblant needs {'.'.join(map(str, _OLDEST_SERVER))} or later: "
-                "update the server"
-            )
-        self._version_checked = True
+        """Servers before 1.16 keep no metadata of collections, and know no conditional writes."""
+        self._version.check()
 
     def serving(self) -> dict[str, str]:
         """What the aliases say, of those that are Semblant's."""
@@ -144,10 +134,12 @@ class QdrantServer:
     def open(self, collection: str, generation: str, manifest: Manifest) -> QdrantEngine:
         """Open a generation."""
         check = partial(self._check_claim, collection)
-        return QdrantEngine(self._connection, physical_name(collection, generation), manifest, check)
+        name = physical_name(collection, generation)
+        return QdrantEngine(self._connection, name, manifest, self._version, check)
 
     def create(self, manifest: Manifest) -> QdrantEngine:
         """Make an empty generation."""
+        self._version.check_storage(manifest.storage)
         self._check_claim(manifest.collection, confirm=True)
         name = physical_name(manifest.collection, manifest.generation)
         for rest in (name, name + ASSETS):  # left by a process that was killed before it wrote the manifest
