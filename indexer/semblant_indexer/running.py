@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from semblant_search.encoder import Encoder
-from semblant_search.errors import EncoderError, SemblantError, StoreError
+from semblant_search.errors import EncoderError, SemblantError
 from semblant_search.lazy_encoder import LazyEncoder
-from semblant_search.orb import CALIBRATION_ASSET, OrbSettings, Vocabulary, calibrate
+from semblant_search.orb import CALIBRATION_ASSET, Vocabulary, calibrate
 from semblant_search.querying.background import BACKGROUND_ASSET, measure_background
 from semblant_search.shown import without_users
 from semblant_search.sources import generation_sources, pictures_of, read_sources
 from semblant_search.store import open_database
 from semblant_search.store.names import without_password
-from semblant_search.where import F
 
 from . import generations
 from .engine_thread import EngineThread
 from .job import IndexJob, cores, patient
+from .notes import of_collection, rebuilt_as_well
 from .pipeline import Pipeline
 from .pool import WorkerPool
 from .rebuilding import Rebuild
@@ -127,13 +127,12 @@ class _Run:
         job, main, encoder = self.job, parts[0], self.encoder
         parts = self._take_over(store, parts)
         account = main.ledger.account()
-        recall: float | None = None
+        recall, built = None, True
         serving = db.collections().get(job.collection)
         vocabulary = generations.orb_of(store)[1]
         changed = any(part.changed for part in parts) or main.ledger.interrupted()
         if changed or serving != store.manifest.generation:
-            with self.stage("optimize"):
-                self.wait(store.optimize)
+            built = self._optimize(store)
             recall = self.wait(generations.recall, store)
             if store.manifest.orb is not None:
                 with self.stage("calibrate"):
@@ -167,7 +166,7 @@ class _Run:
             recall_at_10=recall,
             reasons=main.ledger.reasons(),
             failures=tuple(itertools.starmap(Failure, itertools.islice(main.ledger.failures(), _REPORTED_FAILURES))),
-            notes=(*notes, *(_of_other(part) for part in parts[1:]), *_without_details(store, job), *_without_index(store)),
+            notes=(*notes, *map(rebuilt_as_well, parts[1:]), *of_collection(store, job, built=built)),
             unpruned=main.unpruned,
             seconds=round(time.perf_counter() - began, 3),
             stages={name: round(seconds, 3) for name, seconds in self.stages.items()},
@@ -275,51 +274,26 @@ class _Run:
         removed = self.wait(self.rebuild.forget_removed, store, parts[0].record)
         return [part for part in parts if part.record.id not in removed]
 
+    def _optimize(self, store: Store) -> bool:
+        """Build the search graph, and tell how far it is; whether it is done."""
+        told: list[tuple[int, int]] = []
+        began = time.perf_counter()
+
+        def tell() -> None:
+            if told:
+                done, total = told[-1]
+                told.clear()
+                self.on_progress(Progress("optimize", total, min(done, total), seconds=time.perf_counter() - began))
+
+        with self.stage("optimize"):
+            return self._engine.call(store.optimize, lambda done, total: told.append((done, total)), meanwhile=tell)
+
     def _close(self, store: Store) -> None:
         self._engine.once_idle(store.close)
 
     def stage(self, name: str) -> _Stage:
         self.on_progress(Progress(name))
         return _Stage(self.stages, name)
-
-
-def _of_other(part: SourceRun) -> str:
-    """What became of another source that was rebuilt as well."""
-    counts = part.ledger.account()
-    account = " + ".join(f"{counts[name]:,} {name}" for name in ("indexed", "unchanged", "duplicate", "failed", "skipped"))
-    return f"source {part.record.name!r} was rebuilt as well: found {part.found:,} = {account}"
-
-
-def _without_details(store: Store, job: IndexJob) -> list[str]:
-    """A note where the collection has no details although they were asked for, or its pictures are too small for them."""
-    if store.manifest.orb is None:
-        ignored = f"collection {job.collection!r} was made without details (--no-orb), and stays so: --rebuild adds them"
-        return [] if job.orb is None else [ignored]
-    least = OrbSettings.from_json(store.manifest.orb.get("settings")).least_side
-    try:
-        small, points = store.count((F("_width") < least) & (F("_height") < least)), store.count()
-    except StoreError:
-        if "_width" in store.index_rest():  # a strict server, which has no room for an index of it
-            return []
-        raise
-    if small == 0:
-        return []
-    some = f"{small:,} of {points:,} pictures are" if small < points else "all pictures are"
-    return [f"{some} smaller than {least} pixels: too small for details, so that only searches by look find them"]
-
-
-def _without_index(store: Store) -> list[str]:
-    """A note where a server had no room for the indexes of all fields."""
-    missing = store.index_rest()
-    if not missing:
-        return []
-    shown, more = ", ".join(missing[:8]), f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-    return [
-        f"{len(missing)} of {len(store.manifest.fields)} fields have no index, because the server allows no more of them in a "
-        f"collection (max_payload_index_count of its strict mode): {shown}{more}. Filters by them are slow, or refused where "
-        "the server is strict. Allow more and run the job again, or declare what is to be filtered by (--field "
-        "NAME:TYPE), which gets its index first, and use --rebuild"
-    ]
 
 
 class _Stage:

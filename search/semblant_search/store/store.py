@@ -23,7 +23,7 @@ from .queries import MOST_CANDIDATES, Cells, Mmr, Nearest, Recommend
 from .query_checks import average, check_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -254,13 +254,19 @@ class Store:
         """Read the manifest again: on a server, another process may have added fields. Raises `CollectionNotFound`."""
         self._manifest = self._engine.read_manifest()
 
-    def optimize(self) -> None:
-        """Build what makes searches fast (HNSW graphs, merged segments).
+    def optimize(self, on_progress: Callable[[int, int], None] | None = None) -> bool:
+        """Build what makes searches fast (HNSW graphs, merged segments); whether that is done on return.
 
         In a directory it blocks until done. A server does it by itself and is waited for, unless it makes no progress
         (`RetryPolicy.stall`).
+
+        Args:
+            on_progress: called with the vectors that a server has indexed, and all that there are; approximate numbers.
+
+        Raises:
+            StoreError: the server failed at it.
         """
-        self._engine.optimize()
+        return self._engine.optimize(on_progress or (lambda *_: None))
 
     def asset(self, name: str) -> bytes | None:
         """A file kept with this generation (`encoder.onnx`, `vocabulary.npz`), or None."""

@@ -29,6 +29,7 @@ class Collection:
         self._yellow = yellow
         self._left = 0  # looks until it is green
         self._triggered = True
+        self._failure = ""
 
     def write(self, change: Callable[[], object], *, wait: bool) -> Any:
         """A change: in force on return only where it is waited for, and after those before it."""
@@ -52,6 +53,10 @@ class Collection:
 
     def trigger(self) -> None:
         self._triggered = True
+
+    def fail(self, why: str) -> None:
+        """Its indexes cannot be built."""
+        self._failure = why
 
     def info(self, points: int) -> Any:
         """What `GET /collections/{name}` answers."""
@@ -80,15 +85,17 @@ class Collection:
         }
         return {
             "status": self._status(),
-            "optimizer_status": "ok",
+            "optimizer_status": {"error": self._failure} if self._failure else "ok",
             "points_count": points,
-            "indexed_vectors_count": 0,
+            "indexed_vectors_count": points - min(points, max(0, self._left)),
             "segments_count": 1,
             "config": config,
             "payload_schema": schema,
         }
 
     def _status(self) -> str:
+        if self._failure:
+            return "red"
         if self._left == 0:
             return "green"
         if not self._triggered:

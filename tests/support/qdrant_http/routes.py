@@ -63,6 +63,10 @@ class Routes:
             for collection in self.collections.values():
                 collection.restart()
 
+    def fail(self, collection: str, why: str) -> None:
+        with self.lock:
+            self.collections[collection].fail(why)
+
     def damage(self, collection: str, id: str, payload: dict[str, Any] | None = None) -> None:
         with self.lock:
             if payload is None:

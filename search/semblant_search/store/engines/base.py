@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from semblant_search.collection import FieldType, Manifest
@@ -121,8 +121,8 @@ class Engine(Protocol):
         """Replace the manifest, atomically."""
         ...
 
-    def optimize(self) -> None:
-        """Build what makes searches fast."""
+    def optimize(self, tell: Callable[[int, int], None]) -> bool:
+        """Build what makes searches fast; whether it is done. `tell` is called with vectors indexed, and all."""
         ...
 
     def asset(self, name: str) -> bytes | None:

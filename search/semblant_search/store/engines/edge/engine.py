@@ -22,7 +22,7 @@ from semblant_search.where.compiler import compile_where, json_path
 from .translation import Searches, call, config, dialect, index_params, load_engine, record_of, scored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from semblant_search.store.engines.base import Paths, Search
@@ -226,7 +226,7 @@ class EdgeEngine:
         _write_manifest(self._path, manifest)
         self._manifest = manifest
 
-    def optimize(self) -> None:
+    def optimize(self, tell: Callable[[int, int], None]) -> bool:  # noqa: ARG002
         """Merge segments, build HNSW graphs and write everything to disk; blocks until done."""
         for name, kind in self._manifest.fields.items():  # a job of an older Semblant left Semblant's own fields for the end
             if not self._has_index(json_path(name)):
@@ -235,6 +235,7 @@ class EdgeEngine:
         require_space(self._path, bytes_on_disk(self._path / _SHARD) + _WRITING_SPACE, "building the search index")
         self._run("optimize")
         self._run("flush")
+        return True
 
     def asset(self, name: str) -> bytes | None:
         """A file kept with this generation, or None."""

@@ -240,27 +240,30 @@ class QdrantEngine:
         """Replace the manifest in the collection's metadata."""
         self._run("update_collection", metadata={METADATA: manifest.to_json()})
 
-    def optimize(self) -> None:
+    def optimize(self, tell: Callable[[int, int], None]) -> bool:
         """Wait until the server, which builds its indexes by itself, is done, or makes no progress (`RetryPolicy.stall`)."""
         from qdrant_client import models
 
         before, since, pause, asked = None, time.monotonic(), 0.05, False
-        while (state := self._progress())[0] in ("yellow", "grey"):
+        while (info := self._run("get_collection")).status in ("yellow", "grey"):
+            state = info.status, info.indexed_vectors_count, info.segments_count
             if state != before:
                 before, since = state, time.monotonic()
-            elif state[0] == "grey" and not asked:
+                tell(info.indexed_vectors_count or 0, info.points_count or 0)
+            elif info.status == "grey" and not asked:
                 # A restarted server leaves what is pending until something changes, if only its settings to what they are.
                 self._run("update_collection", optimizers_config=models.OptimizersConfigDiff())
                 asked = True
             elif time.monotonic() - since >= self._connection.retry.stall:
-                return
+                return False
             time.sleep(pause)
             pause = min(2 * pause, 0.5)
-
-    def _progress(self) -> tuple[str, int | None, int]:
-        """The collection's colour, indexed vectors, and segments."""
-        info = self._run("get_collection")
-        return str(getattr(info.status, "value", info.status)), info.indexed_vectors_count, info.segments_count
+        if info.status == "red":
+            raise StoreError(
+                f"server {self._connection.location!r} failed to build the indexes of {self._collection!r}: "
+                f"{getattr(info.optimizer_status, 'error', info.optimizer_status)}; see its log, and run the job again"
+            )
+        return True
 
     def asset(self, name: str) -> bytes | None:
         """A file kept with this generation, or None."""
