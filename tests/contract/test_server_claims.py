@@ -219,6 +219,16 @@ def test_who_lost_it_does_not_give_it_back_for_another(databases: Callable[[], Q
         claim.confirm()
 
 
+@pytest.mark.usefixtures("asleep")
+def test_a_program_that_lost_it_over_one_change_may_make_others(databases: Callable[[], QdrantDatabase], name: str) -> None:
+    one, other = databases(), databases()
+    store = one.create(manifest(name))
+    with one.claim_opened(name), other.claim(name, wait=60), pytest.raises(StoreLocked, match="lost its claim"):
+        store.upsert(points(2))
+    store.upsert(points(2))
+    assert store.count() == 2
+
+
 def test_a_lease_that_is_gone_is_lost(url: str, databases: Callable[[], QdrantDatabase], name: str) -> None:
     database = databases()
     with closing(servers.client_of(url)) as client, database.claim(name) as claim:

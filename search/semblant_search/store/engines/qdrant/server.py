@@ -186,20 +186,23 @@ class QdrantServer:
         for name in (physical_name(collection, generation), physical_name(collection, generation) + ASSETS):
             self._connection.call("delete_collection", name)
 
-    @contextlib.contextmanager
-    def claim(self, collection: str, wait: float) -> Iterator[Claim]:
+    def claim(self, collection: str, wait: float) -> AbstractContextManager[Claim]:
         """A lease. Where it is lost, nothing of the collection can be changed through this database any more."""
+        return self._hold(collection, wait, to_the_end=True)
+
+    def claim_opened(self, collection: str) -> AbstractContextManager[object]:
+        """A lease, too: others write to what is open here. Where it is lost, that ends this change only."""
+        return self._hold(collection, 0.0, to_the_end=False)
+
+    @contextlib.contextmanager
+    def _hold(self, collection: str, wait: float, *, to_the_end: bool) -> Iterator[Claim]:
         with Lease(self._connection, collection, wait) as lease:
             self._leases[collection] = lease
             try:
                 yield lease
             finally:
-                if not lease.lost:
+                if self._leases.get(collection) is lease and not (lease.lost and to_the_end):
                     del self._leases[collection]
-
-    def claim_opened(self, collection: str) -> AbstractContextManager[object]:
-        """A lease, too: others write to what is open here."""
-        return self.claim(collection, 0.0)
 
     def exclusive(self) -> AbstractContextManager[object]:
         """Nothing: a server switches an alias in one step."""
