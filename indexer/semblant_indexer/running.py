@@ -149,6 +149,7 @@ class _Run:
             self.wait(generations.publish, db, store)
             self._carry(store)
             generations.drop_old(db, job.collection, job.keep_generations)
+        whole = all(part.accounted(store) for part in parts)
         report = IndexReport(
             source=without_users(job.source),
             source_name=main.record.name,
@@ -171,7 +172,7 @@ class _Run:
             seconds=round(time.perf_counter() - began, 3),
             stages={name: round(seconds, 3) for name, seconds in self.stages.items()},
         )
-        if not report.adds_up or not all(part.accounted(store) for part in parts):
+        if not report.adds_up or not whole:
             stored = store.count(pictures_of(main.record.id))
             raise SemblantError(
                 f"the account does not add up: {report.account}; {stored} points of this source in the store, "

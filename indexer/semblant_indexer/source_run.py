@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Host", "SourceRun"]
 
+_LAG = 10.0
+"""Seconds that a replica of a server may lag behind at the end of a job."""
+
 
 class Host(Protocol):
     """The job that a source is part of.
@@ -200,7 +203,8 @@ class SourceRun:
 
     def accounted(self, store: Store) -> bool:
         """Whether the store holds as many pictures of this source as the ledger says."""
-        return accounted(store, self.ledger, self.record.id)
+        patience = _LAG if "://" in self.job.db else 0.0
+        return accounted(store, self.ledger, self.record.id, patience=patience)
 
     def _give_up(self, store: Store, uris: list[str], forget: Callable[[Sequence[str]], None] | None = None) -> list[str]:
         kept = 0

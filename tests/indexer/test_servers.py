@@ -187,6 +187,18 @@ def test_a_strict_server_gets_small_requests(photos: Path, encoder_file: Path, t
         assert run(dataclasses.replace(job, rebuild=True)).points == 19
 
 
+@pytest.mark.parametrize("behaviour", [("--late", "3"), ("--lag", "4"), ("--late", "2", "--lag", "2", "--strict")])
+def test_nodes_of_a_cluster_that_are_behind_stop_no_job(
+    pictures: Path, encoder_file: Path, tmp_path: Path, behaviour: tuple[str, ...]
+) -> None:
+    with server(*behaviour) as url:
+        job = IndexJob(str(pictures), encoder_file, url, orb=None, state=tmp_path / "state", workers=1, threads=1)
+        assert (run(job).indexed, run(job).unchanged) == (30, 30)
+        sorted((pictures / "bag").iterdir())[0].unlink()
+        report = run(dataclasses.replace(job, prune=True))
+        assert (report.pruned, report.points) == (1, 29)
+
+
 def test_stopping_does_not_wait_for_a_server_that_stalls(
     pictures: Path, encoder_file: Path, heed_interrupts: Callable[[], None], tmp_path: Path
 ) -> None:

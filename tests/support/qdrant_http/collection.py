@@ -18,9 +18,13 @@ class Collection:
         request: how it was made.
         yellow: how many looks find it yellow after a write; -1 means all of them.
         strict: the strict mode that it is under, or None.
+        late: how many requests find a node that does not know it yet.
+        lag: how many counts after a write find a replica that lacks a point.
     """
 
-    def __init__(self, request: models.CreateCollection, yellow: int, strict: dict[str, Any] | None) -> None:
+    def __init__(
+        self, request: models.CreateCollection, yellow: int, strict: dict[str, Any] | None, *, late: int = 0, lag: int = 0
+    ) -> None:
         self.request = request
         self.metadata: dict[str, Any] = dict(request.metadata or {})
         self.strict = strict
@@ -30,6 +34,19 @@ class Collection:
         self._left = 0  # looks until it is green
         self._triggered = True
         self._failure = ""
+        self._late, self._lag, self._behind = late, lag, 0
+
+    def unknown(self) -> bool:
+        """Whether this request finds a node that does not know the collection yet."""
+        self._late -= self._late > 0
+        return self._late > 0
+
+    def behind(self, count: int) -> int:
+        """A count, by the replica that is asked."""
+        if self._behind == 0:
+            return count
+        self._behind -= 1
+        return max(0, count - 1)
 
     def write(self, change: Callable[[], object], *, wait: bool) -> Any:
         """A change: in force on return only where it is waited for, and after those before it."""
@@ -38,7 +55,7 @@ class Collection:
             change()
         else:
             self._waiting.append(change)
-        self._left, self._triggered = self._yellow, True
+        self._left, self._triggered, self._behind = self._yellow, True, self._lag
         return {"operation_id": 0, "status": "completed" if wait else "acknowledged"}
 
     def catch_up(self) -> None:

@@ -47,7 +47,7 @@ class Routes:
             if not route and method in ("PUT", "DELETE"):
                 return self.create(name, body) if method == "PUT" else self.delete(name)
             name = self.real_name(name)
-            if name not in self.collections:
+            if name not in self.collections or self.collections[name].unknown():
                 raise not_found(name)
             if not route:
                 return self.configuration(method, name, body)
@@ -93,7 +93,9 @@ class Routes:
         )
         strict: dict[str, Any] = {"enabled": True, "unindexed_filtering_retrieve": False, "unindexed_filtering_update": False}
         strict |= json.loads(self.options.strict_mode)
-        self.collections[name] = Collection(request, self.options.yellow, strict if self.options.strict else None)
+        settings = strict if self.options.strict else None
+        made = Collection(request, self.options.yellow, settings, late=self.options.late, lag=self.options.lag)
+        self.collections[name] = made
         return True
 
     def delete(self, name: str) -> bool:
@@ -154,7 +156,7 @@ class Routes:
             return {"points": points, "next_page_offset": offset}
         if route == "points/count":
             count = models.CountRequest(**body)
-            found = client.count(name, count.filter).count
+            found = collection.behind(client.count(name, count.filter).count)
             return {"count": found if count.exact in (None, True) else found + 1}
         if route == "facet":
             return self.facet(name, models.FacetRequest(**body))

@@ -49,13 +49,19 @@ class QdrantEngine:
     ) -> None:
         self._connection = connection
         self._points = LimitedCollection(connection, collection, check)
-        self._files = KeptFiles(LimitedCollection(connection, collection + ASSETS, check), collection)
+        self._assets = LimitedCollection(connection, collection + ASSETS, check)
+        self._files = KeptFiles(self._assets, collection)
         self._run = self._points.run
         self._collection = collection
         self._version = version
         self._on_disk = manifest.storage.on_disk
         self._dialect = dialect()
         self._searches = Searches(manifest.storage.quantize)
+
+    def made(self) -> None:
+        """It was made just now."""
+        for collection in (self._points, self._assets):
+            collection.made()
 
     @property
     def name(self) -> str:

@@ -6,10 +6,11 @@ be anywhere; where it is refused, the limits are read, and it is made again in a
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from semblant_search.errors import StoreError
+from semblant_search.errors import CollectionNotFound, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["LimitedCollection", "Limits"]
 
 _T = TypeVar("_T")
+_PATIENCE = 10.0  # seconds until each node of a cluster knows a collection that was just made
 _CHANGES = frozenset(
     {"upsert", "batch_update_points", "delete", "create_payload_index", "delete_payload_index", "update_collection"}
 )
@@ -59,12 +61,23 @@ class LimitedCollection:
         self.name = name
         self._check = check
         self._limits = Limits()
+        self._known_at = 0.0
+
+    def made(self) -> None:
+        """It was made just now: other nodes of a cluster may not know it for a moment, and are asked again."""
+        self._known_at = time.monotonic() + _PATIENCE
 
     def run(self, method: str, **options: Any) -> Any:
         """Call a method of the client."""
         if method in _CHANGES:
             self._check()
-        return self.connection.call(method, self.name, **options)
+        while True:
+            try:
+                return self.connection.call(method, self.name, **options)
+            except CollectionNotFound:
+                if time.monotonic() >= self._known_at:
+                    raise
+            time.sleep(0.05)
 
     def within(self, ask: Callable[[Limits], _T]) -> _T:
         """What `ask` returns, which is asked again where the server allows less than was known."""

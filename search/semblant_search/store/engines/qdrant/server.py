@@ -147,6 +147,7 @@ class QdrantServer:
         self._create_collection(name + ASSETS, vectors_config={}, on_disk_payload=True)
         self._create_collection(name, on_disk_payload=True, **config(manifest))
         engine = self.open(manifest.collection, manifest.generation, manifest)
+        engine.made()
         for field in sorted(manifest.fields, key=filtered_first):
             engine.create_index(field, manifest.fields[field])
         engine.write_manifest(manifest)  # last: only with it the collection counts as a generation
