@@ -145,6 +145,11 @@ class IndexJob:
                 f"engine 'ray' with the directory {self.db!r}: an embedded database belongs to one process, and the actors of "
                 "Ray are many, on other machines, too; give the URL of a Qdrant server (--db http://…), or use --engine local"
             )
+        if self.storage is not None and self.storage.spread and "://" not in self.db:
+            raise InvalidInput(
+                f"{', '.join(self.storage.spread)} with the directory {self.db!r}: they spread a collection over the nodes of "
+                "a Qdrant cluster; give its URL (--db http://…), or leave them out"
+            )
         if self.source_name is not None:
             check_source_name(self.source_name)
         if not 0 <= self.prune_limit <= 1:

@@ -109,6 +109,24 @@ def test_vectors_are_kept_as_the_storage_options_say(
     assert (assets["vectors"], assets["on_disk_payload"]) == ({}, True)
 
 
+def test_a_collection_is_spread_as_the_storage_options_say(stand_in: StandIn) -> None:
+    said, params = StorageOptions(shards=4, replicas=3, write_consistency=2), ["shard_number", "replication_factor"]
+    with own_name(stand_in.url) as name, closing(database_of(stand_in.url)) as database:
+        stand_in.forget()
+        database.create(manifest(name, storage=said))
+        made = {each.path.rpartition("/")[2]: each.body for each in stand_in.requests("PUT") if each.path.count("/") == 2}
+        assert [made[f"{name}__g0001"][param] for param in params] == [4, 3]
+        assert [made[f"{name}__g0001__assets"].get(param) for param in params] == [None, 3]
+        assert {body["write_consistency_factor"] for body in made.values()} == {2}
+        kept = database.manifest(name, "g0001")
+        assert kept is not None
+        assert kept.storage == said
+        stand_in.forget()
+        database.create(manifest(name, "g0002"))
+        bodies = [each.body for each in stand_in.requests("PUT") if each.path.count("/") == 2]
+        assert not any(body.get(param) for body in bodies for param in params)  # which is the server's choice
+
+
 def test_what_is_not_kept_has_no_vectors(url: str, database: QdrantDatabase, name: str) -> None:
     card = manifest().encoder
     plain = type(card)(card.name, card.architecture, card.fit, card.dim, card.objective)

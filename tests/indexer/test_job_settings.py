@@ -155,6 +155,7 @@ def test_numbers_have_limits(name: str, least: int, most: int) -> None:
         ({"patience": float("nan")}, "patience nan"),
         ({"timeout": -1}, "timeout -1"),
         ({"wait": -1.0}, "wait -1"),
+        ({"storage": StorageOptions(replicas=2)}, "replicas with the directory 'db'"),
         ({"wait": float("inf")}, "wait inf"),
     ],
 )

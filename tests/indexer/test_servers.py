@@ -24,6 +24,7 @@ from qdrant_client import models
 from semblant_indexer import IndexJob, run
 from semblant_indexer.status import read_status
 from semblant_search import FieldType, SearchClient
+from semblant_search.collection import StorageOptions
 from semblant_search.errors import InvalidInput, StoreError, StoreUnavailable
 from semblant_search.orb import OrbSettings
 from semblant_search.store.engines.qdrant.connection import RetryPolicy
@@ -197,6 +198,27 @@ def test_nodes_of_a_cluster_that_are_behind_stop_no_job(
         sorted((pictures / "bag").iterdir())[0].unlink()
         report = run(dataclasses.replace(job, prune=True))
         assert (report.pruned, report.points) == (1, 29)
+
+
+def test_shards_and_replicas_stay_in_a_rebuild(pictures: Path, encoder_file: Path, tmp_path: Path) -> None:
+    told: dict[str, Any] = {"orb": None, "state": tmp_path / "state", "workers": 1, "threads": 1}
+    with server() as url, closing(QdrantDatabase(url)) as database:
+
+        def index(storage: StorageOptions | None, **options: Any) -> StorageOptions:
+            generation = run(IndexJob(str(pictures), encoder_file, url, storage=storage, **told, **options)).generation
+            manifest = database.manifest("images", generation)
+            assert manifest is not None
+            return manifest.storage
+
+        said = StorageOptions(shards=2, replicas=2, write_consistency=1)
+        assert index(said) == said
+        assert index(None) == index(said) == index(StorageOptions(replicas=2)) == said
+        with pytest.raises(InvalidInput, match=r"'replicas': 3.*use --rebuild"):
+            index(StorageOptions(replicas=3))
+        assert index(None, rebuild=True) == said
+        assert index(StorageOptions("scalar", replicas=3), rebuild=True) == dataclasses.replace(
+            said, quantize="scalar", replicas=3
+        )
 
 
 def test_stopping_does_not_wait_for_a_server_that_stalls(

@@ -82,7 +82,9 @@ class Collection:
                 "vectors": self.request.vectors or {},
                 "sparse_vectors": self.request.sparse_vectors,
                 "on_disk_payload": self.request.on_disk_payload,
-                "shard_number": 1,
+                "shard_number": self.request.shard_number or 1,
+                "replication_factor": self.request.replication_factor or 1,
+                "write_consistency_factor": self.request.write_consistency_factor or 1,
             },
             "hnsw_config": {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000, "on_disk": False},
             "optimizer_config": {

@@ -14,7 +14,7 @@ from semblant_search.where.compiler import compile_where, json_path
 
 from .files import KeptFiles
 from .limits import LimitedCollection
-from .translation import ASSETS, METADATA, Searches, dialect, index_params, record_of, scored
+from .translation import ASSETS, METADATA, Searches, dialect, index_params, manifest_of, record_of, scored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -240,7 +240,9 @@ class QdrantEngine:
 
     def read_manifest(self) -> Manifest:
         """What the collection's metadata say."""
-        return Manifest.from_json(self._run("get_collection").config.metadata[METADATA])
+        manifest = manifest_of(self._run("get_collection"))
+        assert manifest is not None  # it was there when this was opened
+        return manifest
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest in the collection's metadata."""

@@ -13,7 +13,6 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import Manifest
 from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.store.database import Database
 from semblant_search.store.engines.payload_indexes import filtered_first
@@ -22,7 +21,7 @@ from semblant_search.store.names import is_generation, node_urls, without_passwo
 from .connection import Connection, Deadline, RetryPolicy, connect
 from .engine import QdrantEngine
 from .lease import Lease
-from .translation import ASSETS, METADATA, config, physical_name
+from .translation import ASSETS, config, manifest_of, physical_name, spread
 from .version import Version
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from qdrant_client import QdrantClient
 
+    from semblant_search.collection import Manifest
     from semblant_search.store.engines.base import Claim
 
 __all__ = ["QdrantDatabase", "QdrantServer"]
@@ -118,8 +118,7 @@ class QdrantServer:
         name = physical_name(collection, generation)
         if not self._connection.call("collection_exists", name):
             return None
-        metadata = self._connection.call("get_collection", name).config.metadata or {}
-        return Manifest.from_json(metadata[METADATA]) if METADATA in metadata else None
+        return manifest_of(self._connection.call("get_collection", name))
 
     def asset(self, collection: str, generation: str, name: str) -> bytes | None:
         """A file kept with a generation."""
@@ -144,8 +143,10 @@ class QdrantServer:
         name = physical_name(manifest.collection, manifest.generation)
         for rest in (name, name + ASSETS):  # left by a process that was killed before it wrote the manifest
             self._connection.call("delete_collection", rest)
-        self._create_collection(name + ASSETS, vectors_config={}, on_disk_payload=True)
-        self._create_collection(name, on_disk_payload=True, **config(manifest))
+        over = spread(manifest.storage)
+        replicas = {name: value for name, value in over.items() if name != "shard_number"}
+        self._create_collection(name + ASSETS, vectors_config={}, on_disk_payload=True, **replicas)
+        self._create_collection(name, on_disk_payload=True, **over, **config(manifest))
         engine = self.open(manifest.collection, manifest.generation, manifest)
         engine.made()
         for field in sorted(manifest.fields, key=filtered_first):
