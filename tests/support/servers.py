@@ -99,6 +99,10 @@ class StandIn:
         """Collections that are not optimized yet turn grey."""
         _ask("PUT", f"{self.url}/_restart")
 
+    def outage(self, *shards: int) -> None:
+        """No node answers for these shards; for all again without any."""
+        _ask("PUT", f"{self.url}/_outage", list(shards))
+
     def fail(self, collection: str, why: str) -> None:
         """Its indexes cannot be built: it is red."""
         _ask("PUT", f"{self.url}/_fail", {"collection": collection, "why": why})

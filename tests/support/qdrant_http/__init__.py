@@ -17,6 +17,7 @@ Tests steer it beside the REST interface:
                               done all the same; status 200 is the proper answer
     PUT /_version             the version that it says it is
     PUT /_restart             forget which collections were optimized, as a restart does: yellow ones turn grey
+    PUT /_outage              shards that no node answers for, by number: what needs all of a collection fails
     PUT /_fail                {"collection", "why"}: its indexes cannot be built: it is red
     PUT /_damage              {"collection", "id", "payload"}: change a point's payload, or without a payload remove it
 """

@@ -68,6 +68,14 @@ class Collection:
         self.catch_up()
         self._triggered = False
 
+    def shards(self, silent: list[int]) -> Any:
+        """What `GET /collections/{name}/cluster` answers: each shard is on a node of its own, the first on this one."""
+        count = self.request.shard_number or 1
+        remote = [{"shard_id": shard, "peer_id": shard, "state": "Active"} for shard in range(1, count)]
+        state = "Dead" if 0 in silent else "Active"
+        local = [{"shard_id": 0, "points_count": 0, "state": state}]
+        return {"peer_id": 0, "shard_count": count, "local_shards": local, "remote_shards": remote, "shard_transfers": []}
+
     def trigger(self) -> None:
         self._triggered = True
 
@@ -121,3 +129,15 @@ class Collection:
             return "grey"
         self._left -= self._left > 0
         return "yellow"
+
+
+def cluster(silent: list[int]) -> Any:
+    """What `GET /cluster` answers: the nodes that hold silent shards are not reached."""
+    return {
+        "status": "enabled",
+        "peer_id": 0,
+        "peers": {str(peer): {"uri": f"http://node-{peer}:6335/"} for peer in range(10)},
+        "raft_info": {"term": 1, "commit": 1, "pending_operations": 0, "leader": 0, "role": "Leader", "is_voter": True},
+        "consensus_thread_status": {"consensus_thread_status": "working", "last_update": "2026-01-01T00:00:00Z"},
+        "message_send_failures": {f"http://node-{peer}:6335/": {"count": 3} for peer in silent},
+    }

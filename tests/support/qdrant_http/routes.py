@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from qdrant_client import QdrantClient, models
 
-from .collection import Collection
+from .collection import Collection, cluster
 from .faults import Refused, not_found
 from .searching import nearest, nearly
 from .strict import check_batch, check_filter, check_indexes, check_limit
@@ -27,6 +27,7 @@ class Routes:
         self.client = QdrantClient(":memory:")
         self.collections: dict[str, Collection] = {}
         self.lock = threading.Lock()
+        self.silent: list[int] = []
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Any:
         """The `result` of a request. Raises `Refused`, KeyError where there is no such route, ValueError as local mode does."""
@@ -35,6 +36,8 @@ class Routes:
             warnings.simplefilter("ignore")
             if parts == [""]:
                 return {"title": "qdrant", "version": self.options.version}
+            if parts == ["cluster"]:
+                return cluster(self.silent)
             if parts == ["collections"]:
                 return self.client.get_collections()
             if parts == ["aliases"]:
@@ -49,6 +52,10 @@ class Routes:
             name = self.real_name(name)
             if name not in self.collections or self.collections[name].unknown():
                 raise not_found(name)
+            if route == "cluster":
+                return self.collections[name].shards(self.silent)
+            if self.silent and route:
+                raise Refused(500, "Service internal error: The replica set for shard 0 does not have enough active replicas")
             if not route:
                 return self.configuration(method, name, body)
             if change := self.change(method, name, route, body):
@@ -62,6 +69,10 @@ class Routes:
         with self.lock:
             for collection in self.collections.values():
                 collection.restart()
+
+    def outage(self, silent: list[int]) -> None:
+        with self.lock:
+            self.silent = silent
 
     def fail(self, collection: str, why: str) -> None:
         with self.lock:

@@ -10,7 +10,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from semblant_search.errors import CollectionNotFound, StoreError
+from semblant_search.errors import CollectionNotFound, StoreError, StoreUnavailable
+
+from .outage import missing_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +79,10 @@ class LimitedCollection:
             except CollectionNotFound:
                 if time.monotonic() >= self._known_at:
                     raise
+            except StoreUnavailable as error:
+                if missing := missing_share(self.connection, self.name):
+                    raise StoreUnavailable(f"{error}{missing}") from error
+                raise
             time.sleep(0.05)
 
     def within(self, ask: Callable[[Limits], _T]) -> _T:
