@@ -22,6 +22,7 @@ from . import generations
 from .job import patient
 from .ledger.copying import copy_generation
 from .report import Progress
+from .source_run import LAG
 from .state import state_folder
 from .vocabulary import LEAST_DESCRIPTORS, SAMPLE, cluster
 
@@ -188,7 +189,11 @@ def _build(db: Database, old: Store, vocabulary: Vocabulary, job: RetrainJob, te
         background = old.asset(BACKGROUND_ASSET)
         if background is not None:  # of the vectors, which stay as they are
             new.put_asset(BACKGROUND_ASSET, background)
-        if new.count() != old.count():
+        end = time.monotonic() + (LAG if "://" in job.db else 0.0)
+        while new.count() != old.count():
+            if time.monotonic() < end:
+                time.sleep(0.2)
+                continue
             raise StoreError(
                 f"collection {job.collection!r} was written to while its words were learned: {old.count():,} pictures, "
                 f"{new.count():,} of them copied; the old generation keeps serving, run the command again"

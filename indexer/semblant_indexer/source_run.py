@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from .job import IndexJob
     from .sources import Source
 
-__all__ = ["Host", "SourceRun"]
+__all__ = ["LAG", "Host", "SourceRun"]
 
-_LAG = 10.0
+LAG = 10.0
 """Seconds that a replica of a server may lag behind at the end of a job."""
 
 
@@ -203,7 +203,7 @@ class SourceRun:
 
     def accounted(self, store: Store) -> bool:
         """Whether the store holds as many pictures of this source as the ledger says."""
-        patience = _LAG if "://" in self.job.db else 0.0
+        patience = LAG if "://" in self.job.db else 0.0
         return accounted(store, self.ledger, self.record.id, patience=patience)
 
     def _give_up(self, store: Store, uris: list[str], forget: Callable[[Sequence[str]], None] | None = None) -> list[str]:
