@@ -23,8 +23,11 @@ class EngineThread:
         self._waiting: list[Callable[[], object]] = []
         self._lock = threading.Lock()
 
-    def call(self, call: Callable[..., _T], *arguments: Any) -> _T:
-        """What the call returns or raises. Interrupted, the engine goes on with it; a store that it opens is closed then."""
+    def call(self, call: Callable[..., _T], *arguments: Any, meanwhile: Callable[[], object] = lambda: None) -> _T:
+        """What the call returns or raises. Interrupted, the engine goes on with it; a store that it opens is closed then.
+
+        `meanwhile` is called from this thread, again and again while it waits.
+        """
         results: list[_T] = []
         errors: list[BaseException] = []
 
@@ -44,6 +47,7 @@ class EngineThread:
         try:
             while thread.is_alive():
                 thread.join(0.2)
+                meanwhile()
         except BaseException:
             self.once_idle(lambda: [result.close() for result in results if isinstance(result, Store)])
             raise

@@ -93,7 +93,7 @@ def open_current(db: Database, job: IndexJob, encoder: Encoder) -> Store | None:
             "vectors do not compare. Use --rebuild to build a new generation beside the old one, or --collection NAME "
             "for a second collection"
         )
-    if job.storage is not None and job.storage != manifest.storage:
+    if job.storage is not None and not job.storage.is_met_by(manifest.storage):
         store.close()
         raise InvalidInput(
             f"collection {job.collection!r} keeps its vectors as {manifest.storage.to_json()}, not as {job.storage.to_json()}; "
@@ -117,7 +117,7 @@ def begin(db: Database, job: IndexJob, encoder: Encoder, vocabulary: Vocabulary 
             fields={**RESERVED_FIELDS, SOURCES_FIELD: FieldType.KEYWORD},
             orb=orb,
             created_at=now(),
-            storage=job.storage or StorageOptions(),
+            storage=_storage(db, job),
         )
     )
     try:
@@ -202,7 +202,13 @@ def roll_back(db: Database, collection: str, to: str | None = None) -> tuple[str
 
     Raises:
         CollectionNotFound: there is no such collection or generation, or none before the serving one.
+        StoreLocked: a job is at work on the collection.
     """
+    with db.claim(collection):
+        return _roll_back(db, collection, to)
+
+
+def _roll_back(db: Database, collection: str, to: str | None) -> tuple[str, str]:
     serving = db.collections().get(collection)
     if serving is None:
         raise _no_collection(db, collection)
@@ -222,6 +228,13 @@ def _no_collection(db: Database, collection: str) -> CollectionNotFound:
     return CollectionNotFound(f"database {db.location!r} serves no collection {collection!r}; there: {there}")
 
 
+def _storage(db: Database, job: IndexJob) -> StorageOptions:
+    """As the job says, and where it says nothing of shards and replicas, as the serving generation has them."""
+    wanted, serving = job.storage or StorageOptions(), db.collections().get(job.collection)
+    manifest = None if serving is None else db.manifest(job.collection, serving)
+    return wanted if manifest is None else wanted.spread_as(manifest.storage)
+
+
 def _unfinished(db: Database, job: IndexJob, encoder: Encoder, serving: str | None) -> Store | None:
     """A build of the same kind that was interrupted; others that never served are dropped."""
     for name in reversed([name for name in generations(db, job.collection) if serving is None or name > serving]):
@@ -232,7 +245,7 @@ def _unfinished(db: Database, job: IndexJob, encoder: Encoder, serving: str | No
         manifest = store.manifest
         settings = manifest.orb["settings"] if manifest.orb is not None else None
         kind = manifest.encoder_fingerprint, settings, manifest.storage
-        if kind == (encoder.fingerprint, job.orb.to_json() if job.orb else None, job.storage or StorageOptions()):
+        if kind == (encoder.fingerprint, job.orb.to_json() if job.orb else None, _storage(db, job)):
             complete = manifest.orb is None or store.asset(VOCABULARY_ASSET) is not None
             if complete and store.asset(ENCODER_ASSET) is not None:
                 return store

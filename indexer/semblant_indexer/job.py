@@ -83,6 +83,7 @@ class IndexJob:
             collection, and leaves an existing one as it is.
         state: folder of the ledger; None keeps it in the database directory, or for a server in the user's state folder.
         seed: of the sample that the visual vocabulary is trained on.
+        wait: seconds to wait for the end of another job on the collection; 0 is none.
     """
 
     source: str
@@ -115,6 +116,7 @@ class IndexJob:
     storage: StorageOptions | None = None
     state: Path | None = None
     seed: int = 0
+    wait: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("encoder", "metadata", "state"):
@@ -143,10 +145,17 @@ class IndexJob:
                 f"engine 'ray' with the directory {self.db!r}: an embedded database belongs to one process, and the actors of "
                 "Ray are many, on other machines, too; give the URL of a Qdrant server (--db http://…), or use --engine local"
             )
+        if self.storage is not None and self.storage.spread and "://" not in self.db:
+            raise InvalidInput(
+                f"{', '.join(self.storage.spread)} with the directory {self.db!r}: they spread a collection over the nodes of "
+                "a Qdrant cluster; give its URL (--db http://…), or leave them out"
+            )
         if self.source_name is not None:
             check_source_name(self.source_name)
         if not 0 <= self.prune_limit <= 1:
             raise InvalidInput(f"prune_limit {self.prune_limit}: expected a share from 0 to 1")
+        if not 0 <= self.wait < float("inf"):
+            raise InvalidInput(f"wait {self.wait}: expected seconds, 0 or more")
         for name in ("patience", "timeout"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InvalidInput(f"{name} {getattr(self, name)}: expected seconds, more than 0")

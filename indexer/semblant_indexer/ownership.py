@@ -7,6 +7,7 @@ goes with the last of its sources.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,17 @@ __all__ = ["accounted", "owned", "reconcile", "strike_out_lenders"]
 _TOGETHER = 1000
 
 
-def accounted(store: Store, ledger: Ledger, source: str) -> bool:
-    """Whether the store holds as many pictures of a source as the ledger says."""
-    return store.count(pictures_of(source)) == ledger.points()
+def accounted(store: Store, ledger: Ledger, source: str, *, patience: float = 0.0) -> bool:
+    """Whether the store holds as many pictures of a source as the ledger says.
+
+    Asked again for `patience` seconds: a replica of a cluster may lag behind what was written.
+    """
+    end = time.monotonic() + patience
+    while store.count(pictures_of(source)) != ledger.points():
+        if time.monotonic() >= end:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def owned(store: Store, points: Sequence[Point], source: str) -> list[Point]:

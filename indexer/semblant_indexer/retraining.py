@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from . import generations
 from .job import patient
 from .ledger.copying import copy_generation
 from .report import Progress
+from .source_run import LAG
 from .state import state_folder
 from .vocabulary import LEAST_DESCRIPTORS, SAMPLE, cluster
 
@@ -113,46 +114,47 @@ def retrain(job: RetrainJob, on_progress: Callable[[Progress], None] | None = No
 
     Raises:
         CollectionNotFound: there is no such collection.
+        StoreLocked: another job is at work on the collection.
         StoreError: it was indexed without ORB, it was written to meanwhile, or the database fails.
     """
     tell = on_progress or (lambda _: None)
     began = time.perf_counter()
-    with ExitStack() as stack:
-        db = stack.enter_context(
-            closing(open_database(job.db, api_key=job.api_key, timeout=job.timeout, retry=patient(job.timeout)))
-        )
-        stack.enter_context(db.claim(job.collection))
-        old = stack.enter_context(closing(db.open(job.collection)))
-        manifest = old.manifest
-        if manifest.orb is None:
-            raise StoreError(
-                f"collection {job.collection!r} was indexed without ORB features, so it has no visual words; "
-                "index it again with them (semblant index … --rebuild)"
-            )
-        vocabulary, pictures, descriptors = _learn(old, job, tell)
-        generation = manifest.generation
-        if vocabulary.fingerprint != manifest.orb["vocabulary"]:
-            generation = _build(db, old, vocabulary, job, tell)
-        else:  # where they were lost or damaged, this brings them back
-            tell(Progress("calibrate"))
-            old.put_asset(VOCABULARY_ASSET, vocabulary.to_bytes())
-            old.put_asset(CALIBRATION_ASSET, calibrate(old, vocabulary).to_bytes())
-        report = RetrainReport(
-            collection=job.collection,
-            before=manifest.generation,
-            generation=generation,
-            points=old.count(),
-            pictures=pictures,
-            descriptors=descriptors,
-            words=len(vocabulary),
-            fingerprint=vocabulary.fingerprint,
-            seconds=round(time.perf_counter() - began, 3),
-        )
-    if report.changed:
-        with closing(open_database(job.db, api_key=job.api_key, timeout=job.timeout, retry=patient(job.timeout))) as db:
+    options: dict[str, Any] = {"api_key": job.api_key, "timeout": job.timeout, "retry": patient(job.timeout)}
+    with closing(open_database(job.db, **options)) as db, db.claim(job.collection):
+        with closing(db.open(job.collection)) as old:
+            report = _retrain(db, old, job, tell, began)
+        if report.changed:
             generations.drop_old(db, job.collection, job.keep_generations)
     tell(Progress("done", report.points, report.points, seconds=report.seconds))
     return report
+
+
+def _retrain(db: Database, old: Store, job: RetrainJob, tell: Callable[[Progress], None], began: float) -> RetrainReport:
+    manifest = old.manifest
+    if manifest.orb is None:
+        raise StoreError(
+            f"collection {job.collection!r} was indexed without ORB features, so it has no visual words; "
+            "index it again with them (semblant index … --rebuild)"
+        )
+    vocabulary, pictures, descriptors = _learn(old, job, tell)
+    generation = manifest.generation
+    if vocabulary.fingerprint != manifest.orb["vocabulary"]:
+        generation = _build(db, old, vocabulary, job, tell)
+    else:  # where they were lost or damaged, this brings them back
+        tell(Progress("calibrate"))
+        old.put_asset(VOCABULARY_ASSET, vocabulary.to_bytes())
+        old.put_asset(CALIBRATION_ASSET, calibrate(old, vocabulary).to_bytes())
+    return RetrainReport(
+        collection=job.collection,
+        before=manifest.generation,
+        generation=generation,
+        points=old.count(),
+        pictures=pictures,
+        descriptors=descriptors,
+        words=len(vocabulary),
+        fingerprint=vocabulary.fingerprint,
+        seconds=round(time.perf_counter() - began, 3),
+    )
 
 
 def _learn(store: Store, job: RetrainJob, tell: Callable[[Progress], None]) -> tuple[Vocabulary, int, int]:
@@ -187,7 +189,11 @@ def _build(db: Database, old: Store, vocabulary: Vocabulary, job: RetrainJob, te
         background = old.asset(BACKGROUND_ASSET)
         if background is not None:  # of the vectors, which stay as they are
             new.put_asset(BACKGROUND_ASSET, background)
-        if new.count() != old.count():
+        end = time.monotonic() + (LAG if "://" in job.db else 0.0)
+        while new.count() != old.count():
+            if time.monotonic() < end:
+                time.sleep(0.2)
+                continue
             raise StoreError(
                 f"collection {job.collection!r} was written to while its words were learned: {old.count():,} pictures, "
                 f"{new.count():,} of them copied; the old generation keeps serving, run the command again"

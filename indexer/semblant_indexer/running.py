@@ -12,17 +12,17 @@ import numpy as np
 from semblant_search.encoder import Encoder
 from semblant_search.errors import EncoderError, SemblantError
 from semblant_search.lazy_encoder import LazyEncoder
-from semblant_search.orb import CALIBRATION_ASSET, OrbSettings, Vocabulary, calibrate
+from semblant_search.orb import CALIBRATION_ASSET, Vocabulary, calibrate
 from semblant_search.querying.background import BACKGROUND_ASSET, measure_background
 from semblant_search.shown import without_users
 from semblant_search.sources import generation_sources, pictures_of, read_sources
 from semblant_search.store import open_database
 from semblant_search.store.names import without_password
-from semblant_search.where import F
 
 from . import generations
 from .engine_thread import EngineThread
 from .job import IndexJob, cores, patient
+from .notes import of_collection, rebuilt_as_well
 from .pipeline import Pipeline
 from .pool import WorkerPool
 from .rebuilding import Rebuild
@@ -62,6 +62,7 @@ def run(job: IndexJob, on_progress: Callable[[Progress], None] | None = None) ->
     Raises:
         InvalidInput: the source, its metadata or an argument cannot be used; nothing was written.
         EncoderError: not an encoder, or not this collection's; nothing was written.
+        StoreLocked: another job is at work on the collection, or took it over because this one stood still for minutes.
         StoreError: the database cannot be used or stopped working; what was written before stays.
     """
     return _Run(job, on_progress or (lambda _: None)).run()
@@ -78,6 +79,8 @@ class _Run:
         """Features of the pictures that the visual words were learned from, by content."""
         self.rebuild: Rebuild | None = None
         self.encoder: Encoder
+        self.check: Callable[[], None]
+        """Raises `StoreLocked` where another job is at work by now."""
 
     def run(self) -> IndexReport:
         """The whole job, top to bottom."""
@@ -87,7 +90,8 @@ class _Run:
             main = self._part(stack, job)
             db = stack.enter_context(closing(self._open_database()))
             db.check_name(job.collection)
-            stack.enter_context(db.claim(job.collection))
+            claim = stack.enter_context(db.claim(job.collection, job.wait))
+            self.check = claim.check
             encoder = self.encoder = self._encoder(db)
             serving = db.collections().get(job.collection)
             known = [] if serving is None else generation_sources(db, job.collection, serving)
@@ -123,13 +127,12 @@ class _Run:
         job, main, encoder = self.job, parts[0], self.encoder
         parts = self._take_over(store, parts)
         account = main.ledger.account()
-        recall: float | None = None
+        recall, built = None, True
         serving = db.collections().get(job.collection)
         vocabulary = generations.orb_of(store)[1]
         changed = any(part.changed for part in parts) or main.ledger.interrupted()
         if changed or serving != store.manifest.generation:
-            with self.stage("optimize"):
-                self.wait(store.optimize)
+            built = self._optimize(store)
             recall = self.wait(generations.recall, store)
             if store.manifest.orb is not None:
                 with self.stage("calibrate"):
@@ -146,6 +149,7 @@ class _Run:
             self.wait(generations.publish, db, store)
             self._carry(store)
             generations.drop_old(db, job.collection, job.keep_generations)
+        whole = all(part.accounted(store) for part in parts)
         report = IndexReport(
             source=without_users(job.source),
             source_name=main.record.name,
@@ -163,12 +167,12 @@ class _Run:
             recall_at_10=recall,
             reasons=main.ledger.reasons(),
             failures=tuple(itertools.starmap(Failure, itertools.islice(main.ledger.failures(), _REPORTED_FAILURES))),
-            notes=(*notes, *(_of_other(part) for part in parts[1:]), *_without_details(store, job)),
+            notes=(*notes, *map(rebuilt_as_well, parts[1:]), *of_collection(store, job, built=built)),
             unpruned=main.unpruned,
             seconds=round(time.perf_counter() - began, 3),
             stages={name: round(seconds, 3) for name, seconds in self.stages.items()},
         )
-        if not report.adds_up or not all(part.accounted(store) for part in parts):
+        if not report.adds_up or not whole:
             stored = store.count(pictures_of(main.record.id))
             raise SemblantError(
                 f"the account does not add up: {report.account}; {stored} points of this source in the store, "
@@ -197,6 +201,7 @@ class _Run:
                 nonlocal last
                 moment = time.perf_counter()
                 if moment - last >= 0.2:
+                    self.check()  # those who write may be on other machines
                     last, seconds, counts = moment, moment - began, writer.counts
                     busy = {name: min(1.0, value / seconds) for name, value in pipeline.busy.items()}
                     self.on_progress(Progress("index", total, counts.done - before, counts.failed, seconds, busy))
@@ -270,32 +275,26 @@ class _Run:
         removed = self.wait(self.rebuild.forget_removed, store, parts[0].record)
         return [part for part in parts if part.record.id not in removed]
 
+    def _optimize(self, store: Store) -> bool:
+        """Build the search graph, and tell how far it is; whether it is done."""
+        told: list[tuple[int, int]] = []
+        began = time.perf_counter()
+
+        def tell() -> None:
+            if told:
+                done, total = told[-1]
+                told.clear()
+                self.on_progress(Progress("optimize", total, min(done, total), seconds=time.perf_counter() - began))
+
+        with self.stage("optimize"):
+            return self._engine.call(store.optimize, lambda done, total: told.append((done, total)), meanwhile=tell)
+
     def _close(self, store: Store) -> None:
         self._engine.once_idle(store.close)
 
     def stage(self, name: str) -> _Stage:
         self.on_progress(Progress(name))
         return _Stage(self.stages, name)
-
-
-def _of_other(part: SourceRun) -> str:
-    """What became of another source that was rebuilt as well."""
-    counts = part.ledger.account()
-    account = " + ".join(f"{counts[name]:,} {name}" for name in ("indexed", "unchanged", "duplicate", "failed", "skipped"))
-    return f"source {part.record.name!r} was rebuilt as well: found {part.found:,} = {account}"
-
-
-def _without_details(store: Store, job: IndexJob) -> list[str]:
-    """A note where the collection has no details although they were asked for, or its pictures are too small for them."""
-    if store.manifest.orb is None:
-        ignored = f"collection {job.collection!r} was made without details (--no-orb), and stays so: --rebuild adds them"
-        return [] if job.orb is None else [ignored]
-    least = OrbSettings.from_json(store.manifest.orb.get("settings")).least_side
-    small, points = store.count((F("_width") < least) & (F("_height") < least)), store.count()
-    if small == 0:
-        return []
-    some = f"{small:,} of {points:,} pictures are" if small < points else "all pictures are"
-    return [f"{some} smaller than {least} pixels: too small for details, so that only searches by look find them"]
 
 
 class _Stage:

@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from .job import IndexJob
     from .sources import Source
 
-__all__ = ["Host", "SourceRun"]
+__all__ = ["LAG", "Host", "SourceRun"]
+
+LAG = 10.0
+"""Seconds that a replica of a server may lag behind at the end of a job."""
 
 
 class Host(Protocol):
@@ -131,7 +134,9 @@ class SourceRun:
         if read_source(store, ADDED) is None and SOURCES_FIELD in store.manifest.fields and store.count(pictures_of(ADDED)):
             note_added(store)  # which older versions did not
         exif = EXIF_FIELDS if self.job.exif else {}
-        fields = {**RESERVED_FIELDS, SOURCES_FIELD: FieldType.KEYWORD, **exif, **self.source.fields}
+        declared = {name: kind for name, kind in self.source.fields.items() if name in self.job.fields}
+        # In this order: a server may have room for some indexes only.
+        fields = {**RESERVED_FIELDS, SOURCES_FIELD: FieldType.KEYWORD, **declared, **exif, **self.source.fields}
         before = store.manifest.fields
         self._host.wait(store.add_fields, fields)
         self.notes += _widened(before, store.manifest.fields)
@@ -198,7 +203,8 @@ class SourceRun:
 
     def accounted(self, store: Store) -> bool:
         """Whether the store holds as many pictures of this source as the ledger says."""
-        return accounted(store, self.ledger, self.record.id)
+        patience = LAG if "://" in self.job.db else 0.0
+        return accounted(store, self.ledger, self.record.id, patience=patience)
 
     def _give_up(self, store: Store, uris: list[str], forget: Callable[[Sequence[str]], None] | None = None) -> list[str]:
         kept = 0

@@ -191,33 +191,63 @@ def check_field_name(name: str) -> str:
 MOST_FEATURE_BYTES = 4096
 
 QUANTIZATIONS = ("scalar", "binary", "turbo")
+_SPREAD = ("shards", "replicas", "write_consistency")
+_MOST_SPREAD = 1000
 
 
 @dataclass(frozen=True)
 class StorageOptions:
-    """How a generation keeps the dense vectors: for collections that do not fit into memory.
+    """How a generation keeps the dense vectors: for collections that do not fit into memory, or into one machine.
 
     Attributes:
         quantize: None, `scalar` (8 bits a number), `turbo` (4 bits) or `binary` (1 bit). The search walks small copies of the
             vectors, which stay in memory, and scores what it found by the originals, so that scores stay cosines.
         on_disk: the originals, the graph and the payload indexes are read from disk when they are needed.
+        shards: parts that a cluster spreads over its nodes; None leaves this and the next two to the server.
+        replicas: nodes that hold each shard.
+        write_consistency: replicas that have to take a write before it counts as done.
     """
 
     quantize: str | None = None
     on_disk: bool = False
+    shards: int | None = field(default=None, metadata=MAY_BE_MISSING)
+    replicas: int | None = field(default=None, metadata=MAY_BE_MISSING)
+    write_consistency: int | None = field(default=None, metadata=MAY_BE_MISSING)
 
     def __post_init__(self) -> None:
         if self.quantize is not None and self.quantize not in QUANTIZATIONS:
             raise InvalidInput(f"quantization {self.quantize!r}: expected one of {', '.join(QUANTIZATIONS)}, or none")
+        for name in _SPREAD:
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= _MOST_SPREAD:
+                raise InvalidInput(f"{name} {value}: expected a number from 1 to {_MOST_SPREAD}")
+        if (self.write_consistency or 1) > (self.replicas or _MOST_SPREAD):
+            raise InvalidInput(
+                f"write_consistency {self.write_consistency}: expected no more than there are replicas ({self.replicas})"
+            )
+
+    @property
+    def spread(self) -> dict[str, int]:
+        """What is said of shards, replicas and write consistency, by name."""
+        return {name: value for name in _SPREAD if (value := getattr(self, name)) is not None}
+
+    def spread_as(self, other: StorageOptions) -> StorageOptions:
+        """With what another says of shards, replicas and write consistency, where this says nothing."""
+        return replace(self, **{**other.spread, **self.spread})  # type: ignore[arg-type]
+
+    def is_met_by(self, other: StorageOptions) -> bool:
+        """Whether what is kept as another says is kept as this says."""
+        kind = (self.quantize, self.on_disk) == (other.quantize, other.on_disk)
+        return kind and self.spread.items() <= other.spread.items()
 
     def to_json(self) -> dict[str, Any]:
         """The value of `storage` in a manifest."""
-        return write_model(self)
+        return {name: value for name, value in write_model(self).items() if value is not None or name not in _SPREAD}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> StorageOptions:
         """The inverse of `to_json`. Raises `InvalidInput`."""
-        return read_model(cls, data, what="the storage options", error=InvalidInput, advice="name both of them")
+        return read_model(cls, data, what="the storage options", error=InvalidInput, advice="name quantize and on_disk")
 
 
 @dataclass(frozen=True)
@@ -282,7 +312,12 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """The content of `manifest.json`, and of a server collection's metadata."""
-        return {"format_version": FORMAT_VERSION, **write_model(self), "encoder": self.encoder.to_json()}
+        return {
+            "format_version": FORMAT_VERSION,
+            **write_model(self),
+            "encoder": self.encoder.to_json(),
+            "storage": self.storage.to_json(),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], what: str = "the collection's manifest") -> Manifest:

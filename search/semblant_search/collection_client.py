@@ -221,6 +221,7 @@ class CollectionClient:
 
         Raises:
             InvalidInput: there is no such source.
+            StoreLocked: an index job is at work on the collection of a server.
         """
         return self._collection.remove_source(name)
 
@@ -235,6 +236,7 @@ class CollectionClient:
         Raises:
             InvalidInput: no such source; a root that is within the old one or another source's; fewer than half of the pictures
                 are there as they were; files that cannot be read from here. Nothing is changed.
+            StoreLocked: an index job is at work on the collection of a server.
         """
         check_switches(check=check)
         return self._collection.relocate_source(name, root, check=check)

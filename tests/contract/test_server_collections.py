@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,15 +11,17 @@ from qdrant_client import models
 from semblant_search.collection import RESERVED_FIELDS, FieldType, Manifest, StorageOptions
 from semblant_search.errors import CollectionNotFound, StoreError
 from semblant_search.store.engines.qdrant.connection import RetryPolicy
+from semblant_search.where import F
 from support import servers
 from support.samples import FIELDS, manifest, points
 from support.servers import PROPER, REAL, Answer, StandIn, client_of, database_of, info, own_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from qdrant_client import QdrantClient
     from semblant_search.store.engines.qdrant.server import QdrantDatabase
+    from semblant_search.where import Where
 
 
 @pytest.fixture
@@ -105,6 +107,24 @@ def test_vectors_are_kept_as_the_storage_options_say(
     }
     assets = info(url, f"{name}__g0001__assets")["config"]["params"]
     assert (assets["vectors"], assets["on_disk_payload"]) == ({}, True)
+
+
+def test_a_collection_is_spread_as_the_storage_options_say(stand_in: StandIn) -> None:
+    said, params = StorageOptions(shards=4, replicas=3, write_consistency=2), ["shard_number", "replication_factor"]
+    with own_name(stand_in.url) as name, closing(database_of(stand_in.url)) as database:
+        stand_in.forget()
+        database.create(manifest(name, storage=said))
+        made = {each.path.rpartition("/")[2]: each.body for each in stand_in.requests("PUT") if each.path.count("/") == 2}
+        assert [made[f"{name}__g0001"][param] for param in params] == [4, 3]
+        assert [made[f"{name}__g0001__assets"].get(param) for param in params] == [None, 3]
+        assert {body["write_consistency_factor"] for body in made.values()} == {2}
+        kept = database.manifest(name, "g0001")
+        assert kept is not None
+        assert kept.storage == said
+        stand_in.forget()
+        database.create(manifest(name, "g0002"))
+        bodies = [each.body for each in stand_in.requests("PUT") if each.path.count("/") == 2]
+        assert not any(body.get(param) for body in bodies for param in params)  # which is the server's choice
 
 
 def test_what_is_not_kept_has_no_vectors(url: str, database: QdrantDatabase, name: str) -> None:
@@ -283,21 +303,64 @@ def test_lost_answers_change_nothing(stand_in: StandIn) -> None:
             lost += 1
 
 
-@pytest.mark.parametrize("version", ["1.19.9", "0.99.0", "1.20.0-dev", "2.0.1"])
-def test_servers_that_are_too_old_are_refused_and_asked_once(stand_in: StandIn, version: str) -> None:
+@pytest.fixture
+def older(stand_in: StandIn) -> Iterator[Callable[[str], QdrantDatabase]]:
+    """A database on a server of another version."""
+    with ExitStack() as stack:
+        stack.callback(stand_in.version, "1.20.0")
+
+        def of(version: str) -> QdrantDatabase:
+            stand_in.version(version)
+            return stack.enter_context(closing(database_of(stand_in.url)))
+
+        yield of
+
+
+@pytest.mark.parametrize("version", ["1.15.5", "0.99.0", "dev"])
+def test_servers_that_are_too_old_for_everything_are_refused(older: Callable[[str], QdrantDatabase], version: str) -> None:
+    database = older(version)
+    refused = f"is Qdrant {re.escape(version)}; Semblant needs at least 1.16: update"
+    with pytest.raises(StoreError, match=refused):
+        database.create(manifest("too-old"))
+    with pytest.raises(StoreError, match=refused):
+        database.open("too-old")
+
+
+@pytest.mark.parametrize("version", ["1.16.0", "1.20.0-dev", "2.0.1"])
+def test_a_server_is_asked_once_for_its_version(
+    older: Callable[[str], QdrantDatabase], stand_in: StandIn, version: str
+) -> None:
     name = f"version-{version.replace('.', '-')}"
-    stand_in.version(version)
-    try:
-        with closing(database_of(stand_in.url)) as database:
-            if version in ("1.19.9", "0.99.0"):
-                refused = f"{re.escape(version)}.*needs 1.20"
-                with pytest.raises(StoreError, match=refused):
-                    database.create(manifest(name))
-                with pytest.raises(StoreError, match=refused):
-                    database.open(name)
-                return
-            database.create(manifest(name))
-            database.open(name, "g0001")
-            assert len([request for request in stand_in.requests("GET") if request.path == "/"]) == 1
-    finally:
-        stand_in.version("1.20.0")
+    database = older(version)
+    database.create(manifest(name))
+    store = database.open(name, "g0001")
+    assert store.count(F("number") > 1) == 0
+    assert len([request for request in stand_in.requests("GET") if request.path == "/"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "before", "since"),
+    [
+        (F("label").startswith("a"), "1.18.9", "1.19"),
+        (F("label").contains("a"), "1.19.9", "1.20"),
+        (~((F("number") > 1) | F("label").contains("a")) & (F("number") < 9), "1.16.0", "1.20"),
+    ],
+)
+def test_a_filter_that_a_server_is_too_old_for_is_refused_by_name(
+    older: Callable[[str], QdrantDatabase], where: Where, before: str, since: str
+) -> None:
+    name = f"filters-{before.replace('.', '-')}-{since.replace('.', '-')}"
+    store = older(before).create(manifest(name, fields={"label": FieldType.KEYWORD, "number": FieldType.INTEGER}))
+    with pytest.raises(StoreError, match=rf"is Qdrant {before}; .*\(label, .a.\).* came with {since}: update the server"):
+        store.count(where)
+    assert store.count(F("label") == "a") == 0
+    assert older(f"{since}.0").open(name, "g0001").count(where) == 0
+
+
+def test_a_quantization_that_a_server_is_too_old_for_is_refused_by_name(older: Callable[[str], QdrantDatabase]) -> None:
+    turbo = manifest("turbo", storage=StorageOptions("turbo"))
+    database = older("1.17.1")
+    with pytest.raises(StoreError, match=r"is Qdrant 1\.17\.1; TurboQuant .* came with 1\.18: choose scalar or binary"):
+        database.create(turbo)
+    assert database.generations("turbo") == []
+    older("1.18.0").create(turbo)

@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from semblant_search.errors import StoreError
 from semblant_search.store.engines.qdrant.connection import RetryPolicy
 from support.samples import manifest, points
 from support.servers import StandIn, database_of, info, server
@@ -58,9 +59,26 @@ def test_a_restarted_server_is_told_to_go_on_and_waited_for(stand_in: StandIn) -
         assert told.body == {"optimizers_config": {}}
 
 
-def test_a_server_that_makes_no_progress_is_not_waited_for(stand_in: StandIn) -> None:
+def test_a_server_that_makes_no_progress_is_not_waited_for() -> None:
     """Its optimizers may be off."""
-    with written(stand_in, "stalled", RetryPolicy(stall=0)) as store:
-        store.optimize()
+    with server("--yellow", "-1") as url, written(StandIn(url), "stalled", RetryPolicy(stall=0)) as store:
+        stand_in = StandIn(url)
+        assert not store.optimize()
         assert colour(stand_in, store) == "yellow"
         assert store.count() == 2
+
+
+def test_progress_is_told(stand_in: StandIn) -> None:
+    told: list[tuple[int, int]] = []
+    with written(stand_in, "told") as store:
+        assert store.optimize(lambda done, total: told.append((done, total)))
+    assert {total for _, total in told} == {2}
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert len(told) > 1
+
+
+def test_a_server_that_cannot_build_its_indexes_says_why(stand_in: StandIn) -> None:
+    with written(stand_in, "red") as store:
+        stand_in.fail("red__g0001", "no room on the disk")
+        with pytest.raises(StoreError, match="failed to build the indexes of 'red__g0001': no room on the disk; see its log"):
+            store.optimize()

@@ -13,11 +13,12 @@ import httpx
 import pytest
 from qdrant_client.http.exceptions import ResponseHandlingException
 from semblant_search import SearchClient
+from semblant_search.collection import StorageOptions
 from semblant_search.errors import InvalidInput, StoreDenied, StoreError, StoreUnavailable
 from semblant_search.store.engines.qdrant.connection import Connection, Deadline, RetryPolicy
 from support import servers
 from support.samples import manifest, points
-from support.servers import PROPER, Answer, StandIn, database_of
+from support.servers import PROPER, Answer, StandIn, database_of, server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -270,3 +271,26 @@ def test_nodes_that_cannot_be_are_refused_without_a_password(url: str, shown: st
         SearchClient(url)
     assert repr(shown) in str(caught.value)
     assert "pa" not in str(caught.value).replace("password", "")
+
+
+@pytest.mark.parametrize(("silent", "said"), [((1, 3), "2 of the 4 shards .*: 50%"), ((0,), "1 of the 4 shards .*: 25%")])
+def test_a_partial_outage_says_which_share_is_away(silent: tuple[int, ...], said: str) -> None:
+    with server() as url, closing(database_of(url, retry=RetryPolicy(attempts=2, first_wait=0))) as database:
+        stand_in = StandIn(url)
+        store = database.create(manifest(storage=StorageOptions(shards=4)))
+        store.upsert(points(3))
+        stand_in.outage(*silent)
+        with pytest.raises(StoreUnavailable, match=rf"enough active replicas.*No node answers for {said} of it cannot"):
+            store.count()
+        with pytest.raises(StoreUnavailable, match="No node answers"):
+            store.upsert(points(3))
+        stand_in.outage()
+        assert store.count() == 3
+
+
+def test_an_outage_of_everything_is_no_matter_of_shards() -> None:
+    with server() as url, closing(database_of(url, retry=RetryPolicy(attempts=2, first_wait=0))) as database:
+        store = database.create(manifest())
+        StandIn(url).answer(*[Answer(503)] * 3)
+        with pytest.raises(StoreUnavailable, match=r"503 \(told to\); try again later$"):
+            store.count()

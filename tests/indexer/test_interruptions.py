@@ -246,10 +246,10 @@ def test_a_run_that_was_interrupted_in_the_engine_leaves_the_database_to_the_nex
     index(pictures)
     optimize, go_on = Store.optimize, threading.Event()
 
-    def slow(store: Store) -> None:
+    def slow(store: Store, *_: object) -> bool:
         _thread.interrupt_main()
         assert go_on.wait(60)
-        optimize(store)
+        return optimize(store)
 
     changed = sorted(pictures.rglob("*.png"))[0]
     Image.open(changed).rotate(90).save(changed)

@@ -50,6 +50,7 @@ DEFAULTS = {
     "storage": None,
     "state": None,
     "seed": 0,
+    "wait": 0.0,
 }
 OTHERS: dict[str, Any] = {
     "collection": "other",
@@ -78,6 +79,7 @@ OTHERS: dict[str, Any] = {
     "storage": StorageOptions(quantize="binary", on_disk=True),
     "state": Path("/state"),
     "seed": 7,
+    "wait": 90.0,
 }
 
 
@@ -152,6 +154,9 @@ def test_numbers_have_limits(name: str, least: int, most: int) -> None:
         ({"patience": float("inf")}, "patience inf"),
         ({"patience": float("nan")}, "patience nan"),
         ({"timeout": -1}, "timeout -1"),
+        ({"wait": -1.0}, "wait -1"),
+        ({"storage": StorageOptions(replicas=2)}, "replicas with the directory 'db'"),
+        ({"wait": float("inf")}, "wait inf"),
     ],
 )
 def test_what_can_never_work_is_refused(wrong: dict[str, Any], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -22,6 +23,8 @@ import pytest
 from qdrant_client import models
 from semblant_indexer import IndexJob, run
 from semblant_indexer.status import read_status
+from semblant_search import FieldType, SearchClient
+from semblant_search.collection import StorageOptions
 from semblant_search.errors import InvalidInput, StoreError, StoreUnavailable
 from semblant_search.orb import OrbSettings
 from semblant_search.store.engines.qdrant.connection import RetryPolicy
@@ -150,6 +153,72 @@ def test_metadata_that_no_request_can_carry_costs_its_picture_only(pictures: Pat
         bags[3] = bags[3].with_name("moved.png")
         moved = run_with({"moved.png": "x" * 33_000_000})
         assert (moved.failed, moved.reasons) == (1, {"metadata": 1})
+
+
+def test_a_server_with_room_for_few_indexes_gets_the_declared_ones(pictures: Path, encoder_file: Path, tmp_path: Path) -> None:
+    """The job goes on, and so does the next one."""
+    bags = sorted((pictures / "bag").iterdir())
+    rows = [{"file": str(path), **{f"c{number}": number for number in range(8)}} for path in bags]
+    (tmp_path / "list.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    told: dict[str, Any] = {"fields": {"c5": FieldType.INTEGER}, "state": tmp_path / "state", "workers": 1}
+    with server("--strict", "--strict-mode", '{"max_payload_index_count": 9}') as url:
+        job = IndexJob(str(tmp_path / "list.jsonl"), encoder_file, url, **told)
+        for encoded in (10, 0):
+            report = run(job)
+            assert (report.encoded, report.points) == (encoded, 10)
+            (note,) = (note for note in report.notes if "no index" in note)
+            assert "7 of 16 fields have no index" in note
+            assert "max_payload_index_count" in note
+            assert "c0, c1, c2, c3, c4, c6, c7." in note
+        with SearchClient(url) as client:
+            assert client.count("c5 == 5") == 10
+            with pytest.raises(StoreError, match='Index required but not found for "c4"'):
+                client.count("c4 == 4")
+    with server("--strict", "--strict-mode", '{"max_payload_index_count": 1}') as url:  # that of the sources
+        assert run(dataclasses.replace(job, db=url, state=tmp_path / "other")).points == 10
+
+
+def test_a_strict_server_gets_small_requests(photos: Path, encoder_file: Path, tmp_path: Path) -> None:
+    limits = {"max_query_limit": 5, "search_max_batchsize": 3, "upsert_max_batchsize": 4}
+    with server("--strict", "--strict-mode", json.dumps(limits)) as url:
+        job = IndexJob(str(photos), encoder_file, url, state=tmp_path / "state", workers=1, threads=1)
+        report = run(job)
+        assert (report.indexed, report.failed, report.recall_at_10) == (19, 0, 1.0)
+        assert run(job).unchanged == 19
+        assert run(dataclasses.replace(job, rebuild=True)).points == 19
+
+
+@pytest.mark.parametrize("behaviour", [("--late", "3"), ("--lag", "4"), ("--late", "2", "--lag", "2", "--strict")])
+def test_nodes_of_a_cluster_that_are_behind_stop_no_job(
+    pictures: Path, encoder_file: Path, tmp_path: Path, behaviour: tuple[str, ...]
+) -> None:
+    with server(*behaviour) as url:
+        job = IndexJob(str(pictures), encoder_file, url, orb=None, state=tmp_path / "state", workers=1, threads=1)
+        assert (run(job).indexed, run(job).unchanged) == (30, 30)
+        sorted((pictures / "bag").iterdir())[0].unlink()
+        report = run(dataclasses.replace(job, prune=True))
+        assert (report.pruned, report.points) == (1, 29)
+
+
+def test_shards_and_replicas_stay_in_a_rebuild(pictures: Path, encoder_file: Path, tmp_path: Path) -> None:
+    told: dict[str, Any] = {"orb": None, "state": tmp_path / "state", "workers": 1, "threads": 1}
+    with server() as url, closing(QdrantDatabase(url)) as database:
+
+        def index(storage: StorageOptions | None, **options: Any) -> StorageOptions:
+            generation = run(IndexJob(str(pictures), encoder_file, url, storage=storage, **told, **options)).generation
+            manifest = database.manifest("images", generation)
+            assert manifest is not None
+            return manifest.storage
+
+        said = StorageOptions(shards=2, replicas=2, write_consistency=1)
+        assert index(said) == said
+        assert index(None) == index(said) == index(StorageOptions(replicas=2)) == said
+        with pytest.raises(InvalidInput, match=r"'replicas': 3.*use --rebuild"):
+            index(StorageOptions(replicas=3))
+        assert index(None, rebuild=True) == said
+        assert index(StorageOptions("scalar", replicas=3), rebuild=True) == dataclasses.replace(
+            said, quantize="scalar", replicas=3
+        )
 
 
 def test_stopping_does_not_wait_for_a_server_that_stalls(

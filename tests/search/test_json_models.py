@@ -38,6 +38,7 @@ READERS: dict[str, tuple[Any, Callable[[Any], object], tuple[type[SemblantError]
     "calibration": (CALIBRATION, lambda data: Calibration.from_bytes(json.dumps(data).encode()), (StoreError,)),
 }
 MAY_BE_MISSING = {"training", "quality", "cells", "storage", "orb", "settings", "vocabulary", "thumbnail", "least_side"}
+MAY_BE_MISSING |= {"shards", "replicas", "write_consistency"}
 FREE = {"training", "quality", "settings"}
 """Facts for people, or read apart."""
 NONSENSE: list[Any] = [None, True, -1, 0, 3.5, 1e308, 10**400, "", "x", [], [1], {}, {"a": {}}, [[[]]], float("nan")]

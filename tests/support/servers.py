@@ -99,6 +99,14 @@ class StandIn:
         """Collections that are not optimized yet turn grey."""
         _ask("PUT", f"{self.url}/_restart")
 
+    def outage(self, *shards: int) -> None:
+        """No node answers for these shards; for all again without any."""
+        _ask("PUT", f"{self.url}/_outage", list(shards))
+
+    def fail(self, collection: str, why: str) -> None:
+        """Its indexes cannot be built: it is red."""
+        _ask("PUT", f"{self.url}/_fail", {"collection": collection, "why": why})
+
     def damage(self, collection: str, id: str, payload: dict[str, Any] | None = None) -> None:
         """Change a point's payload behind Semblant's back, or remove the point."""
         _ask("PUT", f"{self.url}/_damage", {"collection": collection, "id": id, "payload": payload})

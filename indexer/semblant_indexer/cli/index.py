@@ -69,10 +69,14 @@ _PATH = click.Path(path_type=Path)
 @click.option("--max-pixels", type=int, metavar="N", help="Reject larger pictures before decoding.  [default: 100000000]")
 @click.option("--patience", type=float, metavar="SECONDS", help="Time that decoding one picture may take.  [default: 60]")
 @click.option("--state", type=_PATH, metavar="DIR", help="Folder of the ledger.  [default: in the database]")
+@click.option("--wait", type=float, metavar="SECONDS", help="Wait for another job on the collection.  [default: 0]")
 @click.option(
     "--quantize", type=click.Choice(["scalar", "turbo", "binary"]), help="Search by small copies of the vectors; saves memory."
 )
 @click.option("--on-disk", is_flag=True, help="Read vectors and graph from disk when they are needed; saves memory.")
+@click.option("--shards", type=int, metavar="N", help="Of a new collection on a cluster: parts.  [default: the server's]")
+@click.option("--replicas", type=int, metavar="N", help="Nodes that hold each part.  [default: the server's]")
+@click.option("--write-consistency", type=int, metavar="N", help="Replicas that must take a write.  [default: the server's]")
 @job_options
 @command_errors()
 def index(
@@ -82,6 +86,9 @@ def index(
     duplicates: str,
     quantize: str | None,
     on_disk: bool,
+    shards: int | None,
+    replicas: int | None,
+    write_consistency: int | None,
     limit: float | None,
     dry_run: bool,
     watch: bool,
@@ -102,8 +109,9 @@ def index(
 
     given = {name: value for name, value in options.items() if value is not None}
     given.setdefault("encoder", None)
-    if quantize is not None or on_disk:
-        given["storage"] = StorageOptions(quantize, on_disk)
+    storage = StorageOptions(quantize, on_disk, shards, replicas, write_consistency)
+    if storage != StorageOptions():
+        given["storage"] = storage
     if limit is not None:
         given["prune_limit"] = limit / 100
     if not orb:

@@ -81,11 +81,12 @@ def copy_collection(
     Raises:
         CollectionNotFound: the source serves no such collection.
         InvalidInput: the target serves one of that name already, and it is not to be replaced.
+        StoreLocked: another job is at work on the target's collection of that name.
         StoreError: the source was written to meanwhile, or a database fails; what was copied stays for the next try.
     """
     began, tell = time.perf_counter(), on_progress or (lambda *_: None)
     name = check_collection_name(collection if name is None else name)
-    with closing(source.open(collection)) as old:
+    with target.claim(name), closing(source.open(collection)) as old:
         if name in target.collections() and not replace_existing:
             raise InvalidInput(
                 f"{target.location!r} serves a collection {name!r} already; give another name (--as, name=…), or put the copy "

@@ -52,7 +52,7 @@ class LocalCollection:
     """
 
     def __init__(self, database: Database, name: str, settings: Settings, *, refresh: float, owns_database: bool) -> None:
-        self._database = database
+        self._database, self._name = database, name
         self._max_pixels = settings.max_pixels
         self._owns_database = owns_database
         try:
@@ -223,7 +223,9 @@ class LocalCollection:
         return self.serving.call(source_changes.summaries)
 
     def remove_source(self, name: str) -> Released:  # noqa: D102
-        return self.serving.change(lambda generation: source_changes.remove_source(generation, name))
+        with self._database.claim_opened(self._name):
+            return self.serving.change(lambda generation: source_changes.remove_source(generation, name))
 
     def relocate_source(self, name: str, root: str | os.PathLike[str], *, check: bool) -> Relocation:  # noqa: D102
-        return self.serving.change(lambda generation: source_changes.relocate_source(generation, name, root, check=check))
+        with self._database.claim_opened(self._name):
+            return self.serving.change(lambda generation: source_changes.relocate_source(generation, name, root, check=check))

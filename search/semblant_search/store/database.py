@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from semblant_search.collection import Manifest
 
-    from .engines.base import Backend
+    from .engines.base import Backend, Claim
 
 __all__ = ["Database"]
 
@@ -107,15 +107,29 @@ class Database:
         """Raise `StoreError` where something that is not Semblant's has the name: before anything is built to be published."""
         self._backend.check_name(check_collection_name(collection))
 
-    def claim(self, collection: str) -> AbstractContextManager[object]:
+    def claim(self, collection: str, wait: float = 0.0) -> AbstractContextManager[Claim]:
         """To be held by whoever builds and publishes generations, from the first look at what is there to the last change.
 
-        In a directory, one at a time. On a server nothing is held yet.
+        One at a time: in a directory by the lock of a file, which ends with its process. On a server by a lease, which ends a
+        minute after its process at the latest; were it lost, to somebody who took this process for dead, this database changes
+        nothing more of the collection.
+
+        Args:
+            collection: its name.
+            wait: seconds to wait for another job's end.
 
         Raises:
-            StoreLocked: another job holds it, with its process and since when.
+            StoreLocked: another job holds it, with its process and since when; or it was lost, at the next change.
         """
-        return self._backend.claim(check_collection_name(collection))
+        return self._backend.claim(check_collection_name(collection), wait)
+
+    def claim_opened(self, collection: str) -> AbstractContextManager[object]:
+        """To be held by whoever changes the serving generation in more than one step, and has it open.
+
+        On a server a `claim`. In a directory nothing: who has a generation open has it to himself, and a job that builds the
+        next one meanwhile takes the changes over.
+        """
+        return self._backend.claim_opened(check_collection_name(collection))
 
     def publish(self, collection: str, generation: str) -> None:
         """Make a generation the serving one, atomically."""

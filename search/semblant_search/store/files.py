@@ -115,8 +115,8 @@ def bytes_on_disk(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def claimed(path: Path, what: str) -> Iterator[None]:
-    """Hold a lock file; whoever comes second is told who has it, and does not wait. It ends with the process at the latest.
+def claimed(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
+    """Hold a lock file; whoever comes second is told who has it, after `wait` seconds. It ends with the process at the latest.
 
     Raises:
         StoreLocked: somebody holds it; `what` says what of.
@@ -124,12 +124,13 @@ def claimed(path: Path, what: str) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     owner = path.with_name(f"{path.name}.owner")
-    lock = FileLock(path, timeout=0)
+    lock = FileLock(path, timeout=max(0.0, wait))
     try:
         lock.acquire()
     except Timeout as error:
         raise StoreLocked(
-            f"{what} has another job at work ({_read_owner(owner)}); run this one again when it is done"
+            f"{what} has another job at work ({_read_owner(owner)}); run this one again when it is done, or let it wait "
+            "(--wait SECONDS)"
         ) from error
     except OSError as error:
         raise StoreError(f"{str(path)!r} cannot be locked: {error.strerror or error}") from error

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from semblant_search.errors import StoreError
-
 from .queries import Mmr
 
 if TYPE_CHECKING:
@@ -26,17 +24,9 @@ _MOST_TIED = 4096
 
 def search_in_order(engine: Engine, searches: Sequence[Search]) -> list[list[ScoredRecord]]:
     """The hits of each search, best first, ties by id; together they are one request where no page ends between equals."""
-    try:
-        answers = engine.search([_with_neighbours(search) for search in searches])
-        page = _page
-    except StoreError as error:
-        if type(error) is not StoreError:
-            raise
-        # A server in strict mode has a largest limit, which may be the one that was asked for.
-        answers = engine.search(searches)
-        page = _as_found
+    answers = engine.search([_with_neighbours(search) for search in searches])
     return [
-        found if isinstance(search.query, Mmr) else page(engine, search, found)
+        found if isinstance(search.query, Mmr) else _page(engine, search, found)
         for search, found in zip(searches, answers, strict=True)
     ]
 
@@ -57,10 +47,6 @@ def _page(engine: Engine, search: Search, found: list[ScoredRecord]) -> list[Sco
     if any(first.score == second.score for first, second in cut):
         return _among_equals(engine, search)
     return _sorted(page)
-
-
-def _as_found(engine: Engine, search: Search, found: list[ScoredRecord]) -> list[ScoredRecord]:  # noqa: ARG001
-    return _sorted(found)
 
 
 def _among_equals(engine: Engine, search: Search) -> list[ScoredRecord]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .queries import OrderBy
     from .records import Record
 
-    OrderedPage = Callable[["OrderBy", "Where | None", Paths, Sequence[str], int], list[tuple[float, Record]]]
+    OrderedPage = Callable[["OrderBy", "Where | None", Paths, Sequence[str], int], tuple[list[tuple[float, Record]], bool]]
     Pages = Callable[["Where | None", Paths, Sequence[str], int, "str | None"], Iterator[Record]]
 
 __all__ = ["Position", "check_order", "ordered", "value_of"]
@@ -70,8 +70,8 @@ def ordered(
         for record in pages(tied, paths, vectors, batch, start.id):
             yield start.value, record
     while True:
-        found = page(order, rest, paths, vectors, batch)
-        last = found[-1][0] if len(found) == batch else None
+        found, full = page(order, rest, paths, vectors, batch)
+        last = found[-1][0] if full and found else None
         before: dict[str, tuple[float, Record]] = {}  # a record with several values counts at its first
         for value, record in found:
             if value != last:

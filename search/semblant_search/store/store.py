@@ -23,7 +23,7 @@ from .queries import MOST_CANDIDATES, Cells, Mmr, Nearest, Recommend
 from .query_checks import average, check_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -241,17 +241,32 @@ class Store:
         self._engine.write_manifest(manifest)
         self._manifest = manifest
 
+    def index_rest(self) -> list[str]:
+        """Make payload indexes that are missing; returns the fields that go without.
+
+        A server may allow a number of them only (`max_payload_index_count`). Filters by other fields are slow then, or refused.
+        """
+        for name in self._engine.unindexed(self._manifest.fields):
+            self._engine.create_index(name, self._manifest.fields[name])
+        return self._engine.unindexed(self._manifest.fields)
+
     def refresh(self) -> None:
         """Read the manifest again: on a server, another process may have added fields. Raises `CollectionNotFound`."""
         self._manifest = self._engine.read_manifest()
 
-    def optimize(self) -> None:
-        """Build what makes searches fast (HNSW graphs, merged segments).
+    def optimize(self, on_progress: Callable[[int, int], None] | None = None) -> bool:
+        """Build what makes searches fast (HNSW graphs, merged segments); whether that is done on return.
 
         In a directory it blocks until done. A server does it by itself and is waited for, unless it makes no progress
         (`RetryPolicy.stall`).
+
+        Args:
+            on_progress: called with the vectors that a server has indexed, and all that there are; approximate numbers.
+
+        Raises:
+            StoreError: the server failed at it.
         """
-        self._engine.optimize()
+        return self._engine.optimize(on_progress or (lambda *_: None))
 
     def asset(self, name: str) -> bytes | None:
         """A file kept with this generation (`encoder.onnx`, `vocabulary.npz`), or None."""
@@ -340,7 +355,7 @@ class Store:
 
     def _ordered_page(
         self, order: OrderBy, where: Where | None, paths: Paths, vectors: Sequence[str], batch: int
-    ) -> list[tuple[float, Record]]:
+    ) -> tuple[list[tuple[float, Record]], bool]:
         filter = self._filter(where)
         return self._engine.ordered(json_path(order.field), order.descending, filter, paths, vectors, batch)
 

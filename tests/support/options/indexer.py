@@ -38,6 +38,11 @@ def _opening(rows: dict[str, Row]) -> dict[str, Row]:
     return {**opened, "--db": Row(["--db", "other.db"], {"open_database.location": "other.db"}), **rows}
 
 
+def _spread(option: str, storage: StorageOptions) -> Row:
+    """They are a cluster's."""
+    return Row([option, "3", "--db", "http://qdrant:6333"], {"run.job.storage": storage, "run.job.db": "http://qdrant:6333"})
+
+
 INDEXER = (
     CommandTable(
         "index",
@@ -81,8 +86,12 @@ INDEXER = (
             "--max-pixels": Row(["--max-pixels", "9000"], {"run.job.max_pixels": 9000}),
             "--patience": Row(["--patience", "2.5"], {"run.job.patience": 2.5}),
             "--state": Row(["--state", "ledgers"], {"run.job.state": Path("ledgers")}),
+            "--wait": Row(["--wait", "90"], {"run.job.wait": 90.0}),
             "--quantize": Row(["--quantize", "turbo"], {"run.job.storage": StorageOptions("turbo", on_disk=False)}),
             "--on-disk": Row(["--on-disk"], {"run.job.storage": StorageOptions(None, on_disk=True)}),
+            "--shards": _spread("--shards", StorageOptions(shards=3)),
+            "--replicas": _spread("--replicas", StorageOptions(replicas=3)),
+            "--write-consistency": _spread("--write-consistency", StorageOptions(write_consistency=3)),
         },
         shown=_REPORTED,
     ),

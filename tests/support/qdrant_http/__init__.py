@@ -7,7 +7,8 @@ prints `http://127.0.0.1:PORT` and serves the REST calls that Semblant makes unt
 What local mode leaves out is added by the real server's source (1.19): writes that are not waited for come into force after the
 next reading, bodies of more than 32 MB are refused, the configuration and the payload indexes are kept and shown, counting
 that need not be exact is not, collections are yellow or grey while their indexes are built, and strict mode wants an index
-for every filter. With `--graph`, searches that are not exact miss as HNSW and quantized vectors do.
+for every filter. A cluster's nodes may not know a new collection yet (`--late`), or lag behind (`--lag`). With `--graph`,
+searches that are not exact miss as HNSW and quantized vectors do.
 
 Tests steer it beside the REST interface:
 
@@ -16,5 +17,7 @@ Tests steer it beside the REST interface:
                               done all the same; status 200 is the proper answer
     PUT /_version             the version that it says it is
     PUT /_restart             forget which collections were optimized, as a restart does: yellow ones turn grey
+    PUT /_outage              shards that no node answers for, by number: what needs all of a collection fails
+    PUT /_fail                {"collection", "why"}: its indexes cannot be built: it is red
     PUT /_damage              {"collection", "id", "payload"}: change a point's payload, or without a payload remove it
 """

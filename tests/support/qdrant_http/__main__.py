@@ -26,8 +26,10 @@ def main() -> None:
     parser.add_argument(
         "--yellow", type=int, default=0, help="looks at a collection that find it yellow after a write; -1: all"
     )
+    parser.add_argument("--late", type=int, default=0, help="requests to a new collection that find a node without it")
+    parser.add_argument("--lag", type=int, default=0, help="counts after a write that find a replica without one point")
     parser.add_argument("--strict", action="store_true", help="filters need an index")
-    parser.add_argument("--max-limit", type=int, help="of strict mode")
+    parser.add_argument("--strict-mode", default="{}", metavar="JSON", help="more of its settings, as in the REST interface")
     parser.add_argument("--graph", action="store_true", help="searches that are not exact miss")
     options = parser.parse_args()
     Handler.options = options

@@ -102,6 +102,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.options.version = told
         elif path == "/_restart":
             self.routes.restart()
+        elif path == "/_outage":
+            self.routes.outage(told)
+        elif path == "/_fail":
+            self.routes.fail(**told)
         elif path == "/_damage":
             self.routes.damage(**told)
         self.send(200, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,10 @@ from urllib.parse import unquote
 
 from qdrant_client import QdrantClient, models
 
-from .collection import Collection
+from .collection import Collection, cluster
 from .faults import Refused, not_found
 from .searching import nearest, nearly
-from .strict import check_filter, check_limit
+from .strict import check_batch, check_filter, check_indexes, check_limit
 
 if TYPE_CHECKING:
     import argparse
@@ -26,6 +27,7 @@ class Routes:
         self.client = QdrantClient(":memory:")
         self.collections: dict[str, Collection] = {}
         self.lock = threading.Lock()
+        self.silent: list[int] = []
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> Any:
         """The `result` of a request. Raises `Refused`, KeyError where there is no such route, ValueError as local mode does."""
@@ -34,6 +36,8 @@ class Routes:
             warnings.simplefilter("ignore")
             if parts == [""]:
                 return {"title": "qdrant", "version": self.options.version}
+            if parts == ["cluster"]:
+                return cluster(self.silent)
             if parts == ["collections"]:
                 return self.client.get_collections()
             if parts == ["aliases"]:
@@ -46,8 +50,12 @@ class Routes:
             if not route and method in ("PUT", "DELETE"):
                 return self.create(name, body) if method == "PUT" else self.delete(name)
             name = self.real_name(name)
-            if name not in self.collections:
+            if name not in self.collections or self.collections[name].unknown():
                 raise not_found(name)
+            if route == "cluster":
+                return self.collections[name].shards(self.silent)
+            if self.silent and route:
+                raise Refused(500, "Service internal error: The replica set for shard 0 does not have enough active replicas")
             if not route:
                 return self.configuration(method, name, body)
             if change := self.change(method, name, route, body):
@@ -61,6 +69,14 @@ class Routes:
         with self.lock:
             for collection in self.collections.values():
                 collection.restart()
+
+    def outage(self, silent: list[int]) -> None:
+        with self.lock:
+            self.silent = silent
+
+    def fail(self, collection: str, why: str) -> None:
+        with self.lock:
+            self.collections[collection].fail(why)
 
     def damage(self, collection: str, id: str, payload: dict[str, Any] | None = None) -> None:
         with self.lock:
@@ -86,10 +102,11 @@ class Routes:
         self.client.create_collection(
             name, vectors_config=request.vectors or {}, sparse_vectors_config=request.sparse_vectors, metadata=request.metadata
         )
-        strict = {"enabled": True, "unindexed_filtering_retrieve": False, "unindexed_filtering_update": False}
-        if self.options.max_limit:
-            strict["max_query_limit"] = self.options.max_limit
-        self.collections[name] = Collection(request, self.options.yellow, strict if self.options.strict else None)
+        strict: dict[str, Any] = {"enabled": True, "unindexed_filtering_retrieve": False, "unindexed_filtering_update": False}
+        strict |= json.loads(self.options.strict_mode)
+        settings = strict if self.options.strict else None
+        made = Collection(request, self.options.yellow, settings, late=self.options.late, lag=self.options.lag)
+        self.collections[name] = made
         return True
 
     def delete(self, name: str) -> bool:
@@ -111,10 +128,14 @@ class Routes:
         if (method, route) == ("PUT", "index"):
             schema = body["field_schema"]
             params = schema if isinstance(schema, dict) else {"type": schema}
+            check_indexes(collection)
             return lambda: collection.indexes.__setitem__(body["field_name"], params)
+        if method == "DELETE" and route.startswith("index/"):
+            return lambda: collection.indexes.pop(route.removeprefix("index/"), None)
         if (method, route) == ("PUT", "points"):
-            points = models.PointsList(**body).points
-            return lambda: client.upsert(name, points)
+            wanted = models.PointsList(**body)
+            check_batch(collection, len(wanted.points), "upsert_max_batchsize", "upsert limit")
+            return lambda: client.upsert(name, wanted.points, update_filter=wanted.update_filter)
         if route == "points/delete":
             check_filter(collection, body.get("filter"), "unindexed_filtering_update")
             selector = models.FilterSelector(**body) if "filter" in body else models.PointIdsList(**body)
@@ -131,6 +152,7 @@ class Routes:
             payload = True if request.with_payload is None else request.with_payload
             return client.retrieve(name, request.ids, payload, request.with_vector or False)
         if route == "points/query/batch":
+            check_batch(collection, len(body["searches"]), "search_max_batchsize", "search batch size")
             return [self.query(name, search) for search in body["searches"]]
         if route == "points/query":
             return self.query(name, body)
@@ -145,7 +167,7 @@ class Routes:
             return {"points": points, "next_page_offset": offset}
         if route == "points/count":
             count = models.CountRequest(**body)
-            found = client.count(name, count.filter).count
+            found = collection.behind(client.count(name, count.filter).count)
             return {"count": found if count.exact in (None, True) else found + 1}
         if route == "facet":
             return self.facet(name, models.FacetRequest(**body))

@@ -22,6 +22,23 @@ def check_limit(collection: Collection, limit: int | None) -> None:
         raise strict(f'Limit exceeded {limit} > {most} for "limit". Help: Reduce the "limit" parameter to or below {most}.')
 
 
+def check_batch(collection: Collection, size: int, setting: str, name: str) -> None:
+    """Refuse more points or searches in one request than `setting` says."""
+    most = (collection.strict or {}).get(setting)
+    if most is not None and size > most:
+        raise strict(f'Limit exceeded {size} > {most} for "{name}". Help: Reduce the "{name}" parameter to or below {most}.')
+
+
+def check_indexes(collection: Collection) -> None:
+    """Refuse one more payload index, also one that is there already."""
+    most = (collection.strict or {}).get("max_payload_index_count")
+    if most is not None and len(collection.indexes) >= most:
+        raise strict(
+            f"Collection already has the maximum number of payload indices ({most}). "
+            "Help: Please delete an existing index before creating a new one."
+        )
+
+
 def _check(indexes: dict[str, dict[str, Any]], condition: dict[str, Any]) -> None:
     clauses = [condition.get(clause) or [] for clause in ("must", "must_not", "should")]
     if any(clauses):

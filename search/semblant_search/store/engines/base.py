@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from semblant_search.collection import FieldType, Manifest
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from semblant_search.store.records import Point, Record, ScoredRecord
     from semblant_search.where import Where
 
-__all__ = ["Backend", "Engine", "Paths", "Search"]
+__all__ = ["Backend", "Claim", "Engine", "Paths", "Search"]
 
 Paths = bool | list[str]
 """Payload to return: True is the whole of it, False none, a list is JSON paths."""
@@ -73,10 +73,11 @@ class Engine(Protocol):
 
     def ordered(
         self, path: str, descending: bool, filter: Any, paths: Paths, vectors: Sequence[str], limit: int
-    ) -> list[tuple[float, Record]]:
+    ) -> tuple[list[tuple[float, Record]], bool]:
         """Up to `limit` records in the order of a field's values, each with its value; dates as microseconds since 1970.
 
-        Ties come in any order, a record with several values several times, one without none.
+        Ties come in any order, a record with several values several times, one without none. With them, whether there may be
+        more: an engine may give fewer than were asked for.
         """
         ...
 
@@ -105,7 +106,11 @@ class Engine(Protocol):
         ...
 
     def create_index(self, field: str, kind: FieldType) -> None:
-        """Make a payload index, in place of one of another type; there on return."""
+        """Make a payload index, in place of one of another type; there on return, unless the engine has no room for it."""
+        ...
+
+    def unindexed(self, fields: Mapping[str, FieldType]) -> list[str]:
+        """Those of the fields that have no payload index, for which there was no room."""
         ...
 
     def read_manifest(self) -> Manifest:
@@ -116,8 +121,8 @@ class Engine(Protocol):
         """Replace the manifest, atomically."""
         ...
 
-    def optimize(self) -> None:
-        """Build what makes searches fast."""
+    def optimize(self, tell: Callable[[int, int], None]) -> bool:
+        """Build what makes searches fast; whether it is done. `tell` is called with vectors indexed, and all."""
         ...
 
     def asset(self, name: str) -> bytes | None:
@@ -139,6 +144,16 @@ class Engine(Protocol):
     def close(self) -> None:
         """Release the engine."""
         ...
+
+
+class Claim:
+    """What a job holds while it changes a collection. This one, once held, cannot be lost."""
+
+    def check(self) -> None:
+        """Raise `StoreLocked` where it is not held any more: another job may be at work by now."""
+
+    def confirm(self) -> None:
+        """As `check`, and as surely as can be."""
 
 
 class Backend(Protocol):
@@ -193,8 +208,12 @@ class Backend(Protocol):
         """Delete a generation that does not serve; none is no error."""
         ...
 
-    def claim(self, collection: str) -> AbstractContextManager[object]:
-        """Held by a job while it changes a collection. Raises `StoreLocked` where another one holds it."""
+    def claim(self, collection: str, wait: float) -> AbstractContextManager[Claim]:
+        """Held by a job while it changes a collection. Raises `StoreLocked` where another one holds it for `wait` seconds."""
+        ...
+
+    def claim_opened(self, collection: str) -> AbstractContextManager[object]:
+        """Held while a generation that is open is changed in more than one step: as `claim`, where opening does not do."""
         ...
 
     def exclusive(self) -> AbstractContextManager[object]:

@@ -7,9 +7,11 @@ those of Semblant's own fields at the end of a job instead saves nothing that ca
 
 from __future__ import annotations
 
-from semblant_search.collection import RESERVED_FIELDS
+from semblant_search.collection import RESERVED_FIELDS, SOURCES_FIELD
 
-__all__ = ["in_graph"]
+__all__ = ["filtered_first", "in_graph"]
+
+_FILTERED = (SOURCES_FIELD, "_width", "_height")
 
 
 def in_graph(field: str) -> bool:
@@ -19,3 +21,8 @@ def in_graph(field: str) -> bool:
     search, for nearly all pictures have one format, and each its own URI.
     """
     return field not in RESERVED_FIELDS
+
+
+def filtered_first(field: str) -> int:
+    """A sort key for servers that have room for some indexes only: what Semblant itself filters by comes first."""
+    return _FILTERED.index(field) if field in _FILTERED else len(_FILTERED)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from semblant_search.errors import NotADatabase, StoreError
 from semblant_search.json_models import parse_object, read_model, write_model
 from semblant_search.store.database import Database
+from semblant_search.store.engines.base import Claim
 from semblant_search.store.files import claimed, exclusive, make_directory, sync_directory, write_atomic
 from semblant_search.store.names import is_generation
 
@@ -152,13 +153,14 @@ class Directory:
             raise StoreError(f"{str(folder)!r} cannot be removed: {error.strerror or error}") from error
 
     @contextmanager
-    def claim(self, collection: str) -> Iterator[None]:
+    def claim(self, collection: str, wait: float) -> Iterator[Claim]:
         """A lock file beside the pointer file. A directory that is made for it goes again, where nothing came of it."""
         made = [folder for folder in (self._path, *self._path.parents) if not folder.exists()]
         make_directory(self._path)
-        with claimed(self._path / f".semblant.{collection}.job", f"collection {collection!r} of {self.location!r}"):
+        what = f"collection {collection!r} of {self.location!r}"
+        with claimed(self._path / f".semblant.{collection}.job", what, wait):
             try:
-                yield
+                yield Claim()
             finally:
                 if not (self._path / POINTER).is_file():
                     with suppress(OSError):
@@ -166,6 +168,10 @@ class Directory:
                             entry.unlink()
                         for folder in made:
                             folder.rmdir()
+
+    def claim_opened(self, collection: str) -> AbstractContextManager[object]:  # noqa: ARG002
+        """Nothing: opening it does."""
+        return nullcontext()
 
     def exclusive(self) -> AbstractContextManager[object]:
         """Other processes and threads wait."""

@@ -22,7 +22,7 @@ from semblant_search.where.compiler import compile_where, json_path
 from .translation import Searches, call, config, dialect, index_params, load_engine, record_of, scored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from semblant_search.store.engines.base import Paths, Search
@@ -157,7 +157,7 @@ class EdgeEngine:
 
     def ordered(
         self, path: str, descending: bool, filter: Any, paths: Paths, vectors: Sequence[str], limit: int
-    ) -> list[tuple[float, Record]]:
+    ) -> tuple[list[tuple[float, Record]], bool]:
         """The first records in the order of a field."""
         direction = self._edge.Direction.Desc if descending else self._edge.Direction.Asc
         request = self._edge.ScrollRequest(
@@ -167,7 +167,8 @@ class EdgeEngine:
             with_vector=list(vectors) or False,
             order_by=self._edge.OrderBy(path, direction),
         )
-        return [(point.order_value, record_of(point)) for point in self._run("scroll", request)[0]]
+        points = self._run("scroll", request)[0]
+        return [(point.order_value, record_of(point)) for point in points], len(points) == limit
 
     def count(self, filter: Any) -> int:
         """How many records match, exactly."""
@@ -212,6 +213,10 @@ class EdgeEngine:
         params = index_params(self._edge, field, kind, on_disk=self._manifest.storage.on_disk)
         self._update(self._edge.UpdateOperation.create_field_index(json_path(field), params))
 
+    def unindexed(self, fields: Mapping[str, FieldType]) -> list[str]:  # noqa: ARG002
+        """None: there is room for all, and those that are not there yet are made with the graph."""
+        return []
+
     def read_manifest(self) -> Manifest:
         """The one that is known: while it is open here, nobody else writes it."""
         return self._manifest
@@ -221,7 +226,7 @@ class EdgeEngine:
         _write_manifest(self._path, manifest)
         self._manifest = manifest
 
-    def optimize(self) -> None:
+    def optimize(self, tell: Callable[[int, int], None]) -> bool:  # noqa: ARG002
         """Merge segments, build HNSW graphs and write everything to disk; blocks until done."""
         for name, kind in self._manifest.fields.items():  # a job of an older Semblant left Semblant's own fields for the end
             if not self._has_index(json_path(name)):
@@ -230,6 +235,7 @@ class EdgeEngine:
         require_space(self._path, bytes_on_disk(self._path / _SHARD) + _WRITING_SPACE, "building the search index")
         self._run("optimize")
         self._run("flush")
+        return True
 
     def asset(self, name: str) -> bytes | None:
         """A file kept with this generation, or None."""

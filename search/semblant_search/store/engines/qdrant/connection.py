@@ -131,6 +131,10 @@ class Connection:
             self._open_after_fork()
         return self._retrying(self._attempt, time.monotonic() + self._total, method, arguments, options)
 
+    def ask_once(self, method: str, *arguments: Any, seconds: float) -> Any:
+        """Call a method of the client once, for what is said of a failure: nobody waits for it for long."""
+        return self._attempt(time.monotonic() + seconds, method, arguments, {})
+
     def close(self) -> None:
         """Release the sockets; further calls raise `StoreError`."""
         if not self._closed:

@@ -2,45 +2,66 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import time
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import CELLS_VECTOR, FEATURES_VECTOR, IMAGE_VECTOR, ORB_VECTOR, FieldType, Manifest
 from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.store.engines.feature_numbers import to_numbers
+from semblant_search.store.queries import Mmr
 from semblant_search.where.compiler import compile_where, json_path
 
-from .translation import ASSETS, METADATA, Searches, dialect, index_params, record_of, scored
+from .files import KeptFiles
+from .limits import LimitedCollection
+from .translation import ASSETS, METADATA, Searches, dialect, index_params, manifest_of, record_of, scored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from semblant_search.store.engines.base import Paths, Search
     from semblant_search.store.records import Point, Record, ScoredRecord
     from semblant_search.where import Where
 
     from .connection import Connection
+    from .limits import Limits
+    from .version import Version
 
 __all__ = ["QdrantEngine"]
 
-_PART = 4_000_000  # bytes of an asset in one point: servers accept requests of 32 MB, base64 adds a third
 _REQUEST = 8_000_000  # estimated bytes of points in one request, unless one point alone takes more
 _PAYLOAD = 24_000_000  # bytes of the largest payload: vectors and words have the rest of a server's 32 MB
 
 
 class QdrantEngine:
-    """One generation on a server; see `Engine`. Closing it leaves the connection to its database."""
+    """One generation on a server; see `Engine`. Closing it leaves the connection to its database.
 
-    def __init__(self, connection: Connection, collection: str, manifest: Manifest) -> None:
+    Args:
+        connection: to the server.
+        collection: the server's name of it.
+        manifest: as it is.
+        version: of the server.
+        check: called before each change; raises where it may not be made.
+    """
+
+    def __init__(
+        self, connection: Connection, collection: str, manifest: Manifest, version: Version, check: Callable[[], None]
+    ) -> None:
         self._connection = connection
+        self._points = LimitedCollection(connection, collection, check)
+        self._assets = LimitedCollection(connection, collection + ASSETS, check)
+        self._files = KeptFiles(self._assets, collection)
+        self._run = self._points.run
         self._collection = collection
+        self._version = version
         self._on_disk = manifest.storage.on_disk
         self._dialect = dialect()
         self._searches = Searches(manifest.storage.quantize)
+
+    def made(self) -> None:
+        """It was made just now."""
+        for collection in (self._points, self._assets):
+            collection.made()
 
     @property
     def name(self) -> str:
@@ -48,15 +69,40 @@ class QdrantEngine:
         return f"{self._connection.location} {self._collection}"
 
     def filter(self, where: Where, fields: Mapping[str, FieldType]) -> Any:
-        """A `models.Filter`."""
+        """A `models.Filter`. Raises `StoreError` for a condition that the server is too old for."""
+        self._version.check_filter(where)
         return compile_where(where, self._dialect, fields)
 
     def search(self, searches: Sequence[Search]) -> list[list[ScoredRecord]]:
-        """Hits of each, best first."""
+        """Hits of each, best first. In one request, unless the server allows less: then page by page."""
+        return self._points.within(lambda limits: self._search(searches, limits))
+
+    def _search(self, searches: Sequence[Search], limits: Limits) -> list[list[ScoredRecord]]:
+        found: list[dict[str, ScoredRecord]] = [{} for _ in searches]  # one that ties may be on two pages
+        left = [(hits, search) for hits, search in zip(found, searches, strict=True) if search.limit]
+        while left:
+            # An order by variety is one for its whole length: where that is too long, the server says so.
+            pages = [
+                search if isinstance(search.query, Mmr) else search._replace(limit=limits.most(search.limit))
+                for _, search in left
+            ]
+            following = []
+            for (hits, search), page, answer in zip(left, pages, self._ask(pages, limits), strict=True):
+                hits |= {hit.id: hits.get(hit.id, hit) for hit in answer}
+                rest = search.limit - page.limit
+                if rest and len(answer) == page.limit:
+                    following.append((hits, search._replace(offset=search.offset + page.limit, limit=rest)))
+            left = following
+        return [list(hits.values()) for hits in found]
+
+    def _ask(self, searches: Sequence[Search], limits: Limits) -> list[list[ScoredRecord]]:
         if len(searches) == 1:
             answers = [self._run("query_points", **self._searches.options(searches[0]))]
         else:
-            answers = self._run("query_batch_points", requests=[self._searches.request(search) for search in searches])
+            requests, answers = [self._searches.request(search) for search in searches], []
+            together = limits.searches or len(requests)
+            for start in range(0, len(requests), together):
+                answers += self._run("query_batch_points", requests=requests[start : start + together])
         return [scored(answer.points, search.scale) for answer, search in zip(answers, searches, strict=True)]
 
     def retrieve(self, ids: Sequence[str], paths: Paths, vectors: Sequence[str]) -> list[Record]:
@@ -68,37 +114,58 @@ class QdrantEngine:
         self, filter: Any, paths: Paths, vectors: Sequence[str], limit: int, start: Any
     ) -> tuple[list[Record], Any | None]:
         """A page of records in the order of their ids."""
-        vectors = list(vectors)
-        points, start = self._run(
-            "scroll", offset=start, limit=limit, scroll_filter=filter, with_payload=paths, with_vectors=vectors or False
-        )
-        return [record_of(point) for point in points], start
+        found: list[Any] = []
+
+        def page(limits: Limits) -> Any:
+            wanted = limits.most(limit - len(found))
+            vector = list(vectors) or False
+            return self._run(
+                "scroll", offset=start, limit=wanted, scroll_filter=filter, with_payload=paths, with_vectors=vector
+            )
+
+        while True:
+            points, start = self._points.within(page)
+            found += points
+            if start is None or len(found) >= limit:
+                return [record_of(point) for point in found], start
 
     def ordered(
         self, path: str, descending: bool, filter: Any, paths: Paths, vectors: Sequence[str], limit: int
-    ) -> list[tuple[float, Record]]:
+    ) -> tuple[list[tuple[float, Record]], bool]:
         """The first records in the order of a field."""
         from qdrant_client import models
 
         order = models.OrderBy(key=path, direction=models.Direction.DESC if descending else models.Direction.ASC)
-        points, _ = self._run(
-            "scroll",
-            limit=limit,
-            scroll_filter=filter,
-            with_payload=paths,
-            with_vectors=list(vectors) or False,
-            order_by=order,
-        )
-        return [(point.order_value, record_of(point)) for point in points]
+
+        def page(limits: Limits) -> tuple[Any, bool]:
+            wanted = limits.most(limit)
+            vector = list(vectors) or False
+            points, _ = self._run(
+                "scroll", limit=wanted, scroll_filter=filter, with_payload=paths, with_vectors=vector, order_by=order
+            )
+            return points, len(points) == wanted
+
+        points, full = self._points.within(page)
+        return [(point.order_value, record_of(point)) for point in points], full
 
     def count(self, filter: Any) -> int:
         """How many records match, exactly."""
         return int(self._run("count", count_filter=filter, exact=True).count)
 
-    def facet(self, path: str, filter: Any, limit: int) -> dict[Any, int]:
-        """Exact counts."""
-        answer = self._run("facet", key=path, facet_filter=filter, limit=limit, exact=True)
-        return {hit.value: hit.count for hit in answer.hits}
+    def facet(self, path: str, filter: Any, limit: int) -> dict[Any, int] | None:
+        """Exact counts. None where the field has no index, or the server allows fewer values than are wanted."""
+
+        def ask(limits: Limits) -> dict[Any, int] | None:
+            wanted = limits.most(limit)
+            hits = self._run("facet", key=path, facet_filter=filter, limit=wanted, exact=True).hits
+            return None if len(hits) == wanted < limit else {hit.value: hit.count for hit in hits}
+
+        try:
+            return self._points.within(ask)
+        except StoreError as error:
+            if type(error) is StoreError and path not in self._points.indexes()[0]:
+                return None
+            raise
 
     def payload_fits(self, payload: Mapping[str, Any]) -> bool:
         """Whether a server takes a request with it."""
@@ -106,6 +173,9 @@ class QdrantEngine:
 
     def upsert(self, points: Sequence[Point], images: list[list[float]]) -> None:
         """Write points, in as many requests as their size needs. Applied on the server on return."""
+        self._points.within(lambda limits: self._upsert(points, images, limits.points or len(points)))
+
+    def _upsert(self, points: Sequence[Point], images: list[list[float]], most: int) -> None:
         from qdrant_client import models
 
         batch: list[models.PointStruct] = []
@@ -119,7 +189,7 @@ class QdrantEngine:
             if point.cells is not None:
                 vectors[CELLS_VECTOR] = point.cells.tolist()
             more = _estimate(point)
-            if batch and size + more > _REQUEST:
+            if batch and (size + more > _REQUEST or len(batch) >= most):
                 self._run("upsert", points=batch, wait=True)
                 batch, size = [], 0
             batch.append(models.PointStruct(id=point.id, vector=vectors, payload=dict(point.payload)))
@@ -149,112 +219,78 @@ class QdrantEngine:
         self._run("delete", points_selector=list(ids), wait=True)
 
     def create_index(self, field: str, kind: FieldType) -> None:
-        """Make a payload index."""
-        schema = index_params(field, kind, on_disk=self._on_disk)
-        self._run("create_payload_index", field_name=json_path(field), field_schema=schema, wait=True)
+        """Make a payload index, where the server allows one more; see `unindexed`."""
+        path, schema = json_path(field), index_params(field, kind, on_disk=self._on_disk)
+        try:
+            self._run("create_payload_index", field_name=path, field_schema=schema, wait=True)
+        except StoreError as error:
+            if type(error) is not StoreError:
+                raise
+            there, full = self._points.indexes()
+            if not full:
+                raise
+            if there.get(path, kind.value) != kind.value:  # it changes its type, for which there is room
+                self._run("delete_payload_index", field_name=path, wait=True)
+                self._run("create_payload_index", field_name=path, field_schema=schema, wait=True)
+
+    def unindexed(self, fields: Mapping[str, FieldType]) -> list[str]:
+        """Those that have no payload index."""
+        there, _ = self._points.indexes()
+        return [name for name in fields if json_path(name) not in there]
 
     def read_manifest(self) -> Manifest:
         """What the collection's metadata say."""
-        return Manifest.from_json(self._run("get_collection").config.metadata[METADATA])
+        manifest = manifest_of(self._run("get_collection"))
+        assert manifest is not None  # it was there when this was opened
+        return manifest
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest in the collection's metadata."""
         self._run("update_collection", metadata={METADATA: manifest.to_json()})
 
-    def optimize(self) -> None:
+    def optimize(self, tell: Callable[[int, int], None]) -> bool:
         """Wait until the server, which builds its indexes by itself, is done, or makes no progress (`RetryPolicy.stall`)."""
         from qdrant_client import models
 
         before, since, pause, asked = None, time.monotonic(), 0.05, False
-        while (state := self._progress())[0] in ("yellow", "grey"):
+        while (info := self._run("get_collection")).status in ("yellow", "grey"):
+            state = info.status, info.indexed_vectors_count, info.segments_count
             if state != before:
                 before, since = state, time.monotonic()
-            elif state[0] == "grey" and not asked:
+                tell(info.indexed_vectors_count or 0, info.points_count or 0)
+            elif info.status == "grey" and not asked:
                 # A restarted server leaves what is pending until something changes, if only its settings to what they are.
                 self._run("update_collection", optimizers_config=models.OptimizersConfigDiff())
                 asked = True
             elif time.monotonic() - since >= self._connection.retry.stall:
-                return
+                return False
             time.sleep(pause)
             pause = min(2 * pause, 0.5)
-
-    def _progress(self) -> tuple[str, int | None, int]:
-        """The collection's colour, indexed vectors, and segments."""
-        info = self._run("get_collection")
-        return str(getattr(info.status, "value", info.status)), info.indexed_vectors_count, info.segments_count
+        if info.status == "red":
+            raise StoreError(
+                f"server {self._connection.location!r} failed to build the indexes of {self._collection!r}: "
+                f"{getattr(info.optimizer_status, 'error', info.optimizer_status)}; see its log, and run the job again"
+            )
+        return True
 
     def asset(self, name: str) -> bytes | None:
         """A file kept with this generation, or None."""
-        head = self._assets("retrieve", ids=[_asset_id(name)], with_payload=True)
-        if not head:
-            return None
-        facts = head[0].payload
-        parts = []
-        for part in range(facts["parts"]):  # one by one: a request for all of them may be too large to answer
-            found = self._assets("retrieve", ids=[_asset_id(name, facts["version"], part)], with_payload=True)
-            if not found:
-                raise StoreError(
-                    f"asset {name!r} of {self._collection!r} is incomplete: part {part + 1} is missing; index again"
-                )
-            parts.append(base64.b64decode(found[0].payload["data"]))
-        data = b"".join(parts)
-        if hashlib.sha256(data).hexdigest() != facts["sha256"]:
-            raise StoreError(f"asset {name!r} of {self._collection!r} is damaged (its SHA-256 differs); index again")
-        return data
+        return self._files.read(name)
 
     def assets(self) -> list[str]:
-        """Names of the files that are kept: the points that are no parts."""
-        return [str(point.payload["name"]) for point in self._all_assets(["name"]) if "name" in point.payload]
+        """Names of the files that are kept."""
+        return self._files.names()
 
     def put_asset(self, name: str, data: bytes) -> None:
-        """Keep a file with this generation, atomically: readers see the old parts until the new ones are all there."""
-        from qdrant_client import models
-
-        version = uuid.uuid4().hex
-        parts = [data[start : start + _PART] for start in range(0, len(data), _PART)]
-        for number, part in enumerate(parts):
-            payload = {"asset": name, "version": version, "data": base64.b64encode(part).decode()}
-            point = models.PointStruct(id=_asset_id(name, version, number), vector={}, payload=payload)
-            self._assets("upsert", points=[point], wait=True)
-        facts = {"name": name, "version": version, "parts": len(parts), "sha256": hashlib.sha256(data).hexdigest()}
-        self._assets("upsert", points=[models.PointStruct(id=_asset_id(name), vector={}, payload=facts)], wait=True)
-        old = list(self._old_parts(name, version))
-        if old:
-            self._assets("delete", points_selector=old, wait=True)
+        """Keep a file with this generation, atomically."""
+        self._files.write(name, data)
 
     def drop_asset(self, name: str) -> None:
-        """Keep a file no longer: its head goes first, so that nobody reads half of it."""
-        self._assets("delete", points_selector=[_asset_id(name)], wait=True)
-        parts = list(self._old_parts(name, ""))
-        if parts:
-            self._assets("delete", points_selector=parts, wait=True)
-
-    def _old_parts(self, name: str, version: str) -> Iterator[str]:
-        """Parts of other versions. All are looked through: strict mode refuses a filter on fields without an index."""
-        for part in self._all_assets(["asset", "version"]):
-            if part.payload.get("asset") == name and part.payload["version"] != version:
-                yield str(part.id)
-
-    def _all_assets(self, fields: list[str]) -> Iterator[Any]:
-        offset = None
-        while True:
-            points, offset = self._assets("scroll", offset=offset, limit=100, with_payload=fields)
-            yield from points
-            if offset is None:
-                return
+        """Keep a file no longer."""
+        self._files.drop(name)
 
     def close(self) -> None:
         """Nothing to release: the connection belongs to the database."""
-
-    def _run(self, method: str, **options: Any) -> Any:
-        return self._connection.call(method, self._collection, **options)
-
-    def _assets(self, method: str, **options: Any) -> Any:
-        return self._connection.call(method, self._collection + ASSETS, **options)
-
-
-def _asset_id(name: str, version: str = "", part: int = 0) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name}/{version}/{part}"))
 
 
 def _estimate(point: Point) -> int:

@@ -4,6 +4,7 @@ alias       <name>                         → the serving generation, switched 
 collection  <name>__<generation>           pictures; the manifest is in its metadata
 collection  <name>__<generation>__assets   no vectors: the encoder and the vocabulary in parts, so that a client needs
                                            nothing but the URL
+collection  <name>__lease                  one point: who is building and publishing generations
 """
 
 from __future__ import annotations
@@ -12,23 +13,27 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import Manifest
 from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.store.database import Database
+from semblant_search.store.engines.payload_indexes import filtered_first
 from semblant_search.store.names import is_generation, node_urls, without_password
 
 from .connection import Connection, Deadline, RetryPolicy, connect
 from .engine import QdrantEngine
-from .translation import ASSETS, METADATA, config, physical_name
+from .lease import Lease
+from .translation import ASSETS, config, manifest_of, physical_name, spread
+from .version import Version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from qdrant_client import QdrantClient
 
-__all__ = ["QdrantDatabase", "QdrantServer"]
+    from semblant_search.collection import Manifest
+    from semblant_search.store.engines.base import Claim
 
-_OLDEST_SERVER = (1, 20)  # the first that matches substrings; prefixes came with 1.19, TurboQuant with 1.18
+__all__ = ["QdrantDatabase", "QdrantServer"]
 
 
 class QdrantDatabase(Database):
@@ -78,7 +83,8 @@ class QdrantServer:
     def __init__(self, connection: Connection, *, owned: bool = True) -> None:
         self._connection = connection
         self._owned = owned
-        self._version_checked = False
+        self._version = Version(lambda: str(connection.call("info").version), connection.location)
+        self._leases: dict[str, Lease] = {}
 
     @property
     def location(self) -> str:
@@ -86,17 +92,8 @@ class QdrantServer:
         return self._connection.location
 
     def check(self) -> None:
-        """Older servers would fail later, at the first filter that they do not know."""
-        if self._version_checked:
-            return
-        version = str(self._connection.call("info").version)
-        numbers = [int(part) for part in version.split("-")[0].split(".")[:2] if part.isdigit()]
-        if tuple(numbers) < _OLDEST_SERVER:
-            raise StoreError(
-                f"server {self.location!r} is Qdrant {version}; Semblant needs {'.'.join(map(str, _OLDEST_SERVER))} or later: "
-                "update the server"
-            )
-        self._version_checked = True
+        """Servers before 1.16 keep no metadata of collections, and know no conditional writes."""
+        self._version.check()
 
     def serving(self) -> dict[str, str]:
         """What the aliases say, of those that are Semblant's."""
@@ -121,8 +118,7 @@ class QdrantServer:
         name = physical_name(collection, generation)
         if not self._connection.call("collection_exists", name):
             return None
-        metadata = self._connection.call("get_collection", name).config.metadata or {}
-        return Manifest.from_json(metadata[METADATA]) if METADATA in metadata else None
+        return manifest_of(self._connection.call("get_collection", name))
 
     def asset(self, collection: str, generation: str, name: str) -> bytes | None:
         """A file kept with a generation."""
@@ -136,18 +132,25 @@ class QdrantServer:
 
     def open(self, collection: str, generation: str, manifest: Manifest) -> QdrantEngine:
         """Open a generation."""
-        return QdrantEngine(self._connection, physical_name(collection, generation), manifest)
+        check = partial(self._check_claim, collection)
+        name = physical_name(collection, generation)
+        return QdrantEngine(self._connection, name, manifest, self._version, check)
 
     def create(self, manifest: Manifest) -> QdrantEngine:
         """Make an empty generation."""
+        self._version.check_storage(manifest.storage)
+        self._check_claim(manifest.collection, confirm=True)
         name = physical_name(manifest.collection, manifest.generation)
         for rest in (name, name + ASSETS):  # left by a process that was killed before it wrote the manifest
             self._connection.call("delete_collection", rest)
-        self._create_collection(name + ASSETS, vectors_config={}, on_disk_payload=True)
-        self._create_collection(name, on_disk_payload=True, **config(manifest))
-        engine = QdrantEngine(self._connection, name, manifest)
-        for field, kind in manifest.fields.items():
-            engine.create_index(field, kind)
+        over = spread(manifest.storage)
+        replicas = {name: value for name, value in over.items() if name != "shard_number"}
+        self._create_collection(name + ASSETS, vectors_config={}, on_disk_payload=True, **replicas)
+        self._create_collection(name, on_disk_payload=True, **over, **config(manifest))
+        engine = self.open(manifest.collection, manifest.generation, manifest)
+        engine.made()
+        for field in sorted(manifest.fields, key=filtered_first):
+            engine.create_index(field, manifest.fields[field])
         engine.write_manifest(manifest)  # last: only with it the collection counts as a generation
         return engine
 
@@ -170,6 +173,7 @@ class QdrantServer:
         """Replace the alias. Raises `StoreError` where something of that name is not Semblant's."""
         from qdrant_client import models
 
+        self._check_claim(collection, confirm=True)
         self.check_name(collection)
         operations: list[Any] = []
         if collection in self._aliases():
@@ -180,12 +184,27 @@ class QdrantServer:
 
     def drop(self, collection: str, generation: str) -> None:
         """Delete a generation's collections."""
+        self._check_claim(collection, confirm=True)
         for name in (physical_name(collection, generation), physical_name(collection, generation) + ASSETS):
             self._connection.call("delete_collection", name)
 
-    def claim(self, collection: str) -> AbstractContextManager[object]:  # noqa: ARG002
-        """Nothing: a server has no lock."""
-        return contextlib.nullcontext()
+    def claim(self, collection: str, wait: float) -> AbstractContextManager[Claim]:
+        """A lease. Where it is lost, nothing of the collection can be changed through this database any more."""
+        return self._hold(collection, wait, to_the_end=True)
+
+    def claim_opened(self, collection: str) -> AbstractContextManager[object]:
+        """A lease, too: others write to what is open here. Where it is lost, that ends this change only."""
+        return self._hold(collection, 0.0, to_the_end=False)
+
+    @contextlib.contextmanager
+    def _hold(self, collection: str, wait: float, *, to_the_end: bool) -> Iterator[Claim]:
+        with Lease(self._connection, collection, wait) as lease:
+            self._leases[collection] = lease
+            try:
+                yield lease
+            finally:
+                if self._leases.get(collection) is lease and not (lease.lost and to_the_end):
+                    del self._leases[collection]
 
     def exclusive(self) -> AbstractContextManager[object]:
         """Nothing: a server switches an alias in one step."""
@@ -195,6 +214,12 @@ class QdrantServer:
         """Close the connection, unless the client is a user's own."""
         if self._owned:
             self._connection.close()
+
+    def _check_claim(self, collection: str, *, confirm: bool = False) -> None:
+        """Raise `StoreLocked` where the collection was claimed, and is not any more. What nobody claimed may be changed."""
+        lease = self._leases.get(collection)
+        if lease is not None:
+            lease.confirm() if confirm else lease.check()
 
     def _aliases(self) -> dict[str, str]:
         """All of them, each with the collection that it stands for."""

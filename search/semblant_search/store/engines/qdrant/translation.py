@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,12 +25,30 @@ from semblant_search.where.compiler import Dialect
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from semblant_search.collection import StorageOptions
     from semblant_search.store.engines.base import Search
     from semblant_search.store.queries import Query
 
-__all__ = ["ASSETS", "METADATA", "Searches", "config", "dialect", "index_params", "physical_name", "record_of", "scored"]
+__all__ = [
+    "ASSETS",
+    "METADATA",
+    "Searches",
+    "config",
+    "dialect",
+    "index_params",
+    "manifest_of",
+    "physical_name",
+    "record_of",
+    "scored",
+    "spread",
+]
 
 METADATA = "semblant"
+_SPREAD = {
+    "shards": "shard_number",
+    "replicas": "replication_factor",
+    "write_consistency": "write_consistency_factor",
+}
 ASSETS = "__assets"
 
 
@@ -85,6 +104,23 @@ def config(manifest: Manifest) -> dict[str, Any]:
             hnsw_config=never,  # compared with every picture, never by a graph
         )
     return {"vectors_config": vectors, "sparse_vectors_config": sparse or None}
+
+
+def spread(storage: StorageOptions) -> dict[str, Any]:
+    """Arguments of `create_collection`: over how many nodes it is spread."""
+    return {_SPREAD[name]: value for name, value in storage.spread.items()}
+
+
+def manifest_of(info: Any) -> Manifest | None:
+    """What a collection's metadata say, None where there is none; of what was said of its replicas, what they are now."""
+    metadata, params = info.config.metadata or {}, info.config.params
+    if METADATA not in metadata:
+        return None
+    manifest = Manifest.from_json(metadata[METADATA])
+    now: dict[str, Any] = {
+        name: getattr(params, _SPREAD[name], None) or value for name, value in manifest.storage.spread.items()
+    }
+    return replace(manifest, storage=replace(manifest.storage, **now))
 
 
 def _quantization(quantize: str | None) -> Any:

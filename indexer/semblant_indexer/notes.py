@@ -1,0 +1,71 @@
+"""What a report says beside its numbers: of other sources, and of what the collection cannot do as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from semblant_search.errors import StoreError
+from semblant_search.orb import OrbSettings
+from semblant_search.where import F
+
+if TYPE_CHECKING:
+    from semblant_search.store import Store
+
+    from .job import IndexJob
+    from .source_run import SourceRun
+
+__all__ = ["of_collection", "rebuilt_as_well"]
+
+
+def of_collection(store: Store, job: IndexJob, *, built: bool) -> list[str]:
+    """Notes on the collection; `built` says whether its search graph is done."""
+    return [*_without_details(store, job), *_without_index(store), *_unbuilt(built)]
+
+
+def rebuilt_as_well(part: SourceRun) -> str:
+    """What became of another source that was rebuilt as well."""
+    counts = part.ledger.account()
+    account = " + ".join(f"{counts[name]:,} {name}" for name in ("indexed", "unchanged", "duplicate", "failed", "skipped"))
+    return f"source {part.record.name!r} was rebuilt as well: found {part.found:,} = {account}"
+
+
+def _without_details(store: Store, job: IndexJob) -> list[str]:
+    """A note where the collection has no details although they were asked for, or its pictures are too small for them."""
+    if store.manifest.orb is None:
+        ignored = f"collection {job.collection!r} was made without details (--no-orb), and stays so: --rebuild adds them"
+        return [] if job.orb is None else [ignored]
+    least = OrbSettings.from_json(store.manifest.orb.get("settings")).least_side
+    try:
+        small, points = store.count((F("_width") < least) & (F("_height") < least)), store.count()
+    except StoreError:
+        if "_width" in store.index_rest():  # a strict server, which has no room for an index of it
+            return []
+        raise
+    if small == 0:
+        return []
+    some = f"{small:,} of {points:,} pictures are" if small < points else "all pictures are"
+    return [f"{some} smaller than {least} pixels: too small for details, so that only searches by look find them"]
+
+
+def _without_index(store: Store) -> list[str]:
+    """A note where a server had no room for the indexes of all fields."""
+    missing = store.index_rest()
+    if not missing:
+        return []
+    shown, more = ", ".join(missing[:8]), f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+    return [
+        f"{len(missing)} of {len(store.manifest.fields)} fields have no index, because the server allows no more of them in a "
+        f"collection (max_payload_index_count of its strict mode): {shown}{more}. Filters by them are slow, or refused where "
+        "the server is strict. Allow more and run the job again, or declare what is to be filtered by (--field "
+        "NAME:TYPE), which gets its index first, and use --rebuild"
+    ]
+
+
+def _unbuilt(built: bool) -> list[str]:
+    """A note where a server was not waited for any longer."""
+    if built:
+        return []
+    return [
+        "the server makes no progress with its search graph, which it builds by itself, and was not waited for any longer; "
+        "searches are slower until it is done (is it busy, or are its optimizers off?)"
+    ]
