@@ -189,7 +189,7 @@ GOOD_CSV, GOOD_JSON = "file,x\na.png,1\n", '{"file": "a.png", "x": 1}\n'
         ("t.csv", f"{GOOD_CSV},2\n , \n", "picture's name (1; the first: t.csv, line 3: column 'file' is empty"),
         ("t.csv", f'{GOOD_CSV}b.png,"1\n', "rows that are no CSV (1; the first: t.csv, line 3: a quote that is not closed"),
         ("t.csv", 'file,x\nb.png,"1\na.png,1\nc.png,2\n', "rows that are no CSV (1; the first: t.csv, line 2"),
-        ("t.csv", b"file,x,y\na.png,1,\xfcber\n", "t.csv is read as Windows-1252"),
+        ("t.csv", b"file,x,y\na.png,1,\xfcber\n", "t.csv is no UTF-8, and read as Windows-1252"),
         ("t.jsonl", GOOD_JSON + '{"file": ', "rows that are no JSON (1; the first: t.jsonl, line 2"),
         ("t.jsonl", GOOD_JSON + "[1]\n", "line 2: expected one object, found [1]"),
         ("t.jsonl", GOOD_JSON + '{"x": 3}\n', "picture's name (1; the first: t.jsonl, line 2: no column names"),

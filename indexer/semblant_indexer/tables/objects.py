@@ -24,7 +24,7 @@ __all__ = ["read_json_file", "read_json_lines"]
 def read_json_lines(path: Path, losses: Losses, wanted: str | None = None) -> Iterator[Row]:
     """The rows of a `.jsonl` file. Raises `MetadataError` where the file cannot be read or no line names a picture."""
     try:
-        encoding, errors = encoding_of(path)
+        encoding, errors = encoding_of(path, losses)
         with path.open(encoding=encoding, errors=errors) as file:
             yield from _rows(_objects(file, path, losses), path, losses, wanted)
     except OSError as error:

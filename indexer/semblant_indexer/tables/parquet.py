@@ -65,7 +65,13 @@ def _one(value: Any) -> Any:
     try:
         return value.as_py()
     except (ValueError, OverflowError, ArithmeticError, ImportError, KeyError):
-        return str(value)
+        import pyarrow
+
+        try:
+            text = value.cast(pyarrow.string()).as_py()
+            return None if text is None or text.startswith("<value out of range") else text
+        except pyarrow.ArrowException:
+            return None
 
 
 def _plain(cell: Any) -> Any:

@@ -33,9 +33,7 @@ _MOST_UNCLOSED = 20
 def read_separated(path: Path, losses: Losses, wanted: str | None = None) -> Iterator[Row]:
     """The rows of a `.csv` or `.tsv` file. Raises `MetadataError` where the file cannot be read or names no pictures."""
     try:
-        encoding, errors = encoding_of(path)
-        if encoding == "cp1252":
-            losses.add("promises of UTF-8 that are none", f"{path.name} is read as Windows-1252; save it as UTF-8 to be sure")
+        encoding, errors = encoding_of(path, losses)
         with path.open(encoding=encoding, errors=errors, newline="") as file:
             yield from _rows(_Lines(file), path, losses, wanted)
     except OSError as error:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from semblant_indexer.losses import Losses
+
 __all__ = ["decoded", "encoding_of"]
 
 _MARKS = (
@@ -20,8 +22,8 @@ _MARKS = (
 _PART = 1 << 20
 
 
-def encoding_of(path: Path) -> tuple[str, str]:
-    """Encoding and error handler that a text file is to be read with. Raises `OSError`.
+def encoding_of(path: Path, losses: Losses) -> tuple[str, str]:
+    """Encoding and error handler that a text table is to be read with. Raises `OSError`.
 
     What is no UTF-8 is taken for Windows-1252, which Excel writes in the West.
     """
@@ -37,6 +39,10 @@ def encoding_of(path: Path) -> tuple[str, str]:
                 decoder.decode(part)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
+            losses.add(
+                "certainty about letters beyond English",
+                f"{path.name} is no UTF-8, and read as Windows-1252; save it as UTF-8 to be sure",
+            )
             return "cp1252", "replace"
     return "utf-8", "strict"
 
