@@ -212,7 +212,7 @@ def test_times_and_numbers_of_parquet_become_what_json_has(tmp_path: Path) -> No
         "time": [datetime.time(1, 2), None, datetime.time(23, 59, 59, 5)],
         "score": [float("nan"), 1.5, None],
         "took": [datetime.timedelta(seconds=90), None, None],
-        "far": pyarrow.array([10**18, 2**62, None], pyarrow.timestamp("us")),
+        "far": pyarrow.array([568971820800000000, 2**62, None], pyarrow.timestamp("us")),
         "fine": pyarrow.array([1, None, None], pyarrow.timestamp("ns")),
         "map": pyarrow.array([[("k", 1)], None, None], pyarrow.map_(pyarrow.string(), pyarrow.int64())),
         "code": pyarrow.array(["x", "x", "y"]).dictionary_encode(),
@@ -221,7 +221,7 @@ def test_times_and_numbers_of_parquet_become_what_json_has(tmp_path: Path) -> No
     }
     parquet.write_table(pyarrow.table(columns), root / "metadata.parquet")
     first, second, third = metadata_of(root).values()
-    assert first.pop("far").startswith("33658-09-27")
+    assert first.pop("far").startswith("20000-01-01")
     assert first == {
         "time": "01:02:00", "took": 90.0, "fine": "1970-01-01T00:00:00Z", "map": {"k": 1}, "code": "x", "big": str(2**63),
     }  # fmt: skip
