@@ -47,6 +47,7 @@ class MetadataTable:
 
     def __init__(self, declared: Mapping[str, FieldType] | None = None, *, text: bool = False, name: str = "the table") -> None:
         self._name = name
+        self._file = PurePath(name).name
         self._text = text
         self._repeated = 0
         self._types = TypeInference(text=text, declared=declared)
@@ -79,7 +80,7 @@ class MetadataTable:
     def notes(self) -> list[str]:
         """What a user should know: what was left out, columns that are not what they look like, rows that repeat."""
         rows = "1 row" if self._repeated == 1 else f"{self._repeated} rows"
-        repeated = f"{rows} of {PurePath(self._name).name} repeated another one"
+        repeated = f"{rows} of {self._file} repeated another one"
         return [*self._read.notes, *self._unfit.notes, *self._types.notes, *([repeated] if self._repeated else [])]
 
     @property
@@ -97,6 +98,7 @@ class MetadataTable:
     ) -> None:
         """Read a table; relative names in it are relative to `base`. Raises as `read_rows`, and `StoreError`."""
         self._name, self._text = name or str(path), path.suffix.lower() in TEXT_SUFFIXES
+        self._file = PurePath(self._name).name
         for row in read_rows(path, self._read, file_column):
             try:
                 uri = row_uri(row.file, base)

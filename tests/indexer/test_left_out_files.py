@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 SYSTEM = (
     "@eaDir/a.jpg/SYNOPHOTO_THUMB_XL.jpg", "sub/@eaDir/b.jpg", ".thumbnails/normal/1.png", "#recycle/c.jpg",
-    ".Trash-1000/files/d.jpg", "__MACOSX/e.jpg", ".stversions/f~2020.jpg", "lost+found/g.jpg", "._a.jpg", "sub/._b.jpg", ".DS_Store", "sub/Thumbs.db",
+    ".Trash-1000/files/d.jpg", "__MACOSX/e.jpg", ".stversions/f~2020.jpg", "lost+found/g.jpg", "._a.jpg", "sub/._b.jpg",
+    ".DS_Store", "sub/Thumbs.db",
     "$RECYCLE.BIN/S-1/h.jpg", "System Volume Information/i.jpg", "@Recycle/j.jpg", ".Trashes/k.jpg", "DESKTOP.INI",
 )  # fmt: skip
 OWN = ("a.jpg", "sub/b.jpg", "thumbnails/c.jpg", "recycle/d.jpg", "Trash/e.jpg")

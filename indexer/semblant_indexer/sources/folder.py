@@ -65,7 +65,7 @@ class FolderSource:
         """Read the sidecars for their types, and the tables; returns whether a sidecar says a `label`."""
         types = TypeInference(text=False)
         says_label = False
-        for folder in self._walk.folders(LeftOut()):
+        for folder in self._walk.folders(LeftOut(), whole=False):
             if not isinstance(folder, Folder):
                 continue
             self._tables.note(folder.path, folder.others)
@@ -124,7 +124,7 @@ class FolderSource:
                 yield self._item(entry, folder)
 
     def _uris(self) -> Iterator[str]:
-        for folder in self._walk.folders(LeftOut()):
+        for folder in self._walk.folders(LeftOut(), whole=False):
             if isinstance(folder, Folder):
                 yield from (folder.base.join(entry.name) for entry in folder.pictures)
 

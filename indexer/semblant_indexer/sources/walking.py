@@ -77,8 +77,8 @@ class Walk:
         self._selection = selection
         self._folders: dict[tuple[int, int], str] = {}
 
-    def folders(self, left: LeftOut) -> Iterator[Folder | Unlisted]:
-        """Every folder; `left` hears of what is left alone."""
+    def folders(self, left: LeftOut, *, whole: bool = True) -> Iterator[Folder | Unlisted]:
+        """Every folder; `left` hears of what is left alone. Without `whole` second names that are no links are taken, too."""
         seen: dict[tuple[int, int], str] = {}
         named: dict[tuple[int, int], str] = {}
         links: list[str] = []
@@ -115,12 +115,13 @@ class Walk:
                         (links if entry.is_symlink() and not start_is_link else below).append(entry.path)
                     elif not picture:
                         others.append(entry.name)
-                    elif self._is_second_name(entry, named):
+                    elif (whole or entry.is_symlink()) and self._is_second_name(entry, named):
                         left.names += 1
                     else:
                         pictures.append(entry)
                 stack.extend(reversed(below))
-                yield Folder(path, base, pictures, others, sidecars_of((entry.name for entry in pictures), others))
+                sidecars = sidecars_of((entry.name for entry in pictures), others) if others else {}
+                yield Folder(path, base, pictures, others, sidecars)
         self._folders = seen
 
     def _takes_name(self, name: str, left: LeftOut) -> bool:

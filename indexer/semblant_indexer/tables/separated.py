@@ -58,7 +58,7 @@ def _rows(lines: _Lines, path: Path, losses: Losses, wanted: str | None) -> Iter
         if cells is None:
             losses.add("rows that are no CSV", f"{path.name}, line {line}: a quote that is not closed, or not at a cell's end")
             continue
-        if not any(cell and not cell.isspace() for cell in cells):
+        if not any(cells) or not "".join(cells).strip():
             continue
         if len(cells) > width and any(cells[width:]):
             losses.add(
@@ -66,12 +66,13 @@ def _rows(lines: _Lines, path: Path, losses: Losses, wanted: str | None) -> Iter
                 f"{path.name}, line {line}: {len(cells)} cells, {width} columns (is a {delimiter!r} in one of them?)",
             )
             continue
-        cells += [""] * (width - len(cells))
+        if len(cells) < width:
+            cells += [""] * (width - len(cells))
         file = cells[position].strip()
         if not file:
             losses.add("rows that say no picture's name", f"{path.name}, line {line}: column {header[position]!r} is empty")
             continue
-        for number in [number for number in unnamed if cells[number].strip()]:
+        for number in [number for number in unnamed if cells[number].strip()] if unnamed else ():
             losses.add(
                 "columns without a name", f"{path.name}: column {number + 1}, with {cells[number][:60]!r} in line {line}"
             )
@@ -130,6 +131,7 @@ class _Reader:
     def __init__(self, lines: _Lines, delimiter: str) -> None:
         self._lines = lines
         self._delimiter = delimiter
+        self._reader = csv.reader(lines, delimiter=delimiter, strict=True)
         self._unclosed = 0
 
     def __iter__(self) -> _Reader:
@@ -138,26 +140,26 @@ class _Reader:
     def __next__(self) -> tuple[int, list[str] | None]:
         lines = self._lines
         lines.begin()
-        source: Iterator[str] = lines
-        if self._unclosed > _MOST_UNCLOSED:
-            source = iter([next(lines)])
         try:
-            cells = _parsed(source, self._delimiter, strict=True)
+            if self._unclosed > _MOST_UNCLOSED:
+                return lines.number + 1, self._next(csv.reader([next(lines)], delimiter=self._delimiter, strict=True))
+            cells = self._next(self._reader)
         except csv.Error as error:
+            self._reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
             if lines.of_row > 1:
                 self._unclosed += 1
                 lines.put_back()
             elif "unexpected end" not in str(error):
                 # Something behind the quote that ends a cell: every spreadsheet reads on.
-                return lines.number, _parsed(iter([lines.put_back()]), self._delimiter, strict=False)
+                return lines.number, self._next(csv.reader([lines.put_back()], delimiter=self._delimiter))
             return lines.number, None
         return lines.number, cells
 
-
-def _parsed(lines: Iterator[str], delimiter: str, *, strict: bool) -> list[str]:
-    """The cells of the next row, however long they are: the limit is the process's, and is put back at once."""
-    limit = csv.field_size_limit(sys.maxsize)
-    try:
-        return next(csv.reader(lines, delimiter=delimiter, strict=strict))
-    finally:
-        csv.field_size_limit(limit)
+    @staticmethod
+    def _next(reader: Iterator[list[str]]) -> list[str]:
+        """The cells of the next row, however long they are: the limit is the process's, and is put back at once."""
+        limit = csv.field_size_limit(sys.maxsize)
+        try:
+            return next(reader)
+        finally:
+            csv.field_size_limit(limit)
