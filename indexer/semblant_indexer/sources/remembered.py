@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .base import Source
 
-__all__ = ["SELECTION", "job_for", "open_job_source", "record_for", "settings_of"]
+__all__ = ["SELECTION", "job_for", "open_job_source", "record_for", "settings_of", "with_last_table"]
 
 SELECTION = ("include", "exclude", "hidden", "include_system")
 """Settings that say which files of a folder are pictures of its source."""
@@ -38,6 +38,24 @@ def open_job_source(job: IndexJob) -> Source:
         find_metadata=job.find_metadata,
         file_column=job.file_column,
     )
+
+
+def with_last_table(job: IndexJob, record: SourceRecord) -> IndexJob | None:
+    """The same job with the metadata table that was given the last time, where it is given none; else None.
+
+    Raises:
+        InvalidInput: that table is gone.
+    """
+    last = record.settings.get("metadata")
+    if last is None or job.metadata is not None or not job.find_metadata:
+        return None
+    if not Path(last).is_file():
+        raise InvalidInput(
+            f"metadata file {last!r}, which source {record.name!r} was indexed with the last time, is gone; give it anew "
+            "(--metadata FILE), or take away what it said (--no-metadata)"
+        )
+    column = job.file_column or record.settings.get("file_column")
+    return dataclasses.replace(job, metadata=Path(last), file_column=column)
 
 
 def settings_of(job: IndexJob) -> dict[str, Any]:
