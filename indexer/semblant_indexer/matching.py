@@ -11,6 +11,7 @@ turn, each only where one row and one picture are left to each other:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import unicodedata
@@ -24,7 +25,10 @@ from semblant_search.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["composed", "file_meant", "match_rows"]
+__all__ = ["FileFinder", "composed", "match_rows"]
+
+_MOST_FOLDERS = 16
+"""Folders whose names are remembered."""
 
 _COLUMNS = ("path", "folded", "below", "folded_below", "name", "folded_name")
 _SCHEMA = f"""
@@ -45,26 +49,38 @@ def composed(path: str) -> str:
     return path if path.isascii() else unicodedata.normalize("NFC", path)
 
 
-def file_meant(path: Path) -> Path | None:
-    """The file that a path means that does not exist: its parts are looked for in their folders, as rows are matched.
+class FileFinder:
+    """Finds files whose names are written otherwise, part by part in their folders, as rows are matched."""
 
-    None where there is none, or more than one.
-    """
-    place, parts = Path(path.anchor), composed(str(path.relative_to(path.anchor))).split("/")
-    for part in parts:
-        inner = place / part
-        if not inner.exists():
-            try:
-                every = [entry.name for entry in place.iterdir()]
-            except OSError:
-                return None
-            names = [name for name in every if composed(name).casefold() == part.casefold()]
-            same = [name for name in names if composed(name) == part] or names
-            if len(same) != 1:
-                return None
-            inner = place / same[0]
-        place = inner
-    return place
+    def __init__(self) -> None:
+        self._listed: dict[Path, dict[str, list[str]]] = {}
+
+    def meant(self, path: Path) -> Path | None:
+        """The file that a path means that does not exist; None where there is none, or more than one."""
+        place, parts = Path(path.anchor), composed(str(path.relative_to(path.anchor))).split("/")
+        for part in parts:
+            inner = place / part
+            if not inner.exists():
+                names = self._names(place).get(part.casefold(), [])
+                same = [name for name in names if composed(name) == part] or names
+                if len(same) != 1:
+                    return None
+                inner = place / same[0]
+            place = inner
+        return place
+
+    def _names(self, folder: Path) -> dict[str, list[str]]:
+        """What is in a folder, by names without regard to case."""
+        found = self._listed.get(folder)
+        if found is None:
+            found = {}
+            with contextlib.suppress(OSError):
+                for entry in folder.iterdir():
+                    found.setdefault(composed(entry.name).casefold(), []).append(entry.name)
+            if len(self._listed) >= _MOST_FOLDERS:
+                self._listed.clear()
+            self._listed[folder] = found
+        return found
 
 
 def match_rows(connection: sqlite3.Connection, pictures: Iterable[str], root: str) -> int:

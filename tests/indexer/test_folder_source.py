@@ -60,7 +60,7 @@ def test_hidden_names_are_taken_only_when_asked_for(tmp_path: Path) -> None:
     assert names_of(FolderSource(root), root) == ["a.png"]
     source = FolderSource(root)
     assert len(list(source.items())) == 1
-    assert source.notes == ["4 hidden files or folders left out (--hidden takes them)"]
+    assert source.notes == ["hidden files and folders left out: 4 (--hidden takes them)"]
     with_hidden = [".b.png", "a.png", ".thumbs/c.png", "d/.e/f.png"]
     assert names_of(open_source(str(root), selection=Selection(hidden=True)), root) == with_hidden
     remote = open_source(f"local://{root}", selection=Selection(hidden=True))

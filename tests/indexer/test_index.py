@@ -360,6 +360,17 @@ def test_a_time_that_no_calendar_has_costs_itself_only(pictures: Path, index: In
     assert any("'0001-01-01T00:00:00+01:00' is not a value of type datetime" in note for note in report.notes)
 
 
+def test_a_value_that_does_not_fit_the_collection_s_type_costs_itself(pictures: Path, index: Index, records: Records) -> None:
+    one, other = (path.relative_to(pictures) for path in some(pictures, 2))
+    (pictures / "metadata.csv").write_text(f"file,price\n{one},5\n{other},6\n")
+    index(pictures)
+    (pictures / "metadata.csv").write_text(f"file,price\n{one},sold out\n{other},7\n")
+    report = index(pictures)
+    assert (report.indexed, report.failed) == (2, 0)
+    assert any("line 2: metadata field 'price': 'sold out' is not a value of type integer" in note for note in report.notes)
+    assert [record.payload["price"] for record in records().values() if "price" in record.payload] == [7]
+
+
 def test_a_column_that_changes_its_type_is_refused(pictures: Path, index: Index) -> None:
     name = some(pictures)[0].relative_to(pictures)
     (pictures / "metadata.csv").write_text(f"file,price\n{name},1\n")

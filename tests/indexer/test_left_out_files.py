@@ -68,7 +68,7 @@ def test_other_files_are_counted_by_kind(tmp_path: Path) -> None:
     assert source.notes == [
         "1 sidecar used",
         "20 files without a picture's name left alone: 14 HEIC2, 3 MOV, 1 GZ, 1 JSON, 1 without suffix",
-        "1 hidden file or folders left out (--hidden takes them)",
+        "hidden files and folders left out: 1 (--hidden takes them)",
     ]
 
 

@@ -49,6 +49,7 @@ def payload(values: list[Any], *, text: bool) -> tuple[FieldType, list[Any]]:
         (["1,234.50", "1.234,50", "1 234"], KEYWORD, ["1,234.50", "1.234,50", "1 234"]),
         (["N/A", "1.5", "3"], FLOAT, [None, 1.5, 3.0]),
         (["NA", "-", "1", "null", "#N/A", " "], INTEGER, [None, None, 1, None, None, None]),
+        (["2024-05-01", "0000-00-00"], DATETIME, ["2024-05-01T00:00:00Z", None]),
         (["n/a", "true"], BOOL, [None, True]),
         (["2024-05-01", "?"], DATETIME, ["2024-05-01T00:00:00Z", None]),
         (["NA", "Bern", "-"], KEYWORD, ["NA", "Bern", "-"]),  # Namibia, for one
@@ -254,7 +255,9 @@ def test_a_time_beyond_the_calendar_is_the_error_of_its_picture_and_leaves_the_d
     ("cells", "known", "kind"),
     [
         (["1", "2"], FLOAT, FLOAT), (["1", "2"], KEYWORD, KEYWORD), (["1.5"], KEYWORD, KEYWORD), (["true"], KEYWORD, KEYWORD),
-        (["1.5"], INTEGER, FLOAT), (["a"], FLOAT, KEYWORD), (["true"], FLOAT, BOOL), (["2024-05-01"], KEYWORD, KEYWORD),
+        (["1.5"], INTEGER, FLOAT), (["a"], FLOAT, KEYWORD), (["1", "sold"], INTEGER, INTEGER), (["sold", "1.5"], FLOAT, FLOAT),
+        (["1", "sold"], FLOAT, FLOAT), (["1.5", "sold"], INTEGER, FLOAT), (["N/A"], FLOAT, FLOAT), (["N/A"], BOOL, BOOL),
+        (["true"], FLOAT, BOOL), (["2024-05-01"], KEYWORD, KEYWORD),
     ],
 )  # fmt: skip
 def test_a_shorter_table_takes_the_wider_types_of_its_collection(cells: list[str], known: FieldType, kind: FieldType) -> None:
@@ -319,6 +322,15 @@ def test_a_column_that_did_not_become_what_it_looks_like_is_noted(cells: list[st
     (note,) = inferred(cells, text=True).notes
     assert words in note
     assert note.startswith("metadata field 'x'")
+
+
+def test_decimal_commas_are_read_among_what_does_not_fit() -> None:
+    for declared, adopted in (({"x": FLOAT}, {}), ({}, {"x": FLOAT})):
+        inference = TypeInference(text=True, declared=declared)
+        for line, cell in enumerate(["1,50", "sold"], start=2):
+            inference.add({"x": cell}, line)
+        inference.adopt(adopted)
+        assert [inference.convert({"x": cell}) for cell in ("1,50", "sold")] == [{"x": 1.5}, {}]
 
 
 def test_a_value_that_does_not_fit_is_told_and_left_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -132,6 +133,15 @@ def test_a_broken_sidecar_costs_itself(tmp_path: Path, content: bytes, suffix: s
     (note,) = [note for note in notes if note.startswith("left out")]
     assert note.startswith("left out: sidecars that cannot be used (1; the first: '")
     assert f"a.jpg.{suffix}'" in note
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "a.jpg")
+    os.mkfifo(root / "a.jpg.json")
+    os.mkfifo(root / "metadata.csv")
+    items, notes = notes_of(root)
+    assert items == {"a.jpg": {}}
+    assert any("a.jpg.json': is not a regular file" in note for note in notes)
 
 
 def test_odd_values_cost_themselves(tmp_path: Path) -> None:

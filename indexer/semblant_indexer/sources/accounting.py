@@ -50,7 +50,7 @@ def told(sidecars: int, others: Counter[str], left: LeftOut) -> list[str]:
     if left.by_patterns:
         notes.append(f"{_some(left.by_patterns, 'file')} or folders left out by patterns")
     if left.hidden:
-        notes.append(f"{_some(left.hidden, 'hidden file')} or folders left out (--hidden takes them)")
+        notes.append(f"hidden files and folders left out: {left.hidden:,} (--hidden takes them)")
     if left.system:
         notes.append(f"system files and folders left out: {_by_kind(left.system)} (--include-system takes them)")
     if left.names:

@@ -92,8 +92,9 @@ class FolderSource:
 
     def adopt_types(self, known: Mapping[str, FieldType]) -> None:
         """See `Source`."""
-        self._sidecars.adopt(known)
         self._metadata.adopt(known)
+        self._sidecars.declare(self._metadata.fields)
+        self._sidecars.adopt(known)
 
     @property
     def notes(self) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semblant_search.errors import MetadataError
+from semblant_search.errors import MetadataError, MissingExtra
 
 from semblant_indexer.tables import NoFileColumnError
 from semblant_indexer.uris import UriBase
@@ -43,8 +43,8 @@ class FoundTables:
     def note(self, folder: str, files: Iterable[str]) -> None:
         """Remember the table in a folder of the walk, if there is one."""
         there = set(files).intersection(self._names)
-        if there:
-            self._found.append(Path(folder, next(name for name in self._names if name in there)))
+        paths = (Path(folder, name) for name in self._names if name in there)
+        self._found += [path for path in paths if path.is_file()][:1]
 
     def read(self, table: MetadataTable) -> None:
         """Add the rows of all that was found, those of the deepest folders first; of two rows the first counts.
@@ -58,7 +58,7 @@ class FoundTables:
             try:
                 table.add_table(path, UriBase(path.parent), self._file_column)
                 self._used.add(path)
-            except NoFileColumnError as error:
+            except (NoFileColumnError, MissingExtra) as error:
                 self.notes.append(f"left alone: {error}; --no-metadata looks for no table")
             except MetadataError as error:
                 raise MetadataError(f"{error}; --no-metadata goes without it") from error

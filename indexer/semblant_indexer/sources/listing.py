@@ -9,7 +9,7 @@ from semblant_search.collection import canonical_uri, uri_path
 from semblant_search.errors import InvalidInput, MetadataError
 
 from semblant_indexer.losses import Losses
-from semblant_indexer.matching import file_meant
+from semblant_indexer.matching import FileFinder
 from semblant_indexer.tables import infer_types, read_rows, row_uri
 from semblant_indexer.uris import UriBase, UrlBase
 
@@ -52,6 +52,7 @@ class ListSource:
             self._path = place.absolute()
             self._scope, self._base = canonical_uri(self._path), UriBase(self._path.parent)
         self._file_column = file_column
+        self._finder = FileFinder()
         self._read, self._unfit = Losses(), Losses()
         try:
             self._inference = infer_types(self._path, declared or {}, self._read, file_column)
@@ -104,7 +105,7 @@ class ListSource:
         try:
             facts = _facts(path)
             if facts is None:
-                meant = file_meant(path)
+                meant = self._finder.meant(path)
                 facts = None if meant is None else _facts(meant)
                 if meant is None or facts is None:
                     problem = Problem("failed", "missing", f"{str(path)!r} (line {row.line}): no such file")

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import FieldType
-from semblant_search.errors import InvalidInput, MetadataError
+from semblant_search.errors import InvalidInput, MetadataError, MissingExtra
 from semblant_search.shown import shown_name
 from semblant_search.writing.metadata import TypeInference
 
@@ -101,8 +101,9 @@ class RemoteFolderSource:
 
     def adopt_types(self, known: Mapping[str, FieldType]) -> None:
         """See `Source`."""
-        self._types.adopt(known)
         self._metadata.adopt(known)
+        self._types.declare(self._metadata.fields)
+        self._types.adopt(known)
 
     @property
     def notes(self) -> list[str]:
@@ -160,7 +161,7 @@ class RemoteFolderSource:
             try:
                 self._metadata.add_table(copy.path, UrlBase(self._url + name.rpartition("/")[0]), file_column)
                 used.add(name)
-            except NoFileColumnError as error:
+            except (NoFileColumnError, MissingExtra) as error:
                 text = str(error).replace(str(copy.path), self._url + name)
                 self._alone.append(f"left alone: {text}; --no-metadata looks for no table")
             except MetadataError as error:

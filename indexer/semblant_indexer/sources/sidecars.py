@@ -8,6 +8,7 @@ before `.json`, and with the number of a second `picture.jpg` behind the name: `
 from __future__ import annotations
 
 import re
+import stat
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.shown import shown_error
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["SIDECAR_SUFFIXES", "read_sidecar", "sidecar_record", "sidecars_of"]
 
 SIDECAR_SUFFIXES = (".json", ".xmp")
+_LARGEST = 100_000_000
+"""Bytes of a sidecar; labelme writes whole pictures into its own."""
 _NUMBER = re.compile(r"(.*)(\(\d+\))", re.DOTALL)
 _TAKEOUT = "supplemental-metadata"
 _LONGEST_TAKEOUT = 46
@@ -105,8 +108,15 @@ def sidecar_record(name: str, content: bytes | Exception, losses: Losses) -> dic
 
 def read_sidecar(path: Path, losses: Losses) -> dict[str, Any]:
     """What a sidecar on this machine says, as `sidecar_record`."""
+    content: bytes | Exception
     try:
-        content: bytes | Exception = path.read_bytes()
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            content = ValueError("is not a regular file")
+        elif facts.st_size > _LARGEST:
+            content = ValueError(f"has more than {_LARGEST:,} bytes")
+        else:
+            content = path.read_bytes()
     except OSError as error:
         content = error
     return sidecar_record(str(path), content, losses)

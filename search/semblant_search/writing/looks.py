@@ -40,7 +40,8 @@ _DAY = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d\d.*)?", re.ASC
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|[+-]\d\d:?\d\d))?)?")
 _NO_CELL = {"#n/a", "#na", "#value!", "#ref!", "#div/0!", "#name?", "#null!", "#num!"}
 _NO_WORD = {"n/a", "na", "n.a.", "n. a.", "<na>", "nan", "null", "none", "nil", "\\n"}
-_NOTHING = frozenset({"", "-", "--", "---", "–", "—", "?", ".", *_NO_CELL, *_NO_WORD})
+_NO_DATE = {"0000-00-00", "0000-00-00 00:00:00", "0000:00:00 00:00:00"}
+_NOTHING = frozenset({*_NO_DATE, "", "-", "--", "---", "–", "—", "?", ".", *_NO_CELL, *_NO_WORD})
 
 
 class Look(Enum):
@@ -108,7 +109,7 @@ def clash(looks: Collection[Look]) -> tuple[Look, Look] | None:
 
 def means_nothing(text: str) -> bool:
     """Whether a text stands for a value that is not there, where numbers, dates or truth values are expected."""
-    return len(text) <= 16 and text.strip().lower() in _NOTHING
+    return len(text) <= 20 and text.strip().lower() in _NOTHING
 
 
 @lru_cache(maxsize=65536)

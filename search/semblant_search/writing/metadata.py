@@ -77,14 +77,26 @@ class TypeInference:
         self._fields = None
 
     def adopt(self, fields: Mapping[str, FieldType]) -> None:
-        """Take the types of a collection's fields that are wider than what the values say: a shorter table has fewer kinds."""
+        """Take the types of a collection's fields where those hold more than the values say: a shorter table has fewer kinds.
+
+        Where some values of a column have the collection's type and others do not, the others are what does not fit.
+        """
         for name, kind in self.fields.items():
             known = fields.get(name)
-            text = known is FieldType.KEYWORD and kind is not FieldType.GEO
-            # A column of nothing but N/A has no type of its own.
-            empty = not self._looks.get(name, {Look.TEXT: 0}).keys() - {Look.NOTHING, Look.NAN}
-            if known is not None and (text or empty or wider(known, kind) is known):
+            if known is None:
+                continue
+            looks = self._looks.get(name, {}).keys() - {Look.NOTHING, Look.NAN}
+            if known is FieldType.KEYWORD:
+                if kind is not FieldType.GEO:
+                    self._declared[name] = known
+            elif not looks and name not in self._given:  # nothing but N/A has no type of its own
                 self._declared[name] = known
+            elif (both := wider(known, kind)) is not None:
+                self._declared[name] = both
+            elif name not in self._given:
+                found = {kind_of((look,)) for look in looks}
+                if fitting := {both for one in found if (both := wider(known, one)) is not None}:
+                    self._declared[name] = known if fitting == {known} else FieldType.FLOAT
         self._fields = None
 
     @property
@@ -120,13 +132,15 @@ class TypeInference:
         if self._fields is None:
             kinds = {name: kind_of(looks) for name, looks in self._looks.items()}
             self._commas = frozenset(
-                name for name, kind in kinds.items() if kind is FieldType.FLOAT and Look.COMMA in self._looks[name]
+                name
+                for name, looks in self._looks.items()
+                if Look.COMMA in looks and not looks.keys() & {Look.FLOAT, Look.GROUPED}
             )
             self._fields = {**kinds, **self._declared}
         return self._fields
 
     def _note(self, name: str, looks: dict[Look, tuple[Any, int | str]]) -> str | None:
-        kind = self._declared.get(name) if name in self._given else kind_of(looks)
+        kind = self._declared.get(name, kind_of(looks))
         if kind is not FieldType.KEYWORD:
             if Look.NOTHING not in looks:
                 return None
@@ -241,7 +255,7 @@ def _fitted(value: Any, kind: FieldType, name: str, misfit: Callable[[str, str],
     if isinstance(value, str) and kind is not FieldType.KEYWORD:
         if means_nothing(value):
             return None
-        if name in commas:
+        if name in commas and kind is FieldType.FLOAT:
             value = value.replace(",", ".")
     try:
         return _convert(value, kind, name)
