@@ -94,6 +94,15 @@ def test_other_files_are_about_no_picture(sidecar: str) -> None:
     assert sidecars_of(["a.jpg", "b.jpg"], [sidecar]) == {}
 
 
+def test_an_edited_copy_has_the_sidecar_of_its_picture() -> None:
+    pictures = ["a.jpg", "a-edited.jpg", "b-edited.jpg"]
+    found = sidecars_of(pictures, ["a.jpg.supplemental-metadata.json", "a.xmp", "b.jpg.json"])
+    assert found == {
+        "a.jpg": ["a.xmp", "a.jpg.supplemental-metadata.json"],
+        "a-edited.jpg": ["a.jpg.supplemental-metadata.json"],
+    }
+
+
 def test_a_number_goes_to_the_picture_of_that_number(tmp_path: Path) -> None:
     root = tree(tmp_path / "p", "a.jpg", "a(1).jpg")
     (root / "a.jpg.supplemental-metadata.json").write_text('{"n": 0}')

@@ -31,6 +31,7 @@ _LARGEST = 100_000_000
 """Bytes of a sidecar; labelme writes whole pictures into its own."""
 _NUMBER = re.compile(r"(.*)(\(\d+\))", re.DOTALL)
 _TAKEOUT = "supplemental-metadata"
+_EDITED = "-edited"
 _LONGEST_TAKEOUT = 46
 """Letters that Takeout leaves of a name before `.json`."""
 
@@ -61,6 +62,11 @@ def sidecars_of(pictures: Iterable[str], files: Iterable[str]) -> dict[str, list
             about, rank = stems.get(stem, []), 2
         for picture in about:
             found.setdefault(picture, []).append((is_json, rank, file))
+    for name in names - found.keys():  # Takeout has one for a picture and for its edited copy
+        stem, dot, suffix = name.rpartition(".")
+        original = found.get(stem.removesuffix(_EDITED) + dot + suffix, []) if stem.endswith(_EDITED) else []
+        if copied := [candidate for candidate in original if candidate[0]]:
+            found[name] = copied
     return {picture: _ranked(candidates) for picture, candidates in found.items()}
 
 
