@@ -82,6 +82,15 @@ def test_a_link_to_a_picture_of_the_folder_is_no_second_picture(pictures: Path, 
     assert any(note.startswith("3 links left out: the pictures are there under their own names") for note in report.notes)
 
 
+@pytest.mark.parametrize("hard", [False, True])
+def test_the_name_of_the_file_counts_and_not_that_of_a_link_before_it(tmp_path: Path, hard: bool) -> None:
+    root = tree(tmp_path / "p", "zz/real.jpg")
+    (root / "album_link.jpg").symlink_to("zz/real.jpg")
+    if hard:
+        os.link(root / "zz" / "real.jpg", root / "zz" / "same.jpg")
+    assert names_of(open_source(str(root)), root) == ["zz/real.jpg"]
+
+
 def test_of_links_to_a_picture_elsewhere_the_first_counts(tmp_path: Path) -> None:
     outside = tree(tmp_path / "outside", "o.jpg", "o.txt")
     root = tree(tmp_path / "p", "z/real.jpg", ".hidden/h.jpg", "@eaDir/t.jpg", "raw/r.jpg")
