@@ -62,7 +62,7 @@ GROUPS = {
         ("indexer/test_ledger*.py", "indexer/test_generations.py"),
     ),
     "metadata": Group(
-        ("semblant_search/writing/metadata.py",),
+        ("semblant_search/writing/metadata.py", "semblant_search/writing/looks.py"),
         ("indexer/test_metadata_types.py", "indexer/test_sources.py", "indexer/test_times_elsewhere.py"),
     ),
     "export": Group(

@@ -59,8 +59,11 @@ class IndexJob:
         collection: its name.
         source_name: what the collection calls the source; None takes the name that it has, for a new one that of its folder or
             file.
-        include, exclude, hidden: which files of a folder are taken; see `sources.Selection`.
-        metadata: table about the pictures of a folder; None takes `metadata.csv` in the folder or beside it.
+        include, exclude, hidden, include_system: which files of a folder are taken; see `sources.Selection`.
+        metadata: table about the pictures of a folder; None takes the one that was given the last time, or else
+            `metadata.csv`, `.jsonl` or `.parquet` in the folder, in folders below, or beside it.
+        find_metadata: without it, and where `metadata` is None, no table is read, and what tables said is taken away.
+        file_column: the column of a table that names the picture; None takes one of the usual names.
         fields: declared types of metadata fields; all others are inferred.
         orb: settings of ORB extraction, or None for a collection without ORB vectors.
         duplicates: what becomes of pictures that are byte for byte the same.
@@ -94,7 +97,10 @@ class IndexJob:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     hidden: bool = False
+    include_system: bool = False
     metadata: Path | None = None
+    find_metadata: bool = True
+    file_column: str | None = None
     fields: Mapping[str, FieldType] = field(default_factory=dict)
     orb: OrbSettings | None = field(default_factory=OrbSettings)
     duplicates: Duplicates = Duplicates.KEEP
@@ -163,7 +169,7 @@ class IndexJob:
     @property
     def selection(self) -> Selection:
         """Which files of a folder are taken."""
-        return Selection(self.include, self.exclude, self.hidden)
+        return Selection(self.include, self.exclude, self.hidden, self.include_system)
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values, without API key and password; `from_json` makes the job again."""

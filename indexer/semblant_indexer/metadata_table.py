@@ -1,20 +1,23 @@
-"""A metadata table by the pictures that its rows are about. It waits in a temporary file: a million rows fill no memory."""
+"""Metadata tables by the pictures that their rows are about. They wait in a temporary file: a million rows fill no memory."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 import weakref
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.errors import MetadataError, StoreError
-from semblant_search.writing.metadata import TypeInference, convert_record
+from semblant_search.errors import InvalidInput, StoreError
+from semblant_search.writing.metadata import TypeInference, clean_text
 
-from .tables import read_rows, row_uri
+from .losses import Losses
+from .matching import match_rows
+from .tables import TEXT_SUFFIXES, read_rows, row_uri
 from .uris import UriBase, UrlBase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from semblant_search.collection import FieldType
@@ -25,30 +28,39 @@ __all__ = ["MetadataTable", "load_metadata"]
 
 _REMEMBERED = 1024
 """Different rows whose payload, or whose types, are remembered: rows often say the same (a label, a split)."""
+_SCHEMA = """
+CREATE TABLE rows (
+    uri TEXT NOT NULL UNIQUE, line INTEGER NOT NULL, record TEXT NOT NULL, named TEXT NOT NULL, source TEXT NOT NULL
+);
+PRAGMA journal_mode = OFF;
+"""
 
 
 class MetadataTable:
-    """The rows of a table by canonical URI; `load_metadata` reads them.
+    """The rows of tables by canonical URI; `load_metadata` reads one, `add_table` more.
 
     Args:
         declared: types of columns that are not to be inferred.
-        text: the table is of a text format, where `12` may be a number.
+        text: rows are of a text format, where `12` may be a number.
         name: of the file, for messages.
     """
 
     def __init__(self, declared: Mapping[str, FieldType] | None = None, *, text: bool = False, name: str = "the table") -> None:
         self._name = name
+        self._file = PurePath(name).name
+        self._text = text
         self._repeated = 0
         self._types = TypeInference(text=text, declared=declared)
-        self._payloads: dict[str, dict[str, Any]] = {}
-        self._alike: set[str] = set()
+        self._read = Losses()
+        self._unfit = Losses()
+        self._payloads: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {}
+        self._alike: set[tuple[bool, str]] = set()
         # An unnamed SQLite database lives in memory and moves to a temporary file when it grows.
         self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._connection.execute("CREATE TABLE rows (uri TEXT NOT NULL UNIQUE, line INTEGER NOT NULL, record TEXT NOT NULL)")
-        self._connection.execute("PRAGMA journal_mode = OFF")
+        self._connection.executescript(_SCHEMA)
         weakref.finalize(self, self._connection.close)
         self._count = 0
-        self._last: tuple[str, str | None] = "", None
+        self._last: tuple[str, tuple[str, int, str] | None] = "", None
 
     def __len__(self) -> int:
         return self._count
@@ -60,67 +72,119 @@ class MetadataTable:
         return self._row(str(uri)) is not None
 
     @property
+    def name(self) -> str:
+        """Of the file that was read last."""
+        return self._name
+
+    @property
     def notes(self) -> list[str]:
-        """What a user should know: columns that mix types, rows that repeat."""
+        """What a user should know: what was left out, columns that are not what they look like, rows that repeat."""
         rows = "1 row" if self._repeated == 1 else f"{self._repeated} rows"
-        repeated = f"{rows} of {self._name.rpartition('/')[2]} repeated another one"
-        return [*self._types.notes, *([repeated] if self._repeated else [])]
+        repeated = f"{rows} of {self._file} repeated another one"
+        return [*self._read.notes, *self._unfit.notes, *self._types.notes, *([repeated] if self._repeated else [])]
 
     @property
     def fields(self) -> dict[str, FieldType]:
         """The type of each column."""
         return self._types.fields
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that had a value."""
+        return self._types.seen
+
+    def add_table(
+        self, path: Path, base: UriBase | UrlBase, file_column: str | None = None, *, name: str | None = None
+    ) -> None:
+        """Read a table; relative names in it are relative to `base`. Raises as `read_rows`, and `StoreError`."""
+        self._name, self._text = name or str(path), path.suffix.lower() in TEXT_SUFFIXES
+        self._file = PurePath(self._name).name
+        for row in read_rows(path, self._read, file_column):
+            try:
+                uri = row_uri(row.file, base)
+            except (InvalidInput, ValueError) as error:  # a name that no file can have
+                self._read.add("rows whose picture's name cannot be one", f"{path.name}, line {row.line}: {error}")
+                continue
+            self.add(uri, row)
+
     def add(self, uri: str, row: Row) -> None:
-        """Take in a row. Raises `MetadataError` where another one says something else about this picture."""
+        """Take in a row; of two that say different things about one picture the first counts."""
         said = json.dumps({name: value for name, value in row.record.items() if value is not None}, sort_keys=True, default=str)
-        if self._ask("INSERT OR IGNORE INTO rows VALUES (?, ?, ?)", uri, row.line, said).rowcount == 0:
+        source = PurePath(self._name).name
+        if (
+            self._ask(
+                "INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?)", uri, row.line, said, clean_text(row.file), source
+            ).rowcount
+            == 0
+        ):
             line, known = self._ask("SELECT line, record FROM rows WHERE uri = ?", uri).fetchone()
             if known != said:
-                raise MetadataError(
-                    f"{self._name!r}: lines {line} and {row.line} say different things about {row.file!r}; keep one of them"
+                self._read.add(
+                    "rows that say different things about a picture than an earlier one",
+                    f"{self._name!r}: lines {line} and {row.line} about {row.file!r}",
                 )
-            self._repeated += 1
+            else:
+                self._repeated += 1
             return
         self._count += 1
-        if said not in self._alike:
-            self._types.add(row.record, row.line)
+        self._last = "", None
+        if (self._text, said) not in self._alike:
+            self._types.add(row.record, row.line, text=self._text)
             if len(self._alike) < _REMEMBERED:
-                self._alike.add(said)
+                self._alike.add((self._text, said))
+
+    def match(self, pictures: Iterable[str], root: str) -> int:
+        """Give rows to pictures whose names are written otherwise; returns how many rows name a picture.
+
+        See `matching`. `pictures` are the URIs of all there are, `root` that of their folder, with a slash at the end.
+        """
+        found = match_rows(self._connection, pictures, root) if self._count else 0
+        self._last = "", None
+        return found
+
+    def forget(self) -> None:
+        """Drop all rows with their columns: the table is about something else."""
+        self._connection.execute("DELETE FROM rows")
+        self._count, self._last, self._repeated = 0, ("", None), 0
+        self._types = TypeInference(text=self._text)
+        self._read.clear()
 
     def adopt(self, known: Mapping[str, FieldType]) -> None:
         """Take the types of a collection's fields that are wider than those of the columns."""
         self._types.adopt(known)
         self._payloads.clear()
 
+    def begin(self) -> None:
+        """All pictures will be asked for from here on: what does not fit its type is counted anew."""
+        self._unfit.clear()
+
     def record(self, uri: str) -> dict[str, Any] | None:
         """The row of a picture as it was read, or None; without its empty values."""
-        said = self._row(uri)
-        return None if said is None else dict(json.loads(said))
+        row = self._row(uri)
+        return None if row is None else dict(json.loads(row[0]))
 
     def payload(self, uri: str) -> Mapping[str, Any]:
-        """The row of a picture as payload; empty without one. Raises `MetadataError` where a value does not fit its type."""
-        said = self._row(uri)
-        if said is None:
+        """The row of a picture as payload; empty without one. Values that do not fit their type are left out and noted."""
+        row = self._row(uri)
+        if row is None:
             return {}
-        payload = self._payloads.get(said)
-        if payload is None:
+        said, line, source = row
+        known = self._payloads.get(said)
+        if known is None:
             if len(self._payloads) >= _REMEMBERED:
                 self._payloads.clear()
-            payload = self._payloads[said] = convert_record(json.loads(said), self.fields)
-        return payload
+            misfits: list[tuple[str, str]] = []
+            payload = self._types.convert(json.loads(said), lambda name, problem: misfits.append((name, problem)))
+            known = self._payloads[said] = payload, misfits
+        for name, problem in known[1]:
+            self._unfit.add(f"values of metadata field {name!r}", f"{source}, line {line}: {problem}")
+        return known[0]
 
-    def below(self, prefix: str) -> int:
-        """How many rows are about pictures whose URI begins like this."""
-        (count,) = self._ask("SELECT count(*) FROM rows WHERE substr(uri, 1, ?) = ?", len(prefix), prefix).fetchone()
-        return int(count)
-
-    def _row(self, uri: str) -> str | None:
+    def _row(self, uri: str) -> tuple[str, int, str] | None:
         if not self._count:
             return None
         if self._last[0] != uri:  # one picture is asked about several times
-            found = self._ask("SELECT record FROM rows WHERE uri = ?", uri).fetchone()
-            self._last = uri, None if found is None else str(found[0])
+            self._last = uri, self._ask("SELECT record, line, source FROM rows WHERE uri = ?", uri).fetchone()
         return self._last[1]
 
     def _ask(self, statement: str, *values: object) -> sqlite3.Cursor:
@@ -134,7 +198,10 @@ class MetadataTable:
 
 
 def load_metadata(
-    path: Path, declared: Mapping[str, FieldType] | None = None, base: UriBase | UrlBase | None = None
+    path: Path,
+    declared: Mapping[str, FieldType] | None = None,
+    base: UriBase | UrlBase | None = None,
+    file_column: str | None = None,
 ) -> MetadataTable:
     """Read a metadata table.
 
@@ -142,13 +209,12 @@ def load_metadata(
         path: the table.
         declared: types of columns that are not to be inferred.
         base: what relative names in it are relative to; None takes its folder.
+        file_column: the column that names the picture; None takes the first of `FILE_COLUMNS`.
 
     Raises:
-        MetadataError: not a table, a column that cannot be used, or two rows that say different things about one picture.
+        MetadataError: not a table, or one that names no pictures.
         StoreError: there is no room for a temporary file.
     """
-    table = MetadataTable(declared, text=path.suffix.lower() in (".csv", ".tsv"), name=str(path))
-    base = base or UriBase(path.parent)
-    for row in read_rows(path):
-        table.add(row_uri(row.file, base), row)
+    table = MetadataTable(declared)
+    table.add_table(path, base or UriBase(path.parent), file_column)
     return table

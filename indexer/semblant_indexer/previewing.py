@@ -21,6 +21,7 @@ from semblant_search.sources import identity_of, owners, read_source, read_sourc
 from semblant_search.store import open_database
 from semblant_search.store.files import sha256_of
 from semblant_search.store.names import without_password
+from semblant_search.writing.exif import exif_facts_of
 from semblant_search.writing.source_changes import owned_payload
 
 from . import generations
@@ -29,8 +30,9 @@ from .ledger import Ledger
 from .ownership import reconcile, strike_out_lenders
 from .pruning import incomplete, kept_though_bad, unprunable
 from .rebuilding import Rebuild
-from .sources.remembered import open_job_source, record_for
+from .sources.remembered import open_job_source, record_for, with_last_table
 from .state import state_folder
+from .writer import with_exif
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,15 +112,17 @@ def preview(job: IndexJob) -> IndexPreview:
         source = open_job_source(job)
         ledger = stack.enter_context(closing(Ledger()))
         store, db = _opened(stack, job)
+        known = [] if store is None else read_sources(store)
+        record = record_for(job, source.scope, known)
+        if (again := with_last_table(job, record)) is not None:
+            job, source = again, open_job_source(again)
         if store is not None:
             source.adopt_types(store.manifest.fields)
-        found = ledger.scan(source.items())
+        found = ledger.scan(source.items(), exif=job.exif)
         if found == 0:
             raise InvalidInput(f"{shown_name(job.source)} holds no pictures")
         if store is None or db is None:
-            return _all_new(job, source, ledger, record_for(job, source.scope, []), found)
-        known = read_sources(store)
-        record = record_for(job, source.scope, known)
+            return _all_new(job, source, ledger, record, found)
         if job.rebuild:
             return _rebuilt(job, source, ledger, store, db, record, known, found)
         identity = identity_of(db, job.collection)
@@ -194,7 +198,7 @@ def _rebuilt(
         with ExitStack() as stack:
             ledgers = [stack.enter_context(closing(Ledger())) for _ in others]
             for other, scan in zip(others, ledgers, strict=True):
-                scan.scan(other.source.items())
+                scan.scan(other.source.items(), exif=other.job.exif)
             rebuild.check_seen([(other.record, scan) for other, scan in zip(others, ledgers, strict=True)])
         notes = [f"source {other.record.name!r} ({other.record.root}) would be rebuilt as well" for other in others]
     return dataclasses.replace(
@@ -211,7 +215,7 @@ def _compared(
     while part := list(itertools.islice(todo, _TOGETHER)):
         bad -= {one.uri for one in part}  # they are looked at again
         bad |= {one.uri for one in part if one.sha256 is not None and _is_empty(one)}
-        for kind, content in _kinds(part, store, record.id):
+        for kind, content in _kinds(part, store, record.id, exif=job.exif):
             counts[kind] += 1
             if kind == "moved_here" and content is not None:
                 contents.add(content)
@@ -234,7 +238,7 @@ def _compared(
     )
 
 
-def _kinds(part: list[Todo], store: Store, source: str) -> Iterator[tuple[str, str | None]]:
+def _kinds(part: list[Todo], store: Store, source: str, *, exif: bool) -> Iterator[tuple[str, str | None]]:
     """What would become of each, and for a file under a new name its content."""
     maybe: list[Todo] = []
     for todo in part:
@@ -254,6 +258,8 @@ def _kinds(part: list[Todo], store: Store, source: str) -> Iterator[tuple[str, s
         before = there.get(point_id(todo.uri), {})
         before[SOURCES_FIELD] = sorted({*owners(before), source})
         facts = {name: value for name, value in before.items() if name.startswith("_")}
+        if exif and (path := uri_path(todo.uri)) is not None and not todo.same_file:
+            facts = with_exif(facts, exif_facts_of(path.read_bytes()))
         after = owned_payload(before, {**json.loads(todo.payload), **facts}, source, keep=todo.unknown_metadata)
         yield ("unchanged" if after == before else "metadata"), None
 

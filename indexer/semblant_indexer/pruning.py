@@ -35,7 +35,7 @@ def incomplete(source: Source, record: SourceRecord, job: IndexJob) -> str | Non
     wanted = settings_of(job)
     changed = [name for name in SELECTION if record.settings.get(name, wanted[name]) != wanted[name]]
     if record.scanned_at is not None and changed:
-        options = ", ".join(f"--{name}" for name in changed)
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
         return f"{options}: others than the last time, which may leave out pictures that are there; they count from now on"
     return None
 

@@ -28,7 +28,7 @@ from .pool import WorkerPool
 from .rebuilding import Rebuild
 from .report import Failure, IndexReport, Progress
 from .source_run import SourceRun
-from .sources.remembered import open_job_source, record_for
+from .sources.remembered import open_job_source, record_for, with_last_table
 from .state import ledger_path, write_state
 from .vocabulary import SAMPLE, train_vocabulary
 from .worker import WorkerConfig
@@ -102,6 +102,11 @@ class _Run:
                 stack.callback(self._close, store)
                 known = known or read_sources(store)  # a first job that was interrupted has noted its source there
             record = record_for(job, main.source.scope, known)
+            if (again := with_last_table(job, record)) is not None:
+                main = self._part(stack, again)
+                main.notes.append(
+                    f"metadata is that of {str(again.metadata)!r}, as the last time (--no-metadata takes it away)"
+                )
             others = [] if self.rebuild is None else self.rebuild.others(record)
             rest = [(self._part(stack, other.job, other.source), other.record) for other in others]
             fields = {} if store is None else store.manifest.fields

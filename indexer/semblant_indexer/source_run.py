@@ -110,7 +110,7 @@ class SourceRun:
         """Note what the source holds; `known` are the types of fields that the collection has, or will have."""
         self.source.adopt_types(known)
         with self._host.stage("scan"):
-            self.ledger.scan(self.source.items())
+            self.ledger.scan(self.source.items(), exif=self.job.exif)
 
     def check_any(self) -> None:
         """Raise `InvalidInput` where the scan found nothing."""

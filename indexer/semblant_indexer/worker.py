@@ -29,6 +29,7 @@ from semblant_search.errors import ImageError
 from semblant_search.images import Fit, most_bytes
 from semblant_search.images.process import keep_pillow_quiet
 from semblant_search.orb import OrbSettings, Vocabulary, unpack
+from semblant_search.writing.exif import exif_facts_of
 from semblant_search.writing.pictures import PictureRecipe
 
 from .reading import name_of, read_content
@@ -77,11 +78,12 @@ class Decoded(NamedTuple):
 
 
 class Unchanged(NamedTuple):
-    """A file whose content needs no decoding."""
+    """A file whose content needs no decoding; `exif` has its facts where they are wanted, else None."""
 
     sha256: str
     size: int
     mtime_ns: int
+    exif: dict[str, Any] | None = None
 
 
 class Rejected(NamedTuple):
@@ -144,7 +146,7 @@ def _one(
     data, mtime_ns = read_content(path, most_bytes(config.max_pixels))
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 in known:
-        return Unchanged(sha256, len(data), mtime_ns)
+        return Unchanged(sha256, len(data), mtime_ns, exif_facts_of(data) if config.exif else None)
     try:
         parts = recipe.read(data, details=sha256 not in config.extracted)
     except ImageError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import SOURCES_FIELD, point_id
 from semblant_search.store import Point, SparseVector
+from semblant_search.writing.exif import EXIF_FIELDS
 from semblant_search.writing.points import PictureFacts, as_kept, now, payload_of, point_of, words_of
 from semblant_search.writing.source_changes import owned_payload
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from .ledger import Ledger
 
-__all__ = ["Counts", "Outcome", "Writer", "settle"]
+__all__ = ["Counts", "Outcome", "Writer", "settle", "with_exif"]
 
 
 _MOST = 2048
@@ -149,7 +150,7 @@ class Writer:
             if record is None:
                 entries.append(_failed(todo, Rejected("missing", f"{todo.uri}: its point was deleted meanwhile"), None))
                 continue
-            facts = {name: value for name, value in record.payload.items() if name.startswith("_")}
+            facts = with_exif({name: value for name, value in record.payload.items() if name.startswith("_")}, file.exif)
             told = {**json.loads(todo.payload), **facts}
             payload = owned_payload(record.payload, told, self._source, keep=todo.unknown_metadata)
             different = payload != record.payload
@@ -173,7 +174,7 @@ class Writer:
                 continue
             # Whose it was, and what it was a duplicate of, is no matter of its content.
             facts = {name: value for name, value in record.payload.items() if name[0] == "_" and name not in _OF_THE_OLD_NAME}
-            payload = {**json.loads(todo.payload), **facts, "_uri": todo.uri}
+            payload = {**json.loads(todo.payload), **with_exif(facts, file.exif), "_uri": todo.uri}
             if not self._store.payload_fits(payload):
                 entries.append(_failed(todo, _too_much(todo), None))
                 continue
@@ -189,6 +190,13 @@ class Writer:
         ids = [point_id(uri) for uri in uris]
         found = self._store.retrieve(ids, with_image=vectors, with_features=vectors, with_cells=vectors)
         return {record.id: record for record in found}
+
+
+def with_exif(facts: Mapping[str, Any], exif: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Facts of a picture with those of a camera in place of earlier ones; None leaves what is there."""
+    if exif is None:
+        return dict(facts)
+    return {**{name: value for name, value in facts.items() if name not in EXIF_FIELDS}, **exif}
 
 
 def _settled(todo: Todo) -> bool:

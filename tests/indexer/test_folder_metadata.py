@@ -62,17 +62,18 @@ def test_a_sidecar_has_the_last_word_and_the_longer_name_comes_first(tmp_path: P
         }
 
 
-@pytest.mark.parametrize("content", ["{", "[1]", '"text"', '{"_x": 1}', '{"a.b": 1}'])
-def test_a_sidecar_that_cannot_be_used_is_its_picture_s_problem(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize("content", ["{", "[1]", '"text"', '{"_x": 1}', '{"a.b": 1}', "", "[" * 100_000])
+def test_a_sidecar_that_cannot_be_used_costs_itself_and_is_named(tmp_path: Path, content: str) -> None:
     root = tree(tmp_path / "p", "a.png", "b.png")
     (root / "a.png.json").write_text(content)
     for source in (open_source(str(root)), open_source(f"local://{root}")):
-        items = by_name(source)
-        assert items["b.png"].problem is None
-        problem = items["a.png"].problem
-        assert problem is not None
-        assert (problem.outcome, problem.reason) == ("failed", "metadata")
-        assert "a.png.json" in problem.message
+        assert {name: (item.metadata, item.problem) for name, item in by_name(source).items()} == {
+            "a.png": ({}, None),
+            "b.png": ({}, None),
+        }
+        (note,) = [note for note in source.notes if note.startswith("left out")]
+        assert "(1; the first: " in note
+        assert "a.png.json" in note
 
 
 @pytest.mark.parametrize("place", ["", "local://"])
@@ -107,7 +108,7 @@ def test_rows_that_name_no_picture_of_the_folder_are_counted(tmp_path: Path) -> 
     (tmp_path / "metadata.csv").write_text("file,n\np/a.png,1\np/gone.png,2\nother/c.png,3\n")
     source = open_source(str(root))
     list(source.items())
-    assert source.notes == [f"1 metadata row names no picture in {str(root)!r}"]
+    assert source.notes == [f"2 metadata rows name no picture in {str(root)!r}"]
     (root / "metadata.csv").write_text("file,n\na.png,7\nx.png,2\ny.png,3\n")  # the nearer table counts
     source = open_source(str(root))
     assert by_name(source)["a.png"].metadata == {"n": 7}
@@ -147,10 +148,14 @@ def test_a_folder_behind_a_url_gives_the_same_items_by_other_names(tmp_path: Pat
     assert facts(here) == facts(there)
     assert facts(here) == {
         "top.png": (7, 6_500_000_000, {"price": 2}, None),
-        "bag/b.png": (-1, -1, {}, ("failed", "metadata")),
+        "bag/b.png": (9, 6_500_000_000, {"label": "bag"}, None),
         "bag/a.jpg": (9, 6_500_000_000, {"label": "bag", "price": 1}, None),
         "bag/deep/c.png": (14, 6_500_000_000, {"label": "deep"}, None),
     }
+    for source in (here, there):
+        (note,) = [note for note in source.notes if note.startswith("left out")]
+        assert "values of metadata field 'price' (1; the first: metadata.csv, line 4: metadata field 'price': 'x'" in note
+        assert "1 file without a picture's name left alone: 1 TXT" in source.notes
     names = [item.uri.removeprefix(there.scope) for item in there.items()]
     assert names == ["bag/a.jpg", "bag/b.png", "bag/deep/c.png", "top.png"]  # in the order of whole names
 
@@ -188,8 +193,10 @@ def test_declared_types_hold_for_sidecars_without_any_table(tmp_path: Path, plac
     assert source.fields == {"label": FieldType.KEYWORD, **declared}
     items = by_name(source)
     assert items["a.png"].metadata == {"label": "bag", "price": 1.0, "code": "7"}
-    assert items["b.png"].problem is not None
-    assert "'cheap' is not a value of type float" in items["b.png"].problem.message
+    assert (items["b.png"].metadata, items["b.png"].problem) == ({"label": "bag"}, None)
+    (note,) = [note for note in source.notes if note.startswith("left out")]
+    assert "values of metadata field 'price' (1; the first: " in note
+    assert "b.json': metadata field 'price': 'cheap' is not a value of type float" in note
 
 
 @pytest.mark.parametrize("place", ["", "local://"])

@@ -47,18 +47,20 @@ def test_every_common_suffix_is_a_picture_s_and_others_are_counted(tmp_path: Pat
     root = tree(tmp_path / "p", "a.PNG", "b.Jpg", "notes.txt", "table.csv", "c.mp4", "noending", "d.png.bak")
     source = FolderSource(root)
     assert names_of(source, root) == ["a.PNG", "b.Jpg"]
-    assert source.notes == ["5 files without a picture's name left alone"]
+    assert source.notes == ["5 files without a picture's name left alone: 1 BAK, 1 CSV, 1 MP4, 1 TXT, 1 without suffix"]
     (root / "table.csv").unlink()
     for name in ("notes.txt", "c.mp4", "noending"):
         (root / name).unlink()
     assert names_of(source, root) == ["a.PNG", "b.Jpg"]
-    assert source.notes == ["1 file without a picture's name left alone"]
+    assert source.notes == ["1 file without a picture's name left alone: 1 BAK"]
 
 
 def test_hidden_names_are_taken_only_when_asked_for(tmp_path: Path) -> None:
     root = tree(tmp_path / "p", "a.png", ".b.png", ".thumbs/c.png", "d/.e/f.png", ".notes")
     assert names_of(FolderSource(root), root) == ["a.png"]
-    assert FolderSource(root).notes == []
+    source = FolderSource(root)
+    assert len(list(source.items())) == 1
+    assert source.notes == ["hidden files and folders left out: 4 (--hidden takes them)"]
     with_hidden = [".b.png", "a.png", ".thumbs/c.png", "d/.e/f.png"]
     assert names_of(open_source(str(root), selection=Selection(hidden=True)), root) == with_hidden
     remote = open_source(f"local://{root}", selection=Selection(hidden=True))
@@ -112,7 +114,9 @@ def test_real_folders_come_before_links_and_each_once(tmp_path: Path) -> None:
     (root / "c-link").symlink_to(outside)
     (root / "z" / "up").symlink_to(root)
     (root / "file.png").symlink_to(outside / "o.png")
-    assert names_of(FolderSource(root), root) == ["file.png", "z/real.png", "b-link/o.png", "b-link/deep/d.png"]
+    source = FolderSource(root)
+    assert names_of(source, root) == ["z/real.png", "b-link/o.png", "b-link/deep/d.png"]
+    assert source.notes == ["1 link left out: the picture is there under its own name"]
 
 
 def test_what_cannot_be_read_is_a_problem_with_its_reason(tmp_path: Path) -> None:
@@ -141,7 +145,7 @@ def test_what_cannot_be_read_is_a_problem_with_its_reason(tmp_path: Path) -> Non
     [
         (lambda root: open_source(str(root / "none")), InvalidInput, "no such folder or list"),
         (lambda root: open_source(str(root / "none.csv")), InvalidInput, "no such folder or list"),
-        (lambda root: open_source(str(root / "a.png")), MetadataError, "expected a .csv, .tsv, .jsonl or .parquet"),
+        (lambda root: open_source(str(root / "a.png")), MetadataError, "expected a .csv, .tsv, .jsonl, .json or .parquet"),
         (lambda root: open_source(str(root), metadata=root / "none.csv"), InvalidInput, "no such file"),
         (lambda root: open_source(str(root / "list.csv"), metadata=root / "list.csv"), InvalidInput, "metadata of its own"),
         (lambda root: open_source(str(root / "s.tar"), metadata=root / "list.csv"), InvalidInput, "metadata of their own"),

@@ -294,7 +294,7 @@ def test_metadata_beside_the_folder_is_typed_and_a_change_encodes_nothing(
 
     write(2.5)
     report = index(pictures)
-    assert any("1 metadata row names no picture" in note for note in report.notes)
+    assert any("2 metadata rows name no picture" in note for note in report.notes)
     with SearchClient(tmp_path / "db") as client:
         assert client.count(where='price > 2 and taken == "2024-05-01" and label == "x"') == 30
     write(1.5)
@@ -305,39 +305,36 @@ def test_metadata_beside_the_folder_is_typed_and_a_change_encodes_nothing(
     assert index(pictures).unchanged == 30
 
 
-def test_a_value_that_does_not_fit_its_declared_type_is_its_pictures_error(pictures: Path, index: Index) -> None:
+def test_a_value_that_does_not_fit_its_declared_type_costs_itself_and_is_named(pictures: Path, index: Index) -> None:
     from semblant_search import FieldType
 
     good, bad = some(pictures, 2)
     (pictures / "metadata.csv").write_text(f"file,price\nbag/{good.name},1.5\nbag/{bad.name},cheap\n")
     report = index(pictures, fields={"price": FieldType.FLOAT})
-    assert (report.indexed, report.failed) == (29, 1)
-    assert report.failures[0].reason == "metadata"
-    assert "'cheap' is not a value of type float" in report.failures[0].message
+    assert (report.indexed, report.failed) == (30, 0)
+    assert any("metadata.csv, line 3: metadata field 'price': 'cheap' is not a value of type float" in n for n in report.notes)
     mixed = index(pictures, collection="mixed")
     assert mixed.indexed == 30
     assert any("mixes types" in note for note in mixed.notes)
 
 
 @pytest.mark.parametrize(
-    ("table", "message"),
+    ("name", "content", "message"),
     [
-        ("file,_uri\na.png,x\n", "begin with an underscore"),
-        ("name,label\na.png,x\n", "no column names the picture"),
-        ("file,label\na.png,x\na.png,y\n", "lines 2 and 3 say different things"),
-        ("file,label,label\na.png,x,y\n", "appears twice"),
-        ("file,label\na.png\n", "line 2: 1 cells"),
-        ('file,label\na.png,"x\n', "not a CSV row"),
-        ("", "no column names the picture"),
+        ("given.csv", "name,label\na.png,x\n", "no column names the picture"),
+        ("given.csv", "", "no column names the picture"),
+        ("given.parquet", "PAR1", "cannot be read as Parquet"),
+        ("metadata.parquet", "PAR1", "cannot be read as Parquet.*--no-metadata goes without it"),
     ],
 )
 def test_metadata_that_cannot_be_used_is_refused_before_anything_is_written(
-    pictures: Path, index: Index, tmp_path: Path, table: str, message: str
+    pictures: Path, index: Index, tmp_path: Path, name: str, content: str, message: str
 ) -> None:
-    (pictures / "metadata.csv").write_text(table)
+    (pictures / name).write_text(content)
     with pytest.raises(MetadataError, match=message):
-        index(pictures)
+        index(pictures, **({"metadata": pictures / name} if name.startswith("given") else {}))
     assert not (tmp_path / "db").exists()
+    assert index(pictures, find_metadata=False).indexed == 30
 
 
 def test_a_column_of_whole_numbers_may_get_others_and_lose_them_again(pictures: Path, index: Index, records: Records) -> None:
@@ -355,12 +352,23 @@ def test_a_column_of_whole_numbers_may_get_others_and_lose_them_again(pictures: 
     assert index(pictures).unchanged == 30
 
 
-def test_a_time_that_no_calendar_has_costs_its_picture_only(pictures: Path, index: Index) -> None:
+def test_a_time_that_no_calendar_has_costs_itself_only(pictures: Path, index: Index) -> None:
     one, other = (path.relative_to(pictures) for path in some(pictures, 2))
     (pictures / "metadata.csv").write_text(f"file,taken\n{one},0001-01-01T00:00:00+01:00\n{other},2024-05-01\n")
     report = index(pictures)
-    assert (report.indexed, report.failed, report.reasons) == (29, 1, {"metadata": 1})
-    assert "'0001-01-01T00:00:00+01:00' is not a value of type datetime" in report.failures[0].message
+    assert (report.indexed, report.failed, report.reasons) == (30, 0, {})
+    assert any("'0001-01-01T00:00:00+01:00' is not a value of type datetime" in note for note in report.notes)
+
+
+def test_a_value_that_does_not_fit_the_collection_s_type_costs_itself(pictures: Path, index: Index, records: Records) -> None:
+    one, other = (path.relative_to(pictures) for path in some(pictures, 2))
+    (pictures / "metadata.csv").write_text(f"file,price\n{one},5\n{other},6\n")
+    index(pictures)
+    (pictures / "metadata.csv").write_text(f"file,price\n{one},sold out\n{other},7\n")
+    report = index(pictures)
+    assert (report.indexed, report.failed) == (2, 0)
+    assert any("line 2: metadata field 'price': 'sold out' is not a value of type integer" in note for note in report.notes)
+    assert [record.payload["price"] for record in records().values() if "price" in record.payload] == [7]
 
 
 def test_a_column_that_changes_its_type_is_refused(pictures: Path, index: Index) -> None:

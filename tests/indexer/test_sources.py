@@ -76,12 +76,13 @@ def test_webdataset_shards_are_read_in_place(pictures: Path, index: Index, recor
         add(tar, "worse.png", paths[0].read_bytes())
         add(tar, "worse.json", b"{")
     report = index(shards / "*.tar")
-    assert (report.found, report.indexed, report.failed) == (11, 9, 2)
-    assert report.reasons == {"metadata": 1, "not-an-image": 1}
+    assert (report.found, report.indexed, report.failed) == (11, 10, 1)
+    assert report.reasons == {"not-an-image": 1}
+    assert any("'worse.json'" in note for note in report.notes)
     record = records()[f"{canonical_uri(shards / '001.tar')}#{paths[3].name}"]
     assert (record.payload["price"], record.payload["class"], record.payload["_width"]) == (1.5, 7, 28)
     again = index(shards / "*.tar")
-    assert (again.encoded, again.unchanged) == (0, 9)
+    assert (again.encoded, again.unchanged) == (0, 10)
     whole = (shards / "002.tar").read_bytes()
     (shards / "cut.tar").write_bytes(whole[: len(whole) // 3])
     assert index(shards / "cut.tar", collection="cut").failed == 1
@@ -112,7 +113,8 @@ def test_sidecars_are_metadata(pictures: Path, index: Index, records: Records) -
     second.with_suffix(".json").write_text('{"price": 4.5, "label": "mine"}')
     third.with_suffix(".json").write_text("{")
     report = index(pictures)
-    assert (report.indexed, report.failed, report.reasons) == (29, 1, {"metadata": 1})
+    assert (report.indexed, report.failed) == (30, 0)
+    assert any(f"{third.stem}.json" in note for note in report.notes)
     stored = records()
     assert stored[canonical_uri(first)].payload["camera"] == {"iso": 100}
     assert stored[canonical_uri(first)].payload["price"] == 3.0
@@ -212,7 +214,7 @@ def test_lists_shards_and_metadata_lie_behind_urls_too(
     paths[1].with_suffix(".json").write_text('{"price": 4}')
     paths[2].with_suffix(".json").write_text("{")
     report = index(f"local://{pictures}", collection="folder")
-    assert (report.indexed, report.reasons) == (29, {"metadata": 1})
+    assert (report.indexed, report.reasons) == (30, {})
     stored = {uri.rpartition("/")[2]: record.payload for uri, record in records("folder").items() if "/bag/" in uri}
     assert (stored[paths[0].name]["stock"], stored[paths[1].name]["price"]) == (7, 4)
     for wrong in (web(pictures) + "/nowhere.csv", f"local://{pictures}/t*.tar", "http://localhost:1/list.csv"):

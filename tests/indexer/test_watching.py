@@ -8,7 +8,9 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 from semblant_indexer import IndexJob
 from semblant_indexer.watching import _by_others, watch
 from semblant_search.errors import InvalidInput, MetadataError, StoreLocked
@@ -93,11 +95,10 @@ def test_an_emptied_folder_and_a_table_that_is_half_written_are_told_and_outlive
     watched.until(lambda: len(watched.reports) > 1)
     known = sorted(path.name for path in (pictures / "bag").iterdir())[0]
     half = tmp_path / "half"
-    half.write_text(f"file,price\nbag/{known}\n")
-    half.rename(pictures / "metadata.csv")
+    parquet.write_table(pyarrow.table({"file": [f"bag/{known}"], "price": [5]}), half)
+    (pictures / "metadata.parquet").write_bytes(half.read_bytes()[:100])
     watched.until(lambda: isinstance(watched.problems[-1], MetadataError))
-    half.write_text(f"file,price\nbag/{known},5\n")
-    half.rename(pictures / "metadata.csv")
+    half.rename(pictures / "metadata.parquet")
     watched.until(lambda: watched.reports[-1].indexed == 1)
     assert "holds no pictures" in str(watched.problems[0])
     assert all(report.points == 30 for report in watched.reports)

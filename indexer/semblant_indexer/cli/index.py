@@ -29,8 +29,15 @@ _PATH = click.Path(path_type=Path)
 @click.option("--include", multiple=True, metavar="PATTERN", help="Take only files that match, such as '*.jpg' or '2024/*'.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out files and folders that match.")
 @click.option("--hidden", is_flag=True, help="Take files and folders whose names begin with a dot, too.")
+@click.option("--include-system", is_flag=True, help="Take what systems keep beside your files, too: @eaDir, .thumbnails, ….")
 @click.option(
     "--metadata", type=_PATH, metavar="FILE", help="Table with a `file` column; metadata.csv in SOURCE or beside it is found."
+)
+@click.option("--no-metadata", is_flag=True, help="Read no metadata table, and take away what one gave before.")
+@click.option(
+    "--file-column",
+    metavar="NAME",
+    help="Column of a table that names the picture.  [default: file, path, file_name, …]",
 )
 @click.option("--field", "fields", multiple=True, metavar="NAME:TYPE", help="Type of a metadata field, such as price:float.")
 @click.option("--orb/--no-orb", default=True, help="Extract ORB features, for searches by details.  [default: --orb]")
@@ -90,6 +97,7 @@ def index(
     replicas: int | None,
     write_consistency: int | None,
     limit: float | None,
+    no_metadata: bool,
     dry_run: bool,
     watch: bool,
     output: Output,
@@ -114,6 +122,10 @@ def index(
         given["storage"] = storage
     if limit is not None:
         given["prune_limit"] = limit / 100
+    if no_metadata and "metadata" in given:
+        raise click.UsageError("--metadata and --no-metadata: give a table, or none")
+    if no_metadata:
+        given["find_metadata"] = False
     if not orb:
         given["orb"] = None
     job = IndexJob(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .file import LedgerFile
 from .rows import Todo
-from .schema import ARRIVED, GONE, JOIN, MINE, PASSING, SAME, TODO
+from .schema import ARRIVED, GONE, JOIN, MINE, PASSING, READ_ALL, SAME, SAME_METADATA, TODO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -131,8 +131,9 @@ class Ledger(LedgerFile):
         """Pictures to look at, in the order of the source."""
         query = (
             "SELECT s.seq, s.uri, s.size, s.mtime_ns, s.payload, s.metadata, CASE WHEN i.point THEN i.sha256 END, "
-            f"coalesce(i.outcome = 'indexed' AND NOT :verify AND {SAME}, 0), coalesce(i.metadata = s.metadata, 0), s.place, "
-            f"coalesce(i.point AND i.metadata IS NULL, 0) {JOIN} WHERE s.seq > :last AND {TODO} ORDER BY s.seq LIMIT :chunk"
+            f"coalesce(i.outcome = 'indexed' AND NOT :verify AND {SAME} AND {READ_ALL}, 0), coalesce({SAME_METADATA}, 0), "
+            f"s.place, coalesce(i.point AND i.metadata IS NULL, 0) {JOIN} WHERE s.seq > :last AND {TODO} "
+            "ORDER BY s.seq LIMIT :chunk"
         )
         last, any_vanished = -1, bool(self._execute("SELECT 1 FROM vanished LIMIT 1"))
         while rows := self._execute(query, last=last, chunk=chunk):

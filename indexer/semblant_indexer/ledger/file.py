@@ -13,7 +13,7 @@ from semblant_search.errors import StoreError
 from semblant_search.writing.points import now
 
 from .opening import open_file
-from .schema import SCAN
+from .schema import EXIF_MARK, SCAN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,12 +40,18 @@ class LedgerFile:
             "retry": False,
             "merge": False,
             "verify": False,
+            "exif": False,
         }
         self.found = self.repeated = 0
 
-    def scan(self, items: Iterable[Item]) -> int:
-        """Note what the source holds; returns how many items it yielded. A URI that comes twice counts once in `repeated`."""
+    def scan(self, items: Iterable[Item], *, exif: bool = False) -> int:
+        """Note what the source holds; returns how many items it yielded. A URI that comes twice counts once in `repeated`.
+
+        With `exif` what cameras wrote into pictures is wanted, too: where it was never read, the file is looked at again.
+        """
         found = 0
+        mark = EXIF_MARK if exif else ""
+        self._values["exif"] = exif
         connection = self._connection
         connection.execute("BEGIN")
 
@@ -57,7 +63,7 @@ class LedgerFile:
                 if item.metadata != previous or found == 1:  # neighbours often have equal metadata
                     previous = item.metadata
                     text = json.dumps(previous, sort_keys=True, ensure_ascii=False)
-                    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+                    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest() + mark
                 yield (item.uri, item.size, item.mtime_ns, text, digest, *(item.problem or (None, None, None)), item.place)
 
         statement = (

@@ -66,6 +66,11 @@ CREATE TABLE vanished (
 PASSING = ",".join(map(repr, TRANSIENT))
 MINE = "generation = :generation AND source = :source"
 JOIN = "FROM scan s LEFT JOIN ledger.items i ON i.generation = :generation AND i.source = :source AND i.uri = s.uri"
+EXIF_MARK = "+exif"
+"""Behind the hash of a picture's metadata: what cameras wrote into it was read as well."""
+# What an earlier job read of it stays, so that one that was not asked for it finds nothing to do.
+SAME_METADATA = f"(i.metadata = s.metadata OR (NOT :exif AND i.metadata = s.metadata || '{EXIF_MARK}'))"
+READ_ALL = f"(NOT :exif OR i.metadata LIKE '%{EXIF_MARK}')"
 SAME = "i.size = s.size AND i.mtime_ns = s.mtime_ns AND s.size >= 0"
 GONE = f"{MINE} AND uri NOT IN (SELECT uri FROM scan)"
 _HELD = (
@@ -77,7 +82,7 @@ HELD = f"({_HELD})"
 ARRIVED = f"({_HELD} AND j.uri IN (SELECT uri FROM ledger.arrivals WHERE {MINE}))"
 # CASE, because AND would have SQLite list all contents held for each page of pictures, also where none is a duplicate.
 SETTLED = f"""coalesce(
-    (i.outcome = 'indexed' AND NOT :verify AND {SAME} AND i.metadata = s.metadata)
+    (i.outcome = 'indexed' AND NOT :verify AND {SAME} AND {SAME_METADATA})
     OR CASE WHEN i.outcome = 'duplicate' AND :merge AND NOT :verify AND {SAME} THEN i.sha256 IN {HELD} END
     OR (i.outcome = 'failed' AND NOT :retry AND {SAME} AND i.reason NOT IN ({PASSING})),
 0)"""

@@ -6,9 +6,10 @@ import stat
 from typing import TYPE_CHECKING
 
 from semblant_search.collection import canonical_uri, uri_path
-from semblant_search.errors import MetadataError
-from semblant_search.writing.metadata import convert_record
+from semblant_search.errors import InvalidInput, MetadataError
 
+from semblant_indexer.losses import Losses
+from semblant_indexer.matching import FileFinder
 from semblant_indexer.tables import infer_types, read_rows, row_uri
 from semblant_indexer.uris import UriBase, UrlBase
 
@@ -16,10 +17,13 @@ from .base import Item, Problem
 from .behind_urls import Fetched
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from semblant_search.collection import FieldType
+
+    from semblant_indexer.tables import Row
 
 __all__ = ["ListSource"]
 
@@ -30,13 +34,16 @@ class ListSource:
     Args:
         place: path or URL of a `.csv`, `.tsv`, `.jsonl` or `.parquet` file. Relative names in it are relative to its folder.
         declared: types of columns that are not to be inferred.
+        file_column: the column that names the picture, if it is none of the usual ones.
 
     Raises:
         MetadataError: not a table that names pictures.
         InvalidInput: a URL that cannot be read.
     """
 
-    def __init__(self, place: Path | str, declared: Mapping[str, FieldType] | None = None) -> None:
+    def __init__(
+        self, place: Path | str, declared: Mapping[str, FieldType] | None = None, file_column: str | None = None
+    ) -> None:
         self._base: UriBase | UrlBase
         if isinstance(place, str):
             self._copy = Fetched(place)
@@ -44,8 +51,11 @@ class ListSource:
         else:
             self._path = place.absolute()
             self._scope, self._base = canonical_uri(self._path), UriBase(self._path.parent)
+        self._file_column = file_column
+        self._finder = FileFinder()
+        self._read, self._unfit = Losses(), Losses()
         try:
-            self._inference = infer_types(self._path, declared or {})
+            self._inference = infer_types(self._path, declared or {}, self._read, file_column)
         except MetadataError as error:
             raise MetadataError(str(error).replace(str(self._path), str(place))) from error
 
@@ -65,8 +75,8 @@ class ListSource:
 
     @property
     def notes(self) -> list[str]:
-        """Columns that mix types."""
-        return self._inference.notes
+        """Rows and values that were left out, and columns that are not what they look like."""
+        return [*self._read.notes, *self._unfit.notes, *self._inference.notes]
 
     @property
     def incomplete(self) -> tuple[str, ...]:
@@ -75,28 +85,44 @@ class ListSource:
 
     def items(self) -> Iterator[Item]:
         """One item a row, in the order of the rows."""
-        fields = self._inference.fields
-        for row in read_rows(self._path):
-            uri = row_uri(row.file, self._base)
-            path = uri_path(uri)
-            if path is None:
-                try:
-                    yield Item(uri, metadata=convert_record(row.record, fields))
-                except MetadataError as error:
-                    yield Item(uri, problem=Problem("failed", "metadata", f"{uri} (line {row.line}): {error}"))
-                continue
-            where = f"{str(path)!r} (line {row.line})"
+        self._unfit.clear()
+        for row in read_rows(self._path, file_column=self._file_column):
             try:
-                facts = path.stat()
-                if not stat.S_ISREG(facts.st_mode):
-                    yield Item(uri, problem=Problem("skipped", "special-file", f"{where}: is not a regular file"))
-                    continue
-                yield Item(uri, facts.st_size, facts.st_mtime_ns, convert_record(row.record, fields))
-            except FileNotFoundError:
-                yield Item(uri, problem=Problem("failed", "missing", f"{where}: no such file"))
-            except (OSError, ValueError) as error:
-                if isinstance(error, MetadataError):
-                    yield Item(uri, problem=Problem("failed", "metadata", f"{where}: {error}"))
-                    continue
-                text = error.strerror if isinstance(error, OSError) else str(error)
-                yield Item(uri, problem=Problem("failed", "unreadable", f"{where}: {text}"))
+                uri = row_uri(row.file, self._base)
+                path = uri_path(uri)
+            except (InvalidInput, ValueError) as error:
+                self._unfit.add("rows whose picture's name cannot be one", f"{self._path.name}, line {row.line}: {error}")
+                continue
+            yield self._item(uri, path, row)
+
+    def _item(self, uri: str, path: Path | None, row: Row) -> Item:
+        where = f"{self._path.name}, line {row.line}"
+        metadata = self._inference.convert(
+            row.record, lambda field, problem: self._unfit.add(f"values of metadata field {field!r}", f"{where}: {problem}")
+        )
+        if path is None:
+            return Item(uri, metadata=metadata)
+        try:
+            facts = _facts(path)
+            if facts is None:
+                meant = self._finder.meant(path)
+                facts = None if meant is None else _facts(meant)
+                if meant is None or facts is None:
+                    problem = Problem("failed", "missing", f"{str(path)!r} (line {row.line}): no such file")
+                    return Item(uri, problem=problem)
+                uri = canonical_uri(meant)
+            if not stat.S_ISREG(facts.st_mode):
+                problem = Problem("skipped", "special-file", f"{str(path)!r} (line {row.line}): is not a regular file")
+                return Item(uri, problem=problem)
+        except (OSError, ValueError) as error:
+            text = error.strerror if isinstance(error, OSError) else str(error)
+            return Item(uri, problem=Problem("failed", "unreadable", f"{str(path)!r} (line {row.line}): {text}"))
+        return Item(uri, facts.st_size, facts.st_mtime_ns, metadata)
+
+
+def _facts(path: Path) -> os.stat_result | None:
+    """None where there is no such file."""
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -15,13 +15,14 @@ from semblant_indexer.tables import LIST_SUFFIXES
 
 from .behind_urls import file_system, listing_errors
 from .folder import FolderSource
+from .found_tables import TABLE_NAMES, FoundTables
 from .listing import ListSource
 from .remote import RemoteFolderSource
 from .selection import Selection
 from .webdataset import WebDatasetSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from semblant_search.collection import FieldType
 
@@ -36,22 +37,26 @@ def open_source(
     metadata: Path | None = None,
     declared: Mapping[str, FieldType] | None = None,
     selection: Selection | None = None,
+    find_metadata: bool = True,
+    file_column: str | None = None,
 ) -> Source:
     """A folder, a list of pictures, or tar files: here, or behind a URL that fsspec opens.
 
     Args:
         source: a folder, a `.csv`, `.tsv`, `.jsonl` or `.parquet` list, a `.tar` file or a pattern for several, or the URL of
             one of these.
-        metadata: table about the pictures of a folder; None takes `metadata.csv` in the folder or beside it, if any.
+        metadata: table about the pictures of a folder; None takes what `FoundTables` finds.
         declared: types of metadata fields that are not to be inferred.
         selection: which files of a folder to take.
+        find_metadata: look for metadata tables in a folder and beside it, where none is given.
+        file_column: the column of a table that names the picture, if it is none of the usual ones.
 
     Raises:
         InvalidInput: there is no such source.
         MetadataError: a table that cannot be used.
     """
     if "://" in source and not source.startswith("file://"):
-        return _behind_url(source, metadata, declared, selection)
+        return _behind_url(source, metadata, declared, selection, TABLE_NAMES if find_metadata else (), file_column)
     path = uri_path(source) if source.startswith("file://") else Path(source)
     if path is None:
         raise InvalidInput(f"source {shown_name(source)}: not a path")
@@ -61,28 +66,31 @@ def open_source(
     if shards:
         if metadata is not None:
             raise InvalidInput(f"{shown_name(source)} holds tar files with metadata of their own; leave --metadata away")
-        return WebDatasetSource(shards, canonical_uri(path), declared)
+        return WebDatasetSource(shards, canonical_uri(path), declared, include_system=_with_system(selection))
     if path.is_dir():
-        if metadata is None:
-            candidates = (path.absolute() / "metadata.csv", path.absolute().parent / "metadata.csv")
-            metadata = next((candidate for candidate in candidates if candidate.is_file()), None)
-        elif not metadata.is_file():
+        if metadata is not None and not metadata.is_file():
             raise InvalidInput(f"metadata file {str(metadata)!r}: no such file")
-        table = load_metadata(metadata.absolute(), declared) if metadata is not None else None
-        return FolderSource(path, table, selection, declared)
+        table = None if metadata is None else load_metadata(metadata.absolute(), declared, file_column=file_column)
+        names = TABLE_NAMES if find_metadata and metadata is None else ()
+        return FolderSource(path, table, selection, declared, FoundTables(path, names, file_column))
     if path.is_file():
         if metadata is not None:
             raise InvalidInput(
                 f"{shown_name(source)} is a list with metadata of its own; leave --metadata away or give the folder"
             )
-        return ListSource(path, declared)
+        return ListSource(path, declared, file_column)
     if not path.exists():
         raise InvalidInput(f"source {shown_name(source)}: no such folder or list")
     raise InvalidInput(f"source {shown_name(source)}: expected a folder, a list of pictures or tar files")
 
 
 def _behind_url(
-    url: str, metadata: Path | None, declared: Mapping[str, FieldType] | None, selection: Selection | None
+    url: str,
+    metadata: Path | None,
+    declared: Mapping[str, FieldType] | None,
+    selection: Selection | None,
+    tables: Iterable[str],
+    file_column: str | None,
 ) -> Source:
     if metadata is not None:
         raise InvalidInput(
@@ -92,26 +100,30 @@ def _behind_url(
     # A question mark begins a query (a signature, say), or stands for any character of a shard's name.
     suffixes = {PurePosixPath(text).suffix.lower() for text in (url, urlsplit(url).path)}
     if suffixes.isdisjoint((".tar", *LIST_SUFFIXES)):
-        return RemoteFolderSource(url, declared, selection)
+        return RemoteFolderSource(url, declared, selection, tables, file_column)
     _refuse_patterns(url, selection)
     if not suffixes.isdisjoint(LIST_SUFFIXES):
-        return ListSource(url, declared)
+        return ListSource(url, declared, file_column)
     if not any(character in url.partition(".tar")[0] for character in "*?["):
-        return WebDatasetSource([url], url, declared)
+        return WebDatasetSource([url], url, declared, include_system=_with_system(selection))
     files, path = file_system(url)
     with listing_errors(url):
         found = sorted(files.glob(path))
         shards = [name if "://" in name else f"{url.partition('://')[0]}://{name}" for name in found]
     if not shards:
         raise InvalidInput(f"source {shown_name(url)}: no such tar files")
-    return WebDatasetSource(shards, url, declared)
+    return WebDatasetSource(shards, url, declared, include_system=_with_system(selection))
 
 
 def _refuse_patterns(source: str, selection: Selection | None) -> None:
-    if selection is not None and selection != Selection():
+    if selection is not None and selection != Selection(include_system=selection.include_system):
         raise InvalidInput(
             f"source {shown_name(source)}: --include, --exclude and --hidden are for folders; this one names each picture"
         )
+
+
+def _with_system(selection: Selection | None) -> bool:
+    return selection is not None and selection.include_system
 
 
 def _shards(path: Path) -> list[Path]:

@@ -22,15 +22,40 @@ if TYPE_CHECKING:
 
     from .base import Source
 
-__all__ = ["SELECTION", "job_for", "open_job_source", "record_for", "settings_of"]
+__all__ = ["SELECTION", "job_for", "open_job_source", "record_for", "settings_of", "with_last_table"]
 
-SELECTION = ("include", "exclude", "hidden")
+SELECTION = ("include", "exclude", "hidden", "include_system")
 """Settings that say which files of a folder are pictures of its source."""
 
 
 def open_job_source(job: IndexJob) -> Source:
     """The source of a job. Raises as `open_source`."""
-    return open_source(job.source, metadata=job.metadata, declared=job.fields, selection=job.selection)
+    return open_source(
+        job.source,
+        metadata=job.metadata,
+        declared=job.fields,
+        selection=job.selection,
+        find_metadata=job.find_metadata,
+        file_column=job.file_column,
+    )
+
+
+def with_last_table(job: IndexJob, record: SourceRecord) -> IndexJob | None:
+    """The same job with the metadata table that was given the last time, where it is given none; else None.
+
+    Raises:
+        InvalidInput: that table is gone.
+    """
+    last = record.settings.get("metadata")
+    if last is None or job.metadata is not None or not job.find_metadata:
+        return None
+    if not Path(last).is_file():
+        raise InvalidInput(
+            f"metadata file {last!r}, which source {record.name!r} was indexed with the last time, is gone; give it anew "
+            "(--metadata FILE), or take away what it said (--no-metadata)"
+        )
+    column = job.file_column or record.settings.get("file_column")
+    return dataclasses.replace(job, metadata=Path(last), file_column=column)
 
 
 def settings_of(job: IndexJob) -> dict[str, Any]:
@@ -39,7 +64,10 @@ def settings_of(job: IndexJob) -> dict[str, Any]:
         "include": list(job.include),
         "exclude": list(job.exclude),
         "hidden": job.hidden,
+        "include_system": job.include_system,
         "metadata": None if job.metadata is None else str(job.metadata.absolute()),
+        "find_metadata": job.find_metadata,
+        "file_column": job.file_column,
         "fields": {name: kind.value for name, kind in job.fields.items()},
         "exif": job.exif,
         "duplicates": job.duplicates.value,
@@ -87,7 +115,10 @@ def job_for(record: SourceRecord, job: IndexJob) -> IndexJob:
             include=tuple(said.get("include", ())),
             exclude=tuple(said.get("exclude", ())),
             hidden=bool(said.get("hidden", False)),
+            include_system=bool(said.get("include_system", False)),
             metadata=None if said.get("metadata") is None else Path(said["metadata"]),
+            find_metadata=bool(said.get("find_metadata", True)),
+            file_column=said.get("file_column"),
             fields={name: FieldType(kind) for name, kind in said.get("fields", {}).items()},
             exif=bool(said.get("exif", False)),
             duplicates=said.get("duplicates", "keep"),

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import FieldType
-from semblant_search.errors import InvalidInput, MetadataError
+from semblant_search.errors import InvalidInput, MetadataError, MissingExtra
 from semblant_search.shown import shown_name
-from semblant_search.writing.metadata import TypeInference, convert_record
+from semblant_search.writing.metadata import TypeInference
 
-from semblant_indexer.metadata_table import MetadataTable, load_metadata
+from semblant_indexer.losses import Losses
+from semblant_indexer.metadata_table import MetadataTable
+from semblant_indexer.tables import NoFileColumnError
 from semblant_indexer.uris import UrlBase
 
-from .base import Item, Problem
+from .accounting import file_kind, rows_unseen, told
+from .base import Item
 from .behind_urls import Fetched, changed_at, file_system, listing_errors
-from .folder import sidecar_record
+from .found_tables import TABLE_NAMES
 from .selection import Selection, has_picture_suffix
+from .sidecars import sidecar_record, sidecars_of
+from .walking import LeftOut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["RemoteFolderSource"]
 
@@ -34,33 +40,54 @@ class _File(NamedTuple):
 class RemoteFolderSource:
     """Every file below a URL that has a picture's name, in the order of names; its folder is its `label`.
 
-    `metadata.csv` in the folder and JSON sidecars beside pictures are metadata, as on this machine's disk.
+    `metadata.csv` in the folder and sidecars beside pictures are metadata, as on this machine's disk.
+
+    Args:
+        url: of the folder.
+        declared: types of metadata fields that are not to be inferred.
+        selection: which files and folders are looked at.
+        tables: names of metadata tables to look for.
+        file_column: the column that names the picture in them, if it is none of the usual ones.
 
     Raises:
         InvalidInput: the URL cannot be listed.
         MissingExtra: fsspec, or its package for this kind of URL, is not installed.
     """
 
-    def __init__(self, url: str, declared: Mapping[str, FieldType] | None = None, selection: Selection | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        declared: Mapping[str, FieldType] | None = None,
+        selection: Selection | None = None,
+        tables: Iterable[str] = TABLE_NAMES,
+        file_column: str | None = None,
+    ) -> None:
         self._url = url.rstrip("/") + "/"
         self._selection = selection or Selection()
+        self._left, self._others = LeftOut(), Counter[str]()
+        self._read, self._unfit = Losses(), Losses()
         self._files, self._root = file_system(url)
         with listing_errors(url):
             if not self._files.isdir(self._root):
                 raise InvalidInput(f"source {shown_name(url)}: no such folder")
-            self._pictures, sidecars, table = self._list()
-        self._metadata = MetadataTable()
-        if table is not None:
-            copy = Fetched(self._url + table)
-            self._metadata = load_metadata(copy.path, declared, UrlBase(self._url))
-        self._types = TypeInference(text=False, declared={**self._metadata.fields, **(declared or {})})
-        self._sidecars = self._read(sidecars)
-        self._label_from_folder = "label" not in self._metadata.fields
-        for record in self._sidecars.values():
-            if isinstance(record, dict):
-                self._types.add(record, 1)
-                label = record.get("label")
-                self._label_from_folder &= label in (None, "") or isinstance(label, dict)
+            self._pictures, files = self._list()
+        self._metadata = MetadataTable(declared)
+        self._alone: list[str] = []
+        used = self._read_tables(files, set(tables), file_column)
+        uris = (self._url + file.name for file in self._pictures)
+        self._unseen = rows_unseen(self._metadata, uris, self._url, self._url)
+        self._sidecars_of = _sidecars([file.name for file in self._pictures], files)
+        sidecars = list(dict.fromkeys(name for names in self._sidecars_of.values() for name in names))
+        self._used = len(sidecars)
+        self._others.update(file_kind(name) for name in files if name not in used and name not in set(sidecars))
+        self._types = TypeInference(text=False)
+        self._sidecars = self._read_all(sidecars)
+        self._label_from_folder = "label" not in self._metadata.columns
+        for name, record in self._sidecars.items():
+            self._types.add(record, name)
+            label = record.get("label")
+            self._label_from_folder &= label in (None, "", []) or isinstance(label, dict)
+        self._types.declare({**(declared or {}), **self._metadata.fields})
 
     @property
     def scope(self) -> str:
@@ -74,13 +101,15 @@ class RemoteFolderSource:
 
     def adopt_types(self, known: Mapping[str, FieldType]) -> None:
         """See `Source`."""
-        self._types.adopt(known)
         self._metadata.adopt(known)
+        self._types.declare(self._metadata.fields)
+        self._types.adopt(known)
 
     @property
     def notes(self) -> list[str]:
-        """About the metadata."""
-        return [*self._metadata.notes, *self._types.notes]
+        """About metadata, and about every file that is no picture of the source."""
+        notes = [*self._alone, *self._metadata.notes, *self._read.notes, *self._unfit.notes, *self._types.notes]
+        return [*notes, *([self._unseen] if self._unseen else []), *told(self._used, self._others, self._left)]
 
     @property
     def incomplete(self) -> tuple[str, ...]:
@@ -89,52 +118,83 @@ class RemoteFolderSource:
 
     def items(self) -> Iterator[Item]:
         """One item a file."""
+        self._unfit.clear()
+        self._metadata.begin()
         for file in self._pictures:
             uri = self._url + file.name
             folder = file.name.rpartition("/")[0].rpartition("/")[2]
-            try:
-                metadata = {**self._metadata.payload(uri), **self._sidecar(file.name)}
-            except MetadataError as error:
-                yield Item(uri, problem=Problem("failed", "metadata", f"{uri}: {error}"))
-                continue
+            metadata = self._metadata.payload(uri)
+            for name in self._sidecars_of.get(file.name, ()):
+                metadata = {**metadata, **self._sidecar(name)}
             if folder and self._label_from_folder:
                 metadata = {"label": folder, **metadata}
             yield Item(uri, file.size, file.mtime_ns, metadata)
 
-    def _list(self) -> tuple[list[_File], list[str], str | None]:
-        """The pictures, the names of their sidecars, and that of a metadata table."""
+    def _list(self) -> tuple[list[_File], list[str]]:
+        """The pictures, and the names of all other files."""
         root = self._root.rstrip("/") + "/"
         facts = {path.removeprefix(root): each for path, each in self._files.find(self._root, detail=True).items()}
-        pictures = [
-            _File(name, int(facts[name].get("size") or -1), changed_at(facts[name]))
-            for name in sorted(facts)
-            if self._takes(name)
-        ]
-        likely = {name for file in pictures for name in _sidecar_names(file.name)}
-        return pictures, sorted(likely & facts.keys()), "metadata.csv" if "metadata.csv" in facts else None
+        pictures, others = [], []
+        for name in sorted(facts):
+            why = next((why for part in name.split("/") if (why := self._selection.leaves_out(part)) is not None), None)
+            if why is not None:
+                self._left.hidden += why == "hidden"
+                self._left.system.update([why] if why != "hidden" else [])
+            elif not self._takes(name):
+                self._left.by_patterns += has_picture_suffix(name)
+            elif has_picture_suffix(name):
+                pictures.append(_File(name, int(facts[name].get("size") or -1), changed_at(facts[name])))
+            else:
+                others.append(name)
+        return pictures, others
 
     def _takes(self, name: str) -> bool:
         selection = self._selection
-        if not has_picture_suffix(name) or ("/." in f"/{name}" and not selection.hidden):
-            return False
         parents = [name[:place] for place, character in enumerate(name) if character == "/"]
         return selection.everything or (selection.takes_file(name) and all(map(selection.takes_folder, parents)))
 
-    def _read(self, names: list[str]) -> dict[str, dict[str, Any] | str]:
+    def _read_tables(self, files: list[str], names: set[str], file_column: str | None) -> set[str]:
+        found = sorted((name for name in files if name.rpartition("/")[2] in names), key=lambda name: -name.count("/"))
+        used = set()
+        for name in found:
+            copy = Fetched(self._url + name)
+            try:
+                self._metadata.add_table(copy.path, UrlBase(self._url + name.rpartition("/")[0]), file_column)
+                used.add(name)
+            except (NoFileColumnError, MissingExtra) as error:
+                text = str(error).replace(str(copy.path), self._url + name)
+                self._alone.append(f"left alone: {text}; --no-metadata looks for no table")
+            except MetadataError as error:
+                text = str(error).replace(str(copy.path), self._url + name)
+                raise MetadataError(f"{text}; --no-metadata goes without it") from error
+        return used
+
+    def _read_all(self, names: list[str]) -> dict[str, dict[str, Any]]:
         root, records = self._root.rstrip("/") + "/", {}
         for start in range(0, len(names), _TOGETHER):
             part = names[start : start + _TOGETHER]
             contents = self._files.cat([root + name for name in part], on_error="return")
             for name in part:
-                records[name] = sidecar_record(name, contents[root + name])
+                records[name] = sidecar_record(name, contents[root + name], self._read)
         return records
 
-    def _sidecar(self, picture: str) -> dict[str, Any]:
-        record = next((self._sidecars[name] for name in _sidecar_names(picture) if name in self._sidecars), None)
-        if isinstance(record, str):
-            raise MetadataError(record)
-        return {} if record is None else convert_record(record, self._types.fields)
+    def _sidecar(self, name: str) -> dict[str, Any]:
+        return self._types.convert(
+            self._sidecars[name],
+            lambda field, problem: self._unfit.add(f"values of metadata field {field!r}", f"{name!r}: {problem}"),
+        )
 
 
-def _sidecar_names(picture: str) -> tuple[str, str]:
-    return f"{picture}.json", f"{picture.rpartition('.')[0]}.json"
+def _sidecars(pictures: list[str], files: list[str]) -> dict[str, list[str]]:
+    """The sidecars of each picture, by names below the root."""
+    folders: dict[str, tuple[list[str], list[str]]] = {}
+    for place, names in enumerate((pictures, files)):
+        for name in names:
+            folder, _, last = name.rpartition("/")
+            folders.setdefault(folder, ([], []))[place].append(last)
+    found = {}
+    for folder, (here, others) in folders.items():
+        prefix = f"{folder}/" if folder else ""
+        for picture, sidecars in sidecars_of(here, others).items():
+            found[prefix + picture] = [prefix + name for name in sidecars]
+    return found

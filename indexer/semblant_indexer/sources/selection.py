@@ -7,6 +7,8 @@ from fnmatch import fnmatchcase
 
 from semblant_search.errors import InvalidInput
 
+from .system_files import system_kind
+
 __all__ = ["PICTURE_SUFFIXES", "Selection", "has_picture_suffix"]
 
 PICTURE_SUFFIXES = frozenset(
@@ -56,16 +58,25 @@ class Selection:
         include: if any, only files that match one of them are taken.
         exclude: files, and folders with all that is in them, that are left out; has the last word.
         hidden: take names with a leading dot as well.
+        include_system: take what systems keep beside a user's files (`@eaDir`, `.thumbnails`, `__MACOSX`), too.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     hidden: bool = False
+    include_system: bool = False
 
     def __post_init__(self) -> None:
         for pattern in (*self.include, *self.exclude):
             if not isinstance(pattern, str) or not pattern.strip("/"):
                 raise InvalidInput(f"pattern {pattern!r}: expected one such as '*.jpg' or 'raw/*'")
+
+    def leaves_out(self, name: str) -> str | None:
+        """Why a name is left alone wherever it is: `hidden`, or what kind of a system's files it is; None for others."""
+        kind = system_kind(name)
+        if kind is not None:
+            return None if self.include_system else kind
+        return "hidden" if name.startswith(".") and not self.hidden else None
 
     @property
     def everything(self) -> bool:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import tarfile
+from collections import Counter
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from semblant_search.collection import FieldType, canonical_uri, check_field_name, member_uri
-from semblant_search.errors import InvalidInput, MetadataError
+from semblant_search.collection import FieldType, canonical_uri, member_uri
+from semblant_search.errors import InvalidInput
 from semblant_search.shown import shown_error, shown_name, without_users
-from semblant_search.writing.metadata import TypeInference, clean_text, convert_record
+from semblant_search.writing.metadata import TypeInference, clean_text
 
+from semblant_indexer.losses import Losses
 from semblant_indexer.reading import tar_member
+from semblant_indexer.records import kept_record, read_json
+from semblant_indexer.tables.texts import decoded
 
+from .accounting import file_kind, told
 from .base import Item, Problem
 from .behind_urls import changed_at, file_system
-from .selection import PICTURE_SUFFIXES
+from .selection import has_picture_suffix
+from .system_files import system_kind
+from .walking import LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,11 +32,13 @@ if TYPE_CHECKING:
 
 __all__ = ["WebDatasetSource"]
 
+_FACTS = ("json", "cls", "txt")
+_WHOLE = re.compile(r"-?\d+", re.ASCII)
+
 
 class _Sample(NamedTuple):
     picture: tarfile.TarInfo
     record: dict[str, Any]
-    problem: str | None
     mtime_ns: int
 
 
@@ -44,22 +53,34 @@ class _Tar(NamedTuple):
 class WebDatasetSource:
     """The pictures in uncompressed tar files; workers read them in place. A sample's JSON is its metadata.
 
-    `key.cls` becomes the field `class`, `key.txt` the field `text`. A sample with several pictures is several items.
+    `key.cls` becomes the field `class`, `key.txt` the field `text`. A picture's facts are those of its own name without the
+    last suffix; a sample's, whose name ends at its first dot, are those of all its pictures, wherever in the tar they lie.
 
     Args:
         places: paths, or URLs as text, of the tar files.
         scope: what stands for all of them.
         declared: types of metadata fields that are not to be inferred.
+        include_system: take members that a system keeps beside a user's files, too.
     """
 
-    def __init__(self, places: Sequence[Path | str], scope: str, declared: Mapping[str, FieldType] | None = None) -> None:
+    def __init__(
+        self,
+        places: Sequence[Path | str],
+        scope: str,
+        declared: Mapping[str, FieldType] | None = None,
+        *,
+        include_system: bool = False,
+    ) -> None:
         self._places = [place if isinstance(place, str) else str(place.absolute()) for place in places]
         self._scope = scope
+        self._include_system = include_system
         self._inference = TypeInference(text=False, declared=declared)
         self._incomplete: list[str] = []
+        self._losses = Losses()
+        self._left, self._others, self._used = LeftOut(), Counter[str](), 0
         for path in self._places:
-            for number, sample in enumerate(_samples(path), start=1):
-                if isinstance(sample, _Sample) and sample.problem is None:
+            for number, sample in enumerate(self._samples(path), start=1):
+                if isinstance(sample, _Sample):
                     self._inference.add(sample.record, number)
 
     @property
@@ -78,8 +99,8 @@ class WebDatasetSource:
 
     @property
     def notes(self) -> list[str]:
-        """Fields that mix types."""
-        return self._inference.notes
+        """Members and values that were left out, and fields that are not what they look like."""
+        return [*self._losses.notes, *self._inference.notes, *told(self._used, self._others, self._left)]
 
     @property
     def incomplete(self) -> list[str]:
@@ -89,25 +110,128 @@ class WebDatasetSource:
     def items(self) -> Iterator[Item]:
         """One item a picture, `file:///…/shard.tar#member`."""
         self._incomplete = []
+        self._losses.clear()
+        self._left, self._others, self._used = LeftOut(), Counter(), 0
         for path in self._places:
             base = canonical_uri(path)
-            for sample in _samples(path):
+            for sample in self._samples(path):
                 if isinstance(sample, Problem):
                     self._incomplete.append(sample.message)
                     yield Item(base, problem=sample)
-                    continue
-                picture = sample.picture
-                uri = member_uri(base, picture.name)
-                name = f"{shown_name(path)}, {picture.name!r}"
-                try:
-                    if sample.problem is not None:
-                        raise MetadataError(sample.problem)
-                    metadata = convert_record(sample.record, self._inference.fields)
-                except MetadataError as error:
-                    yield Item(uri, problem=Problem("failed", "metadata", f"{name}: {error}"))
-                    continue
-                place = tar_member(path, picture.offset_data, picture.size)
-                yield Item(uri, picture.size, sample.mtime_ns, metadata, place=place)
+                else:
+                    yield self._item(path, base, sample)
+
+    def _item(self, path: str, base: str, sample: _Sample) -> Item:
+        picture = sample.picture
+        where = f"{shown_name(path)}, {picture.name!r}"
+        metadata = self._inference.convert(
+            sample.record,
+            lambda field, problem: self._losses.add(f"values of metadata field {field!r}", f"{where}: {problem}"),
+        )
+        place = tar_member(path, picture.offset_data, picture.size)
+        return Item(member_uri(base, picture.name), picture.size, sample.mtime_ns, metadata, place=place)
+
+    def _samples(self, place: str) -> Iterator[_Sample | Problem]:
+        members = _Members(shown_name(place), self._losses, self._left, include_system=self._include_system)
+        problem: Problem | None = None
+        changed = -1
+        try:
+            with _opened(place) as opened_tar, tarfile.open(fileobj=opened_tar.file, mode="r:") as tar:
+                changed = opened_tar.mtime_ns
+                for member in tar:
+                    members.add(tar, member)
+                # A tar ends with blocks of zeros; tarfile takes one that was cut off between two members for a whole one.
+                if opened_tar.size < tar.offset + tarfile.BLOCKSIZE:
+                    raise tarfile.ReadError("unexpected end of data")
+        except (tarfile.TarError, OSError, EOFError, InvalidInput) as error:
+            why = without_users(shown_error(error))
+            message = f"{shown_name(place)}: cannot be read to its end as an uncompressed tar: {why}"
+            problem = Problem("failed", "unreadable", message)
+        for picture, record in members.samples():
+            yield _Sample(picture, record, changed)
+        self._others.update(members.others)
+        self._used += members.used
+        if problem is not None:
+            yield problem
+
+
+class _Members:
+    """The members of one tar: pictures, and what is said of them."""
+
+    def __init__(self, place: str, losses: Losses, left: LeftOut, *, include_system: bool) -> None:
+        self._place = place
+        self._losses = losses
+        self._left = left
+        self._include_system = include_system
+        self._pictures: dict[str, tarfile.TarInfo] = {}
+        self._facts: dict[str, dict[str, dict[str, Any]]] = {}
+        """By the names of members without their last suffix, and by that suffix."""
+        self.others: list[str] = []
+        self.used = 0
+
+    def add(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        """Take in a member; of two of one name the later counts, as when the tar is unpacked."""
+        name = member.name
+        if member.isdir():
+            return
+        kind = None if self._include_system else next(filter(None, map(system_kind, name.split("/"))), None)
+        stem, dot, suffix = name.rpartition(".")
+        if kind is not None:
+            self._left.system[kind] += 1
+        elif has_picture_suffix(name):
+            self._add_picture(member)
+        elif dot and suffix.lower() in _FACTS and member.isfile():
+            self._add_facts(tar, member, stem, suffix.lower())
+        else:
+            self.others.append(file_kind(name))
+
+    def _add_picture(self, member: tarfile.TarInfo) -> None:
+        name = member.name
+        if member.islnk() or member.issym():
+            there = member.islnk() and member.linkname in self._pictures
+            self._left.names += there
+            if not there:
+                self._losses.add("members that are links", f"{self._place}, {name!r} to {member.linkname!r}")
+            return
+        if not member.isfile():
+            self._losses.add("members that are no files", f"{self._place}, {name!r}")
+            return
+        if self._pictures.pop(name, None) is not None:
+            self._losses.add("members that a later one of the same name replaces", f"{self._place}, {name!r}")
+        self._pictures[name] = member
+
+    def _add_facts(self, tar: tarfile.TarFile, member: tarfile.TarInfo, stem: str, kind: str) -> None:
+        where = f"{self._place}, {member.name!r}"
+        opened = tar.extractfile(member)
+        data = opened.read() if opened is not None else b""
+        of_name = self._facts.setdefault(stem, {})
+        if kind in of_name:
+            self._losses.add("members that a later one of the same name replaces", where)
+        of_name[kind] = {}
+        try:
+            of_name[kind] = _facts(kind, data, where, self._losses)
+        except ValueError as error:
+            self._losses.add("members that cannot be used", f"{where}: {error}")
+
+    def samples(self) -> Iterator[tuple[tarfile.TarInfo, dict[str, Any]]]:
+        """Each picture with what is said of its sample, and then of itself."""
+        used: set[str] = set()
+        stems = {name.rpartition(".")[0] for name in self._pictures}
+        for name, member in self._pictures.items():
+            folder, slash, last = name.rpartition("/")
+            key, stem = folder + slash + last.partition(".")[0], name.rpartition(".")[0]
+            record: dict[str, Any] = {}
+            for about in dict.fromkeys((key, stem, name)):
+                # What has a picture of its very name is said of that one only.
+                if about in self._facts and (about in (stem, name) or about not in stems):
+                    used.add(about)
+                    for kind in _FACTS:
+                        record.update(self._facts[about].get(kind, {}))
+            yield member, record
+        self.used = sum(len(self._facts[about]) for about in used)
+        for about in self._facts.keys() - used:
+            for kind in self._facts[about]:
+                self._losses.add("members that are about no picture", f"{self._place}, {f'{about}.{kind}'!r}")
 
 
 @contextmanager
@@ -123,52 +247,14 @@ def _opened(place: str) -> Iterator[_Tar]:
             yield _Tar(file, status.st_size, status.st_mtime_ns)
 
 
-def _samples(place: str) -> Iterator[_Sample | Problem]:
-    changed = -1
-    key: str | None = None
-    pictures: list[tarfile.TarInfo] = []
-    record: dict[str, Any] = {}
-    problem: str | None = None
-    try:
-        with _opened(place) as opened_tar, tarfile.open(fileobj=opened_tar.file, mode="r:") as tar:
-            changed = opened_tar.mtime_ns
-            for member in tar:
-                if not member.isfile():
-                    continue
-                folder, slash, name = member.name.rpartition("/")
-                stem, _, suffix = name.partition(".")
-                if not stem or folder + slash + stem != key:
-                    yield from (_Sample(picture, record, problem, changed) for picture in pictures)
-                    key, pictures, record, problem = folder + slash + stem, [], {}, None
-                kind = suffix.rpartition(".")[2].lower()
-                if kind in PICTURE_SUFFIXES:
-                    pictures.append(member)
-                elif kind in ("json", "cls", "txt"):
-                    opened = tar.extractfile(member)
-                    try:
-                        record.update(_facts(kind, opened.read() if opened is not None else b""))
-                    except (ValueError, MetadataError) as error:
-                        problem = f"{member.name!r}: {error}"
-            # A tar ends with blocks of zeros; tarfile takes one that was cut off between two members for a whole one.
-            if opened_tar.size < tar.offset + tarfile.BLOCKSIZE:
-                raise tarfile.ReadError("unexpected end of data")
-            yield from (_Sample(picture, record, problem, changed) for picture in pictures)
-            pictures = []
-    except (tarfile.TarError, OSError, EOFError, InvalidInput) as error:
-        yield from (_Sample(picture, record, problem, changed) for picture in pictures)
-        message = f"{shown_name(place)}: cannot be read to its end as an uncompressed tar: {without_users(shown_error(error))}"
-        yield Problem("failed", "unreadable", message)
-
-
-def _facts(kind: str, data: bytes) -> dict[str, Any]:
-    text = data.decode("utf-8").strip()
+def _facts(kind: str, data: bytes, where: str, losses: Losses) -> dict[str, Any]:
+    """Raises `ValueError` on what is no JSON object."""
+    text = decoded(data).lstrip("\ufeff").strip()
     if kind == "cls":
-        return {"class": int(text) if text.lstrip("-").isdigit() else text}
+        return {"class": int(text) if _WHOLE.fullmatch(text) and len(text) < 1000 else clean_text(text)}
     if kind == "txt":
         return {"text": clean_text(text)}
-    record = json.loads(text)
+    record = read_json(text)
     if not isinstance(record, dict):
-        raise MetadataError("expected a JSON object")
-    for name in record:
-        check_field_name(name)
-    return record
+        raise ValueError("expected a JSON object")
+    return kept_record(record, where, losses)

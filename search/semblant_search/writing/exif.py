@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from semblant_search.collection import FieldType
 
@@ -11,9 +14,7 @@ from .metadata import parse_date
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from PIL import Image
-
-__all__ = ["EXIF_FIELDS", "exif_facts"]
+__all__ = ["EXIF_FIELDS", "exif_facts", "exif_facts_of"]
 
 EXIF_FIELDS: Mapping[str, FieldType] = {
     "_taken_at": FieldType.DATETIME,
@@ -47,6 +48,15 @@ def exif_facts(image: Image.Image) -> dict[str, Any]:
     if latitude is not None and longitude is not None:
         facts["_place"] = {"lat": latitude, "lon": longitude}
     return facts
+
+
+def exif_facts_of(data: bytes) -> dict[str, Any]:
+    """The same of a picture's bytes, which are not decoded; nothing of bytes that are no picture."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return exif_facts(image)
+    except Exception:  # as above; whether it is a picture is for others to say
+        return {}
 
 
 def _text(value: object) -> str:

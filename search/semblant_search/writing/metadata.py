@@ -1,15 +1,13 @@
 """Metadata: what type a column has, and how its values become payload.
 
 A type is inferred from the whole column, never from its first rows: integers and floats together are floats, and a column
-that mixes anything else is text. Types can be declared instead; then a value that does not fit is its picture's error.
+that mixes anything else is text. Types can be declared instead; then a value that does not fit is an error.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import re
-from datetime import datetime, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,47 +15,27 @@ from semblant_search.collection import FieldType, check_field_name, wider
 from semblant_search.errors import MetadataError
 from semblant_search.shown import shown
 
+from .looks import INT64, Look, clash, is_place, kind_of, look_of_json, look_of_text, means_nothing, number, parse_date
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = ["TypeInference", "clean_text", "convert_record", "parse_date", "parse_declaration"]
 
-_INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,18})")  # no leading zeros: 00123 is an article number, not a quantity
 _MOST_BITS = 3322  # 1,000 digits: Python writes no more than some thousands
-_INT64 = range(-(2**63), 2**63)
-_FLOAT = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|[+-]\d\d:?\d\d))?)?")
 _BOOLS = {"true": True, "false": False, "yes": True, "no": False}
-
-
-@lru_cache(maxsize=65536)
-def _kind_of_text(text: str) -> FieldType | None:
-    if _INTEGER.fullmatch(text) and int(text) in _INT64:
-        return FieldType.INTEGER
-    if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
-        return FieldType.FLOAT
-    if text.lower() in ("true", "false"):
-        return FieldType.BOOL
-    return _kind_of_date(text)
-
-
-def _kind_of_date(text: str) -> FieldType | None:
-    """None for a date that no calendar has in UTC, such as the first day of year 1 east of Greenwich."""
-    if not _DATE.fullmatch(text):
-        return FieldType.KEYWORD
-    if parse_date(text) is not None:
-        return FieldType.DATETIME
-    return None if _is_date_elsewhere(text) else FieldType.KEYWORD
-
-
-def _kind_of_json(value: Any) -> FieldType | None:
-    if isinstance(value, bool):
-        return FieldType.BOOL
-    if isinstance(value, int):
-        return FieldType.INTEGER if value in _INT64 else FieldType.KEYWORD
-    if isinstance(value, float):
-        return FieldType.FLOAT
-    return _kind_of_date(value) if isinstance(value, str) else FieldType.KEYWORD
+_HINTS = (
+    (Look.HUGE, {Look.INTEGER, Look.LONG}, "whole numbers beyond 64 bits are kept as text"),
+    (Look.ZEROS, {Look.INTEGER, Look.LONG}, "leading zeros would be lost, so that it is kept as text"),
+    (
+        Look.THREE,
+        {Look.INTEGER, Look.GROUPED},
+        "a comma before three digits may part thousands or decimals; kept as text (write numbers as 1234.5)",
+    ),
+    (Look.GROUPED, {Look.INTEGER, Look.FLOAT, Look.COMMA}, "separated thousands are kept as text (write numbers as 1234.5)"),
+    (Look.DAY, {Look.DATETIME}, "kept as text (write dates as 2024-05-31, or 2024-05-31T12:30:00Z)"),
+)
+"""Looks of columns that are text though they do not look it, what may be among them, and what a user should know."""
 
 
 class TypeInference:
@@ -69,72 +47,135 @@ class TypeInference:
     """
 
     def __init__(self, *, text: bool, declared: Mapping[str, FieldType] | None = None) -> None:
-        self._kind_of = _kind_of_text if text else _kind_of_json
-        self._kinds: dict[str, FieldType] = {}
-        self._first: dict[str, tuple[Any, int]] = {}
-        self._mixed: dict[str, str] = {}
-        self._beyond: dict[str, tuple[Any, int]] = {}
-        """Dates that are none in UTC: text, unless the field holds dates; then each is the error of its picture."""
+        self._text = text
+        self._looks: dict[str, dict[Look, tuple[Any, int | str]]] = {}
+        """Of each field the looks of its values in their order, with the first value of each and its line."""
         self._declared = dict(declared or {})
+        self._given = frozenset(self._declared)
+        self._fields: dict[str, FieldType] | None = None
+        self._commas: frozenset[str] = frozenset()
 
-    def add(self, record: Mapping[str, Any], line: int) -> None:
-        """Take one row into account. Raises `MetadataError` on a field name that cannot be a payload field."""
+    def add(self, record: Mapping[str, Any], line: int | str, *, text: bool | None = None) -> None:
+        """Take one row into account: of a line, or of a file of its own. `text` says otherwise for this row.
+
+        Raises `MetadataError` on a field name that cannot be a payload field, and on what no field can hold.
+        """
+        look_of = look_of_text if (self._text if text is None else text) else look_of_json
         for name, value in _leaves(record, ""):
-            if name in self._declared:
-                continue
-            kind = FieldType.GEO if isinstance(value, dict) else self._kind_of(value)
-            known = self._kinds.get(name)
-            if kind is None:
-                self._beyond.setdefault(name, (value, line))
-                kind = FieldType.KEYWORD if known not in (None, FieldType.DATETIME) else known
-            if known is None and kind is not None:
-                self._kinds[name] = kind
-                self._first[name] = (value, line)
-                if name in self._beyond and kind is not FieldType.DATETIME:
-                    self._merge(name, kind, FieldType.KEYWORD, *self._beyond[name])
-            elif known is not kind and known is not None and kind is not None:
-                self._merge(name, known, kind, value, line)
+            looks = self._looks.get(name)
+            if looks is None:
+                looks = self._looks[name] = {}
+            look = Look.GEO if isinstance(value, dict) else look_of(value)
+            if look not in looks:
+                looks[look] = value, line
+                self._fields = None
+
+    def declare(self, fields: Mapping[str, FieldType]) -> None:
+        """Give types to fields, whatever their values say."""
+        self._declared.update(fields)
+        self._given |= frozenset(fields)
+        self._fields = None
 
     def adopt(self, fields: Mapping[str, FieldType]) -> None:
-        """Take the types of a collection's fields that are wider than what the values say: a shorter table has fewer kinds."""
+        """Take the types of a collection's fields where those hold more than the values say: a shorter table has fewer kinds.
+
+        Where some values of a column have the collection's type and others do not, the others are what does not fit.
+        """
         for name, kind in self.fields.items():
             known = fields.get(name)
-            text = known is FieldType.KEYWORD and kind is not FieldType.GEO
-            if known is not None and (text or wider(known, kind) is known):
+            if known is None:
+                continue
+            looks = self._looks.get(name, {}).keys() - {Look.NOTHING, Look.NAN}
+            if known is FieldType.KEYWORD:
+                if kind is not FieldType.GEO:
+                    self._declared[name] = known
+            elif not looks and name not in self._given:  # nothing but N/A has no type of its own
                 self._declared[name] = known
-
-    def _merge(self, name: str, known: FieldType, kind: FieldType, value: Any, line: int) -> None:
-        numbers = {FieldType.INTEGER, FieldType.FLOAT}
-        if {known, kind} <= numbers:
-            self._kinds[name] = FieldType.FLOAT
-            return
-        if FieldType.GEO in (known, kind):
-            first, first_line = self._first[name]
-            raise MetadataError(
-                f"metadata field {name!r} is a place in some rows and something else in others: "
-                f"{shown(first)} (line {first_line}), {shown(value)} (line {line}); make them alike"
-            )
-        if known is not FieldType.KEYWORD:
-            first, first_line = self._first[name]
-            self._mixed[name] = (
-                f"metadata field {name!r} mixes types: {shown(first)} (line {first_line}) and {shown(value)} (line {line}); "
-                f"kept as text (declare a type to have misfits reported instead)"
-            )
-        self._kinds[name] = FieldType.KEYWORD
+            elif (both := wider(known, kind)) is not None:
+                self._declared[name] = both
+            elif name not in self._given:
+                found = {kind_of((look,)) for look in looks}
+                if fitting := {both for one in found if (both := wider(known, one)) is not None}:
+                    self._declared[name] = known if fitting == {known} else FieldType.FLOAT
+        self._fields = None
 
     @property
     def fields(self) -> dict[str, FieldType]:
         """The type of every field seen, and of every declared one."""
-        return {**dict.fromkeys(self._beyond, FieldType.KEYWORD), **self._kinds, **self._declared}
+        return dict(self._settled())
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """The fields that had a value."""
+        return frozenset(self._looks)
 
     @property
     def notes(self) -> list[str]:
-        """One line for each column that mixes types."""
-        return list(self._mixed.values())
+        """One line for each column that did not become what it looks like, and for each in which something means nothing."""
+        return [note for name, looks in self._looks.items() if (note := self._note(name, looks)) is not None]
+
+    @property
+    def mixed_place(self) -> str | None:
+        """A field that holds a place and something else; None where there is none."""
+        return next((name for name, looks in self._looks.items() if Look.GEO in looks and len(looks) > 1), None)
+
+    def convert(self, record: Mapping[str, Any], misfit: Callable[[str, str], None] | None = None) -> dict[str, Any]:
+        """Payload from a row that was added before: what stands for no value is left out, and so is what does not fit.
+
+        Args:
+            record: the row.
+            misfit: hears of each value that does not fit: the field, and what is wrong with it.
+        """
+        return convert_record(record, self._settled(), misfit=misfit or _unheard, commas=self._commas)
+
+    def _settled(self) -> Mapping[str, FieldType]:
+        if self._fields is None:
+            kinds = {name: kind_of(looks) for name, looks in self._looks.items()}
+            self._commas = frozenset(
+                name
+                for name, looks in self._looks.items()
+                if Look.COMMA in looks and not looks.keys() & {Look.FLOAT, Look.GROUPED}
+            )
+            self._fields = {**kinds, **self._declared}
+        return self._fields
+
+    def _note(self, name: str, looks: dict[Look, tuple[Any, int | str]]) -> str | None:
+        kind = self._declared.get(name, kind_of(looks))
+        if kind is not FieldType.KEYWORD:
+            if Look.NOTHING not in looks:
+                return None
+            return f"metadata field {name!r}: {_at(looks[Look.NOTHING])} and the like are taken as no value"
+        if name in self._given:
+            return None
+        some = looks.keys() - {Look.NOTHING, Look.NAN}
+        for look, others, hint in _HINTS:
+            if look in looks and some <= {look, *others} and some != {Look.ZEROS}:
+                return f"metadata field {name!r} looks like a {look.value} in some rows, such as {_at(looks[look])}: {hint}"
+        two = clash(looks)
+        if two is None:
+            return None
+        return (
+            f"metadata field {name!r} mixes types: {_at(looks[two[0]])} and {_at(looks[two[1]])}; "
+            f"kept as text (declare a type to have misfits left out instead)"
+        )
 
 
-def convert_record(record: Mapping[str, Any], fields: Mapping[str, FieldType], prefix: str = "") -> dict[str, Any]:
+def convert_record(
+    record: Mapping[str, Any],
+    fields: Mapping[str, FieldType],
+    prefix: str = "",
+    *,
+    misfit: Callable[[str, str], None] | None = None,
+    commas: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
     """Payload from a row: empty values left out, the others brought to their field's type.
+
+    Args:
+        record: the row.
+        fields: the type of each field in it.
+        prefix: of the names in `fields`.
+        misfit: hears of each value that does not fit; it is left out, and so is what stands for no value. None raises.
+        commas: fields of numbers whose text has decimal commas.
 
     Raises:
         MetadataError: a value does not fit a declared type.
@@ -144,16 +185,16 @@ def convert_record(record: Mapping[str, Any], fields: Mapping[str, FieldType], p
         full = prefix + name
         if value is None or value == "":
             continue
-        if isinstance(value, dict) and not _is_geo(value) and fields.get(full) is not FieldType.GEO:
-            nested = convert_record(value, fields, full + ".")
+        if isinstance(value, dict) and not is_place(value) and fields.get(full) is not FieldType.GEO:
+            nested = convert_record(value, fields, full + ".", misfit=misfit, commas=commas)
             if nested:
                 payload[name] = nested
         elif isinstance(value, list):
-            converted = [_convert(element, fields[full], full) for element in value if element not in (None, "")]
-            if converted:
+            elements = (_fitted(each, fields[full], full, misfit, commas) for each in value if each not in (None, ""))
+            if converted := [element for element in elements if element is not None]:
                 payload[name] = converted
-        else:
-            payload[name] = _convert(value, fields[full], full)
+        elif (fitted := _fitted(value, fields[full], full, misfit, commas)) is not None:
+            payload[name] = fitted
     return payload
 
 
@@ -180,7 +221,7 @@ def _leaves(record: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
         full = prefix + name
         if value is None or value == "":
             continue
-        if isinstance(value, dict) and not _is_geo(value):
+        if isinstance(value, dict) and not is_place(value):
             for inner in value:
                 check_field_name(inner)
             yield from _leaves(value, full + ".")
@@ -192,17 +233,35 @@ def _leaves(record: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
 
 def _flat(values: Iterable[Any], name: str) -> Iterator[Any]:
     for value in values:
-        if isinstance(value, (list, dict)) and not _is_geo(value):
+        if isinstance(value, (list, dict)) and not is_place(value):
             raise MetadataError(f"metadata field {name!r}: lists may hold plain values only, found {shown(value)}")
         yield value
 
 
-def _is_geo(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.keys() == {"lat", "lon"}
-        and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value.values())
-    )
+def _at(found: tuple[Any, int | str]) -> str:
+    value, place = found
+    return f"{shown(value)} ({f'line {place}' if isinstance(place, int) else place})"
+
+
+def _unheard(_name: str, _problem: str) -> None:
+    """For those who only want what fits."""
+
+
+def _fitted(value: Any, kind: FieldType, name: str, misfit: Callable[[str, str], None] | None, commas: frozenset[str]) -> Any:
+    if misfit is None:
+        return _convert(value, kind, name)
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, str) and kind is not FieldType.KEYWORD:
+        if means_nothing(value):
+            return None
+        if name in commas and kind is FieldType.FLOAT:
+            value = value.replace(",", ".")
+    try:
+        return _convert(value, kind, name)
+    except MetadataError as error:
+        misfit(name, str(error))
+        return None
 
 
 def _convert(value: Any, kind: FieldType, name: str) -> Any:
@@ -216,12 +275,12 @@ def _convert(value: Any, kind: FieldType, name: str) -> Any:
     if isinstance(value, str):
         converted = _from_text(value, kind)
     elif kind is FieldType.FLOAT and isinstance(value, (int, float)) and not isinstance(value, bool):
-        converted = float(value) if math.isfinite(value) else None
+        converted = _finite(value)
     elif kind is FieldType.INTEGER and isinstance(value, int) and not isinstance(value, bool):
-        converted = value if value in _INT64 else None
+        converted = value if value in INT64 else None
     elif kind is FieldType.BOOL and isinstance(value, bool):
         converted = value
-    elif kind is FieldType.GEO and _is_geo(value):
+    elif kind is FieldType.GEO and is_place(value):
         converted = _place(value["lat"], value["lon"])
     else:
         converted = None
@@ -230,13 +289,18 @@ def _convert(value: Any, kind: FieldType, name: str) -> Any:
     return converted
 
 
+def _finite(value: float) -> float | None:
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # a whole number beyond all floats
+        return None
+
+
 @lru_cache(maxsize=65536)
 def _from_text(text: str, kind: FieldType) -> Any:
     text = text.strip()
-    if kind is FieldType.INTEGER:
-        return int(text) if _INTEGER.fullmatch(text) and int(text) in _INT64 else None
-    if kind is FieldType.FLOAT:
-        return float(text) if _FLOAT.fullmatch(text) and math.isfinite(float(text)) else None
+    if kind in (FieldType.INTEGER, FieldType.FLOAT):
+        return number(text, kind)
     if kind is FieldType.BOOL:
         return _BOOLS.get(text.lower(), {"1": True, "0": False}.get(text))
     if kind is FieldType.DATETIME:
@@ -251,33 +315,3 @@ def _from_text(text: str, kind: FieldType) -> Any:
 def _place(latitude: float, longitude: float) -> dict[str, float] | None:
     """A place on Earth, or None; also for NaN."""
     return {"lat": latitude, "lon": longitude} if abs(latitude) <= 90 and abs(longitude) <= 180 else None
-
-
-def parse_date(text: str) -> str | None:
-    """RFC 3339 in UTC; a time without a zone is taken as UTC, as Qdrant does."""
-    text = text.strip()
-    if not _DATE.fullmatch(text):
-        return None
-    try:
-        moment = _moment(text)
-        moment = moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
-    except (ValueError, OverflowError):  # beyond the years 1 to 9999 in UTC
-        return None
-    return moment.isoformat().replace("+00:00", "Z")
-
-
-def _moment(text: str) -> datetime:
-    # Python 3.10 reads neither `Z`, nor `+0200`, nor other than 3 or 6 decimals.
-    text = re.sub(r" ?Z$", "+00:00", text)
-    text = re.sub(r" ?([+-]\d\d):?(\d\d)$", r"\1:\2", text) if len(text) > 10 else text
-    text = re.sub(r"\.(\d{1,9})", lambda match: "." + match.group(1)[:6].ljust(6, "0"), text)
-    return datetime.fromisoformat(text)
-
-
-def _is_date_elsewhere(text: str) -> bool:
-    """Whether it is a date in its own time zone."""
-    try:
-        _moment(text)
-    except ValueError:
-        return False
-    return True

@@ -158,6 +158,10 @@ def _value_of(record: Mapping[str, Any], name: str) -> Any:
 def _kinds(record: Mapping[str, Any]) -> dict[str, FieldType]:
     inference = TypeInference(text=False)
     inference.add(record, 1)
+    if (name := inference.mixed_place) is not None:
+        raise MetadataError(
+            f"metadata field {name!r} holds a place and something else: {shown(_at(record, name))}; make them alike"
+        )
     return inference.fields
 
 

@@ -57,6 +57,9 @@ INDEXER = (
             "--include": Row(["--include", "*.jpg", "--include", "a/*"], {"run.job.include": ("*.jpg", "a/*")}),
             "--exclude": Row(["--exclude", "*.png", "--exclude", "raw"], {"run.job.exclude": ("*.png", "raw")}),
             "--hidden": Row(["--hidden"], {"run.job.hidden": True}),
+            "--include-system": Row(["--include-system"], {"run.job.include_system": True}),
+            "--no-metadata": Row(["--no-metadata"], {"run.job.find_metadata": False}),
+            "--file-column": Row(["--file-column", "photo"], {"run.job.file_column": "photo"}),
             "--metadata": Row(["--metadata", "table.csv"], {"run.job.metadata": Path("table.csv")}),
             "--field": Row(
                 ["--field", "price:float", "--field", "taken:datetime"],

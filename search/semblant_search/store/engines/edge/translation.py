@@ -63,8 +63,13 @@ def call(path: Path, function: Callable[..., Any], *arguments: Any) -> Any:
                 "although it changes none then: give this user the right to write there, copy the directory to where you may "
                 f"write (cp -r --sparse=always), or use a Qdrant server ({text})"
             ) from error
-        if "No space left" in text:
-            raise StoreError(f"database {str(path)!r}: the disk is full; make room and run it again ({text})") from error
+        if "No space left" in text or "Disk quota exceeded" in text:
+            raise StoreError(f"database {str(path)!r}: the disk is full; make room and run it again") from error
+        if "File too large" in text:
+            raise StoreError(
+                f"database {str(path)!r}: a file would become larger than this process may make one; raise the limit (ulimit "
+                "-f unlimited; the engine needs files of 32 MB), or choose a file system for large files, and run it again"
+            ) from error
         raise StoreError(f"database {str(path)!r}: {text}") from error
 
 

@@ -1,0 +1,156 @@
+"""Which picture a row means whose name is written otherwise than the file's: on Windows, on a Mac, or by hand.
+
+A row that names a picture exactly has it. For the others, unless there is a file elsewhere that they name, these are tried in
+turn, each only where one row and one picture are left to each other:
+
+1. the same path in Unicode's composed form, with slashes for backslashes;
+2. the same without regard to the case of letters;
+3. a path that is relative to the folder of the pictures, or begins with that folder's name, wherever the table lies;
+4. a bare name, without a folder, of a picture that only one folder has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from semblant_search.collection import uri_path
+from semblant_search.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["FileFinder", "composed", "match_rows"]
+
+_MOST_FOLDERS = 16
+"""Folders whose names are remembered."""
+
+_COLUMNS = ("path", "folded", "below", "folded_below", "name", "folded_name")
+_SCHEMA = f"""
+CREATE TEMP TABLE pictures (uri TEXT NOT NULL PRIMARY KEY, {", ".join(_COLUMNS)}) WITHOUT ROWID;
+CREATE TEMP TABLE open_rows (number INTEGER PRIMARY KEY, {", ".join(_COLUMNS)});
+"""
+_MATCH = """
+SELECT p.uri, r.number FROM temp.open_rows r JOIN temp.pictures p ON p.{way} = r.{way}
+WHERE r.{way} IN (SELECT {way} FROM temp.pictures GROUP BY {way} HAVING count(*) = 1)
+AND r.{way} IN (SELECT {way} FROM temp.open_rows GROUP BY {way} HAVING count(*) = 1)
+"""
+_NAMES_ONE = "uri IN (SELECT uri FROM temp.pictures)"
+
+
+def composed(path: str) -> str:
+    """A path in one spelling: Unicode's composed form, and slashes for backslashes."""
+    path = path.replace("\\", "/")
+    return path if path.isascii() else unicodedata.normalize("NFC", path)
+
+
+class FileFinder:
+    """Finds files whose names are written otherwise, part by part in their folders, as rows are matched."""
+
+    def __init__(self) -> None:
+        self._listed: dict[Path, dict[str, list[str]]] = {}
+
+    def meant(self, path: Path) -> Path | None:
+        """The file that a path means that does not exist; None where there is none, or more than one."""
+        place, parts = Path(path.anchor), composed(str(path.relative_to(path.anchor))).split("/")
+        for part in parts:
+            inner = place / part
+            if not inner.exists():
+                names = self._names(place).get(part.casefold(), [])
+                same = [name for name in names if composed(name) == part] or names
+                if len(same) != 1:
+                    return None
+                inner = place / same[0]
+            place = inner
+        return place
+
+    def _names(self, folder: Path) -> dict[str, list[str]]:
+        """What is in a folder, by names without regard to case."""
+        found = self._listed.get(folder)
+        if found is None:
+            found = {}
+            with contextlib.suppress(OSError):
+                for entry in folder.iterdir():
+                    found.setdefault(composed(entry.name).casefold(), []).append(entry.name)
+            if len(self._listed) >= _MOST_FOLDERS:
+                self._listed.clear()
+            self._listed[folder] = found
+        return found
+
+
+def match_rows(connection: sqlite3.Connection, pictures: Iterable[str], root: str) -> int:
+    """Let rows of `rows (uri, named)` have the URIs of the pictures that they mean; returns how many name a picture.
+
+    Args:
+        connection: to the rows.
+        pictures: the URIs of all pictures there are.
+        root: the URI of the folder that they lie in, with a slash at the end.
+
+    Raises:
+        StoreError: there is no room.
+    """
+    try:
+        connection.executescript(_SCHEMA)
+        connection.execute("BEGIN")
+        connection.executemany("INSERT OR IGNORE INTO temp.pictures (uri) VALUES (?)", ((uri,) for uri in pictures))
+        rest = connection.execute(f"SELECT rowid, uri, named FROM rows WHERE NOT {_NAMES_ONE}").fetchall()
+        rest = [row for row in rest if not _is_elsewhere(row[1])]
+        if rest:
+            folder = _plain(root)
+            insert = f"INSERT INTO temp.open_rows VALUES ({', '.join('?' * (1 + len(_COLUMNS)))})"
+            connection.executemany(insert, (_row(number, uri, named, folder) for number, uri, named in rest))
+            _match(connection, folder)
+        (count,) = connection.execute(f"SELECT count(*) FROM rows WHERE {_NAMES_ONE}").fetchone()
+        connection.execute("COMMIT")
+        connection.executescript("DROP TABLE temp.pictures; DROP TABLE temp.open_rows;")
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"a metadata table cannot be kept in a temporary file: {error}; make room in the folder for temporary files, "
+            "or choose another one (TMPDIR)"
+        ) from error
+    return int(count)
+
+
+def _match(connection: sqlite3.Connection, folder: str) -> None:
+    uris = connection.execute("SELECT uri FROM temp.pictures").fetchall()
+    update = f"UPDATE temp.pictures SET {', '.join(f'{column} = ?' for column in _COLUMNS)} WHERE uri = ?"
+    connection.executemany(update, ((*_ways_of(uri, folder), uri) for (uri,) in uris))
+    for way in _COLUMNS:
+        connection.execute(f"CREATE INDEX temp.by_{way} ON pictures ({way})")
+        found = connection.execute(_MATCH.format(way=way)).fetchall()
+        connection.executemany("UPDATE OR IGNORE rows SET uri = ? WHERE rowid = ?", found)
+        connection.execute(f"DELETE FROM temp.open_rows WHERE number IN (SELECT rowid FROM rows WHERE {_NAMES_ONE})")
+        if not connection.execute("SELECT 1 FROM temp.open_rows LIMIT 1").fetchone():
+            break
+
+
+def _is_elsewhere(uri: str) -> bool:
+    path = uri_path(uri)
+    return path is not None and os.path.lexists(path)
+
+
+def _ways_of(uri: str, folder: str) -> tuple[str, ...]:
+    path = _plain(uri)
+    below = path.removeprefix(folder)
+    name = path.rpartition("/")[2]
+    return path, path.casefold(), below, below.casefold(), name, name.casefold()
+
+
+def _row(number: int, uri: str, named: str, folder: str) -> tuple[int | str | None, ...]:
+    """Only a row without any folder has a bare name, and only a relative one is below some folder."""
+    path = _plain(uri)
+    below = composed(named).removeprefix("./").removeprefix(folder.rstrip("/").rpartition("/")[2] + "/")
+    name = None if "/" in below else below
+    ways = (path, below, name)
+    return number, *(each for way in ways for each in (way, None if way is None else way.casefold()))
+
+
+def _plain(uri: str) -> str:
+    """The path of a URI in one spelling."""
+    path = composed(unquote(uri, errors="surrogateescape"))
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,70 @@
+"""What a folder source tells of files that are no pictures of it, and of rows that name none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterable
+
+    from semblant_indexer.metadata_table import MetadataTable
+
+    from .walking import LeftOut
+
+__all__ = ["file_kind", "rows_unseen", "told"]
+
+_MOST_KINDS = 20
+
+
+def file_kind(name: str) -> str:
+    """The kind of a file by its name: `MOV`."""
+    stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
+    return suffix.upper() if stem and dot and 0 < len(suffix) <= 8 and suffix.isprintable() else "without suffix"
+
+
+def rows_unseen(table: MetadataTable, pictures: Iterable[str], scope: str, root: str) -> str | None:
+    """Let the rows of a table find their pictures; a note on those that name none.
+
+    `scope` is the URI of the folder of the pictures, `root` its name for messages. A table none of whose rows names a picture
+    is about something else, and is forgotten with its columns.
+    """
+    if not len(table):
+        return None
+    unseen = len(table) - table.match(pictures, scope)
+    if not unseen:
+        return None
+    note = f"{unseen:,} metadata row{'s name' if unseen != 1 else ' names'} no picture in {root!r}"
+    if unseen < len(table):
+        return note
+    note += f", and so no row of {table.name!r} does: it is left alone (--no-metadata looks for no table)"
+    table.forget()
+    return note
+
+
+def told(sidecars: int, others: Counter[str], left: LeftOut) -> list[str]:
+    """Notes on sidecars used, on files of other kinds, and on all that was left out."""
+    notes = [f"{_some(sidecars, 'sidecar')} used"] if sidecars else []
+    if count := sum(others.values()):
+        notes.append(f"{_some(count, 'file')} without a picture's name left alone: {_by_kind(others)}")
+    if left.by_patterns:
+        notes.append(f"{_some(left.by_patterns, 'file')} or folders left out by patterns")
+    if left.hidden:
+        notes.append(f"hidden files and folders left out: {left.hidden:,} (--hidden takes them)")
+    if left.system:
+        notes.append(f"system files and folders left out: {_by_kind(left.system)} (--include-system takes them)")
+    if left.names:
+        ones = "picture is there under its" if left.names == 1 else "pictures are there under their"
+        notes.append(f"{_some(left.names, 'link')} left out: the {ones} own name{'' if left.names == 1 else 's'}")
+    return notes
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _by_kind(counts: Counter[str]) -> str:
+    """`14 HEIC, 3 MOV`: the most frequent first."""
+    kinds = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+    rest = sum(count for _, count in kinds[_MOST_KINDS:])
+    return ", ".join(f"{count:,} {kind}" for kind, count in kinds[:_MOST_KINDS]) + (f", {rest:,} others" if rest else "")

@@ -1,0 +1,211 @@
+"""What one value of metadata looks like. What its column becomes, all of the column's looks decide together."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime, timezone
+from enum import Enum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from semblant_search.collection import FieldType
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+__all__ = [
+    "INT64",
+    "Look",
+    "clash",
+    "is_place",
+    "kind_of",
+    "look_of_json",
+    "look_of_text",
+    "means_nothing",
+    "number",
+    "parse_date",
+]
+
+INT64 = range(-(2**63), 2**63)
+_EXACT = range(-(2**53), 2**53 + 1)
+"""Whole numbers that a float holds exactly."""
+_WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)", re.ASCII)
+_FLOAT = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_ZEROS = re.compile(r"0\d+", re.ASCII)  # an article number, not a quantity
+_COMMA = re.compile(r"[+-]?(0|[1-9]\d*),\d+([eE][+-]?\d{1,3})?", re.ASCII)
+_THREE = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+_GROUPED = re.compile(r"[+-]?\d{1,3}(([ \u00a0\u202f'’]\d{3})+([.,]\d+)?|(,\d{3})+(\.\d+)?|(\.\d{3})+,\d+|(\.\d{3}){2,})")
+_DAY = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d\d.*)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|[+-]\d\d:?\d\d))?)?")
+_NO_CELL = {"#n/a", "#na", "#value!", "#ref!", "#div/0!", "#name?", "#null!", "#num!"}
+_NO_WORD = {"n/a", "na", "n.a.", "n. a.", "<na>", "nan", "null", "none", "nil", "\\n"}
+_NO_DATE = {"0000-00-00", "0000-00-00 00:00:00", "0000:00:00 00:00:00"}
+_NOTHING = frozenset({*_NO_DATE, "", "-", "--", "---", "–", "—", "?", ".", *_NO_CELL, *_NO_WORD})
+
+
+class Look(Enum):
+    """What a value looks like; the values of the enum are for messages."""
+
+    INTEGER = "whole number"
+    LONG = "whole number that no float holds exactly"
+    HUGE = "whole number beyond 64 bits"
+    FLOAT = "number"
+    COMMA = "number with a decimal comma"
+    THREE = "number with three digits after its comma"
+    """`1,234`: more than a thousand, or more than one? Other values of the column may tell."""
+    GROUPED = "number with separated thousands"
+    ZEROS = "number with leading zeros"
+    BOOL = "truth value"
+    DATETIME = "date"
+    BEYOND = "date that no calendar has in UTC"
+    """Such as the first day of year 1 east of Greenwich: text, unless the column holds dates."""
+    DAY = "date in a local way of writing"
+    GEO = "place"
+    TEXT = "text"
+    NOTHING = "no value"
+    """`N/A` and the like: no value among numbers, dates and truth values, and text among text."""
+    NAN = "not a number"
+
+
+_TEXTS = frozenset({Look.TEXT, Look.ZEROS, Look.HUGE, Look.THREE, Look.GROUPED, Look.DAY, Look.BEYOND})
+"""What is text where nothing else is in the column."""
+_ALIKE: tuple[tuple[frozenset[Look], FieldType], ...] = (
+    (frozenset({Look.INTEGER, Look.LONG}), FieldType.INTEGER),
+    (frozenset({Look.INTEGER, Look.FLOAT}), FieldType.FLOAT),
+    (frozenset({Look.BOOL}), FieldType.BOOL),
+    (frozenset({Look.GEO}), FieldType.GEO),
+)
+
+
+def kind_of(looks: Collection[Look]) -> FieldType:
+    """The type of a column with values of these looks; text for what goes together in no other way."""
+    some = frozenset(looks) - {Look.NOTHING, Look.NAN}
+    if not some:
+        return FieldType.FLOAT if Look.NAN in looks else FieldType.KEYWORD
+    for together, kind in _ALIKE:
+        if some <= together:
+            return kind
+    if Look.COMMA in some and some <= {Look.INTEGER, Look.COMMA, Look.THREE}:
+        return FieldType.FLOAT
+    if Look.DATETIME in some and some <= {Look.DATETIME, Look.BEYOND}:
+        return FieldType.DATETIME
+    return FieldType.KEYWORD
+
+
+def clash(looks: Collection[Look]) -> tuple[Look, Look] | None:
+    """The first two looks, in their order, that do not go together; None where all do."""
+    seen: list[Look] = []
+    for look in looks:
+        if look in (Look.NOTHING, Look.NAN):
+            continue
+        for other in seen:
+            both_text = look in _TEXTS and other in _TEXTS
+            if not both_text and kind_of((other, look)) is FieldType.KEYWORD:
+                return other, look
+        seen.append(look)
+    return None
+
+
+def means_nothing(text: str) -> bool:
+    """Whether a text stands for a value that is not there, where numbers, dates or truth values are expected."""
+    return len(text) <= 20 and text.strip().lower() in _NOTHING
+
+
+@lru_cache(maxsize=65536)
+def look_of_text(text: str) -> Look:
+    """The look of a cell in a text format, where `12` may be a number."""
+    if means_nothing(text):
+        return Look.NOTHING
+    bare = text.strip()
+    if _WHOLE.fullmatch(bare):
+        return _of_whole(int(bare)) if len(bare) <= 20 else Look.HUGE
+    if _FLOAT.fullmatch(bare) and math.isfinite(float(bare)):
+        return Look.FLOAT
+    if _ZEROS.fullmatch(bare):
+        return Look.ZEROS
+    if bare.lower() in ("true", "false"):
+        return Look.BOOL
+    if _COMMA.fullmatch(bare):
+        return Look.THREE if _THREE.fullmatch(bare) else Look.COMMA
+    if _GROUPED.fullmatch(bare):
+        return Look.GROUPED
+    return _of_date(bare) if len(bare) < 40 else Look.TEXT
+
+
+def look_of_json(value: Any) -> Look:
+    """The look of a value of JSON, which carries its own type; only text may be a date, or stand for nothing."""
+    if isinstance(value, bool):
+        return Look.BOOL
+    if isinstance(value, int):
+        return _of_whole(value)
+    if isinstance(value, float):
+        return Look.NAN if math.isnan(value) else Look.FLOAT
+    if isinstance(value, dict):
+        return Look.GEO
+    if not isinstance(value, str):
+        return Look.TEXT
+    if means_nothing(value):
+        return Look.NOTHING
+    look = _of_date(value) if len(value) < 40 else Look.TEXT
+    return Look.TEXT if look is Look.DAY else look
+
+
+def _of_whole(value: int) -> Look:
+    if value in _EXACT:
+        return Look.INTEGER
+    return Look.LONG if value in INT64 else Look.HUGE
+
+
+def _of_date(text: str) -> Look:
+    if not _DATE.fullmatch(text):
+        return Look.DAY if _DAY.fullmatch(text) else Look.TEXT
+    if parse_date(text) is not None:
+        return Look.DATETIME
+    return Look.BEYOND if _is_date_elsewhere(text) else Look.TEXT
+
+
+def is_place(value: Any) -> bool:
+    """Whether a value of JSON is `{"lat": …, "lon": …}`."""
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"lat", "lon"}
+        and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value.values())
+    )
+
+
+def number(text: str, kind: FieldType) -> int | float | None:
+    """The number that a text is: whole, or any; None for all other texts."""
+    if kind is FieldType.INTEGER:
+        return int(text) if _WHOLE.fullmatch(text) and len(text) <= 20 and int(text) in INT64 else None
+    return float(text) if _FLOAT.fullmatch(text) and math.isfinite(float(text)) else None
+
+
+def parse_date(text: str) -> str | None:
+    """RFC 3339 in UTC; a time without a zone is taken as UTC, as Qdrant does."""
+    text = text.strip()
+    if not _DATE.fullmatch(text):
+        return None
+    try:
+        moment = _moment(text)
+        moment = moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError):  # beyond the years 1 to 9999 in UTC
+        return None
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _moment(text: str) -> datetime:
+    # Python 3.10 reads neither `Z`, nor `+0200`, nor other than 3 or 6 decimals.
+    text = re.sub(r" ?Z$", "+00:00", text)
+    text = re.sub(r" ?([+-]\d\d):?(\d\d)$", r"\1:\2", text) if len(text) > 10 else text
+    text = re.sub(r"\.(\d{1,9})", lambda match: "." + match.group(1)[:6].ljust(6, "0"), text)
+    return datetime.fromisoformat(text)
+
+
+def _is_date_elsewhere(text: str) -> bool:
+    """Whether it is a date in its own time zone."""
+    try:
+        _moment(text)
+    except ValueError:
+        return False
+    return True
