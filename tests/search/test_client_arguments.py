@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import inspect
 import io
+import shutil
 from contextlib import closing
 from decimal import Decimal
 from fractions import Fraction
@@ -17,6 +18,7 @@ from semblant_search import AsyncSearchClient, F, FieldType, NewPicture, SearchC
 from semblant_search.collection import SOURCES_FIELD
 from semblant_search.sources import SourceRecord, note_added, write_source
 from semblant_search.store import RetryPolicy, open_database
+from support.service import listening, service_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -235,10 +237,15 @@ def db(pictures: list[Path], write: Callable[..., None], tmp_path_factory: pytes
     return path
 
 
-@pytest.fixture(scope="module")
-def client(db: Path) -> Iterator[SearchClient]:
-    with SearchClient(db) as client:
-        yield client
+@pytest.fixture(scope="module", params=["directory", "service"])
+def client(request: pytest.FixtureRequest, db: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchClient]:
+    copy = shutil.copytree(db, tmp_path_factory.mktemp("copy") / "db")
+    with SearchClient(copy) as client:
+        if request.param == "directory":
+            yield client
+            return
+        with listening(service_of(client)) as address, SearchClient(address) as remote:
+            yield remote
 
 
 def _filled(value: Any, pictures: list[Path]) -> Any:

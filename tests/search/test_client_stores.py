@@ -13,6 +13,7 @@ from qdrant_client import QdrantClient
 from semblant_search import F, PointNotFound, SearchClient, canonical_uri
 from semblant_search.store.engines.qdrant.server import QdrantDatabase
 from support.servers import REAL, database_of, own_name, url_of
+from support.service import listening, service_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +43,7 @@ class Renamed:
         self._database.publish(self._name, generation)
 
 
-@pytest.fixture(scope="module", params=["local", "stand-in", REAL])
+@pytest.fixture(scope="module", params=["local", "stand-in", "service", REAL])
 def clients(
     request: pytest.FixtureRequest,
     chosen: list[Path],
@@ -52,6 +53,10 @@ def clients(
 ) -> Iterator[tuple[SearchClient, SearchClient]]:
     directory = tmp_path_factory.mktemp("both") / "db"
     index(directory, chosen)
+    if request.param == "service":
+        with SearchClient(directory) as embedded, listening(service_of(embedded)) as address, SearchClient(address) as remote:
+            yield embedded, remote
+        return
     local = request.param == "local"
     database = QdrantDatabase(client=QdrantClient(":memory:")) if local else database_of(url_of(request.param))
     with closing(database), own_name(database.location) as name:

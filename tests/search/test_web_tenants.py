@@ -169,9 +169,7 @@ def test_no_option_of_a_search_widens_it(tenant: Tenant, options: dict[str, Any]
 )
 def test_no_search_by_details_widens_it(tenant: Tenant, path: str, options: dict[str, Any]) -> None:
     form = {name: json.dumps(value) for name, value in {"limit": 1000, **options}.items()}
-    tenant.sees_only_its_own(
-        tenant.served.http.post(path, files={"picture": tenant.data}, data=form, headers=tenant.headers)
-    )
+    tenant.sees_only_its_own(tenant.served.http.post(path, files={"picture": tenant.data}, data=form, headers=tenant.headers))
 
 
 def _with_others(tenant: Tenant, name: dict[str, str]) -> list[tuple[str, dict[str, Any]]]:

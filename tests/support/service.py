@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import uvicorn
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from semblant_search import SearchClient
-from semblant_search.web import ServiceSettings, create_app
+from semblant_search.web import ServiceSettings, create_app, router
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fastapi import FastAPI
     from semblant_search.store import Database
 
-__all__ = ["Served", "bearer", "problem", "serving", "wait_until_ready"]
+__all__ = ["Served", "bearer", "listening", "problem", "service_of", "serving", "wait_until_ready"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,30 @@ def serving(database: Database, settings: ServiceSettings | None = None, **optio
         with TestClient(app, base_url="http://localhost") as http:
             wait_until_ready(http)
             yield Served(http, client, app, database)
+
+
+@contextmanager
+def listening(app: FastAPI) -> Iterator[str]:
+    """The address of an app that answers at a port of this machine, in a thread."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started and thread.is_alive():
+                time.sleep(0.01)
+            yield f"semblant://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def service_of(client: SearchClient, **options: Any) -> FastAPI:
+    """An app with nothing but the routes of a client; `options` are those of `router`."""
+    app = FastAPI()
+    app.include_router(router(client, **options), prefix="/v1")
+    return app
 
 
 def wait_until_ready(http: TestClient) -> None:

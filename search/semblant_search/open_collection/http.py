@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -91,12 +92,19 @@ class ServiceConnection:
 
     def send(self, method: str, path: str, values: object) -> Any:
         """The JSON answer to a request with a JSON body."""
-        return self._ask(method, path, json=values)
+        try:
+            content = json.dumps(values, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidInput(f"what was given cannot be sent to a service: {shown_error(error)}") from error
+        return self._ask(method, path, content=content, headers={"Content-Type": "application/json"})
 
     def upload(self, path: str, pictures: Sequence[bytes], fields: Sequence[tuple[str, str]]) -> Any:
         """The JSON answer to a form with pictures."""
         parts: list[Any] = [("picture", ("picture", data, "application/octet-stream")) for data in pictures]
-        parts += [(name, (None, value.encode())) for name, value in fields]
+        try:
+            parts += [(name, (None, value.encode())) for name, value in fields]
+        except UnicodeEncodeError as error:
+            raise InvalidInput(f"half of a surrogate pair cannot be sent to a service: {shown_error(error)}") from error
         return self._ask("POST", path, files=parts)
 
     def close(self) -> None:
@@ -123,7 +131,9 @@ class ServiceConnection:
                 asked = _seconds(response.headers.get("retry-after"))
             except httpx.TimeoutException as cause:
                 raise StoreUnavailable(f"service {self.location!r} did not answer within {self._timeout:g} seconds") from cause
-            except (httpx.HTTPError, httpx.InvalidURL) as cause:
+            except (UnicodeEncodeError, httpx.InvalidURL) as cause:  # a parameter that no address holds
+                raise InvalidInput(f"what was given cannot be sent to a service: {shown_error(cause)}") from cause
+            except httpx.HTTPError as cause:
                 error, passing = StoreUnavailable(f"service {self.location!r} cannot be reached: {shown_error(cause)}"), True
                 error.__cause__ = cause
             wait = min(max(wait, asked or 0), _LONGEST_WAIT)

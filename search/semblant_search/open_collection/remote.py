@@ -162,7 +162,12 @@ class RemoteCollection(RemoteSearches):
     def relocate_source(self, name: str, root: str | os.PathLike[str], *, check: bool) -> Relocation:  # noqa: D102
         from semblant_search.writing.source_changes import Relocation
 
-        asked = {"collection": self._name, "name": name, "root": os.fspath(root), "check": check}
+        asked = {
+            "collection": self._name,
+            "name": name,
+            "root": os.fspath(root) if isinstance(root, os.PathLike) else root,
+            "check": check,
+        }
         return Relocation(**self._service.send("POST", "/sources/relocate", asked))
 
     def _add(self, picture: ImageSource, metadata: Any, uri: str | os.PathLike[str] | None) -> Picture:
@@ -171,6 +176,7 @@ class RemoteCollection(RemoteSearches):
         values = as_json(metadata)
         name = None if uri is None else check_name(uri)
         if name is None and isinstance(picture, (str, os.PathLike)):
+            check_name(picture)
             name = canonical_uri(picture if isinstance(picture, str) else Path(picture))
             if uri_path(name) is None:
                 raise InvalidInput(f"{shown_name(picture)}: is a URL; read it, and give its bytes with uri=…")

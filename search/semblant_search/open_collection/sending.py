@@ -17,7 +17,7 @@ from semblant_search.images.sources import bytes_of
 from semblant_search.item_errors import ITEM_ERRORS, in_place
 from semblant_search.querying.requests import SCORE_TOLERANCE, check_vector
 from semblant_search.querying.resolving import id_of, not_found
-from semblant_search.shown import shown_name
+from semblant_search.shown import shown_error, shown_name
 from semblant_search.where import And, F, Not
 
 if TYPE_CHECKING:
@@ -122,13 +122,15 @@ class PictureSender:
             picture = open_image(picture, max_pixels=self._max_pixels)
         if not isinstance(picture, Image.Image):
             return bytes_of(cast("bytes", picture), self._max_pixels)
-        file = io.BytesIO()
-        try:
-            picture.save(file, "PNG")
-        except (OSError, ValueError):  # a mode that PNG lacks
+        for kind in ("PNG", "TIFF"):  # PNG lacks some modes
             file = io.BytesIO()
-            picture.save(file, "TIFF")
-        return file.getvalue()
+            try:
+                picture.save(file, kind)
+            except Exception as error:  # what Pillow's plugins raise has no common base
+                cause = error
+            else:
+                return file.getvalue()
+        raise ImageError(f"picture cannot be sent to a service: {shown_error(cause)}", reason="unsupported") from cause
 
 
 def request_values(request: SearchRequest, query: PictureQuery, *, include_self: bool) -> dict[str, Any]:

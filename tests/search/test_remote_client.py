@@ -1,0 +1,331 @@
+"""A client of a service: each call answers as a client of the database does, and every failure is an error of Semblant's."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+from semblant_search import (
+    AsyncSearchClient,
+    CollectionNotFound,
+    F,
+    InvalidInput,
+    NotIndexed,
+    PointNotFound,
+    SearchClient,
+    SemblantError,
+    StoreDenied,
+    StoreError,
+    StoreUnavailable,
+    WhereError,
+)
+from semblant_search.store import open_database
+from semblant_search.web import KeyFile, ServiceSettings, create_app
+from support.service import listening, service_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Call = Callable[[SearchClient, "Asked"], Any]
+
+
+class Asked(NamedTuple):
+    """What the calls are about: a photograph of the collection, one that is not, and two names."""
+
+    path: Path
+    data: bytes
+    ids: list[str]
+    uris: list[str]
+
+
+@pytest.fixture(scope="module")
+def both(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SearchClient, SearchClient]]:
+    import shutil
+
+    copy = shutil.copytree(shop, tmp_path_factory.mktemp("remote") / "shop.db")
+    with closing(open_database(copy)) as database, SearchClient(database) as local:
+        app = create_app(database, client=local)
+        with listening(app) as address, SearchClient(address) as remote:
+            yield local, remote
+
+
+@pytest.fixture(scope="module")
+def asked(both: tuple[SearchClient, SearchClient], shop_pictures: Path, photos: Path) -> Asked:
+    pictures = both[0].scroll(6).pictures
+    data = (photos / "clock_motion.png").read_bytes()
+    path = shop_pictures / "photos" / "coins.png"
+    return Asked(path, data, [one.id for one in pictures], [one.uri for one in pictures])
+
+
+def _mask(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        mask = np.zeros(image.size[::-1], dtype=bool)
+    mask[20:160, 30:200] = True
+    return mask
+
+
+CALLS: dict[str, Call] = {
+    "id": lambda client, asked: client.search(asked.ids[0], 7),
+    "uri": lambda client, asked: client.search(asked.uris[0], 7),
+    "path": lambda client, asked: client.search(asked.path, 7),
+    "bytes": lambda client, asked: client.search(asked.data, 7),
+    "image": lambda client, asked: client.search(Image.open(asked.path), 7),
+    "array": lambda client, asked: client.search(np.asarray(Image.open(asked.path).convert("RGB")), 7),
+    "open file": lambda client, asked: client.search(io.BytesIO(asked.data), 7),
+    "itself": lambda client, asked: client.search(asked.path, 3, include_self=True),
+    "where": lambda client, asked: client.search(
+        asked.ids[0], 5, where=(F("label") == "bag") | (F("price") > 3), offset=2, min_score=0.1, exact=True
+    ),
+    "fpr": lambda client, asked: client.search(asked.ids[0], 5, fpr=0.5),
+    "diversity": lambda client, asked: client.search(asked.ids[0], 5, diversity=0.3),
+    "unique": lambda client, asked: client.search(asked.ids[0], 5, unique=True),
+    "order_by": lambda client, asked: client.search(asked.ids[0], 5, min_score=0.0, order_by="price", descending=True),
+    "region": lambda client, asked: client.search(asked.path, 5, region=(10, 10, 200, 150)),
+    "mask": lambda client, asked: client.search(asked.path, 5, region=_mask(asked.path)),
+    "more than a page": lambda client, asked: client.search(asked.ids[0], 5000),
+    "vector": lambda client, asked: client.search_vector(np.ones(client.manifest.dim), 5, ef_search=100),
+    "groups": lambda client, asked: client.search_groups(asked.ids[0], "label", 4, group_size=2, offset=1),
+    "features": lambda client, asked: client.search_features(asked.path, 5, include_self=True),
+    "features of a region": lambda client, asked: client.search_features(asked.path, 5, region=(60, 50, 150, 120)),
+    "features of a mask": lambda client, asked: client.search_features(asked.path, 5, region=_mask(asked.path)),
+    "shortlist": lambda client, asked: client.search_features(asked.path, 3, verify=False, offset=1),
+    "shared parts": lambda client, asked: client.search_features(asked.path, 3, shared_parts=True, min_confidence=0.5),
+    "fused": lambda client, asked: client.search_fused(asked.data, 5, min_score=-0.5),
+    "like": lambda client, asked: client.search_like([asked.data, (asked.ids[0], 2.0)], [asked.uris[1]], 5),
+    "best_score": lambda client, asked: client.search_like([asked.ids[0]], [asked.ids[1]], 5, strategy="best_score"),
+    "discover": lambda client, asked: client.discover(asked.ids[0], [(asked.ids[1], asked.data)], 5),
+    "batch": lambda client, asked: client.search_batch([asked.ids[0], asked.data], 3),
+    "embed": lambda client, asked: client.embed([asked.path, *[asked.data] * 20]).round(5).tolist(),
+    "count": lambda client, asked: client.count('label == "bag"'),
+    "facet": lambda client, asked: client.facet("label", where="price > 3"),
+    "get": lambda client, asked: client.get(asked.uris[2], with_vectors=True),
+    "get_many": lambda client, asked: client.get_many([asked.ids[0], "file:///none", asked.path]),
+    "scroll": lambda client, asked: client.scroll(7, where='label == "bag"'),
+    "scroll in order": lambda client, asked: client.scroll(5, order_by="price", descending=True).pictures,
+    "pictures": lambda client, asked: list(client.pictures(where='label == "bag"')),
+    "manifest": lambda client, asked: client.manifest,
+    "collections": lambda client, asked: client.collections(),
+    "sources": lambda client, asked: client.sources(),
+    "duplicates": lambda client, asked: client.duplicates(where='label == "photos"'),
+    # and what is wrong
+    "a field that there is not": lambda client, asked: client.search(asked.ids[0], where="nope == 1"),
+    "a filter that is none": lambda client, asked: client.search(asked.ids[0], where="label =="),
+    "an id that there is not": lambda client, asked: client.get("00000000-0000-0000-0000-000000000000"),
+    "a path that there is not": lambda client, asked: client.search("nowhere.png"),
+    "a uri that there is not": lambda client, asked: client.search("shop://none"),
+    "no picture": lambda client, asked: client.search(b"no picture"),
+    "a bad one among others": lambda client, asked: client.search_batch([asked.ids[0], b"xx"], 3),
+    "a bad one to embed": lambda client, asked: client.embed([*[asked.path] * 17, b"xx"]),
+    "a bad example": lambda client, asked: client.search_like([asked.ids[0], "shop://none"]),
+    "a flat picture": lambda client, asked: client.search_features(np.zeros((50, 50), np.uint8)),
+    "a region outside": lambda client, asked: client.search_features(asked.path, region=(9000, 9000, 5, 5)),
+    "a field without groups": lambda client, asked: client.search_groups(asked.ids[0], "nope"),
+    "a picture to add that is none": lambda client, asked: client.add(b"xx", {"label": "bag"}),
+    "metadata that do not fit": lambda client, asked: client.add(asked.data, {"price": "dear"}, uri="shop://1"),
+    "a name of ours": lambda client, asked: client.add(asked.data, {"_mine": 1}, uri="shop://1"),
+    "a change of none": lambda client, asked: client.update_metadata("shop://none", {"label": "x"}),
+    "a cursor that is none": lambda client, asked: client.scroll(5, cursor="x"),
+    "a source that there is not": lambda client, asked: client.remove_source("nope"),
+    "a place that is none": lambda client, asked: client.relocate_source("nope", "/none"),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_service_answers_as_its_database_does(name: str, both: tuple[SearchClient, SearchClient], asked: Asked) -> None:
+    def outcome(client: SearchClient) -> Any:
+        try:
+            return _comparable(CALLS[name](client, asked))
+        except SemblantError as error:
+            return type(error), str(error)
+
+    local, remote = both
+    assert outcome(remote) == outcome(local)
+
+
+def _comparable(answer: Any) -> Any:
+    """Scores are compared roughly: a vector that is sent is rounded once more."""
+    if hasattr(answer, "to_json"):
+        return _comparable(answer.to_json())
+    if isinstance(answer, dict):
+        return {name: _comparable(value) for name, value in answer.items()}
+    if isinstance(answer, (list, tuple)):
+        return [_comparable(value) for value in answer]
+    return pytest.approx(answer, rel=1e-4, abs=1e-5) if isinstance(answer, float) else answer
+
+
+def test_what_is_added_through_it_is_in_the_database(both: tuple[SearchClient, SearchClient], asked: Asked) -> None:
+    local, remote = both
+    before = local.count()
+    added = remote.add_many(
+        [(asked.data, {"label": "new", "price": 5}, "shop://1"), b"no picture", (asked.data, {"label": "new"})],
+        on_error="return",
+    )
+    assert str(added[1]).startswith("pictures[1]: picture of 10 bytes")
+    assert local.get_many([added[0].id, added[2].id]) == [added[0], added[2]]
+    assert remote.update_metadata([added[0].uri], {"label": "newer"}) == 1
+    assert local.get("shop://1").metadata == {"label": "newer", "price": 5.0}
+    assert remote.delete(["shop://1", "shop://none"]) == 1
+    assert remote.delete(where='label == "new"') == 1
+    assert local.count() == before
+
+
+def test_a_path_that_is_added_has_its_own_name(both: tuple[SearchClient, SearchClient], asked: Asked, tmp_path: Path) -> None:
+    path = tmp_path / "ä b.png"
+    path.write_bytes(asked.data)
+    added = both[1].add(path, {"label": "new"})
+    assert (added.path, both[0].get(path)) == (path, added)
+    assert [hit.uri for hit in both[1].search(path, 1, include_self=True)] == [added.uri]
+    assert both[1].search(path, 1)[0].uri != added.uri
+    both[1].delete([path])
+
+
+def test_a_changed_file_is_sent_and_its_old_picture_is_no_hit(
+    both: tuple[SearchClient, SearchClient], asked: Asked, tmp_path: Path
+) -> None:
+    local, remote = both
+    path = tmp_path / "one.png"
+    path.write_bytes(asked.path.read_bytes())
+    local.add(path)
+    path.write_bytes(asked.data)
+    found = [[(hit.uri, round(hit.score, 4)) for hit in client.search(path, 5)] for client in (local, remote)]
+    assert found[0] == found[1]
+    local.delete([path])
+
+
+def test_async_clients_ask_services_too(both: tuple[SearchClient, SearchClient], asked: Asked) -> None:
+    async def ask() -> Any:
+        async with AsyncSearchClient(both[1].__repr__().split("'")[1]) as client:
+            return await asyncio.gather(client.search(asked.ids[0], 3), client.count())
+
+    hits, count = asyncio.run(ask())
+    assert (hits, count) == (both[0].search(asked.ids[0], 3), both[0].count())
+
+
+def test_many_threads_share_a_client(both: tuple[SearchClient, SearchClient], asked: Asked) -> None:
+    expected = both[0].search(asked.ids[0], 5)
+    found: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: found.extend(both[1].search(asked.ids[0], 5) == expected for _ in range(10)))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [True] * 80
+
+
+def test_neither_the_engines_nor_onnx_runtime_are_loaded(both: tuple[SearchClient, SearchClient], asked: Asked) -> None:
+    address = repr(both[1]).split("'")[1]
+    script = f"""
+import sys
+from semblant_search import SearchClient
+with SearchClient({address!r}) as client:
+    assert client.search(open({str(asked.path)!r}, "rb").read(), 3)
+    assert client.search_features({asked.ids[0]!r}, 3, verify=False) is not None
+loaded = {{"onnxruntime", "qdrant_client", "qdrant_edge", "cv2", "fastapi"}} & set(sys.modules)
+print(sorted(loaded))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_after_a_fork_both_processes_ask(both: tuple[SearchClient, SearchClient]) -> None:
+    address = repr(both[1]).split("'")[1]
+    script = f"""
+import os
+from semblant_search import SearchClient
+client = SearchClient({address!r})
+before = client.count()
+child = os.fork()
+for _ in range(20):
+    assert client.count() == before
+if child == 0:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True)
+
+
+def test_keys_and_what_they_do_not_allow(own_shop: Any, tmp_path: Path) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    key, _ = keys.create("reader", where='label == "bag"')
+    with SearchClient(own_shop) as local, listening(create_app(own_shop, client=local, keys=keys)) as address:
+        with pytest.raises(StoreDenied, match="expected a key"):
+            SearchClient(address)
+        with pytest.raises(StoreDenied, match="not known"):
+            SearchClient(address, api_key="sk_0_0")
+        with SearchClient(address, api_key=key) as client:
+            assert client.facet("label") == {"bag": 10}
+            with pytest.raises(StoreDenied, match="scope"):
+                client.delete(where="price > 0")
+
+
+def test_what_the_collection_lacks_and_what_the_service_is_told_not_to_do(own_shop: Any) -> None:
+    settings = ServiceSettings(read_only=True, max_limit=5)
+    with SearchClient(own_shop, collection="plain") as local, listening(service_of(local, settings=settings)) as address:
+        with pytest.raises(CollectionNotFound, match="'images'"):
+            SearchClient(address)
+        with SearchClient(address, collection="plain") as client:
+            name = client.get_many([local.scroll(1).pictures[0].id])[0]
+            assert name is not None
+            with pytest.raises(NotIndexed, match="without ORB"):
+                client.search_features(name.id, 3)
+            with pytest.raises(StoreDenied, match="read-only"):
+                client.delete([name.id])
+            with pytest.raises(InvalidInput, match="gives 5 at most"):
+                client.search(name.id, 6)
+
+
+def test_a_service_that_is_not_there_is_waited_for_as_long_as_told() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"semblant://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(StoreUnavailable, match="cannot be reached"):
+            SearchClient(address, timeout=0.3)
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "message"),
+    [
+        ("semblant://", InvalidInput, "expected semblant://host:8765"),
+        ("semblant://user:secret@host", InvalidInput, r"\*\*\*@host"),
+        ("semblant://host:port", InvalidInput, "is no address"),
+        ("semblant://host:1?x=1", InvalidInput, "expected semblant://host:8765"),
+    ],
+)
+def test_addresses_that_are_none(address: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message) as raised:
+        SearchClient(address)
+    assert "secret" not in str(raised.value)
+
+
+def test_options_that_are_the_services_own_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="the service's own"):
+        SearchClient("semblant://127.0.0.1:1", threads=2)
+
+
+def test_errors_keep_what_programs_read_of_them(both: tuple[SearchClient, SearchClient], asked: Asked) -> None:
+    remote = both[1]
+    with pytest.raises(WhereError) as wrong:
+        remote.count("price > 3 and nope == 1")
+    assert wrong.value.column == 14
+    with pytest.raises(PointNotFound, match="like\\[1\\]: "):
+        remote.search_like([asked.ids[0], "shop://none"])
+    with SearchClient(repr(remote).split("'")[1]) as client:
+        client.close()
+        with pytest.raises(StoreError, match="closed"):
+            client.count()
+        assert repr(client) == "SearchClient(closed)"
