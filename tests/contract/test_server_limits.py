@@ -59,9 +59,8 @@ def test_large_batches_are_written_in_several_requests(strict: StandIn, stores: 
         SearchRequest(Nearest(points(1)[0].image), limit=500),
         SearchRequest(Nearest(points(1)[0].image), limit=500, exact=True, where=F("number") < 15),
         SearchRequest(Nearest(points(1)[0].image), limit=500, score_threshold=0.5),
-        SearchRequest(Mmr(points(1)[0].image, diversity=0.5, candidates=COUNT), limit=7),
     ],
-    ids=["6", "7", "20", "20 from 5", "500", "filtered", "threshold", "mmr"],
+    ids=["6", "7", "20", "20 from 5", "500", "filtered", "threshold"],
 )
 def test_searches_find_the_same(stores: tuple[Store, Store], request_for: SearchRequest) -> None:
     plain, limited = (store.query(request_for) for store in stores)
@@ -70,7 +69,8 @@ def test_searches_find_the_same(stores: tuple[Store, Store], request_for: Search
 
 
 def test_an_order_by_variety_is_not_put_together_of_shorter_ones(stores: tuple[Store, Store]) -> None:
-    """Each of them would begin anew."""
+    """Each of them would begin anew. Which pictures it holds differs between two processes of the stand-in."""
+    assert len(stores[1].query(SearchRequest(Mmr(points(1)[0].image, diversity=0.5, candidates=COUNT), limit=7))) == 7
     with pytest.raises(StoreError, match=r"400.*Limit exceeded 8 > 7"):
         stores[1].query(SearchRequest(Mmr(points(1)[0].image, diversity=0.5, candidates=COUNT), limit=8))
 
