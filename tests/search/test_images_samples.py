@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,9 @@ import pytest
 from PIL import Image, TiffImagePlugin
 from semblant_search.errors import ImageError
 from semblant_search.images import open_image
-from support.shown import GREY, PHOTOGRAPH, away, encoded
+from semblant_search.writing.exif import exif_facts
+from support.shown import GREY, PHOTOGRAPH, away, chunk, encoded
+from support.variants import png
 
 
 def tiff(values: np.ndarray, **tags: Any) -> bytes:
@@ -138,3 +142,37 @@ def test_twelve_bits_in_a_tiff_are_twelve() -> None:
     directory.save(buffer)
     data = buffer.getvalue() + packed.astype(np.uint8).tobytes()
     assert np.abs(np.asarray(open_image(data), int) - GREY).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["u8", "u16", "f32", "f64"])
+def test_what_a_camera_says_is_kept_of_deep_pictures(kind: str) -> None:
+    exif = [(271, 2, 0, "Acme", True), (306, 2, 20, "2024:05:06 07:08:09", True)]
+    facts = exif_facts(open_image(tiff(SAMPLES[kind], extratags=exif)))
+    assert facts["_camera"] == "Acme"
+    assert str(facts["_taken_at"]).startswith("2024-05-06")
+
+
+def test_what_a_camera_says_is_kept_of_a_deep_png() -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Acme"
+    assert exif_facts(open_image(encoded(Image.fromarray(SAMPLES["u16"]), exif=exif))) == {"_camera": "Acme"}
+
+
+def test_lzw_of_wide_samples_names_the_library_that_reads_it() -> None:
+    pytest.importorskip("tifffile")
+    if find_spec("imagecodecs") is not None:
+        pytest.skip("it is installed")
+    data = bytearray(tiff(SAMPLES["f64"]))
+    place = data.index(struct.pack("<HHI", 259, 3, 1)) + 8
+    data[place] = 5
+    with pytest.raises(ImageError, match=r"TIFF of 64-bit float samples.* compressed .* pip install imagecodecs") as caught:
+        open_image(bytes(data))
+    assert caught.value.reason == "unsupported"
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_a_transparent_grey_of_a_png_is_transparent_at_any_depth(bits: int) -> None:
+    values = np.rint(SHARES * (2**bits - 1)).astype(int)[..., None]
+    key = int(np.median(values))
+    shown = open_image(png(bits, 0, values, chunk(b"tRNS", struct.pack(">H", key))))
+    np.testing.assert_array_equal(np.asarray(shown.getchannel("A")), np.where(values[..., 0] == key, 0, 255))

@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL import Image, ImageCms
 
-__all__ = ["cmyk_to_rgb", "colours_in_srgb", "grey_curve", "is_srgb", "lab_to_rgb", "profile_for", "space_of"]
+__all__ = ["between", "cmyk_to_rgb", "colours_in_srgb", "grey_curve", "is_srgb", "lab_to_rgb", "profile_for", "space_of"]
 
 GREY_STEPS = 65536
 _LEVELS = 2
@@ -44,6 +44,20 @@ def colours_in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         levels = curve[:: (GREY_STEPS - 1) // 255].tolist()
         return image.point(levels if image.mode == "L" else levels + list(range(256)))
     return _applied(image, _transform(profile, image.mode, image.mode)) or image
+
+
+def between(image: Image.Image, profile: bytes | None, wanted: bytes | None) -> Image.Image | None:
+    """An RGB picture's numbers in another profile of RGB, None of which is sRGB; None where there is no way."""
+    from PIL import ImageCms
+
+    try:
+        given, made = (
+            ImageCms.createProfile("sRGB") if each is None else ImageCms.ImageCmsProfile(io.BytesIO(each))
+            for each in (profile, wanted)
+        )
+        return _applied(image, ImageCms.buildTransform(given, made, "RGB", "RGB"))
+    except (ImageCms.PyCMSError, OSError):
+        return None
 
 
 def cmyk_to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:

@@ -31,6 +31,8 @@ def orientation_in(info: Mapping[Any, object]) -> int | None:
 
 def is_adobe_rgb(info: Mapping[Any, object]) -> bool:
     """Whether the EXIF block says Adobe RGB (Exif 3.0, 4.6.6.4 and DCF 2.0): not sRGB, and `InteropIndex` R03."""
+    if "exif" not in info:
+        return False
     block = _block(info)
     details = dict(_entries(block, _EXIF_IFD))
     if details.get(_COLOUR_SPACE) == 2:  # which is in no standard, and in many cameras

@@ -16,7 +16,7 @@ from semblant_search.errors import ImageError
 
 from .icc import from_cicp
 from .kinds import is_tiff, other_kind
-from .png import SIGNATURE, png_colours, readable_png
+from .png import SIGNATURE, readable_png
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,13 +66,17 @@ def open_header(data: bytes, name: str = "picture") -> ImageFile.ImageFile:
     """
     if not data:
         raise ImageError(f"{name}: is empty (0 bytes)", reason="empty")
-    other = other_kind(data)
+    if data.startswith(SIGNATURE):
+        readable, profile = readable_png(data)
+        picture = _parsed(readable, "PNG")
+        if picture is not None and not isinstance(picture, str):
+            return _png_with_colours(picture, data[24], profile)
+    other = None if data.startswith(b"\xff\xd8\xff") else other_kind(data)
     if other is not None:
         return _with_colours(other.opened(data, name), data)
     missing = []
-    readable = readable_png(data) if data.startswith(SIGNATURE) else data
     for kind in _FORMATS:
-        found = _parsed(readable, kind)
+        found = _parsed(data, kind)
         if isinstance(found, str):
             missing.append(found)
         elif found is not None:
@@ -122,18 +126,25 @@ def _as_wide_tiff(data: bytes, name: str, found: ImageFile.ImageFile | None = No
     return wide_tiff(data, name) if found is None or is_misread(found) else None
 
 
+def _png_with_colours(picture: ImageFile.ImageFile, bits: int, profile: bytes | None) -> ImageFile.ImageFile:
+    """The same, with the profile of its colours, and its transparent grey as Pillow scales the others."""
+    if profile is not None:
+        picture.info["icc_profile"] = profile
+    key = picture.info.get("transparency")
+    if isinstance(key, int) and picture.mode == "L" and bits in (2, 4):
+        picture.info["transparency"] = key * 255 // (2**bits - 1)
+    return picture
+
+
 def _with_colours(picture: ImageFile.ImageFile, data: bytes) -> ImageFile.ImageFile:
     """The same, with the ICC profile of what else than a profile its file says of its colours."""
-    profile = None
-    if picture.format == "PNG":
-        profile = png_colours(data)
-    elif picture.format in ("AVIF", "HEIF") and not picture.info.get("icc_profile"):
+    if picture.format in ("AVIF", "HEIF") and not picture.info.get("icc_profile"):
         place = data.find(b"colrnclx", 0, 1 << 16)
         if place >= 0:
             primaries, transfer = (int.from_bytes(data[place + start : place + start + 2], "big") for start in (8, 10))
             profile = from_cicp(primaries, transfer)
-    if profile is not None:
-        picture.info["icc_profile"] = profile
+            if profile is not None:
+                picture.info["icc_profile"] = profile
     return picture
 
 

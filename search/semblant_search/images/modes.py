@@ -55,15 +55,18 @@ def _of_four(image: Image.Image) -> Image.Image:
 
 
 def _scaled(image: Image.Image, samples: SampleRange, profile: bytes | None) -> Image.Image:
-    """Grey of 16 or 32 bits, whole or float, as mode L."""
+    """Grey of 16 or 32 bits, whole or float, as mode L; as LA where one of its numbers is transparent."""
     from PIL import Image
 
     curve = None if profile is None else grey_curve(profile)
-    scaled = np.empty((image.height, image.width), np.uint8)
+    key = image.info.get("transparency")
+    scaled = np.full((image.height, image.width, 2 if isinstance(key, int) else 1), 255, np.uint8)
     for top, band in bands(image):
         values = np.asarray(band)
         if curve is None:
-            scaled[top : top + band.height] = samples.levels(values)
+            scaled[top : top + band.height, :, 0] = samples.levels(values)
         else:
-            scaled[top : top + band.height] = curve[np.rint(samples.shares(values) * 65535).astype(np.uint16)]
-    return Image.fromarray(scaled)
+            scaled[top : top + band.height, :, 0] = curve[np.rint(samples.shares(values) * 65535).astype(np.uint16)]
+        if isinstance(key, int):
+            scaled[top : top + band.height, :, 1] = np.where(values == key, 0, 255)
+    return Image.fromarray(scaled if isinstance(key, int) else scaled[..., 0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -42,6 +43,8 @@ _TURNS = {
     8: "ROTATE_90",
 }
 """EXIF orientations, and what brings each upright."""
+_CAMERA_TAGS, _CAMERA_DIRECTORIES = (0x010F, 0x0110, 0x0132), (0x8769, 0x8825)
+"""Make, model and date; what else EXIF says, and GPS."""
 _NEVER_KEPT = ("CMYK", "LAB")
 """Modes that never keep their numbers, for there is no such mode among the four."""
 _JPEG_END = b"\xff\xd9"
@@ -137,6 +140,8 @@ def open_picture(
             image = image.convert({"RGBA": "RGB", "LA": "L"}.get(image.mode, image.mode))
         converted = srgb or image.mode in _NEVER_KEPT
         shown = simple_mode(image, profile if converted else None, samples=samples)
+        if shown is not image and kind == "TIFF" and data is not None:
+            _keep_exif(image, shown)
         borrowed = shown is image and data is None
         return OpenedPicture(_labelled(shown, None if converted else profile, borrowed), width, height, kind)
     except ImageError:
@@ -173,6 +178,15 @@ def _profile(image: Image.Image) -> bytes | None:
     if isinstance(profile, bytes) and profile:
         return profile_for(profile, image.mode)
     return profile_for(ADOBE_RGB, image.mode) if is_adobe_rgb(image.info) else None
+
+
+def _keep_exif(picture: Image.Image, made: Image.Image) -> None:
+    """Give what was made of a TIFF its tags and EXIF block, which in other formats are a part of `info`."""
+    with contextlib.suppress(Exception):  # damaged ones: what Pillow raises has no common base
+        exif, kept = picture.getexif(), made.getexif()
+        kept.update({tag: value for tag, value in exif.items() if tag in _CAMERA_TAGS})
+        for directory in _CAMERA_DIRECTORIES:
+            kept.get_ifd(directory).update(exif.get_ifd(directory))
 
 
 def _labelled(image: Image.Image, profile: bytes | None, borrowed: bool) -> Image.Image:

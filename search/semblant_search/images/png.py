@@ -16,7 +16,7 @@ from .icc import SRGB_PRIMARIES, from_cicp, from_numbers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["SIGNATURE", "png_colours", "readable_png"]
+__all__ = ["SIGNATURE", "readable_png"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOURS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
@@ -39,22 +39,32 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         place = end
 
 
-def readable_png(data: bytes) -> bytes:
-    """The same picture without the chunks that are none of its pixels, or are broken; the same bytes where there are none."""
+def readable_png(data: bytes) -> tuple[bytes, bytes | None]:
+    """What Pillow is handed of a PNG, and the ICC profile of its colours.
+
+    The first is the same picture without the chunks that are none of its pixels, or are broken; the same bytes where there are
+    none. The second is by the first that it has of cICP, iCCP, sRGB and gAMA with cHRM; None for sRGB.
+    """
     kept: list[tuple[int, int]] = [(0, len(SIGNATURE))]
-    moves = b"acTL" in data[:4096] and _is_animation(data)
+    colours: dict[bytes, bytes] = {}
+    moves = data.find(b"acTL", 0, 4096) >= 0 and _is_animation(data)
+    pixels = False
     for name, start, end in _chunks(data):
         if not name[0] & 0x20 or (moves if name in _FRAMES else _is_wanted(data, name, start, end)):
             if kept[-1][1] == start:
                 kept[-1] = (kept[-1][0], end)
             else:
                 kept.append((start, end))
+            pixels = pixels or name == b"IDAT"
+        elif name in _COLOURS and not pixels and name not in colours and _is_sound(data, start, end):
+            colours[name] = data[start + 8 : end - 4]
         if name == b"IEND":
             break
+    profile = _profile(colours) if colours else None
     if len(kept) == 1:
-        return data
+        return data, profile
     view = memoryview(data)
-    return b"".join(view[start:end] for start, end in kept)
+    return b"".join(view[start:end] for start, end in kept), profile
 
 
 def _is_wanted(data: bytes, name: bytes, start: int, end: int) -> bool:
@@ -107,14 +117,7 @@ def _inflated(content: bytes, limit: int) -> bytes | None:
     return None if stream.unconsumed_tail else found
 
 
-def png_colours(data: bytes) -> bytes | None:
-    """ICC profile of a PNG's colours by the first that it has of cICP, iCCP, sRGB and gAMA with cHRM; None for sRGB."""
-    found: dict[bytes, bytes] = {}
-    for name, start, end in _chunks(data):
-        if name == b"IDAT":
-            break
-        if name in _COLOURS and name not in found and _is_sound(data, start, end):
-            found[name] = data[start + 8 : end - 4]
+def _profile(found: dict[bytes, bytes]) -> bytes | None:
     cicp = found.get(b"cICP", b"")
     if len(cicp) == 4:
         return from_cicp(cicp[0], cicp[1])

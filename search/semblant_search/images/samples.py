@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,8 +55,18 @@ class SampleRange:
 
     def levels(self, values: np.ndarray) -> np.ndarray:
         """uint8 0–255 of the same shape."""
-        levels: np.ndarray = np.rint(self.shares(values) * 255).astype(np.uint8)
+        if values.dtype == np.uint16:
+            levels: np.ndarray = _levels_of_16_bits(self)[values]
+        else:
+            levels = np.rint(self.shares(values) * 255).astype(np.uint8)
         return levels
+
+
+@lru_cache(maxsize=8)
+def _levels_of_16_bits(samples: SampleRange) -> np.ndarray:
+    """uint8 `[65536]`: of each number."""
+    levels: np.ndarray = np.rint(samples.shares(np.arange(65536, dtype=np.uint16)) * 255).astype(np.uint8)
+    return levels
 
 
 def range_of(image: Image.Image) -> SampleRange | None:

@@ -5,6 +5,7 @@ They are read by tifffile where it is installed (`semblant-search[tiff]`), and b
 
 from __future__ import annotations
 
+import contextlib
 import io
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WideTiff", "is_misread", "wide_tiff"]
 
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _SAMPLES = 256, 257, 258, 259, 262, 274, 277
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 258, 259, 262, 277
 _PLANES, _EXTRA, _FORMAT, _ICC = 284, 338, 339, 34675
 _KINDS = {1: "unsigned", 2: "signed", 3: "float", 5: "complex integer", 6: "complex float"}
 _CHANNELS = {0: 1, 1: 1, 2: 3, 5: 4}
@@ -30,9 +31,11 @@ _ASSOCIATED, _UNASSOCIATED = 1, 2
 
 
 def is_misread(picture: ImageFile.ImageFile) -> bool:
-    """Whether Pillow takes the samples of a TIFF for others: of more than 8 bits, with one plane for each colour."""
+    """Whether Pillow takes the samples of a TIFF for others: more than 8 bits, one plane for each colour, not compressed."""
     tags = getattr(picture, "tag_v2", None)
-    return tags is not None and tags.get(_PLANES) == 2 and _first(tags, _BITS, 1) > 8 and _first(tags, _SAMPLES, 1) > 1
+    if tags is None or tags.get(_PLANES) != 2 or tags.get(_COMPRESSION, 1) != 1:
+        return False
+    return _first(tags, _BITS, 1) > 8 and _first(tags, _SAMPLES, 1) > 1
 
 
 def wide_tiff(data: bytes, name: str) -> WideTiff | None:
@@ -74,8 +77,9 @@ class WideTiff(ImageFile.ImageFile):
         self._size = int(tags[_WIDTH]), int(tags[_HEIGHT])
         if _ICC in tags:
             self.info["icc_profile"] = tags[_ICC]
-        if _ORIENTATION in tags:
-            self.getexif()[_ORIENTATION] = tags[_ORIENTATION]
+        with contextlib.suppress(Exception):  # damaged tags: what Pillow raises on them has no common base
+            self.fp.seek(0)
+            self.getexif().load_from_fp(self.fp)
 
     def _alpha(self) -> int | None:
         """The first extra channel that is transparency, and what kind: the colours are multiplied by it, or not."""
@@ -85,7 +89,7 @@ class WideTiff(ImageFile.ImageFile):
 
     def load(self) -> Any:
         """Decode it, once."""
-        if self._im is None:
+        if self.fp is not None:
             self.im = self._decoded().im
             self.fp = None
         return Image.Image.load(self)
@@ -97,7 +101,13 @@ class WideTiff(ImageFile.ImageFile):
         self.fp.seek(0)
         with tifffile.TiffFile(self.fp) as file:
             page = file.pages[0]
-            array, planes_first = page.asarray(maxworkers=1), "S" in page.axes and page.axes[0] == "S"
+            try:
+                array, planes_first = page.asarray(maxworkers=1), page.axes[0] == "S"
+            except ValueError as error:
+                if "imagecodecs" not in str(error):
+                    raise
+                text = f"a TIFF of {_kind(self._tags)}, compressed in a way that needs another library: pip install imagecodecs"
+                raise ImageError(text, reason="unsupported") from error
         if array.ndim == 3 and planes_first:
             array = np.moveaxis(array, 0, -1)
         array = array.reshape(self.height, self.width, -1)
