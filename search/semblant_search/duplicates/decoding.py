@@ -13,7 +13,7 @@ from semblant_search.images.headers import open_header
 from semblant_search.images.samples import range_of
 
 from .codecs import Codec, codec_of
-from .colours import in_srgb, profile_of
+from .colours import in_srgb, profile_of, same_by_numbers
 from .pixels import flat_pixels, limited, oriented
 
 __all__ = ["DecodedPicture", "decode", "views"]
@@ -86,6 +86,9 @@ def views(one: DecodedPicture, other: DecodedPicture) -> list[tuple[DecodedPictu
     shown = (one, other)
     if one.profile != other.profile:
         first, second = (replace(each, pixels=in_srgb(each.pixels, each.profile)) for each in shown)
+        if one.pixels.shape == other.pixels.shape:
+            same = same_by_numbers(one.pixels, one.profile, other.pixels, other.profile)[..., None]
+            second = replace(second, pixels=np.where(same, first.pixels, second.pixels))
         shown = (first, second)
     found = [shown]
     if one.over_black is not None and other.over_black is not None:
