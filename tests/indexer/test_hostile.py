@@ -205,7 +205,7 @@ def test_a_folder_of_hostile_files_is_accounted_for_one_by_one(
     assert report.adds_up
     assert report.skipped == 2
     assert report.points == report.indexed
-    assert set(report.reasons) <= {"empty", "truncated", "not-an-image", "too-large", "unreadable", "missing"}
+    assert set(report.reasons) <= {"empty", "truncated", "not-an-image", "too-large", "unreadable", "missing", "unsupported"}
     assert len(report.failures) == report.failed
     assert all(failure.message for failure in report.failures)
     indexed = report.indexed

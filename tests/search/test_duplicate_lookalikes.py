@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageCms, ImageDraw, ImageOps
 from PIL.PngImagePlugin import PngInfo
 from semblant_search import DuplicateGroup, SearchClient
+from support.golden import GOLDEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +81,14 @@ def test_colours_count_as_they_are_shown(coffee: Image.Image, grouped: Grouped, 
             "wide.png": ("copy", ("another format", "another colour profile"), False),  # rounded, not exact
         }
     }
+
+
+def test_one_picture_in_three_colour_spaces_is_one_group(grouped: Grouped, tmp_path: Path) -> None:
+    for name in ("srgb.png", "adobe.png", "p3.png"):
+        (tmp_path / name).write_bytes((GOLDEN / "shown" / name).read_bytes())
+    (others,) = grouped().values()
+    assert len(others) == 2
+    assert {(tier, removable) for tier, _, removable in others.values()} == {("copy", False)}
 
 
 def test_white_letters_on_nothing_are_told_apart(grouped: Grouped, tmp_path: Path) -> None:

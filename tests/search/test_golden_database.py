@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from semblant_search.store import Store
 
 VERSION = 2
+SEEN_OTHERWISE = "colour.png"
+"""It has the profile of a screen; this database was made before profiles were heeded."""
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +99,9 @@ def test_every_record_is_what_was_written(store: Store, facts: dict[str, Any]) -
         number = names.index(record.payload["_uri"].rpartition("/")[2])
         assert record.image is not None
         assert record.cells is not None
-        np.testing.assert_allclose(record.image, embedding[number], atol=1e-6)
-        np.testing.assert_allclose(record.cells, cells[number], atol=1e-6)
+        if names[number] != SEEN_OTHERWISE:
+            np.testing.assert_allclose(record.image, embedding[number], atol=1e-6)
+            np.testing.assert_allclose(record.cells, cells[number], atol=1e-6)
         packed = record.features if record.features is not None else np.empty((0, 36), np.uint8)
         assert hashlib.sha256(packed.tobytes()).hexdigest() == facts["features"][record.id]
         assert len(unpack(packed)) == len(packed)
@@ -146,7 +149,7 @@ def test_it_still_finds_what_it_found(client: SearchClient, facts: dict[str, Any
 def test_the_kept_encoder_finds_each_picture_by_its_file(client: SearchClient, path: Path) -> None:
     hit = client.search(path.read_bytes(), 1)[0]
     assert hit.uri == uri_of(path)
-    assert hit.score > 0.9999
+    assert hit.score > (0.98 if path.name == SEEN_OTHERWISE else 0.9999)
 
 
 @pytest.mark.parametrize("name", ["letters.png", "cmyk.jpg", "turned.jpg", "profile.jpg"])

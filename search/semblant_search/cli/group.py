@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -139,6 +140,7 @@ def main() -> None:
     """The entry point of `semblant`."""
     # Pillow warns of damaged metadata of pictures that it decodes all the same: no news to a user.
     warnings.filterwarnings("ignore", module="PIL")
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())  # which logs what Pillow warns of
     try:
         code = semblant.main(prog_name="semblant", standalone_mode=False)
     except click.ClickException as error:

@@ -2,64 +2,43 @@
 
 from __future__ import annotations
 
-import io
-from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
-__all__ = ["in_srgb", "profile_of"]
+from semblant_search.images.colour import between, colours_in_srgb
 
-_LEVELS = 2
-"""A profile whose colours are nowhere farther from sRGB is sRGB, of which there are dozens of spellings."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["in_srgb", "profile_of", "same_by_numbers"]
+
+_ROUNDED = 2
+"""Levels by which the numbers of two files differ that were rounded in two colour spaces."""
 
 
-def profile_of(picture: Image.Image) -> bytes | None:
-    """The ICC profile of a picture from `open_image`; None for sRGB, for none, and for one that cannot be read."""
-    profile = picture.info.get("icc_profile")
-    return profile if isinstance(profile, bytes) and not _is_srgb(profile) else None
+def profile_of(info: Mapping[str | tuple[int, int], object]) -> bytes | None:
+    """The ICC profile by the `info` of a picture from `open_image(srgb=False)`; None for sRGB."""
+    profile = info.get("icc_profile")
+    return profile if isinstance(profile, bytes) else None
 
 
-def in_srgb(pixels: np.ndarray, profile: bytes | None) -> np.ndarray | None:
-    """uint8 `[h, w, 3]` as sRGB shows it; None where the profile is not one of RGB or grey (CMYK)."""
+def in_srgb(pixels: np.ndarray, profile: bytes | None) -> np.ndarray:
+    """uint8 `[h, w, 3]` as sRGB shows it."""
     if profile is None:
         return pixels
-    space = _space(profile)
-    if space not in ("RGB", "GRAY"):
-        return None
-    try:
-        picture = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB" if space == "RGB" else "L")
-        shown = ImageCms.applyTransform(picture, _transform(profile, picture.mode))
-    except ImageCms.PyCMSError:
-        return None
-    return None if shown is None else np.asarray(shown)
+    return np.asarray(colours_in_srgb(Image.fromarray(np.ascontiguousarray(pixels)), profile))
 
 
-@lru_cache(maxsize=64)
-def _space(profile: bytes) -> str | None:
-    """`RGB`, `GRAY`, `CMYK` and the like; None for what is no profile."""
-    try:
-        return str(ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space).strip()
-    except (ImageCms.PyCMSError, OSError):
-        return None
+def same_by_numbers(one: np.ndarray, profile: bytes | None, other: np.ndarray, other_profile: bytes | None) -> np.ndarray:
+    """bool `[h, w]`: where two pictures of one size, uint8 `[h, w, 3]`, differ by no more than rounding in either's numbers.
 
-
-@lru_cache(maxsize=64)
-def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
-    return ImageCms.buildTransform(
-        ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")), mode, "RGB"
-    )
-
-
-@lru_cache(maxsize=64)
-def _is_srgb(profile: bytes) -> bool:
-    """Whether a grid of colours comes out as it went in; also of what cannot be read, which viewers take for sRGB."""
-    space = _space(profile)
-    if space not in ("RGB", "GRAY"):
-        return space is None
-    steps = np.linspace(0, 255, 9).astype(np.uint8)
-    grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(27, 27, 3)
-    if space == "GRAY":
-        grid = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
-    shown = in_srgb(grid, profile)
-    return shown is None or int(np.abs(shown.astype(np.int16) - grid).max()) <= _LEVELS
+    A step of eight bits in a large space is several in sRGB where colours are strong.
+    """
+    same = np.zeros(one.shape[:2], bool)
+    for pixels, given, wanted, numbers in ((one, profile, other_profile, other), (other, other_profile, profile, one)):
+        converted = between(Image.fromarray(np.ascontiguousarray(pixels)), given, wanted)
+        if converted is not None:
+            same |= np.abs(np.asarray(converted, np.int16) - numbers).max(axis=2) <= _ROUNDED
+    return same

@@ -10,9 +10,10 @@ from PIL import ImageOps
 
 from semblant_search.images import DEFAULT_MAX_PIXELS, open_image
 from semblant_search.images.headers import open_header
+from semblant_search.images.samples import range_of
 
 from .codecs import Codec, codec_of
-from .colours import in_srgb, profile_of
+from .colours import in_srgb, profile_of, same_by_numbers
 from .pixels import flat_pixels, limited, oriented
 
 __all__ = ["DecodedPicture", "decode", "views"]
@@ -29,7 +30,7 @@ class DecodedPicture:
         codec: how its file was compressed.
         profile: ICC profile of these colours; None for sRGB.
         over_black: uint8 `[h, w, 3]`, of a picture with transparent pixels.
-        deep: `[h, w]`, of a grey picture with more than 8 bits: the numbers of the file.
+        deep: `[h, w]`, of a grey picture with more than 8 bits: 0–1, from black to white.
         hidden: hash of the colours of fully transparent pixels, which nobody sees; None where they are all one.
     """
 
@@ -64,12 +65,12 @@ class DecodedPicture:
 
 def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> DecodedPicture:
     """Of the bytes of a picture file. Raises `ImageError`."""
-    picture = open_image(data, max_pixels=max_pixels)
+    picture = open_image(data, max_pixels=max_pixels, srgb=False)
     clear = picture.mode in ("LA", "RGBA") and picture.getchannel("A").getextrema()[0] < 255  # type: ignore[operator]
     return DecodedPicture(
         flat_pixels(picture),
         codec_of(data),
-        profile_of(picture),
+        profile_of(picture.info),
         flat_pixels(picture, (0, 0, 0)) if clear else None,
         _deep_pixels(data),
         _hidden(np.asarray(picture)) if clear else None,
@@ -84,10 +85,11 @@ def views(one: DecodedPicture, other: DecodedPicture) -> list[tuple[DecodedPictu
     """
     shown = (one, other)
     if one.profile != other.profile:
-        pixels = [in_srgb(each.pixels, each.profile) for each in shown]
-        if pixels[0] is None or pixels[1] is None:
-            return None
-        shown = (replace(one, pixels=pixels[0]), replace(other, pixels=pixels[1]))
+        first, second = (replace(each, pixels=in_srgb(each.pixels, each.profile)) for each in shown)
+        if one.pixels.shape == other.pixels.shape:
+            same = same_by_numbers(one.pixels, one.profile, other.pixels, other.profile)[..., None]
+            second = replace(second, pixels=np.where(same, first.pixels, second.pixels))
+        shown = (first, second)
     found = [shown]
     if one.over_black is not None and other.over_black is not None:
         dark = (replace(shown[0], pixels=one.over_black), replace(shown[1], pixels=other.over_black))
@@ -118,7 +120,7 @@ def _hidden(pixels: np.ndarray) -> str | None:
 
 def _deep_pixels(data: bytes) -> np.ndarray | None:
     with open_header(data) as picture:
-        if not picture.mode.startswith(("I", "F")):
+        samples = range_of(picture)
+        if samples is None or picture.mode == "L":
             return None
-        values = np.asarray(ImageOps.exif_transpose(picture))
-    return np.nan_to_num(values, posinf=0.0, neginf=0.0) if values.dtype.kind == "f" else values
+        return samples.shares(np.asarray(ImageOps.exif_transpose(picture)))

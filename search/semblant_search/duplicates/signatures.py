@@ -10,6 +10,8 @@ from PIL import Image
 
 from semblant_search.images import DEFAULT_MAX_PIXELS, open_picture
 from semblant_search.images.headers import open_header
+from semblant_search.images.jpeg import FirstJpeg, has_second_view
+from semblant_search.images.tiff import WideTiff
 
 from .codecs import codec_of
 from .colours import in_srgb, profile_of
@@ -60,12 +62,11 @@ class Signature:
 
 def signature_of(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Signature:
     """Of the bytes of a picture file; a JPEG is decoded at a reduced scale. Raises `ImageError`."""
-    opened = open_picture(data, max_pixels=max_pixels, at_least=(_SIDE // 2, _SIDE // 2))
+    opened = open_picture(data, max_pixels=max_pixels, at_least=(_SIDE // 2, _SIDE // 2), srgb=False)
     deep, animated = _facts(data)
     alpha = opened.image.mode in ("LA", "RGBA") and opened.image.getchannel("A").getextrema()[0] < 255  # type: ignore[operator]
-    pixels, profile = flat_pixels(opened.image), profile_of(opened.image)
-    shown = in_srgb(pixels, profile)
-    picture = Image.fromarray(pixels if shown is None else shown)
+    profile = profile_of(opened.image.info)
+    picture = Image.fromarray(in_srgb(flat_pixels(opened.image), profile))
     raster = _raster(picture)
     box = content_box(np.asarray(picture))
     content = None
@@ -89,13 +90,12 @@ def _raster(picture: Image.Image) -> np.ndarray:
 
 def _facts(data: bytes) -> tuple[bool, bool]:
     with open_header(data) as picture:
-        deep = picture.mode.startswith(("I", "F"))
+        deep = picture.mode.startswith(("I", "F")) or isinstance(picture, WideTiff)
         try:
-            animated = picture.format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF", "MPO") and getattr(picture, "n_frames", 1) > 1
-            if animated and picture.format == "MPO":  # cameras put a small preview or a gain map behind the picture
-                size = picture.size
-                picture.seek(1)
-                animated = picture.size == size
+            if isinstance(picture, FirstJpeg):
+                animated = has_second_view(picture, data)
+            else:
+                animated = picture.format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF") and getattr(picture, "n_frames", 1) > 1
         except Exception:  # frames behind the first are damaged: what Pillow raises has no common base
             animated = True
     return deep, animated

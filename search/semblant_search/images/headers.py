@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING
 
 from semblant_search.errors import ImageError
 
+from .icc import from_cicp
+from .kinds import is_tiff, other_kind
+from .png import SIGNATURE, readable_png
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from PIL import ImageFile
 
-__all__ = ["icon_sizes", "open_header"]
+__all__ = ["has_no_alpha", "icon_sizes", "open_header"]
 
 # Raster formats that Pillow decodes by itself: no EPS (it would start Ghostscript), no documents, no stubs.
 _FORMATS = (
@@ -41,7 +45,7 @@ _FORMATS = (
     "PSD",
 )
 _SIGNATURES = (
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (SIGNATURE, "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
@@ -55,19 +59,32 @@ _SIGNATURES = (
 def open_header(data: bytes, name: str = "picture") -> ImageFile.ImageFile:
     """The picture of these bytes, not yet decoded: its size, mode and format. Errors begin with the name.
 
+    What its bytes are decides, never its name. `info["icc_profile"]` is the profile of its colours by all that a PNG says.
+
     Raises:
         ImageError: empty, cut short, or of no format that Semblant reads. What Pillow raises on damaged ones passes.
     """
     if not data:
         raise ImageError(f"{name}: is empty (0 bytes)", reason="empty")
+    if data.startswith(SIGNATURE):
+        readable, profile = readable_png(data)
+        picture = _parsed(readable, "PNG")
+        if picture is not None and not isinstance(picture, str):
+            return _png_with_colours(picture, data[24], profile)
+    other = None if data.startswith(b"\xff\xd8\xff") else other_kind(data)
+    if other is not None:
+        return _with_colours(other.opened(data, name), data)
     missing = []
     for kind in _FORMATS:
         found = _parsed(data, kind)
         if isinstance(found, str):
             missing.append(found)
         elif found is not None:
-            return found
+            return _as_wide_tiff(data, name, found) or _with_colours(found, data)
     why = f" ({missing[0]})" if missing else ""
+    wide = _as_wide_tiff(data, name)
+    if wide is not None:
+        return wide
     for magic, kind in _SIGNATURES:
         if data.startswith(magic) or magic.startswith(data):
             raise ImageError(f"{name}: begins like a {kind}, but is cut short or broken{why}", reason="truncated")
@@ -87,6 +104,10 @@ def _parsed(data: bytes, kind: str) -> ImageFile.ImageFile | str | None:
     if kind not in Image.OPEN:  # Pillow came to know it later, or was built without
         return None
     factory, accepts = Image.OPEN[kind]
+    if kind == "JPEG":
+        from .jpeg import FirstJpeg
+
+        factory = FirstJpeg
     try:
         accepted = accepts is None or accepts(data[:16])
         if not accepted or isinstance(accepted, str):
@@ -94,6 +115,49 @@ def _parsed(data: bytes, kind: str) -> ImageFile.ImageFile | str | None:
         return factory(io.BytesIO(data), "")
     except (SyntaxError, IndexError, TypeError, struct.error):  # what plugins say no with
         return None
+
+
+def _as_wide_tiff(data: bytes, name: str, found: ImageFile.ImageFile | None = None) -> ImageFile.ImageFile | None:
+    """A TIFF that Pillow does not know, or takes for another kind; None for all else."""
+    if not is_tiff(data) or (found is not None and found.format != "TIFF"):
+        return None
+    from .tiff import is_misread, wide_tiff
+
+    return wide_tiff(data, name) if found is None or is_misread(found) else None
+
+
+def _png_with_colours(picture: ImageFile.ImageFile, bits: int, profile: bytes | None) -> ImageFile.ImageFile:
+    """The same, with the profile of its colours, and its transparent grey as Pillow scales the others."""
+    if profile is not None:
+        picture.info["icc_profile"] = profile
+    key = picture.info.get("transparency")
+    if isinstance(key, int) and picture.mode == "L" and bits in (2, 4):
+        picture.info["transparency"] = key * 255 // (2**bits - 1)
+    return picture
+
+
+def _with_colours(picture: ImageFile.ImageFile, data: bytes) -> ImageFile.ImageFile:
+    """The same, with the ICC profile of what else than a profile its file says of its colours."""
+    if picture.format in ("AVIF", "HEIF") and not picture.info.get("icc_profile"):
+        place = data.find(b"colrnclx", 0, 1 << 16)
+        if place >= 0:
+            primaries, transfer = (int.from_bytes(data[place + start : place + start + 2], "big") for start in (8, 10))
+            profile = from_cicp(primaries, transfer)
+            if profile is not None:
+                picture.info["icc_profile"] = profile
+    return picture
+
+
+def has_no_alpha(data: bytes) -> bool:
+    """Whether this is a TGA that has room for transparency, and says that nothing of the kind is in it.
+
+    By the attribute bits of its header, or by the attributes type of its extension area (Truevision TGA 2.0, field 24).
+    """
+    if data[-18:] == b"TRUEVISION-XFILE.\0":
+        place = int.from_bytes(data[-26:-22], "little")
+        if place and place + 494 < len(data):
+            return data[place + 494] not in (3, 4)
+    return len(data) > 17 and not data[17] & 0x0F
 
 
 def icon_sizes(data: bytes) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -9,8 +10,12 @@ import numpy as np
 
 from semblant_search.errors import ImageError
 
-from .headers import icon_sizes, open_header
+from .colour import profile_for
+from .exif import is_adobe_rgb, orientation_in
+from .headers import has_no_alpha, icon_sizes, open_header
+from .icc import ADOBE_RGB
 from .modes import simple_mode
+from .samples import range_of
 from .sources import bytes_of, describe
 
 if TYPE_CHECKING:
@@ -38,6 +43,13 @@ _TURNS = {
     8: "ROTATE_90",
 }
 """EXIF orientations, and what brings each upright."""
+_CAMERA_TAGS, _CAMERA_DIRECTORIES = (0x010F, 0x0110, 0x0132), (0x8769, 0x8825)
+"""Make, model and date; what else EXIF says, and GPS."""
+_NEVER_KEPT = ("CMYK", "LAB")
+"""Modes that never keep their numbers, for there is no such mode among the four."""
+_JPEG_END = b"\xff\xd9"
+_ANY_CODE = bytes(37 * number % 251 + 1 for number in range(4096))
+"""What no picture would take for nothing, if it still waited for pixels."""
 _TRUNCATED = ("truncated", "unexpected end", "not enough image data", "broken data stream", "incomplete")
 
 
@@ -46,7 +58,8 @@ class OpenedPicture:
     """A decoded picture with the facts of its file.
 
     Attributes:
-        image: first frame, upright, mode L, RGB, LA or RGBA; smaller than the file where it was decoded at a reduced scale.
+        image: first frame, upright, mode L, RGB, LA or RGBA, in sRGB; smaller than the file where it was decoded at a reduced
+            scale.
         width, height: pixels of the file as it is meant to be seen.
         format: Pillow's name (`PNG`, `JPEG`), or None for an array.
     """
@@ -63,8 +76,9 @@ def open_image(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     at_least: tuple[int, int] | None = None,
     luma: bool = False,
+    srgb: bool = True,
 ) -> Image.Image:
-    """Decode a picture as it is meant to be seen: first frame, EXIF orientation applied, mode L, RGB, LA or RGBA.
+    """Decode a picture as a viewer shows it: first frame, EXIF orientation applied, mode L, RGB, LA or RGBA, in sRGB.
 
     Args:
         source: a path, the bytes of a file (`bytes`, `bytearray`, `memoryview`), an open binary file or `BytesIO`, a Pillow
@@ -75,11 +89,12 @@ def open_image(
         at_least: `(height, width)` in pixels: a JPEG may be decoded at a reduced scale (its DCT allows 1/2, 1/4, 1/8) that is
             still at least twice as large, so that the resize which follows does the averaging.
         luma: the caller wants no more than greys: of a JPEG that stores luma and colours apart, only its luma is decoded.
+        srgb: False leaves the numbers of RGB and greys as the file has them, with their profile in `info["icc_profile"]`.
 
     Raises:
         ImageError: the picture cannot be used; `reason` says why in one word.
     """
-    return open_picture(source, max_pixels=max_pixels, at_least=at_least, luma=luma).image
+    return open_picture(source, max_pixels=max_pixels, at_least=at_least, luma=luma, srgb=srgb).image
 
 
 def open_picture(
@@ -88,6 +103,7 @@ def open_picture(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     at_least: tuple[int, int] | None = None,
     luma: bool = False,
+    srgb: bool = True,
 ) -> OpenedPicture:
     """`open_image` that also tells the true size and the format of the file. Same arguments, same errors."""
     from PIL import Image
@@ -104,20 +120,30 @@ def open_picture(
         width, height = image.size
         _check_size(width, height, max_pixels, name)
         kind = image.format
+        profile = _profile(image)
+        reduced = None
         if (at_least is not None or luma) and kind == "JPEG" and data is not None:
             high, wide = at_least or (height, width)
-            if _orientation(image) >= 5:  # of the pixels as they lie in the file
+            if _orientation(image, data) >= 5:  # of the pixels as they lie in the file
                 high, wide = wide, high
-            image.draft("L" if luma and image.mode == "RGB" else None, (2 * wide, 2 * high))
-        image.load()
+            only_luma = luma and image.mode == "RGB" and profile is None
+            reduced = ("L" if only_luma else None, (2 * wide, 2 * high))
+        image = _loaded(image, data, reduced)
         if image.width * image.height > width * height:  # some learn their size while decoding
             width, height = image.size
             _check_size(width, height, max_pixels, name)
-        orientation = _orientation(image)
+        orientation, samples = _orientation(image, data), range_of(image)
         if orientation in _TURNS:
             image = image.transpose(Image.Transpose[_TURNS[orientation]])
             width, height = (height, width) if orientation >= 5 else (width, height)
-        return OpenedPicture(simple_mode(image), width, height, kind)
+        if kind == "TGA" and data is not None and has_no_alpha(data):
+            image = image.convert({"RGBA": "RGB", "LA": "L"}.get(image.mode, image.mode))
+        converted = srgb or image.mode in _NEVER_KEPT
+        shown = simple_mode(image, profile if converted else None, samples=samples)
+        if shown is not image and kind == "TIFF" and data is not None:
+            _keep_exif(image, shown)
+        borrowed = shown is image and data is None
+        return OpenedPicture(_labelled(shown, None if converted else profile, borrowed), width, height, kind)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:  # a few plugins ask for the program's limit by themselves
@@ -146,11 +172,63 @@ def _check_size(width: int, height: int, max_pixels: int, name: str) -> None:
         )
 
 
-def _orientation(image: Image.Image) -> int:
+def _profile(image: Image.Image) -> bytes | None:
+    """ICC profile of a picture's numbers by all that its file says; None where they are sRGB."""
+    profile = image.info.get("icc_profile")
+    if isinstance(profile, bytes) and profile:
+        return profile_for(profile, image.mode)
+    return profile_for(ADOBE_RGB, image.mode) if is_adobe_rgb(image.info) else None
+
+
+def _keep_exif(picture: Image.Image, made: Image.Image) -> None:
+    """Give what was made of a TIFF its tags and EXIF block, which in other formats are a part of `info`."""
+    with contextlib.suppress(Exception):  # damaged ones: what Pillow raises has no common base
+        exif, kept = picture.getexif(), made.getexif()
+        kept.update({tag: value for tag, value in exif.items() if tag in _CAMERA_TAGS})
+        for directory in _CAMERA_DIRECTORIES:
+            kept.get_ifd(directory).update(exif.get_ifd(directory))
+
+
+def _labelled(image: Image.Image, profile: bytes | None, borrowed: bool) -> Image.Image:
+    """The picture with no other profile than this in its `info`; a copy where it is the caller's own."""
+    if image.info.get("icc_profile") == profile:
+        return image
+    labelled = image.copy() if borrowed else image
+    if profile is None:
+        del labelled.info["icc_profile"]
+    else:
+        labelled.info["icc_profile"] = profile
+    return labelled
+
+
+def _loaded(image: Image.Image, data: bytes | None, reduced: tuple[str | None, tuple[int, int]] | None) -> Image.Image:
+    """The same picture, decoded. A JPEG without its end is whole where nothing behind its last byte would change a pixel."""
+    if reduced is not None:
+        image.draft(*reduced)
+    try:
+        image.load()
+    except OSError:
+        if data is None or image.format != "JPEG":
+            raise
+        ends = [open_header(data + tail) for tail in (_JPEG_END, _ANY_CODE + _JPEG_END)]
+        for end in ends:
+            if reduced is not None:
+                end.draft(*reduced)
+            end.load()
+        if ends[0].tobytes() != ends[1].tobytes():
+            raise
+        return ends[0]
+    return image
+
+
+def _orientation(image: Image.Image, data: bytes | None) -> int:
     """EXIF orientation, 1–8; 1 where the EXIF block is damaged, which is no reason to lose the picture.
 
-    A program that makes errors of warnings hears of it: else the picture would lie on its side for that program only.
+    Of an image that is the caller's, or a TIFF, what Pillow knows. A program that makes errors of warnings hears of them: else
+    the picture would lie on its side for that program only.
     """
+    if data is not None and image.format != "TIFF" and "Raw profile type exif" not in image.info:
+        return orientation_in(image.info) or 1
     try:
         return int(image.getexif().get(0x0112, 1))
     except Warning:

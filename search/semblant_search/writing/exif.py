@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from semblant_search.collection import FieldType
+from semblant_search.images.headers import open_header
 
 from .metadata import parse_date
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from PIL import Image
 
 __all__ = ["EXIF_FIELDS", "exif_facts", "exif_facts_of"]
 
@@ -53,7 +53,7 @@ def exif_facts(image: Image.Image) -> dict[str, Any]:
 def exif_facts_of(data: bytes) -> dict[str, Any]:
     """The same of a picture's bytes, which are not decoded; nothing of bytes that are no picture."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with open_header(data) as image:
             return exif_facts(image)
     except Exception:  # as above; whether it is a picture is for others to say
         return {}

@@ -1,0 +1,154 @@
+"""Kinds of TIFF that Pillow does not read: samples of half, double or 64 bits, of many bits with colours, and rarer ones.
+
+They are read by tifffile where it is installed (`semblant-search[tiff]`), and by their numbers as `samples` says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from semblant_search.errors import ImageError
+
+from .samples import range_by_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["WideTiff", "is_misread", "wide_tiff"]
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 258, 259, 262, 277
+_PLANES, _EXTRA, _FORMAT, _ICC = 284, 338, 339, 34675
+_KINDS = {1: "unsigned", 2: "signed", 3: "float", 5: "complex integer", 6: "complex float"}
+_CHANNELS = {0: 1, 1: 1, 2: 3, 5: 4}
+"""Photometric interpretations that are read, and their channels: MinIsWhite, MinIsBlack, RGB, CMYK (separated)."""
+_ASSOCIATED, _UNASSOCIATED = 1, 2
+
+
+def is_misread(picture: ImageFile.ImageFile) -> bool:
+    """Whether Pillow takes the samples of a TIFF for others: more than 8 bits, one plane for each colour, not compressed."""
+    tags = getattr(picture, "tag_v2", None)
+    if tags is None or tags.get(_PLANES) != 2 or tags.get(_COMPRESSION, 1) != 1:
+        return False
+    return _first(tags, _BITS, 1) > 8 and _first(tags, _SAMPLES, 1) > 1
+
+
+def wide_tiff(data: bytes, name: str) -> WideTiff | None:
+    """A TIFF that Pillow does not know, not yet decoded; None where its head cannot be read at all.
+
+    Raises:
+        ImageError: of a kind that is not read, or that needs tifffile.
+    """
+    tags = _tags(data)
+    if tags is None:
+        return None
+    if find_spec("tifffile") is None:
+        raise ImageError(
+            f"{name}: is a TIFF of {_kind(tags)}, which needs another library: pip install 'semblant-search[tiff]'",
+            reason="unsupported",
+        )
+    if _first(tags, _FORMAT, 1) not in (1, 2, 3) or tags.get(_PHOTOMETRIC) not in _CHANNELS:
+        text = f"{name}: is a TIFF of {_kind(tags)}, which is not read; save it as greys or RGB of 8 or 16 bits"
+        raise ImageError(text, reason="unsupported")
+    return WideTiff(io.BytesIO(data), "")
+
+
+class WideTiff(ImageFile.ImageFile):
+    """As a plugin of Pillow: size and mode first, pixels by `load`."""
+
+    format = "TIFF"
+    format_description = "TIFF, read by tifffile"
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        tags = _tags(self.fp.read())
+        if tags is None:
+            raise SyntaxError("not a TIFF")
+        self._tags = tags
+        channels = _CHANNELS[tags[_PHOTOMETRIC]]
+        self._mode = {1: "L", 3: "RGB", 4: "CMYK"}[channels]
+        if channels < 4 and self._alpha() is not None:
+            self._mode = {"L": "LA", "RGB": "RGBA"}[self._mode]
+        self._size = int(tags[_WIDTH]), int(tags[_HEIGHT])
+        if _ICC in tags:
+            self.info["icc_profile"] = tags[_ICC]
+        with contextlib.suppress(Exception):  # damaged tags: what Pillow raises on them has no common base
+            self.fp.seek(0)
+            self.getexif().load_from_fp(self.fp)
+
+    def _alpha(self) -> int | None:
+        """The first extra channel that is transparency, and what kind: the colours are multiplied by it, or not."""
+        extra = self._tags.get(_EXTRA, ())
+        kind = extra[0] if isinstance(extra, tuple) and extra else extra
+        return cast("int", kind) if kind in (_ASSOCIATED, _UNASSOCIATED) else None
+
+    def load(self) -> Any:
+        """Decode it, once."""
+        if self.fp is not None:
+            self.im = self._decoded().im
+            self.fp = None
+        return Image.Image.load(self)
+
+    def _decoded(self) -> Image.Image:
+        import tifffile
+
+        assert self.fp is not None
+        self.fp.seek(0)
+        with tifffile.TiffFile(self.fp) as file:
+            page = file.pages[0]
+            try:
+                array, planes_first = page.asarray(maxworkers=1), page.axes[0] == "S"
+            except ValueError as error:
+                if "imagecodecs" not in str(error):
+                    raise
+                text = f"a TIFF of {_kind(self._tags)}, compressed in a way that needs another library: pip install imagecodecs"
+                raise ImageError(text, reason="unsupported") from error
+        if array.ndim == 3 and planes_first:
+            array = np.moveaxis(array, 0, -1)
+        array = array.reshape(self.height, self.width, -1)
+        channels, ranges = _CHANNELS[self._tags[_PHOTOMETRIC]], range_by_tags(self._tags)
+        alpha = self._alpha() if channels < 4 else None
+        used = channels + (alpha is not None)
+        levels = np.empty((self.height, self.width, used), np.uint8)
+        rows = max(1, (1 << 17) // self.width)
+        full = range_by_tags({tag: value for tag, value in self._tags.items() if tag in (_BITS, _FORMAT)})
+        for top in range(0, self.height, rows):
+            part = array[top : top + rows]
+            shares = ranges.shares(part[..., :channels])
+            if alpha is not None:
+                clear = full.shares(part[..., channels:used])
+                if alpha == _ASSOCIATED:
+                    shares = np.divide(shares, clear, out=np.zeros_like(shares), where=clear > 0).clip(0, 1)
+                shares = np.concatenate([shares, clear], axis=2)
+            levels[top : top + rows] = np.rint(shares * 255)
+        return Image.frombytes(self._mode, self.size, levels.tobytes())
+
+
+def _tags(data: bytes) -> Mapping[int, Any] | None:
+    from PIL import TiffImagePlugin
+
+    try:
+        directory = TiffImagePlugin.ImageFileDirectory_v2(data[:16] if data[2:3] in b"+\0" and b"+" in data[2:4] else data[:8])
+        file = io.BytesIO(data)
+        file.seek(directory.next)
+        directory.load(file)
+        return dict(directory) if {_WIDTH, _HEIGHT} <= directory.keys() else None
+    except Exception:  # of a damaged head: its errors have no common base
+        return None
+
+
+def _first(tags: Mapping[int, Any], tag: int, default: int) -> int:
+    value = tags.get(tag, default)
+    return int(value[0] if isinstance(value, tuple) and value else value)
+
+
+def _kind(tags: Mapping[int, Any]) -> str:
+    """As in `64-bit float samples, 3 a pixel`."""
+    kind = _KINDS.get(_first(tags, _FORMAT, 1), "unknown")
+    bits, samples = _first(tags, _BITS, 1), _first(tags, _SAMPLES, 1)
+    return f"{bits}-bit {kind} samples, {samples} a pixel (photometric {tags.get(_PHOTOMETRIC)})"

@@ -1,0 +1,140 @@
+"""Files whose damage no browser minds are read; what is not read says what it is. Public reports are named beside the tests."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from semblant_search.errors import ImageError
+from semblant_search.images import open_image, open_picture
+from support.shown import COLOURS, PHOTOGRAPH, SHOWN, away, chunk, encoded, with_chunks
+
+
+@pytest.mark.parametrize(("bits", "mode"), [(0, "RGB"), (8, "RGBA")])
+def test_a_tga_is_transparent_only_where_its_header_says_so(bits: int, mode: str) -> None:
+    """Pillow#9473: it was white."""
+    clear = COLOURS.copy()
+    clear.putalpha(0)
+    data = bytearray(encoded(clear, "TGA"))
+    data[17] = data[17] & 0xF0 | bits
+    shown = open_image(bytes(data))
+    assert shown.mode == mode
+    assert away(shown.convert("RGB"), COLOURS) == 0
+
+
+def long_text(kind: str) -> bytes:
+    if kind == "zTXt":
+        return chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2_000_000)))
+    if kind == "iTXt":
+        return chunk(b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress(b"x" * 2_000_000))
+    if kind == "profile":
+        return chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(2_000_000)))
+    if kind == "XMP":
+        return chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"x" * 2_000_000))
+    return chunk(kind.encode(), b"\x01\x02\x03")
+
+
+@pytest.mark.parametrize(
+    "kind", ["zTXt", "iTXt", "profile", "XMP", "tEXt", "eXIf", "pHYs", "gAMA", "cHRM", "sRGB", "tIME", "hIST", "acTL", "fcTL"]
+)
+@pytest.mark.parametrize("crc", ["right", "wrong"])
+def test_chunks_that_are_no_pixels_do_not_matter(kind: str, crc: str) -> None:
+    """Pillow#8363, Pillow#5978: long, broken or with a wrong checksum."""
+    extra = long_text(kind)
+    if crc == "wrong":
+        extra = extra[:-1] + bytes((extra[-1] ^ 1,))
+    plain = encoded(COLOURS)
+    for data in (with_chunks(plain, extra), plain[:-12] + extra + plain[-12:]):
+        assert away(open_image(data), COLOURS) == 0
+
+
+def test_what_matters_of_a_png_is_kept() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    text = PngInfo()
+    text.add_text("Comment", "x" * 2_000_000, zip=True)
+    text.add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>')
+    assert open_image(encoded(COLOURS, exif=exif)).size == (60, 80)
+    assert open_image(encoded(COLOURS, pnginfo=text)).size == (60, 80)
+    assert open_image(encoded(COLOURS.convert("RGB"), transparency=(1, 2, 3))).mode == "RGBA"
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 100, "subsampling": 0}])
+@pytest.mark.parametrize("tail", [b"", bytes(100), b"\xff", b"\xff\xff\xff"])
+def test_a_jpeg_without_its_end_is_read_where_no_pixel_is_missing(options: dict[str, object], tail: bytes) -> None:
+    for picture in (COLOURS, PHOTOGRAPH, COLOURS.resize((333, 201))):
+        data = encoded(picture, "JPEG", **options)
+        assert open_image(data[:-2] + tail).tobytes() == open_image(data).tobytes()
+        small = {"at_least": (10, 10)}
+        assert open_image(data[:-2] + tail, **small).tobytes() == open_image(data, **small).tobytes()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("missing", [20, 100, 1000])
+def test_a_jpeg_whose_last_pixels_are_missing_is_truncated(missing: int) -> None:
+    data = encoded(COLOURS.resize((320, 240)), "JPEG")
+    with pytest.raises(ImageError) as caught:
+        open_image(data[:-missing])
+    assert caught.value.reason == "truncated"
+
+
+def test_more_pictures_behind_a_jpeg_are_not_what_viewers_show() -> None:
+    """czkawka#1039."""
+    data = encoded(COLOURS, "MPO", save_all=True, append_images=[PHOTOGRAPH.convert("RGB")])
+    picture = open_picture(data)
+    assert picture.format == "JPEG"
+    assert away(picture.image, COLOURS) < 8
+    assert open_picture(encoded(COLOURS.resize((800, 600)), "MPO", save_all=True), at_least=(60, 80)).image.size == (200, 150)
+
+
+def test_an_exif_block_that_breaks_off_behind_the_orientation_still_turns_the_picture() -> None:
+    """czkawka#1199."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        picture = open_picture(SHOWN / "trunc_ifd_after_orientation.jpg")
+    assert (picture.width, picture.height) == (120, 160)
+    assert abs(np.asarray(picture.image).mean() - 151.5) < 1
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC picture"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "a video"),
+        (b"\0\0\0\x18ftypqt  \0\0\0\0qt      ", "a video"),
+        (b"\x1aE\xdf\xa3" + bytes(40), "a video"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "a camera's raw file"),
+        (b"II*\0\x10\0\0\0CR\2\0" + bytes(100), "a camera's raw file"),
+        (b"\xff\x0a" + bytes(40), "a JPEG XL picture"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40), "a JPEG XL picture"),
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG drawing"),
+        (b"PK\3\4" + bytes(40), "a ZIP archive"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_not_read_says_what_it_is_and_what_would_read_it(
+    data: bytes, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from semblant_search.images import kinds
+
+    monkeypatch.setattr(kinds, "find_spec", lambda name: None)
+    with pytest.raises(ImageError, match=f"is {words}, not a picture in a format that Semblant reads; .+"):
+        open_image(data)
+
+
+def test_heic_is_read_where_its_library_is_installed() -> None:
+    heif = pytest.importorskip("pillow_heif")
+    registered = dict(Image.OPEN)
+    buffer = io.BytesIO()
+    heif.from_pillow(COLOURS).save(buffer, quality=95)
+    picture = open_picture(buffer.getvalue())
+    assert (picture.format, picture.image.mode, picture.width, picture.height) == ("HEIF", "RGB", 80, 60)
+    assert away(picture.image, COLOURS) < 8
+    assert registered == Image.OPEN  # Pillow's register is the program's own
+    with pytest.raises(ImageError, match="over the limit"):
+        open_picture(buffer.getvalue(), max_pixels=1000)
