@@ -40,6 +40,8 @@ NOT_RUN = {
     "semblant index s3://bucket/pictures": "needs a cluster and a bucket; tests/indexer/test_servers.py has two workers",
     "semblant sources remove NAME": "takes away what the other lines search; tests/indexer/test_source_changes.py does it",
     "semblant sources relocate NAME": "needs pictures that moved; tests/indexer/test_source_changes.py has some",
+    "semblant serve": "runs until it is stopped; tests/search/test_serve_command.py starts and stops it",
+    "curl": "asks that service; tests/search/test_web_readme.py does what these lines do",
     "semblant extract vgg16": "its weights are half a gigabyte",
 }
 """Lines that are not run, by how they begin."""

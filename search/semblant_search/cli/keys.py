@@ -42,7 +42,9 @@ def _file(command: Callable[..., Any]) -> Callable[..., Any]:
     return option(command)
 
 
-_expires = click.option("--expires", metavar="TIME", help="How long it is good for: 90s, 30m, 12h, 365d. [default: for ever]")
+_expires = click.option(
+    "--expires", metavar="TIME", show_default="for ever", help="How long it is good for: 90s, 30m, 12h, 365d."
+)
 
 
 @keys.command()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,9 @@ from .group import command_errors
 from .options import database_options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
     from semblant_search.client import SearchClient
 
     from .options import Target
@@ -39,8 +44,9 @@ _CONNECTIONS = 1000
     "--root",
     "roots",
     multiple=True,
+    show_default="those that were indexed",
     type=click.Path(path_type=Path),
-    help="Folder whose pictures may be shown; repeatable. [default: those that were indexed]",
+    help="Folder whose pictures may be shown; repeatable.",
 )
 @click.option("--originals", is_flag=True, help="Give out the picture files themselves, too.")
 @click.option("--read-only", is_flag=True, help="Refuse what changes a collection.")
@@ -108,12 +114,23 @@ def serve(
         client = SearchClient(database, collection=target.collection, max_pixels=settings.max_pixels)
         with client:
             app = create_app(database, settings=settings, client=client, keys=keys, origins=origins)
-            _announce(client, listening, target)
-            _run(app, listening)
+            _run(app, listening, partial(_announce, client, listening, target))
 
 
-def _run(app: Any, listening: socket.socket) -> None:
+def _run(app: Any, listening: socket.socket, announce: Callable[[], None]) -> None:
+    """Serve until a signal, and say so once requests are answered: a program that waits for the line may ask at once."""
     import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                announce()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+            # uvicorn's own raises the signal again in the end, which would leave the database open.
+            self.force_exit = self.should_exit and sig == signal.SIGINT
+            self.should_exit = True
 
     config = uvicorn.Config(
         app,
@@ -124,7 +141,7 @@ def _run(app: Any, listening: socket.socket) -> None:
         timeout_graceful_shutdown=_FINISHING,
         lifespan="on",
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    Server(config).run(sockets=[listening])
 
 
 def _listening(host: str, port: int) -> socket.socket:

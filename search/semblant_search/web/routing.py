@@ -142,8 +142,10 @@ async def _answered(request: Request, answer: Handler, service: Service) -> Resp
         headers = error.headers if isinstance(error, ServiceError) else {}
         if problem.status == 503:
             headers = {"Retry-After": "2", **headers}
-    except HTTPException as error:  # of FastAPI itself, as for a body that is no JSON
-        problem = problems.of_fault("invalid-request", str(error.detail))
+    except HTTPException as error:
+        if error.status_code != 400 or error.__cause__ is None:
+            raise  # of a dependency of the app that these routes are in
+        problem = problems.of_fault("invalid-request", str(error.detail))  # FastAPI's, for a body that cannot be read
     except Exception:
         _logger.exception("%s failed", request.state.request_id)
         problem = problems.of_fault(

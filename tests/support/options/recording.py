@@ -17,11 +17,12 @@ from semblant_search.writing.source_changes import Released, Relocation
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["CALLBACK", "CLIENT", "DATABASE", "Called", "arguments", "callback", "received"]
+__all__ = ["CALLBACK", "CLIENT", "DATABASE", "OPEN_CLIENT", "Called", "arguments", "callback", "received"]
 
 CALLBACK = "a callback"
 """Stands for any function."""
 DATABASE = "an open database"
+OPEN_CLIENT = "an open client"
 CLIENT = "semblant_search.client.SearchClient"
 _ANSWERS: Mapping[str, object] = {
     "count": 0,
@@ -47,6 +48,10 @@ class Called(Exception):  # noqa: N818 - no error: the command has come as far a
     """Ends a command at the call that was waited for."""
 
 
+class _AnyClient:
+    """What stands in for `SearchClient`."""
+
+
 class _Database:
     def collections(self) -> dict[str, str]:
         return {"images": "g0001", "others": "g0002"}
@@ -67,9 +72,16 @@ def arguments(name: str, function: Callable[..., Any], /, *args: object, **kwarg
         elif signature.parameters[parameter].kind is inspect.Parameter.VAR_KEYWORD:
             found |= {f"{name}.{parameter}.{key}": given for key, given in value.items()}
         else:
-            stands_for = DATABASE if isinstance(value, _Database) else CALLBACK if callable(value) else None
-            found[f"{name}.{parameter}"] = stands_for or value
+            found[f"{name}.{parameter}"] = _standing_for(value)
     return found
+
+
+def _standing_for(value: object) -> object:
+    if isinstance(value, _Database):
+        return DATABASE
+    if isinstance(value, _AnyClient):
+        return OPEN_CLIENT
+    return CALLBACK if callable(value) else value
 
 
 def received(words: Sequence[str], seams: Mapping[str, object], env: Mapping[str, str] | None = None) -> dict[str, object]:
@@ -100,7 +112,7 @@ def _function(log: dict[str, object], seam: str, answer: object) -> Callable[...
 
 
 def _client(log: dict[str, object]) -> type:
-    class Client:
+    class Client(_AnyClient):
         manifest = SimpleNamespace(to_json=dict)
 
         def __init__(self, *args: object, **kwargs: object) -> None:

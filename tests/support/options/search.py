@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from semblant_search.client import SearchClient
 from semblant_search.moving import copy_collection, restore, snapshot
 from semblant_search.store import open_database
+from semblant_search.web import KeyFile, ServiceSettings, create_app, sign_key
 
-from .recording import CLIENT, DATABASE, Called, arguments
+from .recording import CLIENT, DATABASE, OPEN_CLIENT, Called, arguments
 from .table import CommandTable, Row
 
 __all__ = ["SEARCH", "connection_rows", "target_rows"]
@@ -53,6 +56,32 @@ def _asked(method: str, *args: object, **kwargs: object) -> dict[str, object]:
 
 def _features(**given: Any) -> dict[str, object]:
     return _asked("search_features", "query.jpg", **given)
+
+
+_WHO = SimpleNamespace(
+    keys=lambda: ["a key"], create=lambda *_, **__: ("sk_", None), revoke=lambda _: SimpleNamespace(name="", id="")
+)
+"""Stands for a file with a key in it."""
+_KEYS = "semblant_search.web.KeyFile"
+_SERVE = "semblant_search.cli.serve"
+_SERVED = {"max_body": 64_000_000, "max_pixels": 50_000_000}
+
+
+def _serving_rows() -> dict[str, Row]:
+    """The rows of what a service allows."""
+    return {
+        option: Row([option, *words], {f"create_app.settings.{name}": value, **also})
+        for option, words, name, value, also in (
+            ("--root", ["/pictures"], "roots", (Path("/pictures"),), {}),
+            ("--originals", [], "originals", True, {}),
+            ("--read-only", [], "read_only", True, {}),
+            ("--max-body", ["2"], "max_body", 2_000_000, {}),
+            ("--max-pixels", ["2.5"], "max_pixels", 2_500_000, {"SearchClient.max_pixels": 2_500_000}),
+            ("--max-limit", ["50"], "max_limit", 50, {}),
+            ("--concurrency", ["3"], "concurrency", 3, {}),
+            ("--request-timeout", ["2.5"], "timeout", 2.5, {}),
+        )
+    }
 
 
 _WHERE = 'label == "bag"'
@@ -235,5 +264,68 @@ SEARCH = (
             "--replace": Row(["--replace"], {"restore.replace_existing": True}),
         },
         shown=frozenset({"--json"}),
+    ),
+    CommandTable(
+        "serve",
+        _DB,
+        {
+            _OPENED: DATABASE,
+            CLIENT: None,
+            _KEYS: _WHO,
+            f"{_SERVE}._listening": BytesIO(),
+            f"{_SERVE}._log_to_stderr": None,
+            "semblant_search.web.create_app": Called,
+        },
+        {
+            **arguments("open_database", open_database, "pictures.db"),
+            **arguments("SearchClient", SearchClient, DATABASE, collection="images", max_pixels=50_000_000),
+            **arguments("create_app", create_app, DATABASE, settings=ServiceSettings(**_SERVED), client=OPEN_CLIENT),
+            "_listening.host": "127.0.0.1",
+            "_listening.port": 8765,
+            "_log_to_stderr.form": "text",
+        },
+        {
+            **_opened_rows("SearchClient.collection"),
+            **_serving_rows(),
+            "--host": Row(["--host", "127.0.0.2"], {"_listening.host": "127.0.0.2"}),
+            "--port": Row(["--port", "0"], {"_listening.port": 0}),
+            "--keys": Row(["--keys", "k.json"], {"KeyFile.path": Path("k.json"), "create_app.keys": _WHO}),
+            "--cors": Row(["--cors", "https://a", "--cors", "https://b"], {"create_app.origins": ("https://a", "https://b")}),
+            "--log": Row(["--log", "json"], {"_log_to_stderr.form": "json"}),
+        },
+    ),
+    CommandTable(
+        "keys create",
+        {"NAME": ("shop",), "--keys": ("--keys", "k.json")},
+        {_KEYS: _WHO},
+        arguments("KeyFile", KeyFile, Path("k.json")),
+        {"NAME": Row(["other"], {}), "--keys": Row(["--keys", "o.json"], {"KeyFile.path": Path("o.json")})},
+        shown=frozenset({"--scope", "--where", "--expires"}),
+    ),
+    CommandTable(
+        "keys list",
+        {"--keys": ("--keys", "k.json"), "--json": ("--json",)},
+        {_KEYS: SimpleNamespace(keys=list)},
+        arguments("KeyFile", KeyFile, Path("k.json")),
+        {"--keys": Row(["--keys", "o.json"], {"KeyFile.path": Path("o.json")})},
+        shown=frozenset({"--json"}),
+    ),
+    CommandTable(
+        "keys revoke",
+        {"NAME": ("shop",), "--keys": ("--keys", "k.json")},
+        {_KEYS: _WHO},
+        arguments("KeyFile", KeyFile, Path("k.json")),
+        {"NAME": Row(["other"], {}), "--keys": Row(["--keys", "o.json"], {"KeyFile.path": Path("o.json")})},
+    ),
+    CommandTable(
+        "keys sign",
+        {"--where": ("--where", _WHERE), "--key": ("--key", "sk_1_x")},
+        {"semblant_search.web.sign_key": "st_"},
+        arguments("sign_key", sign_key, "sk_1_x", where=_WHERE),
+        {
+            "--where": Row(["--where", "price < 5"], {"sign_key.where": "price < 5"}),
+            "--key": Row(["--key", "sk_2_y"], {"sign_key.key": "sk_2_y"}),
+        },
+        shown=frozenset({"--expires"}),
     ),
 )
