@@ -26,7 +26,10 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke the keys of `semblant serve --keys FILE`; sign keys for some pictures only."""
+    """Make, list and revoke the keys of a service.
+
+    Their file is what `semblant serve --keys FILE` reads. Keys for some pictures only are signed with another key.
+    """
 
 
 def _file(command: Callable[..., Any]) -> Callable[..., Any]:
