@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["folders_of", "place_of", "read_picture"]
 
+_CHANGED = "is another one since it was indexed; index it again"
+
 
 def folders_of(sources: Iterable[SourceSummary]) -> tuple[Path, ...]:
     """The local folders that were indexed."""
@@ -48,12 +50,10 @@ def read_picture(picture: Picture, place: Path, max_pixels: int) -> bytes:
     try:
         data, _ = read_file(place, limit=most_bytes(max_pixels))
     except ImageError as error:
-        gone = "is gone" if error.reason == "missing" else "cannot be read"
-        raise ServiceError("file-not-at-hand", f"{shown_name(picture.uri)}: its file {gone}") from error
+        why = {"missing": "is gone", "empty": _CHANGED}.get(error.reason, "cannot be read")
+        raise ServiceError("file-not-at-hand", f"{shown_name(picture.uri)}: its file {why}") from error
     if hashlib.sha256(data).hexdigest() != picture.facts.get("_sha256"):
-        raise ServiceError(
-            "file-not-at-hand", f"{shown_name(picture.uri)}: its file is another one since it was indexed; index it again"
-        )
+        raise ServiceError("file-not-at-hand", f"{shown_name(picture.uri)}: its file {_CHANGED}")
     return data
 
 

@@ -1,0 +1,246 @@
+"""Attacks by files: a service gives out nothing but indexed pictures under an allowed root, as pictures."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import struct
+import zlib
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from semblant_search import canonical_uri, point_id
+from semblant_search.store import open_database
+from semblant_search.web import ServiceSettings
+from support.service import problem, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from semblant_search.store import Database
+    from support.service import Served
+
+BOTH = ("thumbnail", "original")
+
+
+def _picture(seed: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (40, 50, 3), np.uint8))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """`root/a.png`, and beside the root `root-secret/b.png`; `root/link.png` and `root/folder` lead to it."""
+    root, secret = tmp_path / "root", tmp_path / "root-secret"
+    root.mkdir()
+    secret.mkdir()
+    _picture(1).save(root / "a.png")
+    _picture(2).save(secret / "b.png")
+    (root / "link.png").symlink_to(secret / "b.png")
+    (root / "folder").symlink_to(secret)
+    return root
+
+
+@pytest.fixture
+def attacked(root: Path, index: Callable[..., None], tmp_path: Path) -> Iterator[Served]:
+    """A service of `root` only, in whose collection pictures outside of it have got, too."""
+    secret = tmp_path / "root-secret"
+    index(tmp_path / "db", [root / "a.png", root / "link.png", root / "folder" / "b.png", secret / "b.png"])
+    settings = ServiceSettings(roots=(root,), cache=tmp_path / "cache", originals=True)
+    with closing(open_database(tmp_path / "db")) as database, serving(database, settings) as served:
+        yield served
+
+
+def _address(path: Path, what: str) -> str:
+    return f"/v1/pictures/{point_id(canonical_uri(path))}/{what}"
+
+
+@pytest.mark.parametrize("what", BOTH)
+def test_pictures_outside_the_root_are_not_given_out(attacked: Served, root: Path, tmp_path: Path, what: str) -> None:
+    assert attacked.http.get(_address(root / "a.png", what)).status_code == 200
+    for path in (root / "link.png", root / "folder" / "b.png", tmp_path / "root-secret" / "b.png"):
+        told = problem(attacked.http.get(_address(path, what)), 404, "file-not-at-hand")
+        assert "lies in no folder" in told["detail"]
+
+
+@pytest.mark.parametrize("what", BOTH)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../etc/passwd",
+        "..%2f..%2fetc%2fpasswd",
+        "%2e%2e/%2e%2e/etc/passwd",
+        "....//....//etc/passwd",
+        "%2Fetc%2Fpasswd",
+        "file:%2F%2F%2Fetc%2Fpasswd",
+        "..%5c..%5cetc",
+        "a.png%00",
+        "%00",
+        "%ff%fe",
+        "~root",
+        "C:%5Cboot.ini",
+    ],
+)
+def test_a_path_is_no_name_of_a_picture(attacked: Served, name: str, what: str) -> None:
+    response = attacked.http.get(f"/v1/pictures/{name}/{what}")
+    assert response.status_code in (404, 422), response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "root:" not in response.text
+
+
+@pytest.mark.parametrize("what", BOTH)
+def test_a_link_that_takes_a_picture_s_place_is_not_followed_out(
+    attacked: Served, root: Path, tmp_path: Path, what: str
+) -> None:
+    (tmp_path / "root-secret" / "a.png").write_bytes((root / "a.png").read_bytes())  # even to the same bytes
+    (root / "a.png").unlink()
+    (root / "a.png").symlink_to(tmp_path / "root-secret" / "a.png")
+    problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")
+
+
+@pytest.mark.parametrize("what", BOTH)
+def test_a_folder_that_became_a_link_is_not_followed_out(index: Callable[..., None], tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "root" / "inner"
+    folder.mkdir(parents=True)
+    _picture(1).save(folder / "a.png")
+    index(tmp_path / "db", [folder / "a.png"])
+    settings = ServiceSettings(roots=(tmp_path / "root",), cache=tmp_path / "cache", originals=True)
+    with closing(open_database(tmp_path / "db")) as database, serving(database, settings) as served:
+        shutil.move(folder, tmp_path / "moved")
+        folder.symlink_to(tmp_path / "moved")
+        problem(served.http.get(_address(folder / "a.png", what)), 404, "file-not-at-hand")
+
+
+@pytest.mark.parametrize("what", BOTH)
+def test_a_file_that_changed_since_it_was_indexed_is_not_given_out(attacked: Served, root: Path, what: str) -> None:
+    for data in (b"root:x:0:0", _bytes(_picture(3)), b""):
+        (root / "a.png").write_bytes(data)
+        told = problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")
+        assert "another one since" in told["detail"]
+    (root / "a.png").unlink()
+    assert "is gone" in problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")["detail"]
+    (root / "a.png").mkdir()
+    problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")
+
+
+@pytest.mark.parametrize("what", BOTH)
+def test_a_pipe_or_device_in_a_picture_s_place_is_not_waited_for(attacked: Served, root: Path, what: str) -> None:
+    (root / "a.png").unlink()
+    os.mkfifo(root / "a.png")
+    problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")
+
+
+def test_a_picture_that_is_sent_under_a_file_s_name_gives_out_no_file(attacked: Served, root: Path, tmp_path: Path) -> None:
+    """Whether or not such names are taken: what is on disk has other bytes than what was sent."""
+    (root / "notes.txt").write_text("the secret")
+    sent = _bytes(_picture(7))
+    for path in (root / "notes.txt", tmp_path / "root-secret" / "b.png"):
+        for prefix in ("", " ", "\t"):
+            response = attacked.http.post("/v1/pictures", files={"picture": sent}, data={"uri": prefix + canonical_uri(path)})
+            if response.status_code != 200:
+                problem(response, 422, "invalid-input")
+                continue
+            assert attacked.http.get(_address(path, "original")).status_code == 404
+            assert b"secret" not in attacked.http.get(_address(path, "thumbnail")).content
+
+
+def _bytes(picture: Image.Image, form: str = "PNG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, form, **options)
+    return file.getvalue()
+
+
+def _bomb(width: int, height: int) -> bytes:
+    """A PNG of so many pixels in a few hundred bytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("width", "height"), [(30_000, 30_000), (2**31 - 1, 2**31 - 1), (1, 2**31 - 1), (60_000_000, 1)])
+def test_a_picture_of_more_pixels_than_may_be_is_refused_by_its_header(served: Served, width: int, height: int) -> None:
+    data = _bomb(width, height)
+    for path in ("/v1/search", "/v1/search/features", "/v1/search/fused"):
+        response = served.http.post(path, files={"picture": data})
+        told = response.json()
+        assert (response.status_code, told["code"]) in ((413, "picture-too-large"), (422, "unusable-picture")), told
+    (told,) = served.http.post("/v1/pictures", files={"picture": data}).json()["pictures"]
+    assert told["code"] in ("picture-too-large", "unusable-picture")
+
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script></svg>'
+HTML = b"<!doctype html><html><body><script>alert(1)</script></body></html>"
+XXE = b'<?xml version="1.0"?><!DOCTYPE s [<!ENTITY x SYSTEM "file:///etc/passwd">]><svg>&x;</svg>'
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(/etc/passwd) run\n"
+
+
+@pytest.mark.parametrize(
+    "data", [SVG, HTML, XXE, EPS, b"GIF89a", b"\xff\xd8\xff", b"%PDF-1.4", b"PK\x03\x04", b"RIFF\0\0\0\0WEBP"]
+)
+def test_what_is_no_raster_picture_is_refused(served: Served, data: bytes) -> None:
+    for path in ("/v1/search", "/v1/search/features"):
+        told = problem(served.http.post(path, files={"picture": ("a.png", data, "image/png")}), 422, "unusable-picture")
+        assert "<script>" not in told["detail"]
+        assert "root:" not in told["detail"]
+
+
+def test_a_polyglot_is_given_out_as_a_picture_only(index: Callable[..., None], tmp_path: Path) -> None:
+    """A picture that is HTML, too: neither the name nor the content makes it another type."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    (folder / "page.html").write_bytes(_bytes(_picture(1)) + HTML)
+    (folder / "drawing.svg").write_bytes(_bytes(_picture(2)) + SVG)
+    (folder / "a.png").write_bytes(_bytes(_picture(3), "PNG"))
+    index(tmp_path / "db", sorted(folder.iterdir()))
+    settings = ServiceSettings(roots=(folder,), cache=tmp_path / "cache", originals=True)
+    with closing(open_database(tmp_path / "db")) as database, serving(database, settings) as served:
+        for path in folder.iterdir():
+            for what in BOTH:
+                response = served.http.get(_address(path, what), headers={"Accept": "text/html"})
+                assert response.headers["content-type"] in ("image/png", "image/webp")
+                assert response.headers["x-content-type-options"] == "nosniff"
+                if what == "thumbnail":
+                    assert b"script" not in response.content
+                else:
+                    assert response.headers["content-security-policy"] == "sandbox; default-src 'none'"
+
+
+def test_the_names_of_uploaded_files_are_nowhere(own_shop: Database, tmp_path: Path, shop_pictures: Path) -> None:
+    data = (shop_pictures / "photos" / "moon.png").read_bytes() + b"\0"
+    with serving(own_shop, ServiceSettings(cache=tmp_path / "cache")) as served:
+        for name in ("../../x.png", "<script>.png", "a\r\nb", "\x00", "/etc/passwd"):
+            response = served.http.post("/v1/pictures", files={"picture": (name, data, "text/html")})
+            assert response.status_code == 200, response.text
+            picture = response.json()["pictures"][0]
+            assert name not in picture["uri"]
+            assert "script" not in response.text
+
+
+def test_thumbnails_of_two_collections_do_not_mix(
+    shop: Path, shop_settings: ServiceSettings, shop_pictures: Path, tmp_path: Path
+) -> None:
+    """The same name with other content in another collection has its own thumbnail; the same content shares one."""
+    first, second = (_bytes(_picture(seed)) for seed in (11, 12))
+    settings = ServiceSettings(cache=tmp_path / "cache")
+    path = shutil.copytree(shop, tmp_path / "shop.db")
+    with closing(open_database(path)) as database, serving(database, settings) as served:
+        tags = []
+        for collection, data in (("images", first), ("plain", second)):
+            form = {"uri": "shop://same", "collection": collection}
+            response = served.http.post("/v1/pictures", files={"picture": data}, data=form)
+            assert response.status_code == 200, response.text
+            id = response.json()["pictures"][0]["id"]
+            thumbnail = served.http.get(f"/v1/pictures/{id}/thumbnail", params={"collection": collection})
+            expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), float)
+            found = np.asarray(Image.open(io.BytesIO(thumbnail.content)).convert("RGB"), float)
+            assert found.shape == expected.shape
+            assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.5
+            tags.append(thumbnail.headers["etag"])
+        assert tags[0] != tags[1]
