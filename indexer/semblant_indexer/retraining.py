@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from semblant_search.errors import InvalidInput, StoreError
+from semblant_search.errors import InvalidInput, NotIndexed, StoreError
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.orb import CALIBRATION_ASSET, Vocabulary, calibrate, unpack
@@ -115,7 +115,8 @@ def retrain(job: RetrainJob, on_progress: Callable[[Progress], None] | None = No
     Raises:
         CollectionNotFound: there is no such collection.
         StoreLocked: another job is at work on the collection.
-        StoreError: it was indexed without ORB, it was written to meanwhile, or the database fails.
+        NotIndexed: it was indexed without ORB.
+        StoreError: it was written to meanwhile, or the database fails.
     """
     tell = on_progress or (lambda _: None)
     began = time.perf_counter()
@@ -132,7 +133,7 @@ def retrain(job: RetrainJob, on_progress: Callable[[Progress], None] | None = No
 def _retrain(db: Database, old: Store, job: RetrainJob, tell: Callable[[Progress], None], began: float) -> RetrainReport:
     manifest = old.manifest
     if manifest.orb is None:
-        raise StoreError(
+        raise NotIndexed(
             f"collection {job.collection!r} was indexed without ORB features, so it has no visual words; "
             "index it again with them (semblant index … --rebuild)"
         )
