@@ -59,7 +59,7 @@ mutants-sample: $(STAMP) ## forty of them, drawn at random, where the tests are 
 bench: $(STAMP) ## run every script in bench/, one JSON line each: three and a half hours; says first how long each takes
 	$(PY) bench/run_all.py
 
-bench-quick: $(STAMP) ## the same with fewer pictures and shorter trainings: thirteen minutes
+bench-quick: $(STAMP) ## the same with fewer pictures and shorter trainings: fourteen minutes
 	$(PY) bench/run_all.py --quick
 
 MINUTES := 10

@@ -10,6 +10,7 @@ import sys
 import threading
 from contextlib import ExitStack, closing, suppress
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -135,7 +136,9 @@ def test_of_many_at_once_one_gets_it(databases: Callable[[], QdrantDatabase], na
 
 def test_a_killed_holder_of_this_machine_keeps_nobody_out(url: str, databases: Callable[[], QdrantDatabase], name: str) -> None:
     command = [sys.executable, "-c", HOLDING, url, name]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(StoreLocked, match=f"process {holder.pid} "), databases().claim(name):

@@ -64,7 +64,6 @@ _WHO = SimpleNamespace(
 """Stands for a file with a key in it."""
 _KEYS = "semblant_search.web.KeyFile"
 _SERVE = "semblant_search.cli.serve"
-_SERVED = {"max_body": 64_000_000, "max_pixels": 50_000_000}
 
 
 def _serving_rows() -> dict[str, Row]:
@@ -279,7 +278,7 @@ SEARCH = (
         {
             **arguments("open_database", open_database, "pictures.db"),
             **arguments("SearchClient", SearchClient, DATABASE, collection="images", max_pixels=50_000_000),
-            **arguments("create_app", create_app, DATABASE, settings=ServiceSettings(**_SERVED), client=OPEN_CLIENT),
+            **arguments("create_app", create_app, DATABASE, settings=ServiceSettings(), client=OPEN_CLIENT),
             "_listening.host": "127.0.0.1",
             "_listening.port": 8765,
             "_log_to_stderr.form": "text",
