@@ -41,6 +41,50 @@ def test_a_profile_is_heeded_in_every_container(kind: str, profile: bytes) -> No
     assert away(open_image(encoded(in_space(profile), kind, **options)), plain) > 3  # the numbers alone are another picture
 
 
+def bmp(picture: np.ndarray, space: bytes, colours: bytes, profile: bytes = b"") -> bytes:
+    """With a BITMAPV5HEADER: 32 bits a pixel, the last 8 of which are nothing."""
+    height, width = picture.shape[:2]
+    rows = np.dstack([picture[::-1, :, ::-1], np.zeros((height, width, 1), np.uint8)]).tobytes()
+    header = struct.pack("<IiiHHIIiiII", 124, width, height, 1, 32, 3, len(rows), 2835, 2835, 0, 0)
+    header += struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0) + space + colours
+    header += struct.pack("<4I", 4, 124 + len(rows) if profile else 0, len(profile), 0)
+    body = header + rows + profile
+    return b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, 14 + len(header)) + body
+
+
+def endpoints(*xyz: float, gamma: float) -> bytes:
+    return struct.pack("<9i", *(round(value * (1 << 30)) for value in xyz)) + struct.pack("<3I", *[round(gamma * 65536)] * 3)
+
+
+ADOBE_XYZ = (0.5767, 0.2973, 0.0270, 0.1856, 0.6274, 0.0707, 0.1882, 0.0753, 0.9913)
+"""Red, green and blue of Adobe RGB under D65 (Adobe RGB (1998) Color Image Encoding, 4.3.5.3)."""
+
+
+def test_what_a_bmp_says_of_its_colours_is_heeded() -> None:
+    numbers, none = np.asarray(in_space(ADOBE_RGB)), bytes(48)
+    assert away(open_image(bmp(numbers, b"DEBM", none, ADOBE_RGB)), COLOURS) < 1
+    assert away(open_image(bmp(numbers, bytes(4), endpoints(*ADOBE_XYZ, gamma=2.2))), COLOURS) < 1
+    for space, colours, profile in (
+        (b"BGRs", none, b""),
+        (b" niW", none, b""),
+        (b"KNIL", none, ADOBE_RGB),  # the name of a file beside it
+        (bytes(4), none, b""),  # endpoints that nobody filled in
+        (b"DEBM", none, b"no profile"),
+    ):
+        assert away(open_image(bmp(np.asarray(COLOURS), space, colours, profile)), COLOURS) == 0
+
+
+@pytest.mark.parametrize("method", [2, 3])
+def test_a_profile_in_a_jp2_is_heeded(method: int) -> None:
+    data = encoded(in_space(ADOBE_RGB), "JPEG2000", irreversible=False)
+    box, header = data.index(b"colr") - 4, data.index(b"jp2h") - 4
+    size, inner = (int.from_bytes(data[place : place + 4], "big") for place in (box, header))
+    made = (11 + len(ADOBE_RGB)).to_bytes(4, "big") + b"colr" + bytes((method, 0, 0)) + ADOBE_RGB
+    longer = (inner + len(made) - size).to_bytes(4, "big")
+    data = data[:header] + longer + data[header + 4 : box] + made + data[box + size :]
+    assert away(open_image(data), COLOURS) < 1
+
+
 def test_transparency_stays_where_colours_are_converted() -> None:
     clear = in_space(ADOBE_RGB)
     clear.putalpha(PHOTOGRAPH)

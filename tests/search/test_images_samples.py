@@ -16,7 +16,7 @@ from semblant_search.errors import ImageError
 from semblant_search.images import open_image
 from semblant_search.writing.exif import exif_facts
 from support.shown import GREY, PHOTOGRAPH, away, chunk, encoded
-from support.variants import png
+from support.variants import grey_profile, png
 
 
 def tiff(values: np.ndarray, **tags: Any) -> bytes:
@@ -168,6 +168,14 @@ def test_lzw_of_wide_samples_names_the_library_that_reads_it() -> None:
     with pytest.raises(ImageError, match=r"TIFF of 64-bit float samples.* compressed .* pip install imagecodecs") as caught:
         open_image(bytes(data))
     assert caught.value.reason == "unsupported"
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8", "u8"])
+def test_deep_greys_keep_their_depth_until_their_profile_is_heeded(kind: str) -> None:
+    """Eight bits of linear light are too few in the dark: two levels away on average."""
+    light = np.where(SHARES <= 0.04045, SHARES / 12.92, ((SHARES + 0.055) / 1.055) ** 2.4)
+    values = (light * (1 if kind.startswith("f") else 2.0**64 - 2048)).astype(kind)
+    assert away(open_image(tiff(values, iccprofile=grey_profile(1.0))), PHOTOGRAPH) < 0.2
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])

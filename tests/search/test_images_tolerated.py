@@ -64,6 +64,38 @@ def test_what_matters_of_a_png_is_kept() -> None:
     assert open_image(encoded(COLOURS.convert("RGB"), transparency=(1, 2, 3))).mode == "RGBA"
 
 
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_pixels_of_a_png_that_are_all_there_need_no_right_checksum(interlaced: bool) -> None:
+    """libpng warns of it and browsers show the picture."""
+    for picture in (COLOURS, PHOTOGRAPH, COLOURS.resize((900, 700))):
+        plain = png_of(picture, interlaced)
+        place = plain.index(b"IDAT") - 4
+        first, last = place + 8, plain.rindex(b"IEND") - 4
+        pixels = plain[first : last - 4]
+        wrong = pixels[:-1] + bytes((pixels[-1] ^ 1,))
+        halves = chunk(b"IDAT", wrong[:99]) + chunk(b"IDAT", wrong[99:])
+        for chunks in (chunk(b"IDAT", wrong), halves):
+            assert away(open_image(plain[:place] + chunks + plain[last:]), picture) == 0
+        damaged = pixels[: len(pixels) // 2] + bytes(100)
+        with pytest.raises(ImageError):
+            open_image(plain[:place] + chunk(b"IDAT", damaged) + plain[last:])
+
+
+def png_of(picture: Image.Image, interlaced: bool) -> bytes:
+    """With all its pixels in one chunk."""
+    if interlaced:
+        pyvips = pytest.importorskip("pyvips")
+        plain: bytes = pyvips.Image.new_from_array(np.asarray(picture)).pngsave_buffer(interlace=True, strip=True)
+    else:
+        plain = encoded(picture)
+    start, end, place, pixels = plain.index(b"IDAT") - 4, plain.rindex(b"IEND") - 4, plain.index(b"IDAT") - 4, b""
+    while place < end:
+        size = int.from_bytes(plain[place : place + 4], "big")
+        pixels += plain[place + 8 : place + 8 + size]
+        place += 12 + size
+    return plain[:start] + chunk(b"IDAT", pixels) + plain[end:]
+
+
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 100, "subsampling": 0}])
 @pytest.mark.parametrize("tail", [b"", bytes(100), b"\xff", b"\xff\xff\xff"])
 def test_a_jpeg_without_its_end_is_read_where_no_pixel_is_missing(options: dict[str, object], tail: bytes) -> None:
@@ -114,6 +146,10 @@ def test_an_exif_block_that_breaks_off_behind_the_orientation_still_turns_the_pi
         (b"%PDF-1.7\n", "a PDF document"),
         (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG drawing"),
         (b"PK\3\4" + bytes(40), "a ZIP archive"),
+        (b"8BPS\0\1" + bytes(6) + b"\0\3" + bytes(8) + b"\0\x10\0\3", "a Photoshop file of 16 or 32 bits a channel"),
+        (b"P7\nWIDTH 1\n", "a PAM picture"),
+        (b"PF\n1 1\n-1.0\n" + bytes(12), "a PFM picture of colours"),
+        (b"DDS " + bytes(124), "a DDS texture"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -125,6 +161,21 @@ def test_what_is_not_read_says_what_it_is_and_what_would_read_it(
     monkeypatch.setattr(kinds, "find_spec", lambda name: None)
     with pytest.raises(ImageError, match=f"is {words}, not a picture in a format that Semblant reads; .+"):
         open_image(data)
+
+
+def test_a_raw_file_in_the_shape_of_a_tiff_is_not_taken_for_its_preview() -> None:
+    """A DNG, and a NEF, whose first directory is a thumbnail."""
+    for tags in ({50706: b"\1\4\0\0"}, {254: 1, 330: 8}, {262: 32803}):
+        with pytest.raises(ImageError, match=r"is a camera's raw file, .* develop it"):
+            open_image(encoded(COLOURS, "TIFF", tiffinfo=tags) if 262 not in tags else mosaic())
+    assert open_image(encoded(COLOURS, "TIFF", tiffinfo={254: 1})).size == COLOURS.size
+
+
+def mosaic() -> bytes:
+    data = bytearray(encoded(PHOTOGRAPH, "TIFF"))
+    place = data.index((262).to_bytes(2, "little") + b"\3\0\1\0\0\0")
+    data[place + 8 : place + 10] = (32803).to_bytes(2, "little")
+    return bytes(data)
 
 
 def test_heic_is_read_where_its_library_is_installed() -> None:

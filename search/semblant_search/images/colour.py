@@ -1,8 +1,8 @@
 """Colour: whatever space a file's numbers are in, the picture in sRGB, as a viewer that knows profiles shows it.
 
 Where a file says more than one thing, the first of these counts: PNG's cICP, an embedded ICC profile, PNG's sRGB, PNG's gAMA
-and cHRM, AVIF's nclx, EXIF's mark of Adobe RGB; else it is sRGB. A profile that is broken, or not one of these pixels, counts
-for nothing.
+and cHRM, what BMP, JP2, AVIF and HEIC say in ways of their own, EXIF's mark of Adobe RGB; else it is sRGB. A profile that is
+broken, or not one of these pixels, counts for nothing.
 """
 
 from __future__ import annotations

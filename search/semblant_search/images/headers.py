@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from semblant_search.errors import ImageError
 
-from .icc import from_cicp
-from .kinds import is_tiff, other_kind
+from .embedded import embedded_profile
+from .kinds import is_tiff, other_kind, raw_by_tags
 from .png import SIGNATURE, readable_png
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from PIL import ImageFile
 
-__all__ = ["has_no_alpha", "icon_sizes", "open_header"]
+__all__ = ["icon_sizes", "open_header"]
 
 # Raster formats that Pillow decodes by itself: no EPS (it would start Ghostscript), no documents, no stubs.
 _FORMATS = (
@@ -123,6 +123,9 @@ def _as_wide_tiff(data: bytes, name: str, found: ImageFile.ImageFile | None = No
         return None
     from .tiff import is_misread, wide_tiff
 
+    raw = None if found is None else raw_by_tags(getattr(found, "tag_v2", {}))
+    if raw is not None:
+        raw.opened(data, name)
     return wide_tiff(data, name) if found is None or is_misread(found) else None
 
 
@@ -137,27 +140,12 @@ def _png_with_colours(picture: ImageFile.ImageFile, bits: int, profile: bytes | 
 
 
 def _with_colours(picture: ImageFile.ImageFile, data: bytes) -> ImageFile.ImageFile:
-    """The same, with the ICC profile of what else than a profile its file says of its colours."""
-    if picture.format in ("AVIF", "HEIF") and not picture.info.get("icc_profile"):
-        place = data.find(b"colrnclx", 0, 1 << 16)
-        if place >= 0:
-            primaries, transfer = (int.from_bytes(data[place + start : place + start + 2], "big") for start in (8, 10))
-            profile = from_cicp(primaries, transfer)
-            if profile is not None:
-                picture.info["icc_profile"] = profile
+    """The same, with the ICC profile of its colours where Pillow passes it by."""
+    if not picture.info.get("icc_profile"):
+        profile = embedded_profile(picture, data)
+        if profile is not None:
+            picture.info["icc_profile"] = profile
     return picture
-
-
-def has_no_alpha(data: bytes) -> bool:
-    """Whether this is a TGA that has room for transparency, and says that nothing of the kind is in it.
-
-    By the attribute bits of its header, or by the attributes type of its extension area (Truevision TGA 2.0, field 24).
-    """
-    if data[-18:] == b"TRUEVISION-XFILE.\0":
-        place = int.from_bytes(data[-26:-22], "little")
-        if place and place + 494 < len(data):
-            return data[place + 494] not in (3, 4)
-    return len(data) > 17 and not data[17] & 0x0F
 
 
 def icon_sizes(data: bytes) -> Iterator[tuple[int, int]]:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 from semblant_search.errors import ImageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from PIL import ImageFile
 
-__all__ = ["OtherKind", "is_tiff", "other_kind"]
+__all__ = ["OtherKind", "is_tiff", "other_kind", "raw_by_tags"]
 
 _NOT_READ = "not a picture in a format that Semblant reads"
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -30,6 +32,11 @@ _VIDEO_BRANDS = (
     b"3gp4",
     b"dash",
 )
+
+
+_REDUCED, _PHOTOMETRIC, _OTHER_PICTURES, _DNG_VERSION = 254, 262, 330, 50706
+_OF_RAW = (32803, 34892)
+"""Photometric interpretations: a mosaic of colours, linear raw."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,7 @@ _VIDEO = OtherKind("a video", "take frames out of it, for instance with ffmpeg, 
 _RAW = OtherKind("a camera's raw file", "develop it to JPEG or TIFF, for instance with darktable or pip install rawpy")
 _JXL = OtherKind("a JPEG XL picture", "convert it to PNG or JPEG, for instance by djxl or pip install pillow-jxl-plugin")
 _SVG = OtherKind("an SVG drawing", "draw it as PNG, for instance by rsvg-convert or pip install resvg-py")
+_DEEP_PSD = OtherKind("a Photoshop file of 16 or 32 bits a channel", "save it with 8, or as PNG or TIFF")
 _KINDS: tuple[tuple[bytes, int, OtherKind], ...] = (
     (b"%PDF-", 0, OtherKind("a PDF document", "draw its pages as PNG, for instance by pdftoppm or pip install pypdfium2")),
     (b"\xff\x0a", 0, _JXL),
@@ -79,6 +87,14 @@ _KINDS: tuple[tuple[bytes, int, OtherKind], ...] = (
     (b"II\xbc\1", 0, OtherKind("a JPEG XR picture", "convert it to PNG or JPEG")),
     (b"DICM", 128, OtherKind("a DICOM picture", "convert it to PNG or TIFF, for instance by pip install pydicom")),
     (b"%!PS", 0, OtherKind("a PostScript drawing", "draw it as PNG, for instance with Ghostscript")),
+    (b"P7\n", 0, OtherKind("a PAM picture", "convert it to PNG, for instance by pamtopng")),
+    (b"PF\n", 0, OtherKind("a PFM picture of colours", "convert it to PNG or TIFF, for instance with ImageMagick")),
+    (b"AT&TFORM", 0, OtherKind("a DjVu document", "draw its pages as TIFF, for instance by ddjvu")),
+    (b"DDS ", 0, OtherKind("a DDS texture", "convert it to PNG, for instance with ImageMagick")),
+    (b"icns", 0, OtherKind("an icon of macOS (ICNS)", "convert it to PNG, for instance by icns2png")),
+    (b"SIMPLE  =", 0, OtherKind("a FITS picture", "convert it to PNG or TIFF, for instance by pip install astropy")),
+    (b"FLIF", 0, OtherKind("a FLIF picture", "convert it to PNG by flif")),
+    (b"BPG\xfb", 0, OtherKind("a BPG picture", "convert it to PNG by bpgdec")),
 )
 """First bytes, where they stand, and what they are."""
 
@@ -88,6 +104,8 @@ def other_kind(data: bytes) -> OtherKind | None:
     for magic, place, kind in _KINDS:
         if data.startswith(magic, place):
             return kind
+    if data.startswith(b"8BPS") and data[22:24] in (b"\0\x10", b"\0 "):
+        return _DEEP_PSD
     if data[4:8] == b"ftyp":
         brands = {data[8:12], *(data[start : start + 4] for start in range(16, min(int.from_bytes(data[:4], "big"), 256), 4))}
         if not brands.isdisjoint((b"avif", b"avis")):
@@ -99,6 +117,12 @@ def other_kind(data: bytes) -> OtherKind | None:
         return _VIDEO if not brands.isdisjoint(_VIDEO_BRANDS) else None
     head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
     return _SVG if head.startswith(b"<") and b"<svg" in head else None
+
+
+def raw_by_tags(tags: Mapping[int, Any]) -> OtherKind | None:
+    """A camera's raw file in the shape of a TIFF (DNG, NEF, ARW, …), whose first picture is a preview; None for a picture."""
+    mosaic = tags.get(_PHOTOMETRIC) in _OF_RAW or (tags.get(_REDUCED, 0) == 1 and _OTHER_PICTURES in tags)
+    return _RAW if _DNG_VERSION in tags or mosaic else None
 
 
 def is_tiff(data: bytes) -> bool:

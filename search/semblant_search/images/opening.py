@@ -10,11 +10,13 @@ import numpy as np
 
 from semblant_search.errors import ImageError
 
+from .alpha import has_no_alpha
 from .colour import profile_for
 from .exif import is_adobe_rgb, orientation_in
-from .headers import has_no_alpha, icon_sizes, open_header
+from .headers import icon_sizes, open_header
 from .icc import ADOBE_RGB
 from .modes import simple_mode
+from .png import with_right_sum
 from .samples import range_of
 from .sources import bytes_of, describe
 
@@ -132,16 +134,16 @@ def open_picture(
         if image.width * image.height > width * height:  # some learn their size while decoding
             width, height = image.size
             _check_size(width, height, max_pixels, name)
-        orientation, samples = _orientation(image, data), range_of(image)
+        file, orientation, samples = image, _orientation(image, data), range_of(image)
         if orientation in _TURNS:
             image = image.transpose(Image.Transpose[_TURNS[orientation]])
             width, height = (height, width) if orientation >= 5 else (width, height)
-        if kind == "TGA" and data is not None and has_no_alpha(data):
-            image = image.convert({"RGBA": "RGB", "LA": "L"}.get(image.mode, image.mode))
+        if data is not None and has_no_alpha(file, data):
+            image = image.convert({"RGBA": "RGB", "LA": "L"}[image.mode])
         converted = srgb or image.mode in _NEVER_KEPT
         shown = simple_mode(image, profile if converted else None, samples=samples)
-        if shown is not image and kind == "TIFF" and data is not None:
-            _keep_exif(image, shown)
+        if shown is not file and kind == "TIFF" and data is not None:
+            _keep_exif(file, shown)
         borrowed = shown is image and data is None
         return OpenedPicture(_labelled(shown, None if converted else profile, borrowed), width, height, kind)
     except ImageError:
@@ -202,12 +204,20 @@ def _labelled(image: Image.Image, profile: bytes | None, borrowed: bool) -> Imag
 
 
 def _loaded(image: Image.Image, data: bytes | None, reduced: tuple[str | None, tuple[int, int]] | None) -> Image.Image:
-    """The same picture, decoded. A JPEG without its end is whole where nothing behind its last byte would change a pixel."""
+    """The same picture, decoded. A JPEG without its end is whole where nothing behind its last byte would change a pixel.
+
+    So is a PNG whose pixels are all there and do not add up to their checksum, which browsers do not mind.
+    """
     if reduced is not None:
         image.draft(*reduced)
     try:
         image.load()
     except OSError:
+        summed = with_right_sum(data) if data is not None and image.format == "PNG" else None
+        if summed is not None:
+            mended = open_header(summed)
+            mended.load()
+            return mended
         if data is None or image.format != "JPEG":
             raise
         ends = [open_header(data + tail) for tail in (_JPEG_END, _ANY_CODE + _JPEG_END)]

@@ -16,7 +16,7 @@ from .icc import SRGB_PRIMARIES, from_cicp, from_numbers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["SIGNATURE", "readable_png"]
+__all__ = ["SIGNATURE", "readable_png", "with_right_sum"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOURS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
@@ -65,6 +65,26 @@ def readable_png(data: bytes) -> tuple[bytes, bytes | None]:
         return data, profile
     view = memoryview(data)
     return b"".join(view[start:end] for start, end in kept), profile
+
+
+def with_right_sum(data: bytes) -> bytes | None:
+    """The same PNG, its compressed pixels with the checksum that zlib asks for; None where they do not inflate to their end."""
+    places = [(start, end) for name, start, end in _chunks(data) if name == b"IDAT"]
+    pixels = b"".join(data[start + 8 : end - 4] for start, end in places)
+    stream, total, rest = zlib.decompressobj(-zlib.MAX_WBITS), 1, pixels[2:]
+    try:
+        while not stream.eof:
+            part = stream.decompress(rest, _MOST_TEXT)
+            if not part and not stream.unconsumed_tail and not stream.eof:
+                return None  # cut short
+            total, rest = zlib.adler32(part, total), stream.unconsumed_tail
+    except zlib.error:
+        return None
+    if not places or stream.unused_data[:4] == total.to_bytes(4, "big"):
+        return None
+    content = b"IDAT" + pixels[: len(pixels) - len(stream.unused_data)] + total.to_bytes(4, "big")
+    chunk = (len(content) - 4).to_bytes(4, "big") + content + zlib.crc32(content).to_bytes(4, "big")
+    return data[: places[0][0]] + chunk + data[places[-1][1] :]
 
 
 def _is_wanted(data: bytes, name: bytes, start: int, end: int) -> bool:

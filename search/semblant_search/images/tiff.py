@@ -15,6 +15,7 @@ from PIL import Image, ImageFile
 
 from semblant_search.errors import ImageError
 
+from .kinds import raw_by_tags
 from .samples import range_by_tags
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def wide_tiff(data: bytes, name: str) -> WideTiff | None:
     tags = _tags(data)
     if tags is None:
         return None
+    raw = raw_by_tags(tags)
+    if raw is not None:
+        raw.opened(data, name)
     if find_spec("tifffile") is None:
         raise ImageError(
             f"{name}: is a TIFF of {_kind(tags)}, which needs another library: pip install 'semblant-search[tiff]'",
@@ -71,9 +75,8 @@ class WideTiff(ImageFile.ImageFile):
             raise SyntaxError("not a TIFF")
         self._tags = tags
         channels = _CHANNELS[tags[_PHOTOMETRIC]]
-        self._mode = {1: "L", 3: "RGB", 4: "CMYK"}[channels]
-        if channels < 4 and self._alpha() is not None:
-            self._mode = {"L": "LA", "RGB": "RGBA"}[self._mode]
+        clear = channels < 4 and self._alpha() is not None
+        self._mode = {1: "LA" if clear else "F", 3: "RGBA" if clear else "RGB", 4: "CMYK"}[channels]
         self._size = int(tags[_WIDTH]), int(tags[_HEIGHT])
         if _ICC in tags:
             self.info["icc_profile"] = tags[_ICC]
@@ -114,7 +117,8 @@ class WideTiff(ImageFile.ImageFile):
         channels, ranges = _CHANNELS[self._tags[_PHOTOMETRIC]], range_by_tags(self._tags)
         alpha = self._alpha() if channels < 4 else None
         used = channels + (alpha is not None)
-        levels = np.empty((self.height, self.width, used), np.uint8)
+        grey = self._mode == "F"  # 0 to 1: eight bits are too few for a profile
+        levels = np.empty((self.height, self.width, used), np.float32 if grey else np.uint8)
         rows = max(1, (1 << 17) // self.width)
         full = range_by_tags({tag: value for tag, value in self._tags.items() if tag in (_BITS, _FORMAT)})
         for top in range(0, self.height, rows):
@@ -125,7 +129,7 @@ class WideTiff(ImageFile.ImageFile):
                 if alpha == _ASSOCIATED:
                     shares = np.divide(shares, clear, out=np.zeros_like(shares), where=clear > 0).clip(0, 1)
                 shares = np.concatenate([shares, clear], axis=2)
-            levels[top : top + rows] = np.rint(shares * 255)
+            levels[top : top + rows] = shares if grey else np.rint(shares * 255)
         return Image.frombytes(self._mode, self.size, levels.tobytes())
 
 
