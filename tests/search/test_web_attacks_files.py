@@ -59,12 +59,12 @@ def _address(path: Path, what: str) -> str:
     return f"/v1/pictures/{point_id(canonical_uri(path))}/{what}"
 
 
-@pytest.mark.parametrize("what", BOTH)
-def test_pictures_outside_the_root_are_not_given_out(attacked: Served, root: Path, tmp_path: Path, what: str) -> None:
-    assert attacked.http.get(_address(root / "a.png", what)).status_code == 200
-    for path in (root / "link.png", root / "folder" / "b.png", tmp_path / "root-secret" / "b.png"):
-        told = problem(attacked.http.get(_address(path, what)), 404, "file-not-at-hand")
-        assert "lies in no folder" in told["detail"]
+def test_pictures_outside_the_root_are_not_given_out(attacked: Served, root: Path, tmp_path: Path) -> None:
+    for what in BOTH:
+        assert attacked.http.get(_address(root / "a.png", what)).status_code == 200
+        for path in (root / "link.png", root / "folder" / "b.png", tmp_path / "root-secret" / "b.png"):
+            told = problem(attacked.http.get(_address(path, what)), 404, "file-not-at-hand")
+            assert "lies in no folder" in told["detail"]
 
 
 @pytest.mark.parametrize("what", BOTH)
@@ -85,25 +85,22 @@ def test_pictures_outside_the_root_are_not_given_out(attacked: Served, root: Pat
         "C:%5Cboot.ini",
     ],
 )
-def test_a_path_is_no_name_of_a_picture(attacked: Served, name: str, what: str) -> None:
-    response = attacked.http.get(f"/v1/pictures/{name}/{what}")
+def test_a_path_is_no_name_of_a_picture(served: Served, name: str, what: str) -> None:
+    response = served.http.get(f"/v1/pictures/{name}/{what}")
     assert response.status_code in (404, 422), response.text
     assert response.headers["content-type"] == "application/problem+json"
     assert "root:" not in response.text
 
 
-@pytest.mark.parametrize("what", BOTH)
-def test_a_link_that_takes_a_picture_s_place_is_not_followed_out(
-    attacked: Served, root: Path, tmp_path: Path, what: str
-) -> None:
+def test_a_link_that_takes_a_picture_s_place_is_not_followed_out(attacked: Served, root: Path, tmp_path: Path) -> None:
     (tmp_path / "root-secret" / "a.png").write_bytes((root / "a.png").read_bytes())  # even to the same bytes
     (root / "a.png").unlink()
     (root / "a.png").symlink_to(tmp_path / "root-secret" / "a.png")
-    problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")
+    for what in BOTH:
+        problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")
 
 
-@pytest.mark.parametrize("what", BOTH)
-def test_a_folder_that_became_a_link_is_not_followed_out(index: Callable[..., None], tmp_path: Path, what: str) -> None:
+def test_a_folder_that_became_a_link_is_not_followed_out(index: Callable[..., None], tmp_path: Path) -> None:
     folder = tmp_path / "root" / "inner"
     folder.mkdir(parents=True)
     _picture(1).save(folder / "a.png")
@@ -112,26 +109,29 @@ def test_a_folder_that_became_a_link_is_not_followed_out(index: Callable[..., No
     with closing(open_database(tmp_path / "db")) as database, serving(database, settings) as served:
         shutil.move(folder, tmp_path / "moved")
         folder.symlink_to(tmp_path / "moved")
-        problem(served.http.get(_address(folder / "a.png", what)), 404, "file-not-at-hand")
+        for what in BOTH:
+            problem(served.http.get(_address(folder / "a.png", what)), 404, "file-not-at-hand")
 
 
-@pytest.mark.parametrize("what", BOTH)
-def test_a_file_that_changed_since_it_was_indexed_is_not_given_out(attacked: Served, root: Path, what: str) -> None:
+def test_a_file_that_changed_since_it_was_indexed_is_not_given_out(attacked: Served, root: Path) -> None:
     for data in (b"root:x:0:0", _bytes(_picture(3)), b""):
         (root / "a.png").write_bytes(data)
-        told = problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")
-        assert "another one since" in told["detail"]
+        for what in BOTH:
+            told = problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")
+            assert "another one since" in told["detail"]
     (root / "a.png").unlink()
-    assert "is gone" in problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")["detail"]
+    for what in BOTH:
+        assert "is gone" in problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")["detail"]
     (root / "a.png").mkdir()
-    problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")
+    for what in BOTH:
+        problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")
 
 
-@pytest.mark.parametrize("what", BOTH)
-def test_a_pipe_or_device_in_a_picture_s_place_is_not_waited_for(attacked: Served, root: Path, what: str) -> None:
+def test_a_pipe_or_device_in_a_picture_s_place_is_not_waited_for(attacked: Served, root: Path) -> None:
     (root / "a.png").unlink()
     os.mkfifo(root / "a.png")
-    problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")
+    for what in BOTH:
+        problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")
 
 
 def test_a_picture_that_is_sent_under_a_file_s_name_gives_out_no_file(attacked: Served, root: Path, tmp_path: Path) -> None:
@@ -244,3 +244,19 @@ def test_thumbnails_of_two_collections_do_not_mix(
             assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.5
             tags.append(thumbnail.headers["etag"])
         assert tags[0] != tags[1]
+
+
+def test_a_thumbnail_that_was_kept_is_no_way_round_the_roots(index: Callable[..., None], tmp_path: Path) -> None:
+    folder, other = tmp_path / "root", tmp_path / "other"
+    folder.mkdir()
+    other.mkdir()
+    _picture(1).save(folder / "a.png")
+    index(tmp_path / "db", [folder / "a.png"])
+    with closing(open_database(tmp_path / "db")) as database:
+        for roots, status in (((folder,), 200), ((other,), 404)):
+            settings = ServiceSettings(roots=roots, cache=tmp_path / "cache")
+            with serving(database, settings) as served:
+                response = served.http.get(_address(folder / "a.png", "thumbnail"))
+                assert response.status_code == status, response.text
+                tag = {"If-None-Match": '"x"' if status == 404 else response.headers["etag"]}
+                assert served.http.get(_address(folder / "a.png", "thumbnail"), headers=tag).status_code in (304, 404)

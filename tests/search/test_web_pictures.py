@@ -257,3 +257,13 @@ def test_what_was_added_is_there_after_the_service_ended(shop: Path, shop_pictur
         served.http.post("/v1/pictures", files={"picture": data}, data={"uri": "shop://kept"})
     with SearchClient(path) as client:
         assert client.get("shop://kept").uri == "shop://kept"
+
+
+def test_a_filter_that_is_too_long_changes_nothing(own_shop: Database) -> None:
+    where = " or ".join(["price > 0"] * 10)
+    with serving(own_shop, ServiceSettings(max_filter=50)) as served:
+        before = served.client.count(), served.client.facet("label")
+        for method, path, more in (("POST", "delete", {}), ("PATCH", "", {"metadata": {"label": "x"}})):
+            address = f"/v1/pictures/{path}".rstrip("/")
+            problem(served.http.request(method, address, json={"where": where, **more}), 422, "invalid-input")
+        assert (served.client.count(), served.client.facet("label")) == before

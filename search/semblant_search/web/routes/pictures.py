@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from semblant_search.async_client import AsyncSearchClient
+from semblant_search.collection import ADDED, SOURCES_FIELD
 from semblant_search.errors import InvalidInput, MetadataError, SemblantError
 from semblant_search.results import Picture as FoundPicture
 from semblant_search.web import files, problems, thumbnails
@@ -154,7 +155,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
     )
     async def update_pictures(access: Writer, query: UpdateQuery) -> Response:
         client = await service.client(query.collection)
-        chosen = await _chosen(client, query.pictures, query.where, access)
+        chosen = await _chosen(client, query.pictures, query.where, access, settings.max_filter)
         return answer({"count": await client.update_metadata(metadata=query.metadata, replace=query.replace, **chosen)})
 
     @router.post(
@@ -166,7 +167,9 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
     )
     async def delete_pictures(access: Writer, query: DeleteQuery) -> Response:
         client = await service.client(query.collection)
-        return answer({"count": await client.delete(**await _chosen(client, query.pictures, query.where, access))})
+        return answer(
+            {"count": await client.delete(**await _chosen(client, query.pictures, query.where, access, settings.max_filter))}
+        )
 
     @router.get(
         "/pictures/{id}",
@@ -218,6 +221,8 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
     ) -> Response:
         client = await service.client(collection)
         (picture,) = await named(client, [id], access)
+        if ADDED not in picture.facts.get(SOURCES_FIELD, ()):  # what was sent has no file; of others a kept one is no way round
+            files.place_of(picture, await service.roots(client))
         content, side = str(picture.facts["_sha256"]), next(side for side in thumbnails.SIZES if side >= size)
         for_ever = v is not None and len(v) >= 16 and content.startswith(v)
         headers = {
@@ -260,13 +265,15 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
 _BINARY = {"type": "string", "format": "binary"}
 
 
-async def _chosen(client: AsyncSearchClient, names: list[str] | None, where: str | None, access: Access) -> dict[str, Any]:
+async def _chosen(
+    client: AsyncSearchClient, names: list[str] | None, where: str | None, access: Access, longest: int
+) -> dict[str, Any]:
     """The pictures of a change: those of names that there are for the caller, or those of a filter within its own."""
     if (names is None) == (where is None):
         raise InvalidInput("expected either pictures or where, a filter")
     if names is not None:
         return {"pictures": [picture.id for picture in await named(client, names, access)] if names else []}
-    return {"where": access.filter(where, 10**9)}
+    return {"where": access.filter(where, longest)}
 
 
 def _metadata(given: Any, count: int) -> list[Any]:
