@@ -25,7 +25,7 @@ from semblant_search.web.models import (
 from semblant_search.web.problems import ServiceError
 from semblant_search.web.service import Service
 
-from .shared import READS, answer
+from .shared import PROBLEMS, answer
 
 __all__ = ["add_collection_routes"]
 
@@ -44,7 +44,7 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
         operation_id="list_collections",
         summary="The collections of the database",
         response_model=Collections,
-        responses=READS,
+        responses=PROBLEMS,
     )
     async def list_collections(access: Searcher) -> Response:  # noqa: ARG001
         names = await service.collections()
@@ -55,7 +55,7 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
         operation_id="get_collection",
         summary="What a collection knows about itself",
         response_model=CollectionFacts,
-        responses=READS,
+        responses=PROBLEMS,
     )
     async def get_collection(access: Searcher, name: str) -> Response:  # noqa: ARG001
         return answer(_facts(await (await service.client(name)).manifest()))
@@ -65,7 +65,7 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
         operation_id="count",
         summary="How many pictures match a filter",
         response_model=Count,
-        responses=READS,
+        responses=PROBLEMS,
     )
     async def count(access: Searcher, where: Where = None, collection: Name = usual) -> Response:
         client = await service.client(collection)
@@ -76,7 +76,7 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
         operation_id="count_long",
         summary="How many pictures match a filter that is too long for an address",
         response_model=Count,
-        responses=READS,
+        responses=PROBLEMS,
     )
     async def count_long(access: Searcher, query: CountQuery) -> Response:
         return await count(access, query.where, query.collection)
@@ -86,7 +86,7 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
         operation_id="facet",
         summary="The values of a field with their counts",
         response_model=Facets,
-        responses=READS,
+        responses=PROBLEMS,
     )
     async def facet(
         access: Searcher,
@@ -104,7 +104,7 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
         operation_id="facet_long",
         summary="The values of a field under a filter that is too long for an address",
         response_model=Facets,
-        responses=READS,
+        responses=PROBLEMS,
     )
     async def facet_long(access: Searcher, query: FacetQuery) -> Response:
         return await facet(access, query.field, query.where, query.limit, query.collection)
@@ -114,7 +114,7 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
         operation_id="duplicates",
         summary="Groups of files that are one and the same picture",
         response_model=Duplicates,
-        responses=READS,
+        responses=PROBLEMS,
     )
     async def duplicates(access: Searcher, query: DuplicatesQuery) -> Response:
         client = await service.client(query.collection)
@@ -130,7 +130,7 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
         operation_id="list_sources",
         summary="Where the pictures of a collection come from",
         response_model=Sources,
-        responses=READS,
+        responses=PROBLEMS,
     )
     async def list_sources(access: Searcher, collection: Name = usual) -> Response:
         if access.where is not None:
@@ -143,7 +143,7 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
         operation_id="remove_source",
         summary="Forget a source and its pictures; those of another source, too, stay",
         response_model=Released,
-        responses=READS,
+        responses=PROBLEMS,
     )
     async def remove_source(access: Admin, query: RemoveSourceQuery) -> Response:  # noqa: ARG001
         client = await service.client(query.collection)
@@ -154,7 +154,7 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
         operation_id="relocate_source",
         summary="Follow a source whose files moved",
         response_model=Relocated,
-        responses=READS,
+        responses=PROBLEMS,
     )
     async def relocate_source(access: Admin, query: RelocateSourceQuery) -> Response:  # noqa: ARG001
         client = await service.client(query.collection)

@@ -32,7 +32,7 @@ from semblant_search.web.problems import ServiceError
 from semblant_search.web.routing import form_of
 from semblant_search.web.service import Service
 
-from .shared import CHANGES, READS, answer
+from .shared import PROBLEMS, answer
 
 __all__ = ["add_picture_routes"]
 
@@ -55,7 +55,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         operation_id="list_pictures",
         summary="The pictures of a collection, by page",
         response_model=PicturePage,
-        responses=READS,
+        responses=PROBLEMS,
     )
     async def list_pictures(
         access: Searcher,
@@ -85,7 +85,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         operation_id="list_pictures_long",
         summary="The pictures of a collection under a filter that is too long for an address",
         response_model=PicturePage,
-        responses=READS,
+        responses=PROBLEMS,
     )
     async def list_long(access: Searcher, query: ListQuery) -> Response:
         if query.limit > settings.max_limit:
@@ -107,7 +107,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         operation_id="get_pictures",
         summary="Pictures of the collection by name; null for those that are not there",
         response_model=Pictures,
-        responses=READS,
+        responses=PROBLEMS,
     )
     async def get_pictures(access: Searcher, query: GetQuery) -> Response:
         client = await service.client(query.collection)
@@ -119,7 +119,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         operation_id="add_pictures",
         summary="Add pictures; one of the same name is replaced",
         response_model=AddAnswer,
-        responses=CHANGES,
+        responses=PROBLEMS,
         openapi_extra={"requestBody": {"content": {"multipart/form-data": {"schema": form_schema(AddForm, several=True)}}}},
     )
     @form_of(AddForm, only=True)
@@ -151,7 +151,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         operation_id="update_pictures",
         summary="Change the metadata of pictures",
         response_model=Changed,
-        responses=CHANGES,
+        responses=PROBLEMS,
     )
     async def update_pictures(access: Writer, query: UpdateQuery) -> Response:
         client = await service.client(query.collection)
@@ -163,7 +163,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         operation_id="delete_pictures",
         summary="Remove pictures from the collection; files stay",
         response_model=Changed,
-        responses=CHANGES,
+        responses=PROBLEMS,
     )
     async def delete_pictures(access: Writer, query: DeleteQuery) -> Response:
         client = await service.client(query.collection)
@@ -176,7 +176,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         operation_id="get_picture",
         summary="One picture of the collection",
         response_model=Picture,
-        responses=READS,
+        responses=PROBLEMS,
     )
     async def get_picture(
         access: Searcher,
@@ -193,7 +193,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         operation_id="delete_picture",
         summary="Remove a picture from the collection; its file stays",
         response_model=Changed,
-        responses=CHANGES,
+        responses=PROBLEMS,
     )
     async def delete_picture(access: Writer, id: str, collection: Name = usual) -> Response:
         client = await service.client(collection)
@@ -206,7 +206,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         summary="A small WebP of a picture",
         response_class=Response,
         responses={
-            **READS,
+            **PROBLEMS,
             200: {"description": "The thumbnail.", "content": {thumbnails.MEDIA_TYPE: {"schema": _BINARY}}},
             304: {"description": "As it was."},
         },
@@ -243,7 +243,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         operation_id="get_original",
         summary="The file of a picture, where the service gives out files",
         response_class=Response,
-        responses={**READS, 200: {"description": "The file.", "content": {"image/*": {"schema": _BINARY}}}},
+        responses={**PROBLEMS, 200: {"description": "The file.", "content": {"image/*": {"schema": _BINARY}}}},
     )
     async def get_original(access: Searcher, id: str, collection: Name = usual) -> Response:
         if not settings.originals:

@@ -23,7 +23,7 @@ from semblant_search.web.models import (
 from semblant_search.web.routing import form_of
 from semblant_search.web.service import Service
 
-from .shared import READS, answer
+from .shared import PROBLEMS, answer
 
 __all__ = ["add_search_routes"]
 
@@ -41,7 +41,7 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
         operation_id="search",
         summary="Find the pictures that look like one",
         response_model=SearchAnswer,
-        responses=READS,
+        responses=PROBLEMS,
         openapi_extra=form(SearchQuery),
     )
     @form_of(SearchQuery)
@@ -70,7 +70,7 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
         operation_id="search_features",
         summary="Find the pictures that contain what one shows, with the proof",
         response_model=ProvenAnswer,
-        responses=READS,
+        responses=PROBLEMS,
         openapi_extra=form(FeaturesQuery),
     )
     @form_of(FeaturesQuery)
@@ -83,7 +83,7 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
         operation_id="search_fused",
         summary="Find the pictures that look like one or share details with it",
         response_model=ProvenAnswer,
-        responses=READS,
+        responses=PROBLEMS,
         openapi_extra=form(FusedQuery),
     )
     @form_of(FusedQuery)
@@ -96,7 +96,7 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
         operation_id="embed",
         summary="Embeddings of pictures by the collection's encoder",
         response_model=Embeddings,
-        responses=READS,
+        responses=PROBLEMS,
         openapi_extra={"requestBody": {"content": {"multipart/form-data": {"schema": form_schema(EmbedForm, several=True)}}}},
     )
     @form_of(EmbedForm, only=True)

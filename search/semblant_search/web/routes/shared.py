@@ -7,12 +7,10 @@ from starlette.responses import Response
 
 from semblant_search.web.problems import statuses
 
-__all__ = ["CHANGES", "READS", "answer"]
+__all__ = ["PROBLEMS", "answer"]
 
-READS = statuses(401, 403, 404, 409, 413, 415, 422, 429, 500, 501, 502, 503, 504)
-"""The problems of a route that reads a collection."""
-CHANGES = READS
-"""The problems of a route that changes one."""
+PROBLEMS = statuses(401, 403, 404, 409, 413, 415, 422, 429, 500, 501, 502, 503, 504)
+"""The statuses that a route may answer with beside its own."""
 
 
 def answer(values: Any, status: int = 200) -> Response:
