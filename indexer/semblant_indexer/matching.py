@@ -6,7 +6,8 @@ turn, each only where one row and one picture are left to each other:
 1. the same path in Unicode's composed form, with slashes for backslashes;
 2. the same without regard to the case of letters;
 3. a path that is relative to the folder of the pictures, or begins with that folder's name, wherever the table lies;
-4. a bare name, without a folder, of a picture that only one folder has.
+4. a bare name, without a folder, of a picture that only one folder has;
+5. the last two, of a row that leaves the ending away (`RA-1` for `RA-1.jpg`).
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import contextlib
 import os
 import sqlite3
 import unicodedata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from semblant_search.collection import uri_path
 from semblant_search.errors import StoreError
+
+from .picture_names import has_picture_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +33,8 @@ __all__ = ["FileFinder", "composed", "match_rows"]
 _MOST_FOLDERS = 16
 """Folders whose names are remembered."""
 
-_COLUMNS = ("path", "folded", "below", "folded_below", "name", "folded_name")
+_WAYS = ("path", "below", "name", "below_stem", "name_stem")
+_COLUMNS = tuple(column for way in _WAYS for column in (way, f"folded_{way}"))
 _SCHEMA = f"""
 CREATE TEMP TABLE pictures (uri TEXT NOT NULL PRIMARY KEY, {", ".join(_COLUMNS)}) WITHOUT ROWID;
 CREATE TEMP TABLE open_rows (number INTEGER PRIMARY KEY, {", ".join(_COLUMNS)});
@@ -134,11 +138,11 @@ def _is_elsewhere(uri: str) -> bool:
     return path is not None and os.path.lexists(path)
 
 
-def _ways_of(uri: str, folder: str) -> tuple[str, ...]:
+def _ways_of(uri: str, folder: str) -> tuple[str | None, ...]:
     path = _plain(uri)
     below = path.removeprefix(folder)
-    name = path.rpartition("/")[2]
-    return path, path.casefold(), below, below.casefold(), name, name.casefold()
+    stem = below.removesuffix(PurePosixPath(below).suffix)
+    return _in_cases(path, below, below.rpartition("/")[2], stem, stem.rpartition("/")[2])
 
 
 def _row(number: int, uri: str, named: str, folder: str) -> tuple[int | str | None, ...]:
@@ -146,8 +150,13 @@ def _row(number: int, uri: str, named: str, folder: str) -> tuple[int | str | No
     path = _plain(uri)
     below = composed(named).removeprefix("./").removeprefix(folder.rstrip("/").rpartition("/")[2] + "/")
     name = None if "/" in below else below
-    ways = (path, below, name)
-    return number, *(each for way in ways for each in (way, None if way is None else way.casefold()))
+    has_ending = has_picture_suffix(below)
+    return number, *_in_cases(path, below, name, None if has_ending else below, None if has_ending else name)
+
+
+def _in_cases(*ways: str | None) -> tuple[str | None, ...]:
+    """Each as it is, and without regard to case."""
+    return tuple(each for way in ways for each in (way, None if way is None else way.casefold()))
 
 
 def _plain(uri: str) -> str:

@@ -7,8 +7,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from semblant_indexer.picture_names import PICTURE_SUFFIXES, has_picture_suffix
 from semblant_indexer.sources import FolderSource, Item, open_source
-from semblant_indexer.sources.selection import PICTURE_SUFFIXES, Selection, has_picture_suffix
+from semblant_indexer.sources.selection import Selection
 from semblant_indexer.uris import UriBase
 from semblant_search import canonical_uri
 from semblant_search.errors import InvalidInput, MetadataError

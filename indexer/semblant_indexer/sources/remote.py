@@ -12,6 +12,7 @@ from semblant_search.writing.metadata import TypeInference
 
 from semblant_indexer.losses import Losses
 from semblant_indexer.metadata_table import MetadataTable
+from semblant_indexer.picture_names import has_picture_suffix
 from semblant_indexer.tables import NoFileColumnError
 from semblant_indexer.uris import UrlBase
 
@@ -19,7 +20,7 @@ from .accounting import file_kind, rows_unseen, told
 from .base import Item
 from .behind_urls import Fetched, changed_at, file_system, listing_errors
 from .found_tables import TABLE_NAMES
-from .selection import Selection, has_picture_suffix
+from .selection import Selection
 from .sidecars import sidecar_record, sidecars_of
 from .walking import LeftOut
 

@@ -1,8 +1,8 @@
 """Files beside pictures that say something about them: which picture each is about, and what it says.
 
 `picture.jpg.json` and `picture.json`; what Google Takeout writes, `picture.jpg.supplemental-metadata.json`, cut to 46 letters
-before `.json`, and with the number of a second `picture.jpg` behind the name: `picture.jpg(1).json` is about `picture(1).jpg`;
-`picture.jpg.xmp` and `picture.xmp`.
+before `.json`, at times with half of the picture's ending or none, and with the number of a second `picture.jpg` behind the
+name: `picture.jpg(1).json` is about `picture(1).jpg`; `picture.jpg.xmp` and `picture.xmp`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _LARGEST = 100_000_000
 """Bytes of a sidecar; labelme writes whole pictures into its own."""
 _NUMBER = re.compile(r"(.*)(\(\d+\))", re.DOTALL)
 _TAKEOUT = "supplemental-metadata"
+_SURE_TAKEOUT = 4
+"""Letters of it that are no ending of anything else."""
 _EDITED = "-edited"
 _LONGEST_TAKEOUT = 46
 """Letters that Takeout leaves of a name before `.json`."""
@@ -82,12 +84,25 @@ def _by_takeout(stem: str, names: set[str]) -> str | None:
     if behind and (same := _numbered(base, behind)) in names:
         return same
     picture, dot, rest = base.rpartition(".")
-    if dot and _TAKEOUT.startswith(rest) and (same := _numbered(picture, behind)) in names:
-        return same
+    if dot and _TAKEOUT.startswith(rest):
+        if (same := _numbered(picture, behind)) in names:
+            return same
+        if len(rest) >= _SURE_TAKEOUT:
+            begun = [name for name in names if _is_begun(name, picture, behind)]
+            return begun[0] if len(begun) == 1 else None
     if len(base) == _LONGEST_TAKEOUT:  # so long that nothing of what Takeout adds is left
         longer = [name for name in names if name.startswith(base)]
         return longer[0] if len(longer) == 1 and not behind else None
     return None
+
+
+def _is_begun(name: str, picture: str, behind: str) -> bool:
+    """Whether `picture` is a picture's name but for the end of its ending, or all of it."""
+    stem, _, suffix = name.rpartition(".")
+    if not stem.endswith(behind):
+        return False
+    stem = stem.removesuffix(behind)
+    return picture == stem or (picture.startswith(f"{stem}.") and f"{stem}.{suffix}".startswith(picture))
 
 
 def _numbered(picture: str, behind: str) -> str:

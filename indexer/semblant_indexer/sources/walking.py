@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from semblant_indexer.picture_names import has_picture_suffix
 from semblant_indexer.uris import UriBase
 
-from .selection import has_picture_suffix
 from .sidecars import sidecars_of
 
 if TYPE_CHECKING:

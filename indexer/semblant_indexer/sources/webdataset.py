@@ -15,6 +15,7 @@ from semblant_search.shown import shown_error, shown_name, without_users
 from semblant_search.writing.metadata import TypeInference, clean_text
 
 from semblant_indexer.losses import Losses
+from semblant_indexer.picture_names import has_picture_suffix
 from semblant_indexer.reading import tar_member
 from semblant_indexer.records import kept_record, read_json
 from semblant_indexer.tables.texts import decoded
@@ -22,7 +23,6 @@ from semblant_indexer.tables.texts import decoded
 from .accounting import file_kind, told
 from .base import Item, Problem
 from .behind_urls import changed_at, file_system
-from .selection import has_picture_suffix
 from .system_files import system_kind
 from .walking import LeftOut
 
