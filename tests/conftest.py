@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 from support import sets
 from support.examples import choose_profile
+from support.scratch import choose_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 choose_profile()
+choose_scratch()
 _SHARED_CACHE = sets.shared_cache()
 _PHOTOS = (
     "astronaut.png",
