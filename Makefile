@@ -22,7 +22,7 @@ $(UV):
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
 
 $(STAMP): $(PYPROJECTS) | $(UV)
-	$(UV) pip install --quiet --python $(PY) --group dev -e './search[edge,heif,orb,tiff,web]' -e './indexer[parquet,ray,remote,watch,metrics]' -e './exporter[pretrained]'
+	$(UV) pip install --quiet --python $(PY) --group dev -e './search[edge,heif,orb,tiff,web]' -e './indexer[map,metrics,parquet,ray,remote,watch]' -e './exporter[pretrained]'
 	touch $(STAMP)
 
 $(SEARCH_STAMP): $(PYPROJECTS) | $(UV)

@@ -20,6 +20,7 @@ from semblant_search.store import open_database
 from semblant_search.store.names import without_password
 
 from . import generations
+from .analysis.collections import keep_up
 from .engine_thread import EngineThread
 from .job import IndexJob, cores, patient
 from .notes import of_collection, rebuilt_as_well
@@ -136,6 +137,8 @@ class _Run:
         serving = db.collections().get(job.collection)
         vocabulary = generations.orb_of(store)[1]
         changed = any(part.changed for part in parts) or main.ledger.interrupted()
+        if changed:
+            self.wait(keep_up, store)
         if changed or serving != store.manifest.generation:
             built = self._optimize(store)
             recall = self.wait(generations.recall, store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from semblant_indexer import IndexJob, preview, run
+from semblant_indexer.analysis import cluster_collection, map_collection, score_outliers
 from semblant_indexer.generations import describe, roll_back
 from semblant_indexer.job import Duplicates
 from semblant_indexer.retraining import RetrainJob, retrain
@@ -161,6 +162,43 @@ INDEXER = (
                 "--to": Row(["--to", "g0007"], {"roll_back.to": "g0007"}),
             }
         ),
+    ),
+    CommandTable(
+        "map",
+        _DB,
+        {"semblant_search.store.open_database": DATABASE, "semblant_indexer.analysis.collections.map_collection": Called},
+        {**_OPENED, **arguments("map_collection", map_collection, DATABASE, "images", on_progress=callback)},
+        _opening(
+            {
+                "--collection": Row(["--collection", "art"], {"map_collection.collection": "art"}),
+                "--seed": Row(["--seed", "3"], {"map_collection.seed": 3}),
+                "--fresh": Row(["--fresh"], {"map_collection.fresh": True}),
+            }
+        ),
+        shown=frozenset({"--out", "--quiet", "--json"}),
+    ),
+    CommandTable(
+        "cluster",
+        _DB,
+        {"semblant_search.store.open_database": DATABASE, "semblant_indexer.analysis.collections.cluster_collection": Called},
+        {**_OPENED, **arguments("cluster_collection", cluster_collection, DATABASE, "images", on_progress=callback)},
+        _opening(
+            {
+                "--collection": Row(["--collection", "art"], {"cluster_collection.collection": "art"}),
+                "-k": Row(["-k", "7"], {"cluster_collection.k": 7}),
+                "--clusters": Row(["--clusters", "8"], {"cluster_collection.k": 8}),
+                "--seed": Row(["--seed", "3"], {"cluster_collection.seed": 3}),
+            }
+        ),
+        shown=frozenset({"--out", "--quiet", "--json"}),
+    ),
+    CommandTable(
+        "outliers",
+        _DB,
+        {"semblant_search.store.open_database": DATABASE, "semblant_indexer.analysis.collections.score_outliers": Called},
+        {**_OPENED, **arguments("score_outliers", score_outliers, DATABASE, "images")},
+        _opening({"--collection": Row(["--collection", "art"], {"score_outliers.collection": "art"})}),
+        shown=frozenset({"--count", "--out", "--json"}),
     ),
     CommandTable(
         "vocabulary",

@@ -1,0 +1,136 @@
+"""Clusters by k-means on normalised vectors, and how many there should be: the elbow of the inertias (Satopää et al., 2011)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from semblant_search.errors import InvalidInput, MissingExtra
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["Clustering", "assign", "elbow", "fit_clusters"]
+
+_WHOLE = 10_000
+"""Pictures up to which k-means looks at all of them in every step; more are looked at in batches (Sculley, 2010)."""
+_SILHOUETTES = 2_000
+"""Pictures that silhouettes are measured on: they cost the square of that."""
+_MOST_TRIED = 30
+_NOTHING_LEFT = 1e-5
+"""Share of the whole spread, and of a collection that has none, which is rounding."""
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """What k-means found.
+
+    Attributes:
+        centres: float32 `[k, dim]`, of unit length, the largest cluster first.
+        labels: int32 `[n]`: the cluster of each vector, the nearest centre.
+        distances: float32 `[n]`: one minus the cosine to that centre, 0–2.
+        inertias: sum of squared distances by the number of clusters that was tried; of the chosen one only where it was given.
+        silhouettes: float32 `[s]`: of a sample, −1 (in the wrong cluster) to 1 (far from all others); NaN for one cluster.
+        sampled: int64 `[s]`: rows of that sample.
+    """
+
+    centres: np.ndarray
+    labels: np.ndarray
+    distances: np.ndarray
+    inertias: Mapping[int, float]
+    silhouettes: np.ndarray
+    sampled: np.ndarray
+
+    @property
+    def k(self) -> int:
+        """How many clusters."""
+        return len(self.centres)
+
+
+def fit_clusters(
+    vectors: np.ndarray,
+    k: int | None = None,
+    *,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Clustering:
+    """k-means; the same for the same vectors and seed.
+
+    Args:
+        vectors: float32 `[n, dim]`, of unit length.
+        k: how many clusters; None for the elbow of 2 to 30.
+        seed: of the first centres.
+        on_progress: called with the numbers of clusters that are tried, and all.
+
+    Raises:
+        InvalidInput: no vectors, or more clusters than different ones.
+        MissingExtra: scikit-learn or kneed is not installed (`semblant-indexer[map]`).
+    """
+    different = len(np.unique(vectors, axis=0))
+    if not different:
+        raise InvalidInput("no vectors to cluster: expected one at least")
+    if k is not None and not 1 <= k <= different:
+        raise InvalidInput(f"k {k}: expected 1 to {different:,}, the number of pictures with vectors of their own")
+    tried = [k] if k is not None else list(range(1, min(_MOST_TRIED, different) + 1))
+    found, inertias = {}, {}
+    for done, number in enumerate(tried, 1):
+        found[number], inertias[number] = _k_means(vectors, number, seed)
+        if on_progress is not None:
+            on_progress(done, len(tried))
+    chosen = k if k is not None else elbow(tried, [inertias[number] for number in tried])
+    labels, _ = assign(vectors, found[chosen])
+    order = np.argsort(-np.bincount(labels, minlength=chosen), kind="stable")
+    centres = found[chosen][order]
+    labels, distances = assign(vectors, centres)
+    sampled, silhouettes = _silhouettes(vectors, labels, seed)
+    return Clustering(centres, labels, distances, inertias, silhouettes, sampled)
+
+
+def assign(vectors: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int32 `[n]`, the nearest centre of each vector; float32 `[n]`, one minus the cosine to it."""
+    cosines = vectors @ centres.T
+    labels = cosines.argmax(axis=1).astype(np.int32)
+    return labels, np.clip(1 - np.take_along_axis(cosines, labels[:, None], axis=1)[:, 0], 0, 2).astype(np.float32)
+
+
+def elbow(ks: Sequence[int], inertias: Sequence[float]) -> int:
+    """The number of clusters after which more of them gain little; the largest number where no such place is seen."""
+    for k, inertia in zip(ks, inertias, strict=True):
+        if inertia <= _NOTHING_LEFT * max(inertias[0], _NOTHING_LEFT):
+            return k  # every picture is its cluster's centre
+    if len(ks) < 3:
+        return ks[0]
+    try:
+        from kneed import KneeLocator
+    except ModuleNotFoundError as error:
+        raise MissingExtra("choosing the number of clusters", "semblant-indexer[map]") from error
+    knee = KneeLocator(list(ks), list(inertias), curve="convex", direction="decreasing").knee
+    return ks[-1] if knee is None else int(knee)
+
+
+def _k_means(vectors: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, float]:
+    try:
+        from sklearn.cluster import KMeans, MiniBatchKMeans
+    except ModuleNotFoundError as error:
+        raise MissingExtra("clusters", "semblant-indexer[map]") from error
+    if len(vectors) <= _WHOLE:
+        model = KMeans(k, n_init=3, random_state=seed)
+    else:
+        model = MiniBatchKMeans(k, n_init=3, batch_size=4096, random_state=seed)
+    centres = model.fit(vectors).cluster_centers_
+    length = np.linalg.norm(centres, axis=1, keepdims=True)
+    centres = (centres / np.where(length > 0, length, 1)).astype(np.float32)
+    return centres, float((2 * assign(vectors, centres)[1].astype(np.float64)).sum())
+
+
+def _silhouettes(vectors: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.metrics import silhouette_samples
+
+    generator = np.random.default_rng(seed)
+    few = len(vectors) <= _SILHOUETTES
+    sampled = np.arange(len(vectors)) if few else np.sort(generator.choice(len(vectors), _SILHOUETTES, replace=False))
+    groups = len(np.unique(labels[sampled]))
+    if not 2 <= groups < len(sampled):
+        return sampled, np.full(len(sampled), np.nan, np.float32)
+    return sampled, silhouette_samples(vectors[sampled], labels[sampled], metric="cosine").astype(np.float32)

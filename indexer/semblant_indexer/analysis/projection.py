@@ -1,0 +1,139 @@
+"""A map of vectors in two dimensions by t-SNE (van der Maaten and Hinton, 2008), and new points on a map that is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from semblant_search.errors import MissingExtra
+
+from .neighbors import nearest_neighbors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["fit_map", "place"]
+
+_PERPLEXITY = 30
+_EARLY, _LATE = 250, 500
+"""Steps, as openTSNE's own defaults: with the attraction exaggerated, and without."""
+_CONTINUED = 150
+"""Steps of a map that starts from the last one, without exaggeration, so that it stays where it is."""
+_PLACED_BY = 10
+_SPREAD = 1e-4
+"""Standard deviation of the positions that t-SNE starts from (Kobak and Berens, 2019)."""
+_COLLAPSED = 0.01
+_FEWEST = 8
+"""Pictures that have neighbourhoods worth the name; fewer are laid out by their main axes."""
+
+
+def fit_map(
+    vectors: np.ndarray,
+    *,
+    start: np.ndarray | None = None,
+    seed: int = 0,
+    perplexity: float = _PERPLEXITY,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """Positions at which neighbours by cosine are neighbours; the same for the same vectors, seed and start.
+
+    Args:
+        vectors: float32 `[n, dim]`, of unit length.
+        start: float `[n, 2]`, positions of the last map; NaN for those that had none, which begin among their neighbours.
+        seed: of what is drawn.
+        perplexity: how many neighbours count, about.
+        on_progress: called with the steps that are done, and all.
+
+    Returns:
+        float32 `[n, 2]`, centred; distances have no unit.
+
+    Raises:
+        MissingExtra: openTSNE is not installed (`semblant-indexer[map]`).
+    """
+    count = len(vectors)
+    if count < _FEWEST or np.ptp(vectors, axis=0).max(initial=0.0) < 1e-6:
+        return _main_axes(vectors)
+    try:
+        from openTSNE import TSNEEmbedding
+        from openTSNE.affinity import PerplexityBasedNN
+        from openTSNE.nearest_neighbors import PrecomputedNeighbors
+    except ModuleNotFoundError as error:
+        raise MissingExtra("a map", "semblant-indexer[map]") from error
+    perplexity = min(perplexity, (count - 1) / 3)
+    rows, cosines = nearest_neighbors(vectors, min(count - 1, int(3 * perplexity)))
+    distances = np.sqrt(np.maximum(2 - 2 * cosines.astype(np.float64), 0))
+    affinities = PerplexityBasedNN(
+        perplexity=perplexity, knn_index=PrecomputedNeighbors(rows.astype(np.int64), distances), n_jobs=1, random_state=seed
+    )
+    begins = _begin(vectors, start, rows)
+    steps = _LATE + _EARLY if start is None else _CONTINUED
+    done = 0
+
+    def tell(iteration: int, _error: float, _embedding: object) -> None:
+        if on_progress is not None:
+            on_progress(done + iteration, steps)
+
+    # One thread: sums of several come in no fixed order, and the same pictures would have another map each time.
+    embedding = TSNEEmbedding(
+        begins, affinities, random_state=seed, n_jobs=1, negative_gradient_method="bh" if count < 2_000 else "fft",
+        callbacks=tell, callbacks_every_iters=10,
+    )  # fmt: skip
+    if start is None:
+        embedding = embedding.optimize(_EARLY, exaggeration=12, momentum=0.5)
+        done = _EARLY
+        embedding = embedding.optimize(_LATE, momentum=0.8)
+    else:
+        embedding = embedding.optimize(_CONTINUED, momentum=0.8)
+    positions = np.asarray(embedding, dtype=np.float32)
+    if positions.std() < _COLLAPSED:  # too few to hold each other apart
+        return _main_axes(vectors)
+    return positions - positions.mean(axis=0, dtype=np.float64).astype(np.float32) if start is None else positions
+
+
+def place(
+    vectors: np.ndarray, mapped: np.ndarray, positions: np.ndarray, *, k: int = _PLACED_BY
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of new vectors on a map that stays as it is: the median of their neighbours'.
+
+    Args:
+        vectors: float32 `[n, dim]` that have no position.
+        mapped: float32 `[m, dim]` that have.
+        positions: float32 `[m, 2]`.
+        k: neighbours that decide.
+
+    Returns:
+        float32 `[n, 2]` positions; float32 `[n]`, how far the neighbours lie from it (their median distance): where that is
+        large, they do not agree.
+    """
+    rows, _ = nearest_neighbors(vectors, k, among=mapped)
+    if not rows.shape[1]:
+        return np.zeros((len(vectors), 2), np.float32), np.zeros(len(vectors), np.float32)
+    around = positions[rows]
+    placed = np.median(around, axis=1).astype(np.float32)
+    return placed, np.median(np.linalg.norm(around - placed[:, None], axis=2), axis=1).astype(np.float32)
+
+
+def _begin(vectors: np.ndarray, start: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
+    if start is None:
+        axes = _main_axes(vectors).astype(np.float64)
+        return np.asarray(axes / (axes[:, 0].std() or 1.0) * _SPREAD)
+    begins = np.array(start, dtype=np.float64)
+    known = np.asarray(np.isfinite(begins).all(axis=1))
+    for row in np.flatnonzero(~known):
+        near = rows[row][known[rows[row]]][:_PLACED_BY]
+        begins[row] = np.median(begins[near], axis=0) if len(near) else 0.0
+    return begins
+
+
+def _main_axes(vectors: np.ndarray) -> np.ndarray:
+    """float32 `[n, 2]`: the first two principal components, each turned so that its largest entry is positive."""
+    centred = (
+        vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64) if len(vectors) else vectors.astype(np.float64)
+    )
+    positions = np.zeros((len(vectors), 2))
+    if len(vectors) > 1:
+        _, axes = np.linalg.eigh(centred.T @ centred)
+        axes = axes[:, ::-1][:, :2]
+        axes = axes * np.where(np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0) < 0, -1, 1)
+        positions[:, : axes.shape[1]] = centred @ axes
+    return positions.astype(np.float32)

@@ -1,0 +1,100 @@
+"""What an analysis was, kept beside the vectors that it is of: a file of the generation for each kind, replaced whole."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from semblant_search import FieldType
+from semblant_search.errors import StoreError
+from semblant_search.json_models import parse_object, read_model, write_model
+
+if TYPE_CHECKING:
+    from semblant_search.store import Store
+
+__all__ = [
+    "CLUSTER_FIELDS",
+    "MAP_FIELDS",
+    "OUTLIER_FIELDS",
+    "AnalysisRun",
+    "read_centres",
+    "read_run",
+    "write_centres",
+    "write_run",
+]
+
+Kind = Literal["map", "clusters", "outliers"]
+
+MAP_FIELDS = {"_x": FieldType.FLOAT, "_y": FieldType.FLOAT}
+"""Where a picture lies on the map."""
+CLUSTER_FIELDS = {"_cluster": FieldType.INTEGER, "_cluster_distance": FieldType.FLOAT}
+"""A picture's cluster, 0 for the largest, and one minus the cosine to its centre."""
+OUTLIER_FIELDS = {"_outlier": FieldType.FLOAT}
+"""How far a picture lies from its neighbours beside what is usual, in robust standard deviations."""
+
+_CENTRES = "analysis-centres.npz"
+_ADVICE = "run the analysis again"
+
+
+@dataclass(frozen=True)
+class AnalysisRun:
+    """One run of an analysis.
+
+    Attributes:
+        kind: `map`, `clusters` or `outliers`.
+        version: 1 for the first run of its kind on this generation, one more for each after it.
+        made_at: RFC 3339, UTC.
+        pictures: that had vectors when it was made; those that came later were placed.
+        settings: what it was asked for.
+        results: what it found, for people: names and sizes of clusters, inertias by their number, and so on.
+    """
+
+    kind: Kind
+    version: int
+    made_at: str
+    pictures: int
+    settings: dict[str, Any] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+
+
+def read_run(store: Store, kind: Kind) -> AnalysisRun | None:
+    """The last run of a kind on this generation, or None. Raises `StoreError` where its file is damaged."""
+    name = _name(kind)
+    data = store.asset(name)
+    if data is None:
+        return None
+    values = parse_object(data, what=name, error=StoreError, advice=_ADVICE)
+    return read_model(AnalysisRun, values, what=name, error=StoreError, advice=_ADVICE)
+
+
+def write_run(store: Store, kind: Kind, pictures: int, settings: dict[str, Any], results: dict[str, Any]) -> AnalysisRun:
+    """Keep a run in place of the last one, and return it."""
+    last = read_run(store, kind)
+    made_at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    run = AnalysisRun(kind, 1 if last is None else last.version + 1, made_at, pictures, settings, results)
+    store.put_asset(_name(kind), json.dumps(write_model(run)).encode())
+    return run
+
+
+def read_centres(store: Store) -> np.ndarray | None:
+    """float32 `[k, dim]`: the centres of the clusters, or None."""
+    data = store.asset(_CENTRES)
+    if data is None:
+        return None
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return np.asarray(arrays["centres"], np.float32)
+
+
+def write_centres(store: Store, centres: np.ndarray) -> None:
+    """Keep the centres, so that new pictures get their cluster."""
+    buffer = io.BytesIO()
+    np.savez(buffer, centres=centres)
+    store.put_asset(_CENTRES, buffer.getvalue())
+
+
+def _name(kind: Kind) -> str:
+    return f"analysis-{kind}.json"

@@ -1,0 +1,162 @@
+"""Maps, clusters and outliers of real collections: what is written, what is kept, what new pictures get."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from semblant_indexer.analysis import cluster_collection, map_collection, read_run, score_outliers
+from semblant_search import SearchClient
+from semblant_search.cli import semblant
+from semblant_search.errors import CollectionNotFound, InvalidInput, NotIndexed, StoreLocked
+from semblant_search.store import open_database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from click.testing import Result
+    from semblant_indexer import IndexReport
+    from semblant_search.store import Database, Record
+
+
+@pytest.fixture
+def indexed(pictures: Path, index: Callable[..., IndexReport]) -> Path:
+    """Thirty pictures in three folders."""
+    index(pictures)
+    return pictures
+
+
+@pytest.fixture
+def db(indexed: Path, tmp_path: Path) -> Iterator[Database]:
+    with closing(open_database(str(tmp_path / "db"))) as database:
+        yield database
+
+
+def test_a_map_is_written_and_the_next_one_starts_from_it(db: Database) -> None:
+    first = map_collection(db)
+    assert (first.run.version, first.run.pictures, first.run.settings["from_last"]) == (1, 30, False)
+    with closing(db.open("images")) as store:
+        payloads = {record.payload["_uri"]: record.payload for record in store.scroll()}
+        assert read_run(store, "map") == first.run
+    for uri, x, y in zip(first.uris, first.values["_x"], first.values["_y"], strict=True):
+        assert (payloads[uri]["_x"], payloads[uri]["_y"]) == pytest.approx((x, y))
+    second = map_collection(db)
+    assert (second.run.version, second.run.settings["from_last"]) == (2, True)
+    assert map_collection(db, fresh=True).values["_x"].tolist() == first.values["_x"].tolist()
+
+
+def test_pictures_beyond_those_that_a_map_is_fitted_to_are_placed(db: Database) -> None:
+    found = map_collection(db, fitted=20)
+    assert found.run.results == {"fitted": 20, "placed": 10}
+    assert np.isfinite(found.values["_x"]).all()
+
+
+def test_clusters_have_names_representatives_and_can_be_filtered_by(db: Database, tmp_path: Path) -> None:
+    found = cluster_collection(db, k=3)
+    rows = found.run.results["clusters"]
+    assert sum(row["pictures"] for row in rows) == 30
+    assert {row["name"] for row in rows if row["name"]} <= {"bag", "coat", "sneaker"}
+    assert any(row["name"] == "sneaker" and row["share"] > 0.9 for row in rows), rows
+    db.close()
+    with SearchClient(tmp_path / "db") as client:
+        for row in rows:
+            assert client.count(where=f"_cluster == {row['cluster']}") == row["pictures"]
+            nearest = client.list(where=f"_cluster == {row['cluster']}", order_by="_cluster_distance", limit=1)
+            assert row["representatives"][0] == nearest.pictures[0].uri
+
+
+def test_what_an_analysis_found_outlives_the_next_jobs(
+    indexed: Path, tmp_path: Path, index: Callable[..., IndexReport], records: Callable[..., dict[str, Record]]
+) -> None:
+    with closing(open_database(str(tmp_path / "db"))) as database:
+        map_collection(database)
+        cluster_collection(database, k=3)
+    before = {uri: record.payload for uri, record in records().items()}
+    (indexed / "metadata.csv").write_text("file,price\nbag/" + min(path.name for path in (indexed / "bag").iterdir()) + ",5\n")
+    copy = indexed / "coat" / "new.png"
+    copy.write_bytes(min((indexed / "coat").glob("*.png")).read_bytes())
+    assert index(indexed).indexed == 31
+    after = {uri: record.payload for uri, record in records().items()}
+    told = ("_x", "_y", "_cluster", "_cluster_distance")
+    assert {uri: [after[uri][name] for name in told] for uri in before} == {
+        uri: [payload[name] for name in told] for uri, payload in before.items()
+    }
+    (new,) = after.keys() - before.keys()
+    (same,) = (uri for uri in before if before[uri]["_sha256"] == after[new]["_sha256"])
+    assert after[new]["_cluster"] == before[same]["_cluster"]
+    spread = np.ptp([payload["_x"] for payload in before.values()])
+    assert abs(after[new]["_x"] - before[same]["_x"]) < spread / 2
+
+
+def test_outliers_are_listed_farthest_first(db: Database) -> None:
+    found = score_outliers(db)
+    scores = [each["score"] for each in found.run.results["farthest"]]
+    assert scores == sorted(scores, reverse=True)
+    assert len(scores) == 30
+
+
+@pytest.mark.parametrize("analysis", [map_collection, cluster_collection, score_outliers])
+def test_what_cannot_be_analysed_says_so(analysis: Callable[..., Any], db: Database) -> None:
+    with pytest.raises(CollectionNotFound):
+        analysis(db, "others")
+    with closing(db.open("images")) as store:
+        store.delete([record.id for record in store.scroll()])
+    with pytest.raises(NotIndexed, match="is empty"):
+        analysis(db)
+
+
+def test_more_clusters_than_pictures_change_nothing(db: Database) -> None:
+    cluster_collection(db, k=2)
+    with pytest.raises(InvalidInput, match="k 31"):
+        cluster_collection(db, k=31)
+    with closing(db.open("images")) as store:
+        assert {record.payload["_cluster"] for record in store.scroll()} == {0, 1}
+        run = read_run(store, "clusters")
+        assert run is not None
+        assert run.version == 1
+
+
+def test_an_interrupted_analysis_leaves_the_last_one(db: Database) -> None:
+    first = map_collection(db)
+
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        map_collection(db, seed=1, fresh=True, on_progress=interrupt)
+    with closing(db.open("images")) as store:
+        assert read_run(store, "map") == first.run
+
+
+def test_one_writes_at_a_time(db: Database) -> None:
+    with db.claim("images"), pytest.raises(StoreLocked):
+        cluster_collection(db, k=2)
+
+
+def invoke(*words: str) -> Result:
+    return CliRunner().invoke(semblant, list(words), catch_exceptions=False)
+
+
+def test_the_commands_draw_and_print(indexed: Path, tmp_path: Path) -> None:
+    place = str(tmp_path / "db")
+    clusters = invoke("cluster", "--db", place, "-k", "3", "--out", str(tmp_path / "drawn"), "--quiet")
+    assert clusters.exit_code == 0, clusters.output
+    assert "sneaker" in clusters.output
+    assert {path.name for path in (tmp_path / "drawn").iterdir()} == {"clusters.png", "silhouettes.png"}
+    mapped = invoke("map", "--db", place, "--out", str(tmp_path / "map.png"), "--quiet", "--json")
+    assert json.loads(mapped.stdout)["pictures"] == 30
+    with Image.open(tmp_path / "map.png") as drawn:
+        assert drawn.size == (1600, 1600)
+        assert len(drawn.convert("RGB").getcolors(1 << 24) or ()) > 50  # pictures, and not points alone
+    far = invoke("outliers", "--db", place, "--count", "3", "--out", str(tmp_path / "far.png"))
+    assert far.exit_code == 0, far.output
+    assert far.stdout.count("file://") == 3
+    missing = invoke("map", "--db", place, "--collection", "others")
+    assert missing.exit_code == 1
+    assert "others" in missing.stderr

@@ -1,0 +1,175 @@
+"""Maps, clusters, their names and outliers of plain arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from semblant_indexer.analysis import (
+    assign,
+    elbow,
+    fit_clusters,
+    fit_map,
+    name_clusters,
+    nearest_neighbors,
+    outlier_scores,
+    place,
+)
+from semblant_search.errors import InvalidInput
+from support.small_stores import unit_vectors
+
+GROUPS = 5
+
+
+def grouped(count: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors around five directions, and which one each is around."""
+    generator = np.random.default_rng(seed)
+    centres = np.eye(GROUPS, 16, dtype=np.float32) * 4
+    labels = np.arange(count) % GROUPS
+    vectors = centres[labels] + generator.normal(size=(count, 16)).astype(np.float32) * 0.6
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), labels
+
+
+def agreement(positions: np.ndarray, labels: np.ndarray) -> float:
+    """Share of points whose nearest point on the map has the same label."""
+    apart = np.linalg.norm(positions[:, None] - positions[None], axis=2)
+    np.fill_diagonal(apart, np.inf)
+    return float((labels[apart.argmin(axis=1)] == labels).mean())
+
+
+def test_neighbours_are_those_of_the_whole_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = unit_vectors(57)
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -np.inf)
+    monkeypatch.setattr("semblant_indexer.analysis.neighbors._BLOCK_BYTES", 57 * 4 * 10)  # ten rows at a time
+    told: list[tuple[int, int]] = []
+    rows, found = nearest_neighbors(vectors, 5, on_progress=lambda *progress: told.append(progress))
+    assert (rows == np.argsort(-cosines, axis=1)[:, :5]).all()
+    assert np.allclose(found, -np.sort(-cosines, axis=1)[:, :5])
+    assert told[-1] == (57, 57)
+    assert nearest_neighbors(vectors[:3], 5)[0].shape == (3, 2)
+    assert nearest_neighbors(vectors[:2], 3, among=vectors[2:4])[0].shape == (2, 2)
+
+
+def test_equal_neighbours_come_in_the_order_of_rows() -> None:
+    vectors = np.repeat(unit_vectors(1), 6, axis=0)
+    assert nearest_neighbors(vectors, 5)[0].tolist()[0] == [1, 2, 3, 4, 5]
+
+
+def test_a_map_keeps_groups_together_and_is_the_same_each_time() -> None:
+    vectors, labels = grouped()
+    positions = fit_map(vectors, seed=1)
+    assert positions.dtype == np.float32
+    assert positions.shape == (200, 2)
+    assert agreement(positions, labels) > 0.97
+    assert (fit_map(vectors, seed=1) == positions).all()
+
+
+def test_a_map_that_starts_from_the_last_one_stays_there() -> None:
+    vectors, labels = grouped()
+    last = fit_map(vectors[:150])
+    start = np.full((200, 2), np.nan)
+    start[:150] = last
+    again = fit_map(vectors, start=start)
+    assert agreement(again, labels) > 0.97
+    centres = np.array([[kept[labels[:150] == group].mean(axis=0) for group in range(GROUPS)] for kept in (last, again[:150])])
+    assert np.linalg.norm(centres[0] - centres[1], axis=1).max() < 0.5 * np.linalg.norm(centres[0][0] - centres[0][1])
+
+
+def test_new_vectors_are_placed_among_their_neighbours() -> None:
+    vectors, labels = grouped()
+    positions = fit_map(vectors[50:])
+    placed, spread = place(vectors[:50], vectors[50:], positions)
+    assert agreement(np.concatenate([placed, positions]), labels) > 0.97
+    assert (spread < np.ptp(positions, axis=0).max() / 2).all()
+    nowhere, zero = place(vectors[:2], vectors[:0], positions[:0])
+    assert nowhere.tolist() == [[0, 0], [0, 0]]
+    assert zero.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 9])
+def test_few_vectors_have_a_map_too(count: int) -> None:
+    positions = fit_map(unit_vectors(count))
+    assert positions.shape == (count, 2)
+    assert np.isfinite(positions).all()
+    assert len(np.unique(positions, axis=0)) == count
+
+
+def test_vectors_that_are_all_the_same_lie_on_one_place() -> None:
+    alike = np.repeat(unit_vectors(1), 30, axis=0)
+    assert np.ptp(fit_map(alike), axis=0).tolist() == [0, 0]
+    assert (outlier_scores(alike) == 0).all()
+    assert fit_clusters(alike).k == 1
+
+
+def test_the_elbow_finds_the_groups_that_there_are() -> None:
+    vectors, labels = grouped()
+    found = fit_clusters(vectors)
+    assert found.k == GROUPS
+    assert all(len(np.unique(labels[found.labels == cluster])) == 1 for cluster in range(GROUPS))
+    assert found.silhouettes.mean() > 0.5
+    assert np.allclose(np.linalg.norm(found.centres, axis=1), 1, atol=1e-5)
+    assert (assign(vectors, found.centres)[0] == found.labels).all()
+    again = fit_clusters(vectors)
+    assert (again.centres == found.centres).all()
+
+
+def test_the_largest_cluster_is_the_first() -> None:
+    vectors, labels = grouped()
+    kept = np.flatnonzero((labels != 3) | (np.arange(200) < 40))
+    sizes = np.bincount(fit_clusters(vectors[kept], GROUPS).labels)
+    assert sizes.tolist() == sorted(sizes, reverse=True)
+    assert sizes.tolist()[-1] == 8
+
+
+def test_two_pictures_many_times_are_two_clusters() -> None:
+    pair = np.repeat(unit_vectors(2), 20, axis=0)
+    found = fit_clusters(pair)
+    assert found.k == 2
+    assert np.allclose(found.distances, 0, atol=1e-5)
+
+
+def test_an_elbow_that_is_not_there_is_the_last_number() -> None:
+    assert elbow([1, 2, 3, 4], [4, 3, 2, 1]) == 4
+    assert elbow([1, 2, 3, 4, 5, 6], [100, 50, 10, 9, 8, 7]) == 3
+
+
+@pytest.mark.parametrize("k", [0, -1, 31])
+def test_more_clusters_than_pictures_are_refused(k: int) -> None:
+    with pytest.raises(InvalidInput, match=r"expected 1 to 30"):
+        fit_clusters(unit_vectors(30), k)
+
+
+def test_nothing_has_no_clusters() -> None:
+    with pytest.raises(InvalidInput, match="no vectors"):
+        fit_clusters(unit_vectors(0))
+
+
+def test_a_cluster_is_named_by_what_the_others_have_not() -> None:
+    labels = [0, 0, 0, 1, 1, 1, 2]
+    payloads = [
+        {"label": "bag", "shop": "x", "tags": ["red", "new"]},
+        {"label": "bag", "shop": "x", "tags": ["red"]},
+        {"label": "coat", "shop": "x"},
+        {"label": "coat", "shop": "x", "tags": ["old"]},
+        {"label": "coat", "shop": "x"},
+        {"shop": "x"},
+        {"shop": "x"},
+    ]
+    bag, coat, nothing = name_clusters(labels, payloads, ["label", "shop", "tags"])
+    assert bag is not None
+    assert (bag.field, bag.value, round(bag.share, 2), bag.elsewhere) == ("label", "bag", 0.67, 0)
+    assert coat is not None
+    assert (coat.field, coat.value, str(coat)) == ("label", "coat", "coat (67%)")
+    assert nothing is None
+    assert name_clusters([], [], ["label"]) == []
+
+
+def test_what_lies_alone_is_an_outlier() -> None:
+    vectors, _ = grouped()
+    strange = np.zeros((1, 16), np.float32)
+    strange[0, 15] = -1
+    scores = outlier_scores(np.concatenate([vectors, strange]))
+    assert scores.argmax() == 200
+    assert scores[200] > 3
+    assert abs(float(np.median(scores))) < 0.01
+    assert outlier_scores(vectors[:1]).tolist() == [0]
