@@ -67,8 +67,8 @@ def test_clusters_have_names_representatives_and_can_be_filtered_by(db: Database
     with SearchClient(tmp_path / "db") as client:
         for row in rows:
             assert client.count(where=f"_cluster == {row['cluster']}") == row["pictures"]
-            nearest = client.list(where=f"_cluster == {row['cluster']}", order_by="_cluster_distance", limit=1)
-            assert row["representatives"][0] == nearest.pictures[0].uri
+            inside = client.pictures(where=f"_cluster == {row['cluster']}", order_by="_cluster_distance")
+            assert row["representatives"][0] == next(iter(inside)).uri
 
 
 def test_what_an_analysis_found_outlives_the_next_jobs(
@@ -81,7 +81,7 @@ def test_what_an_analysis_found_outlives_the_next_jobs(
     (indexed / "metadata.csv").write_text("file,price\nbag/" + min(path.name for path in (indexed / "bag").iterdir()) + ",5\n")
     copy = indexed / "coat" / "new.png"
     copy.write_bytes(min((indexed / "coat").glob("*.png")).read_bytes())
-    assert index(indexed).indexed == 31
+    assert index(indexed).indexed == 2
     after = {uri: record.payload for uri, record in records().items()}
     told = ("_x", "_y", "_cluster", "_cluster_distance")
     assert {uri: [after[uri][name] for name in told] for uri in before} == {

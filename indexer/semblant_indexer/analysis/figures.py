@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
-from semblant_search import uri_path
+from semblant_search.collection import uri_path
 from semblant_search.drawing.gallery import thumbnail
 from semblant_search.drawing.typography import Typography
 from semblant_search.errors import ImageError, MissingExtra
