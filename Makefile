@@ -45,6 +45,9 @@ test-indexer: $(STAMP) ## the tests of the indexing job
 test-exporter: $(STAMP) ## the tests of making encoders
 	$(PY) $(PYTEST) tests/exporter
 
+wheels: $(STAMP) ## the wheels of all parts and of the one name, on every Python that is here: 3.10 to 3.14
+	SEMBLANT_PYTHONS=3.10,3.11,3.12,3.13,3.14 $(PY) -m pytest tests/contract/test_wheels.py tests/contract/test_wheels_pythons.py tests/contract/test_one_name.py
+
 lint: $(STAMP) ## ruff (lint and format) and mypy --strict, tests and benches too
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -69,4 +72,4 @@ soak: $(STAMP) ## a client and jobs for MINUTES=10 of mixed work: memory and ope
 clean: ## remove the environments and the demo
 	rm -rf $(VENV) $(SEARCH_VENV) .mutants demo
 
-.PHONY: help setup demo test test-search test-indexer test-exporter lint mutants mutants-sample bench bench-quick soak clean
+.PHONY: help setup demo test test-search test-indexer test-exporter lint mutants mutants-sample bench bench-quick soak wheels clean
