@@ -23,9 +23,9 @@ fi
 python_version=$(chroot "$work/root" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 # All that they stand on is fetched here, where indexes and certificates are set up; the build itself asks no network.
-requirement() { sed -n 's/^.*--find-links .*$/&/p; /"semblant-/p' "deploy/images/$1.Dockerfile" | grep -o '"semblant-[^"]*"' | tr -d '"'; }
+wanted_by() { grep -o '"semblant-[^"]*==[^"]*"' "deploy/images/$1.Dockerfile" | tr -d '"'; }
 for image in "${images[@]}"; do
-    mapfile -t wanted < <(requirement "$image")
+    mapfile -t wanted < <(wanted_by "$image")
     .venv/bin/python -m pip download --quiet --only-binary :all: --python-version "$python_version" \
         --constraint dist/images/wheels/constraints.txt --find-links dist/images/wheels --dest dist/images/wheels "${wanted[@]}"
 done
@@ -37,7 +37,7 @@ if ! buildah inspect --type image "$base" >/dev/null 2>&1; then
     buildah commit --quiet --rm "$container" "$base" >/dev/null
 fi
 for image in "${images[@]}"; do
-    buildah build --quiet --layers=false --network none --build-arg "BASE=localhost/$base" --build-arg PIP_NO_INDEX=1 \
+    buildah build --quiet --format docker --layers=false --network none --build-arg "BASE=localhost/$base" --build-arg PIP_NO_INDEX=1 \
         --file "deploy/images/$image.Dockerfile" --tag "semblant-$image:$version" .
     buildah images --format '{{.Name}}:{{.Tag}} {{.Size}}' "semblant-$image:$version"
 done
