@@ -7,7 +7,7 @@ there. The table of routes is made of the service's OpenAPI.
 from __future__ import annotations
 
 import ast
-import os
+import posixpath
 import re
 import tempfile
 from pathlib import Path
@@ -55,11 +55,11 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     source = next((path for path, name in PAGES.items() if name == here and here != "index.md"), f"docs/{here}")
 
     def link(found: re.Match[str]) -> str:
-        target = os.path.normpath(os.path.join(os.path.dirname(source), found["target"]))
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), found["target"]))
         inside = PAGES.get(target) or _within(target)
         if inside is None:
             return f"{found['text'][1:-1]}" if (ROOT / target).exists() else found[0]
-        return f"{found['text']}({os.path.relpath(inside, os.path.dirname(here) or '.')}{found['anchor'] or ''})"
+        return f"{found['text']}({posixpath.relpath(inside, posixpath.dirname(here) or '.')}{found['anchor'] or ''})"
 
     markdown = _LINK.sub(link, markdown)
     for mark, function in _MADE.items():
@@ -98,10 +98,12 @@ def _route(title: str, facts: dict[str, Any], document: dict[str, Any]) -> Itera
     yield f"### `{title}`\n\n{facts.get('summary', '')}.\n"
     if text := facts.get("description"):
         yield f"{text}\n"
-    rows = [(f"`{found['name']}`", f"in the {found['in']}", found.get("description", "")) for found in facts.get("parameters", [])]
+    rows = [
+        (f"`{found['name']}`", f"in the {found['in']}", found.get("description", "")) for found in facts.get("parameters", [])
+    ]
     for kind, body in facts.get("requestBody", {}).get("content", {}).items():
-        schema = _resolved(body.get("schema", {}), document)
-        rows += [(f"`{name}`", kind, _resolved(field, document).get("description", "")) for name, field in schema.get("properties", {}).items()]
+        fields = _resolved(body.get("schema", {}), document).get("properties", {})
+        rows += [(f"`{name}`", kind, _resolved(field, document).get("description", "")) for name, field in fields.items()]
     if rows:
         yield "| | where | |\n|---|---|---|"
         yield from ("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows)
