@@ -53,6 +53,7 @@ docs: $(STAMP) ## the site, into site/; a link that leads nowhere ends it
 
 images: $(STAMP) ## container images without a registry or a daemon, of Debian: IMAGES="service indexer"; as root
 	bash deploy/images/build.sh $(IMAGES)
+	bash deploy/images/try.sh
 
 manifests: $(STAMP) ## deploy/manifests, from the chart
 	$(PY) deploy/render_manifests.py

@@ -160,3 +160,14 @@ def test_no_image_but_the_trainer_s_asks_for_pytorch() -> None:
                 if found[1].startswith("semblant-"):
                     asked.append((found[1], found[2] or ""))
         assert bool(brought & heavy) == (file.stem == "trainer"), file.name
+
+
+def test_images_and_chart_have_the_version_of_the_release() -> None:
+    version = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    chart = yaml.safe_load((DEPLOY / "chart" / "Chart.yaml").read_text(encoding="utf-8"))
+    assert (chart["version"], chart["appVersion"]) == (version, version)
+    for file in ("compose.yaml", "chart/values.yaml", ".env.example", "images/build.sh", "images/try.sh"):
+        named = re.findall(r"(?:semblant-[a-z]+:|version=|VERSION:-|VERSION=)(\d+\.\d+\.\d+)", (DEPLOY / file).read_text())
+        assert set(named) == {version}, file
+    for file in IMAGES:
+        assert set(re.findall(r"(?:semblant-[a-z]+:|\]==)(\d+\.\d+\.\d+)", file.read_text())) == {version}, file.name
