@@ -79,7 +79,7 @@ def test_a_source_distribution_has_licence_and_description_and_makes_the_same_wh
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_what_is_pinned_can_be_installed_on_every_python(python: str, tmp_path: Path) -> None:
-    """Every part with every extra, and what the tests need, from wheels alone, at the versions of the root's pyproject.toml."""
+    """Every part with every extra, from wheels alone, at the versions of the root's pyproject.toml."""
     wanted = []
     for part in PARTS:
         project = tomllib.loads((ROOT / part / "pyproject.toml").read_text())["project"]
@@ -87,13 +87,20 @@ def test_what_is_pinned_can_be_installed_on_every_python(python: str, tmp_path: 
         wanted.append(f"semblant-{part}[{extras}] @ {(ROOT / part).as_uri()}")
     (tmp_path / "all.in").write_text("\n".join(wanted))
     options = ["--quiet", "--no-header", "--no-annotate", "--python-version", python, "--only-binary", ":all:"]
-    found = call(UV, "pip", "compile", *options, tmp_path / "all.in", "--group", "dev", cwd=ROOT)
+    found = call(UV, "pip", "compile", *options, tmp_path / "all.in", cwd=ROOT)
     versions = dict(line.split("==") for line in found.splitlines() if "==" in line)
     pins = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["constraint-dependencies"]
     for pin in map(Requirement, pins):
         if pin.name in versions and (pin.marker is None or pin.marker.evaluate({"python_version": python})):
             assert versions[pin.name] in pin.specifier, pin
     assert {"torch", "numpy", "qdrant-client", "qdrant-edge-py", "ray", "pyarrow"} <= set(versions)
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_what_the_tests_need_can_be_installed_on_every_python(python: str) -> None:
+    options = ["--quiet", "--no-header", "--no-annotate", "--python-version", python]
+    found = call(UV, "pip", "compile", *options, "--group", "dev", cwd=ROOT)
+    assert "pytest-randomly==" in found
 
 
 @pytest.fixture(scope="module", params=PYTHONS)
