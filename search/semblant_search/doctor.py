@@ -90,10 +90,12 @@ def _versions() -> Iterator[Finding]:
 def _extras() -> Iterator[Finding]:
     """Each extra of each part that is installed: whether all that it brings is there."""
     for part in _PARTS:
-        if _installed(part) is None:
+        try:
+            requires = distribution(part).requires or ()
+        except PackageNotFoundError:
             continue
         brought: dict[str, list[tuple[str, str | None]]] = {}
-        for line in distribution(part).requires or ():
+        for line in requires:
             if (asked := _REQUIREMENT.match(line)) is not None and not asked["name"].startswith("semblant"):
                 brought.setdefault(asked["extra"], []).append((asked["name"], asked["exact"]))
         for extra, wanted in brought.items():

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import shlex
+import subprocess
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
 from semblant_search.cli import semblant
+from support.golden import unpack_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -173,6 +177,29 @@ def test_the_service_has_all_three_probes(chart: Any) -> None:
         }
         assert paths == {"startupProbe": "/readyz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
         assert pod["terminationGracePeriodSeconds"] > 30
+
+
+def test_a_snapshot_is_written_and_the_oldest_goes(chart: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script of the CronJob, over a database of tests/golden instead of a server."""
+    values = {"snapshot": {"enabled": True, "keep": 1}, "database": {"collection": "golden"}}
+    (pod,) = [pod for pod in _pods(_documents(chart, values)) if pod["containers"][0]["name"] == "snapshot"]
+    folder = tmp_path / "snapshots"
+    folder.mkdir()
+    shell, flags, script, *words = pod["containers"][0]["command"]
+    monkeypatch.setenv("SEMBLANT_DB", str(unpack_database(2, tmp_path)))
+    monkeypatch.setenv("PATH", f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}")
+    (folder / "golden-20200101T000000Z.tar").touch()
+    os.utime(folder / "golden-20200101T000000Z.tar", (0, 0))
+    (folder / "others-20200101T000000Z.tar").touch()
+    command = [shell, flags, script.replace("/snapshots", str(folder)), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in folder.iterdir())
+    assert [name.partition("-")[0] for name in names] == ["golden", "others"]
+    assert names[0] > "golden-2021"
+    command[2] = command[2].replace("semblant snapshot", "false")  # what cannot be written takes none of the older away
+    assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode != 0
+    assert sorted(path.name for path in folder.iterdir()) == names
 
 
 def test_helm_finds_no_fault() -> None:
