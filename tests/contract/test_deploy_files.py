@@ -169,5 +169,5 @@ def test_images_and_chart_have_the_version_of_the_release() -> None:
     for file in ("compose.yaml", "chart/values.yaml", ".env.example", "images/build.sh", "images/try.sh"):
         named = re.findall(r"(?:semblant-[a-z]+:|version=|VERSION:-|VERSION=)(\d+\.\d+\.\d+)", (DEPLOY / file).read_text())
         assert set(named) == {version}, file
-    for file in IMAGES:
-        assert set(re.findall(r"(?:semblant-[a-z]+:|\]==)(\d+\.\d+\.\d+)", file.read_text())) == {version}, file.name
+    for image in IMAGES:
+        assert set(re.findall(r"(?:semblant-[a-z]+:|\]==)(\d+\.\d+\.\d+)", image.read_text())) == {version}, image.name
