@@ -49,7 +49,7 @@ wheels: $(STAMP) ## the wheels of all parts and of the one name, on every Python
 	SEMBLANT_PYTHONS=3.10,3.11,3.12,3.13,3.14 $(PY) -m pytest tests/contract/test_wheels.py tests/contract/test_wheels_pythons.py tests/contract/test_one_name.py
 
 docs: $(STAMP) ## the site, into site/; a link that leads nowhere ends it
-	@if $(PY) -c 'import mkdocs, mkdocstrings' 2>/dev/null; then $(PY) -m mkdocs build --quiet; \
+	@if $(PY) -c 'import mkdocs, mkdocstrings' 2>/dev/null; then $(PY) -m mkdocs build; \
 	else echo "make docs: skipped, MkDocs' plugins need Python 3.11 or later"; fi
 
 images: $(STAMP) ## container images without a registry or a daemon, of Debian: IMAGES="service indexer"; as root

@@ -45,7 +45,7 @@ PAGES = sorted(path for path in DOCS.glob("*.md") if path.name != "commands.md")
 @pytest.mark.skipif(find_spec("mkdocs") is None, reason="mkdocs comes with the group `release`")
 def test_the_site_is_built_and_no_link_leads_nowhere(tmp_path: Path) -> None:
     """Without the classes from docstrings, which take most of the time: `make docs` has them."""
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
     environment = {**os.environ, "SEMBLANT_SITE_API": "false"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
