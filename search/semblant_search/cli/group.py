@@ -51,6 +51,12 @@ KNOWN = {
     "count": Known("Count the pictures that match a filter.", "semblant-search"),
     "facet": Known("List the values of a metadata field with their counts.", "semblant-search"),
     "duplicates": Known("Group the files that are one and the same picture.", "semblant-search"),
+    "map": Known("Lay all pictures out on a map, so that those that look alike lie together.", "semblant-indexer"),
+    "cluster": Known(
+        "Sort all pictures into clusters of those that look alike.",
+        "semblant-indexer",
+    ),
+    "outliers": Known("List the pictures that lie far from all others.", "semblant-indexer"),
     "delete": Known("Remove pictures from a collection.", "semblant-search"),
     "sources": Known("List the sources of a collection; remove or relocate one.", "semblant-search"),
     "serve": Known("Serve a collection over HTTP.", "semblant-search"),
@@ -66,7 +72,7 @@ KNOWN = {
 _TOPICS = {
     "Make encoders": (),
     "Index": (),
-    "Search": (),
+    "Search": ("map", "cluster", "outliers"),
     "Serve": ("serve", "keys"),
     "Look after": (
         *("sources", "generations", "rollback", "delete"),
