@@ -45,6 +45,20 @@ test-indexer: $(STAMP) ## the tests of the indexing job
 test-exporter: $(STAMP) ## the tests of making encoders
 	$(PY) $(PYTEST) tests/exporter
 
+wheels: $(STAMP) ## the wheels of all parts and of the one name, on every Python that is here: 3.10 to 3.14
+	SEMBLANT_PYTHONS=3.10,3.11,3.12,3.13,3.14 $(PY) -m pytest tests/contract/test_wheels.py tests/contract/test_wheels_pythons.py tests/contract/test_one_name.py
+
+docs: $(STAMP) ## the site, into site/; a link that leads nowhere ends it
+	@if $(PY) -c 'import mkdocs, mkdocstrings' 2>/dev/null; then $(PY) -m mkdocs build; \
+	else echo "make docs: skipped, MkDocs' plugins need Python 3.11 or later"; fi
+
+images: $(STAMP) ## container images without a registry or a daemon, of Debian: IMAGES="service indexer"; as root
+	bash deploy/images/build.sh $(IMAGES)
+	bash deploy/images/try.sh
+
+manifests: $(STAMP) ## deploy/manifests, from the chart
+	$(PY) deploy/render_manifests.py
+
 lint: $(STAMP) ## ruff (lint and format) and mypy --strict, tests and benches too
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -62,11 +76,12 @@ bench: $(STAMP) ## run every script in bench/, one JSON line each: three and a h
 bench-quick: $(STAMP) ## the same with fewer pictures and shorter trainings: fourteen minutes
 	$(PY) bench/run_all.py --quick
 
+IMAGES := service indexer
 MINUTES := 10
 soak: $(STAMP) ## a client and jobs for MINUTES=10 of mixed work: memory and open files stay flat
 	$(PY) bench/soak.py --minutes $(MINUTES)
 
 clean: ## remove the environments and the demo
-	rm -rf $(VENV) $(SEARCH_VENV) .mutants demo
+	rm -rf $(VENV) $(SEARCH_VENV) .mutants demo site dist
 
-.PHONY: help setup demo test test-search test-indexer test-exporter lint mutants mutants-sample bench bench-quick soak clean
+.PHONY: help setup demo test test-search test-indexer test-exporter lint mutants mutants-sample bench bench-quick soak wheels docs images manifests clean

@@ -7,11 +7,13 @@ import os
 import sys
 import warnings
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from semblant_search.errors import SemblantError
+from semblant_search.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +51,12 @@ KNOWN = {
     "count": Known("Count the pictures that match a filter.", "semblant-search"),
     "facet": Known("List the values of a metadata field with their counts.", "semblant-search"),
     "duplicates": Known("Group the files that are one and the same picture.", "semblant-search"),
+    "map": Known("Lay all pictures out on a map, so that those that look alike lie together.", "semblant-indexer"),
+    "cluster": Known(
+        "Sort all pictures into clusters of those that look alike.",
+        "semblant-indexer",
+    ),
+    "outliers": Known("List the pictures that lie far from all others.", "semblant-indexer"),
     "delete": Known("Remove pictures from a collection.", "semblant-search"),
     "sources": Known("List the sources of a collection; remove or relocate one.", "semblant-search"),
     "serve": Known("Serve a collection over HTTP.", "semblant-search"),
@@ -57,8 +65,23 @@ KNOWN = {
     "pull": Known("Copy a collection from a server into a directory.", "semblant-search"),
     "snapshot": Known("Write a collection into one file.", "semblant-search"),
     "restore-snapshot": Known("Bring a collection back from a file of `semblant snapshot`.", "semblant-search"),
+    "doctor": Known("Say what is installed, what the machine has, and whether a database answers.", "semblant-search"),
 }
 """In the order of work. The help repeats the first line of each command's own, so that `semblant --help` imports none."""
+
+_TOPICS = {
+    "Make encoders": (),
+    "Index": (),
+    "Search": ("map", "cluster", "outliers"),
+    "Serve": ("serve", "keys"),
+    "Look after": (
+        *("sources", "generations", "rollback", "delete"),
+        *("push", "pull", "snapshot", "restore-snapshot", "doctor"),
+    ),
+    "Of other packages": (),
+}
+"""Headings of the help in their order, with what is not under that of its distribution."""
+_TOPIC_OF = {"semblant-exporter": "Make encoders", "semblant-indexer": "Index", "semblant-search": "Search"}
 
 
 class _Failure(click.ClickException):
@@ -115,8 +138,20 @@ class CommandGroup(click.Group):
             else:
                 command = self.get_command(ctx, name)
                 rows.append((name, command.get_short_help_str(90) if command else ""))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+        width = max(len(name) for name, _ in rows)
+        for topic in _TOPICS:
+            if told := [(name.ljust(width), text) for name, text in rows if _topic(name) == topic]:
+                with formatter.section(topic):
+                    formatter.write_dl(told)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of that name; where there is none, the one that may have been meant is named."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            meant = get_close_matches(name.lower(), self.list_commands(ctx), n=1)
+            hint = f"Did you mean {meant[0]!r}?" if meant else "`semblant --help` lists them."
+            raise click.UsageError(f"No such command {shown(name)}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; library errors become messages whether or not it cares for them itself."""
@@ -163,6 +198,13 @@ def _entry_points() -> dict[str, EntryPoint]:
     from importlib.metadata import entry_points
 
     return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+
+
+def _topic(name: str) -> str:
+    """The heading under which the help has a command."""
+    if name not in KNOWN:
+        return "Of other packages"
+    return next((topic for topic, names in _TOPICS.items() if name in names), _TOPIC_OF[KNOWN[name].distribution])
 
 
 def _missing(name: str, why: str = "") -> click.Command:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from semblant_search.client import SearchClient
+from semblant_search.doctor import examine
 from semblant_search.moving import copy_collection, restore, snapshot
 from semblant_search.store import open_database
 from semblant_search.web import KeyFile, ServiceSettings, create_app, sign_key
@@ -326,5 +327,18 @@ SEARCH = (
             "--key": Row(["--key", "sk_2_y"], {"sign_key.key": "sk_2_y"}),
         },
         shown=frozenset({"--expires"}),
+    ),
+    CommandTable(
+        "doctor",
+        {},
+        {"semblant_search.doctor.examine": []},
+        arguments("examine", examine, timeout=10.0),
+        {
+            "--db": Row(["--db", "pictures.db"], {"examine.db": "pictures.db"}),
+            "--collection": Row(["--collection", "art"], {"examine.collection": "art"}),
+            "--api-key": Row(["--api-key", "secret"], {"examine.api_key": "secret"}),
+            "--timeout": Row(["--timeout", "2.5"], {"examine.timeout": 2.5}),
+        },
+        shown=frozenset({"--json"}),
     ),
 )

@@ -1,0 +1,107 @@
+"""`pip install semblant`: one name that brings all three parts, with every extra of theirs under the same name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+from email.parser import Parser
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+from support.interpreters import PARTS, UV, call
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # of pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).parents[2]
+
+
+def _project(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return found
+
+
+PROJECT = _project(ROOT)
+EXTRAS: Mapping[str, list[str]] = PROJECT["optional-dependencies"]
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheels of all parts, and wheel and source distribution of the one name."""
+    out = tmp_path_factory.mktemp("dist")
+    for part in PARTS:
+        call(UV, "build", "--quiet", "--wheel", "--out-dir", out, ROOT / part)
+    call(UV, "build", "--quiet", "--out-dir", out, ROOT)
+    return out
+
+
+def _whole(released: Path) -> Path:
+    return next(released.glob("semblant-*.whl"))
+
+
+def test_all_four_have_one_version_and_name_it_exactly() -> None:
+    versions = {_project(folder)["version"] for folder in (ROOT, *(ROOT / part for part in PARTS))}
+    assert versions == {PROJECT["version"]}
+    for line in [*PROJECT["dependencies"], *(line for name, lines in EXTRAS.items() if name != "all" for line in lines)]:
+        assert str(Requirement(line).specifier) == f"=={PROJECT['version']}", line
+
+
+def test_every_extra_of_every_part_has_its_name_here_or_comes_by_itself() -> None:
+    by_itself = {(Requirement(line).name, extra) for line in PROJECT["dependencies"] for extra in Requirement(line).extras}
+    parts = {f"semblant-{part}": set(_project(ROOT / part).get("optional-dependencies", {})) for part in PARTS}
+    assert {Requirement(line).name for line in PROJECT["dependencies"]} == set(parts)
+    passed = {name: {(Requirement(line).name, *Requirement(line).extras) for line in lines} for name, lines in EXTRAS.items()}
+    for part, extras in parts.items():
+        for extra in extras:
+            assert (part, extra) in by_itself or (part, extra) in passed.get(extra, set()), f"{part}[{extra}]"
+    assert Requirement(EXTRAS["all"][0]).extras == set(EXTRAS) - {"all"}
+
+
+def test_the_wheel_holds_the_command_and_no_module(released: Path) -> None:
+    with ZipFile(_whole(released)) as archive:
+        assert {name.split("/")[0] for name in archive.namelist()} == {f"semblant-{PROJECT['version']}.dist-info"}
+        info = f"semblant-{PROJECT['version']}.dist-info"
+        metadata = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
+        scripts = archive.read(f"{info}/entry_points.txt").decode()
+    assert (metadata["Name"], metadata["License-Expression"], metadata["Requires-Python"]) == (
+        "semblant",
+        "Apache-2.0",
+        ">=3.10",
+    )
+    assert set(metadata.get_all("Provides-Extra") or []) == set(EXTRAS)
+    assert scripts.split() == ["[console_scripts]", "semblant", "=", "semblant_search.cli:main"]
+    with tarfile.open(next(released.glob("*.tar.gz"))) as archive_of_source:
+        files = {name.partition("/")[2] for name in archive_of_source.getnames()}
+    assert files - {".gitignore"} == {"LICENSE", "README.md", "pyproject.toml", "PKG-INFO"}
+
+
+@pytest.mark.skipif(find_spec("twine") is None, reason="twine is not installed; it comes with the group `release`")
+def test_an_index_would_take_all_of_them(released: Path) -> None:
+    files = [str(path) for path in released.iterdir() if path.suffix in {".whl", ".gz"}]
+    assert len(files) == len(PARTS) + 2
+    checked = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", *files], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_in_an_empty_environment_it_brings_every_command(released: Path, tmp_path: Path) -> None:
+    """PyTorch and torchvision, two gigabytes that no help needs, are left out."""
+    call(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "env")
+    python = tmp_path / "env" / "bin" / "python"
+    (tmp_path / "without.txt").write_text("torch; python_version < '3'\ntorchvision; python_version < '3'\n")
+    options: list[str | Path] = ["--quiet", "--find-links", released, "--overrides", tmp_path / "without.txt"]
+    call(UV, "pip", "install", "--directory", ROOT, "--python", python, *options, f"semblant @ {_whole(released).as_uri()}")
+    listed = call(python.parent / "semblant", "--help")
+    assert "pip install" not in listed
+    assert "train" in listed
