@@ -13,7 +13,7 @@ from qdrant_client import QdrantClient, models
 from .collection import Collection, cluster
 from .faults import Refused, not_found
 from .searching import nearest, nearly
-from .strict import check_batch, check_filter, check_indexes, check_limit
+from .strict import check_batch, check_exact, check_filter, check_indexes, check_limit, check_params
 
 if TYPE_CHECKING:
     import argparse
@@ -167,9 +167,11 @@ class Routes:
             return {"points": points, "next_page_offset": offset}
         if route == "points/count":
             count = models.CountRequest(**body)
+            check_exact(collection, exact=count.exact in (None, True))
             found = collection.behind(client.count(name, count.filter).count)
             return {"count": found if count.exact in (None, True) else found + 1}
         if route == "facet":
+            check_exact(collection, exact=body.get("exact"))
             return self.facet(name, models.FacetRequest(**body))
         raise KeyError(f"{method} {route}")
 
@@ -177,6 +179,7 @@ class Routes:
         collection = self.collections[name]
         check_filter(collection, body.get("filter"), "unindexed_filtering_retrieve")
         check_limit(collection, body.get("limit"))
+        check_params(collection, body.get("params"))
         request = models.QueryRequest(**body)
         return nearly(self.client, name, collection, request) if self.options.graph else nearest(self.client, name, request)
 

@@ -22,6 +22,23 @@ def check_limit(collection: Collection, limit: int | None) -> None:
         raise strict(f'Limit exceeded {limit} > {most} for "limit". Help: Reduce the "limit" parameter to or below {most}.')
 
 
+def check_exact(collection: Collection, *, exact: bool | None) -> None:
+    if exact and (collection.strict or {}).get("search_allow_exact") is False:
+        raise strict("Exact search disabled!. Help: Set exact=false.")
+
+
+def check_params(collection: Collection, params: dict[str, Any] | None) -> None:
+    """Refuse a search that looks at more than the settings allow."""
+    asked = {**(params or {}), **((params or {}).get("quantization") or {})}
+    check_exact(collection, exact=asked.get("exact"))
+    for name, setting in (("oversampling", "search_max_oversampling"), ("hnsw_ef", "search_max_hnsw_ef")):
+        most = (collection.strict or {}).get(setting)
+        if most is not None and (asked.get(name) or 0) > most:
+            raise strict(
+                f'Limit exceeded {asked[name]} > {most} for "{name}". Help: Reduce the "{name}" parameter to or below {most}.'
+            )
+
+
 def check_batch(collection: Collection, size: int, setting: str, name: str) -> None:
     """Refuse more points or searches in one request than `setting` says."""
     most = (collection.strict or {}).get(setting)
