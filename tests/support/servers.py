@@ -125,6 +125,14 @@ def url_of(kind: str) -> str:
     return os.environ["QDRANT_URL"] if kind == "server" else stand_in().url
 
 
+def knows(version: tuple[int, int]) -> bool:
+    """Whether the real server is of this version or a later one; also where there is none."""
+    if not (url := os.environ.get("QDRANT_URL")):
+        return True
+    numbers = str(_ask("GET", url)["version"]).split("-")[0].split(".")
+    return (int(numbers[0]), int(numbers[1])) >= version
+
+
 def client_of(url: str) -> QdrantClient:
     """A client past Semblant."""
     return QdrantClient(url=url, api_key=os.environ.get("QDRANT_API_KEY"), timeout=60, check_compatibility=False)
