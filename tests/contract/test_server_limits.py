@@ -166,3 +166,13 @@ def test_where_nothing_may_be_exact_counts_still_are(quantize: str | None) -> No
         assert store.query(SearchRequest(Nearest(points(1)[0].image), limit=1))[0].id == points(1)[0].id
         with pytest.raises(StoreError, match="Exact search disabled"):
             store.query(SearchRequest(Nearest(points(1)[0].image), limit=1, exact=True))
+
+
+def test_no_request_writes_more_than_a_minute_allows() -> None:
+    """It would be refused whenever it came: such an answer does not say that the server is busy."""
+    with server("--strict", "--strict-mode", '{"write_rate_limit": 9}') as url, closing(database_of(url)) as database:
+        store = database.create(manifest("slow"))
+        stand_in = StandIn(url)
+        stand_in.forget()
+        store.upsert(points(COUNT))
+        assert [len(request.body["points"]) for request in stand_in.requests("PUT", "/points")] == [COUNT, 9, 9, 5]

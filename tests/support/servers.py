@@ -66,6 +66,7 @@ class Answer:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     done: bool = False
+    message: str = "told to"
 
 
 PROPER = Answer(done=True)

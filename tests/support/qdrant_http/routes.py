@@ -13,7 +13,7 @@ from qdrant_client import QdrantClient, models
 from .collection import Collection, cluster
 from .faults import Refused, not_found
 from .searching import nearest, nearly
-from .strict import check_batch, check_exact, check_filter, check_indexes, check_limit, check_params
+from .strict import check_batch, check_exact, check_filter, check_indexes, check_limit, check_params, check_rate
 
 if TYPE_CHECKING:
     import argparse
@@ -135,6 +135,7 @@ class Routes:
         if (method, route) == ("PUT", "points"):
             wanted = models.PointsList(**body)
             check_batch(collection, len(wanted.points), "upsert_max_batchsize", "upsert limit")
+            check_rate(collection, len(wanted.points))
             return lambda: client.upsert(name, wanted.points, update_filter=wanted.update_filter)
         if route == "points/delete":
             check_filter(collection, body.get("filter"), "unindexed_filtering_update")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .faults import strict
+from .faults import Refused, strict
 
 if TYPE_CHECKING:
     from .collection import Collection
@@ -44,6 +44,15 @@ def check_batch(collection: Collection, size: int, setting: str, name: str) -> N
     most = (collection.strict or {}).get(setting)
     if most is not None and size > most:
         raise strict(f'Limit exceeded {size} > {most} for "{name}". Help: Reduce the "{name}" parameter to or below {most}.')
+
+
+def check_rate(collection: Collection, points: int) -> None:
+    """Refuse more points in one request than may be written in a minute; what comes too soon is not refused here."""
+    most = (collection.strict or {}).get("write_rate_limit")
+    if most is not None and points > most:
+        raise Refused(
+            429, "Write rate limit exceeded, request larger than rate limiter capacity, please try to split your request"
+        )
 
 
 def check_indexes(collection: Collection) -> None:

@@ -126,7 +126,7 @@ def _limits(info: Any) -> Limits:
     return Limits(
         records=strict.max_query_limit,
         searches=strict.search_max_batchsize,
-        points=strict.upsert_max_batchsize,
+        points=min(filter(None, (strict.upsert_max_batchsize, strict.write_rate_limit)), default=None),
         indexes=strict.max_payload_index_count,
         oversampling=strict.search_max_oversampling,
         exact=strict.search_allow_exact is not False,
