@@ -140,6 +140,9 @@ def test_fields_beyond_the_limit_of_indexes_go_without(few: str) -> None:
         assert store.facet("b") == {2: 3}  # counted here
         with pytest.raises(StoreError, match='Index required but not found for "b"'):
             store.count(F("b") == 2)
+        assert len(list(store.scroll(order_by=OrderBy("a")))) == 3
+        with pytest.raises(StoreError, match="No range index for `order_by` key: `b`"):
+            list(store.scroll(order_by=OrderBy("b")))
 
 
 def test_indexes_are_made_once_there_is_room(few: str) -> None:

@@ -161,6 +161,7 @@ class Routes:
         check_limit(collection, body.get("limit"))
         if route == "points/scroll":
             scroll = models.ScrollRequest(**body)
+            self.check_order(name, scroll.order_by)
             payload = True if scroll.with_payload is None else scroll.with_payload
             points, offset = client.scroll(
                 name, scroll.filter, scroll.limit or 10, scroll.order_by, scroll.offset, payload, scroll.with_vector or False
@@ -183,6 +184,12 @@ class Routes:
         check_params(collection, body.get("params"))
         request = models.QueryRequest(**body)
         return nearly(self.client, name, collection, request) if self.options.graph else nearest(self.client, name, request)
+
+    def check_order(self, name: str, order_by: Any) -> None:
+        """Refuse an order by a field without an index that knows an order, whatever strict mode says."""
+        key = getattr(order_by, "key", order_by)
+        if key is not None and self.collections[name].indexes.get(key, {}).get("type") not in ("integer", "float", "datetime"):
+            raise Refused(400, f"Bad request: No range index for `order_by` key: `{key}`. Please create one to use `order_by`.")
 
     def facet(self, name: str, request: models.FacetRequest) -> Any:
         if self.collections[name].indexes.get(request.key, {}).get("type") not in ("keyword", "integer", "bool", "uuid"):
