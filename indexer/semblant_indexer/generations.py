@@ -154,9 +154,11 @@ def orb_of(store: Store) -> tuple[OrbSettings | None, bytes | None]:
 def publish(db: Database, store: Store) -> None:
     """Let searches see this generation, once samples of it find themselves. Raises `StoreError` if they do not."""
     manifest = store.manifest
-    coarse = manifest.storage.quantize is not None  # few bits a number may miss a picture; `recall` tells how many
+    # Few bits a number may miss a picture; `recall` tells how many. Where a server forbids exact searches, some are looked at.
+    coarse = manifest.storage.quantize is not None
+    exact, limit = (True, 1) if coarse and store.allows_exact() else (False, _SAMPLES if coarse else 1)
     for record in itertools.islice(store.scroll(fields=["_uri"], with_image=True, batch=_SAMPLES), _SAMPLES):
-        hits = store.query(SearchRequest(Nearest(record.image), limit=1, exact=coarse)) if record.image is not None else []
+        hits = store.query(SearchRequest(Nearest(record.image), limit, exact=exact)) if record.image is not None else []
         if not hits or hits[0].score < 0.999:
             raise StoreError(
                 f"generation {manifest.generation} of {manifest.collection!r} is not sound: {record.payload.get('_uri')!r} "
@@ -167,7 +169,12 @@ def publish(db: Database, store: Store) -> None:
 
 
 def recall(store: Store) -> float | None:
-    """Share of the 10 exact neighbours that a plain search finds, over a sample of the collection; None for an empty one."""
+    """Share of the 10 exact neighbours that a plain search finds, over a sample of the collection.
+
+    None for an empty one, and where a server allows no exact searches.
+    """
+    if not store.allows_exact():
+        return None
     # Ids are hashes, so that the first ones are a sample of all.
     sample = list(itertools.islice(store.scroll(fields=["_uri"], with_image=True, batch=_RECALL_SAMPLES), _RECALL_SAMPLES))
     vectors = [record.image for record in sample if record.image is not None]

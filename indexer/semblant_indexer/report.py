@@ -64,7 +64,8 @@ class IndexReport:
         removed: pictures that the source held once and holds no longer, and, with `prune`, those whose files hold no picture
             any more; `pruned` of them had their points deleted.
         points: points in the collection at the end.
-        recall_at_10: share of the 10 exact neighbours that a plain search finds, over a sample; None where nothing changed.
+        recall_at_10: share of the 10 exact neighbours that a plain search finds, over a sample; None where nothing changed, and
+            where a server forbids exact searches.
         reasons: number of failures by reason.
         failures: the failures, at most 1,000; the ledger knows all.
         notes: what else a user should know.

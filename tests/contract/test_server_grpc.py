@@ -69,7 +69,7 @@ def database(served: tuple[str, Script]) -> Iterator[QdrantDatabase]:
         yield database
 
 
-@pytest.mark.parametrize("name", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED"])
+@pytest.mark.parametrize("name", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED", "INTERNAL"])
 def test_what_may_pass_is_tried_again(database: QdrantDatabase, script: Script, name: str) -> None:
     code = grpc.StatusCode[name]
     script.codes = [(code, ())] * 2
@@ -97,7 +97,6 @@ def test_what_may_pass_is_tried_again(database: QdrantDatabase, script: Script, 
                 "FAILED_PRECONDITION",
                 "OUT_OF_RANGE",
                 "UNIMPLEMENTED",
-                "INTERNAL",
                 "DATA_LOSS",
             )
         ],
@@ -127,6 +126,15 @@ def test_a_busy_server_says_how_long_to_wait(served: tuple[str, Script], script:
         script.codes = [(grpc.StatusCode.RESOURCE_EXHAUSTED, (("retry-after", "9"),))]
         assert database.collections() == {}
     assert waits == [(1, 9)]
+
+
+def test_a_full_server_is_not_a_busy_one(database: QdrantDatabase, script: Script) -> None:
+    """Both have the same code."""
+    script.codes = [(grpc.StatusCode.RESOURCE_EXHAUSTED, (("qdrant-insufficient-storage", "1"),))]
+    with pytest.raises(StoreError, match=r"has no room for more.*told to") as caught:
+        database.collections()
+    assert type(caught.value) is StoreError
+    assert len(script.calls) == 1
 
 
 def test_the_key_goes_along(served: tuple[str, Script], script: Script) -> None:

@@ -7,11 +7,11 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from semblant_search.collection import FieldType
+from semblant_search.collection import FieldType, StorageOptions
 from semblant_search.errors import StoreError
 from semblant_search.store import Mmr, Nearest, OrderBy, SearchRequest
 from semblant_search.where import F
-from support.samples import manifest, points
+from support.samples import FIELDS, manifest, points
 from support.servers import StandIn, database_of, info, server
 
 if TYPE_CHECKING:
@@ -140,6 +140,9 @@ def test_fields_beyond_the_limit_of_indexes_go_without(few: str) -> None:
         assert store.facet("b") == {2: 3}  # counted here
         with pytest.raises(StoreError, match='Index required but not found for "b"'):
             store.count(F("b") == 2)
+        assert len(list(store.scroll(order_by=OrderBy("a")))) == 3
+        with pytest.raises(StoreError, match="No range index for `order_by` key: `b`"):
+            list(store.scroll(order_by=OrderBy("b")))
 
 
 def test_indexes_are_made_once_there_is_room(few: str) -> None:
@@ -150,3 +153,29 @@ def test_indexes_are_made_once_there_is_room(few: str) -> None:
         store._engine._run("delete_payload_index", field_name="a")  # type: ignore[attr-defined]
         assert store.index_rest() == ["e", "f"]
         assert "a" in info(few, "room__g0001")["payload_schema"]
+
+
+@pytest.mark.parametrize("quantize", [None, "binary"])
+def test_where_nothing_may_be_exact_counts_still_are(quantize: str | None) -> None:
+    """The server counts roughly only, so that they are made here; a search in few bits looks as far as it may."""
+    settings = {"search_allow_exact": False, "search_max_oversampling": 3.0, "max_query_limit": 7}
+    with server("--strict", "--strict-mode", json.dumps(settings)) as url, closing(database_of(url)) as database:
+        kinds = {**FIELDS, "label": FieldType.KEYWORD}
+        store = database.create(manifest("rough", fields=kinds, storage=StorageOptions(quantize)))
+        store.upsert(points(COUNT, label="red"))
+        assert not store.allows_exact()
+        assert (store.count(), store.count(F("number") < 15), store.count(F("number") < 0)) == (COUNT, 15, 0)
+        assert store.facet("label") == {"red": COUNT}
+        assert store.query(SearchRequest(Nearest(points(1)[0].image), limit=1))[0].id == points(1)[0].id
+        with pytest.raises(StoreError, match="Exact search disabled"):
+            store.query(SearchRequest(Nearest(points(1)[0].image), limit=1, exact=True))
+
+
+def test_no_request_writes_more_than_a_minute_allows() -> None:
+    """It would be refused whenever it came: such an answer does not say that the server is busy."""
+    with server("--strict", "--strict-mode", '{"write_rate_limit": 9}') as url, closing(database_of(url)) as database:
+        store = database.create(manifest("slow"))
+        stand_in = StandIn(url)
+        stand_in.forget()
+        store.upsert(points(COUNT))
+        assert [len(request.body["points"]) for request in stand_in.requests("PUT", "/points")] == [COUNT, 9, 9, 5]

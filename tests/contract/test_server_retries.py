@@ -76,6 +76,25 @@ def test_what_will_not_pass_is_not_tried_again(stand_in: StandIn, status: int, e
         assert len(stand_in.requests()) == 1
 
 
+def test_a_full_server_says_so_at_once(stand_in: StandIn) -> None:
+    with closing(database_of(stand_in.url, retry=AT_ONCE)) as database:
+        stand_in.answer(Answer(507, message="Disk usage is at 99%"))
+        with pytest.raises(StoreError, match=r"has no room for more.*507: Disk usage is at 99%") as caught:
+            database.collections()
+        assert type(caught.value) is StoreError
+        assert len(stand_in.requests()) == 1
+
+
+def test_what_a_rate_limit_never_lets_pass_is_not_tried_again(stand_in: StandIn) -> None:
+    message = "Read rate limit exceeded, request larger than rate limiter capacity, please try to split your request"
+    with closing(database_of(stand_in.url, retry=AT_ONCE)) as database:
+        stand_in.answer(Answer(429, message=message))
+        with pytest.raises(StoreError, match="429: Read rate limit exceeded") as caught:
+            database.collections()
+        assert type(caught.value) is StoreError
+        assert len(stand_in.requests()) == 1
+
+
 def test_writes_and_searches_are_tried_again_as_well(stand_in: StandIn) -> None:
     with closing(database_of(stand_in.url, retry=AT_ONCE)) as database:
         store = database.create(manifest("retried"))

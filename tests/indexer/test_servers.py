@@ -15,7 +15,7 @@ import time
 import warnings
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import psutil
@@ -186,6 +186,19 @@ def test_a_strict_server_gets_small_requests(photos: Path, encoder_file: Path, t
         assert (report.indexed, report.failed, report.recall_at_10) == (19, 0, 1.0)
         assert run(job).unchanged == 19
         assert run(dataclasses.replace(job, rebuild=True)).points == 19
+
+
+@pytest.mark.parametrize("quantize", [None, "binary"])
+def test_a_server_that_forbids_exact_searches_stops_no_job(
+    pictures: Path, encoder_file: Path, tmp_path: Path, quantize: Literal["binary"] | None
+) -> None:
+    limits = {"search_allow_exact": False, "search_max_oversampling": 2.0}
+    with server("--strict", "--strict-mode", json.dumps(limits)) as url:
+        told: dict[str, Any] = {"orb": None, "storage": StorageOptions(quantize), "state": tmp_path / "state", "workers": 1}
+        job = IndexJob(str(pictures), encoder_file, url, **told)
+        report = run(job)
+        assert (report.indexed, report.points, report.recall_at_10) == (30, 30, None)
+        assert run(job).unchanged == 30
 
 
 @pytest.mark.parametrize("behaviour", [("--late", "3"), ("--lag", "4"), ("--late", "2", "--lag", "2", "--strict")])

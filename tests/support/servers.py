@@ -66,6 +66,7 @@ class Answer:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     done: bool = False
+    message: str = "told to"
 
 
 PROPER = Answer(done=True)
@@ -123,6 +124,14 @@ def stand_in() -> StandIn:
 def url_of(kind: str) -> str:
     """Of the shared stand-in, or of the real server (`REAL`)."""
     return os.environ["QDRANT_URL"] if kind == "server" else stand_in().url
+
+
+def knows(version: tuple[int, int]) -> bool:
+    """Whether the real server is of this version or a later one; also where there is none."""
+    if not (url := os.environ.get("QDRANT_URL")):
+        return True
+    numbers = str(_ask("GET", url)["version"]).split("-")[0].split(".")
+    return (int(numbers[0]), int(numbers[1])) >= version
 
 
 def client_of(url: str) -> QdrantClient:

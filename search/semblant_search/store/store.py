@@ -175,6 +175,10 @@ class Store:
         self._log(begun, "count: %d", count)
         return count
 
+    def allows_exact(self) -> bool:
+        """Whether searches may be exact: a server in strict mode can forbid to compare all pictures."""
+        return self._engine.allows_exact()
+
     def facet(self, field: str, *, where: Where | None = None, limit: int = 100) -> dict[Any, int]:
         """Distinct values of a field with their exact counts, most frequent first, ties by value."""
         counts = None

@@ -13,8 +13,8 @@ searches that are not exact miss as HNSW and quantized vectors do.
 Tests steer it beside the REST interface:
 
     GET, DELETE /_requests    what arrived (method, path, query, body, size), the last thousand; forget it, and /_answers
-    PUT /_answers             a list of {"status", "headers", "done"}: how the next requests are answered, and whether they are
-                              done all the same; status 200 is the proper answer
+    PUT /_answers             a list of {"status", "headers", "done", "message"}: how the next requests are answered, and
+                              whether they are done all the same; status 200 is the proper answer
     PUT /_version             the version that it says it is
     PUT /_restart             forget which collections were optimized, as a restart does: yellow ones turn grey
     PUT /_outage              shards that no node answers for, by number: what needs all of a collection fails

@@ -54,14 +54,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         told: dict[str, Any] = self.answers.popleft() if self.answers else {"status": 200, "done": True}
         if not told["done"]:
-            self.send(told["status"], error("told to"), told["headers"])
+            self.send(told["status"], error(told["message"]), told["headers"])
             return
         if self.options.api_key and self.headers.get("api-key") != self.options.api_key:
             self.send(401, error("Invalid API key or JWT"))
             return
         status, document = self.answer(parts.path, query, body, len(data))
         if told["status"] != 200:
-            self.send(told["status"], error("told to"), told["headers"])
+            self.send(told["status"], error(told["message"]), told["headers"])
             return
         if fault == "reset after":
             self.reset()

@@ -13,7 +13,7 @@ from qdrant_client import QdrantClient, models
 from .collection import Collection, cluster
 from .faults import Refused, not_found
 from .searching import nearest, nearly
-from .strict import check_batch, check_filter, check_indexes, check_limit
+from .strict import check_batch, check_exact, check_filter, check_indexes, check_limit, check_params, check_rate
 
 if TYPE_CHECKING:
     import argparse
@@ -135,6 +135,7 @@ class Routes:
         if (method, route) == ("PUT", "points"):
             wanted = models.PointsList(**body)
             check_batch(collection, len(wanted.points), "upsert_max_batchsize", "upsert limit")
+            check_rate(collection, len(wanted.points))
             return lambda: client.upsert(name, wanted.points, update_filter=wanted.update_filter)
         if route == "points/delete":
             check_filter(collection, body.get("filter"), "unindexed_filtering_update")
@@ -160,6 +161,7 @@ class Routes:
         check_limit(collection, body.get("limit"))
         if route == "points/scroll":
             scroll = models.ScrollRequest(**body)
+            self.check_order(name, scroll.order_by)
             payload = True if scroll.with_payload is None else scroll.with_payload
             points, offset = client.scroll(
                 name, scroll.filter, scroll.limit or 10, scroll.order_by, scroll.offset, payload, scroll.with_vector or False
@@ -167,9 +169,11 @@ class Routes:
             return {"points": points, "next_page_offset": offset}
         if route == "points/count":
             count = models.CountRequest(**body)
+            check_exact(collection, exact=count.exact in (None, True))
             found = collection.behind(client.count(name, count.filter).count)
             return {"count": found if count.exact in (None, True) else found + 1}
         if route == "facet":
+            check_exact(collection, exact=body.get("exact"))
             return self.facet(name, models.FacetRequest(**body))
         raise KeyError(f"{method} {route}")
 
@@ -177,8 +181,15 @@ class Routes:
         collection = self.collections[name]
         check_filter(collection, body.get("filter"), "unindexed_filtering_retrieve")
         check_limit(collection, body.get("limit"))
+        check_params(collection, body.get("params"))
         request = models.QueryRequest(**body)
         return nearly(self.client, name, collection, request) if self.options.graph else nearest(self.client, name, request)
+
+    def check_order(self, name: str, order_by: Any) -> None:
+        """Refuse an order by a field without an index that knows an order, whatever strict mode says."""
+        key = getattr(order_by, "key", order_by)
+        if key is not None and self.collections[name].indexes.get(key, {}).get("type") not in ("integer", "float", "datetime"):
+            raise Refused(400, f"Bad request: No range index for `order_by` key: `{key}`. Please create one to use `order_by`.")
 
     def facet(self, name: str, request: models.FacetRequest) -> Any:
         if self.collections[name].indexes.get(request.key, {}).get("type") not in ("keyword", "integer", "bool", "uuid"):

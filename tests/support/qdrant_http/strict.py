@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .faults import strict
+from .faults import Refused, strict
 
 if TYPE_CHECKING:
     from .collection import Collection
@@ -22,11 +22,37 @@ def check_limit(collection: Collection, limit: int | None) -> None:
         raise strict(f'Limit exceeded {limit} > {most} for "limit". Help: Reduce the "limit" parameter to or below {most}.')
 
 
+def check_exact(collection: Collection, *, exact: bool | None) -> None:
+    if exact and (collection.strict or {}).get("search_allow_exact") is False:
+        raise strict("Exact search disabled!. Help: Set exact=false.")
+
+
+def check_params(collection: Collection, params: dict[str, Any] | None) -> None:
+    """Refuse a search that looks at more than the settings allow."""
+    asked = {**(params or {}), **((params or {}).get("quantization") or {})}
+    check_exact(collection, exact=asked.get("exact"))
+    for name, setting in (("oversampling", "search_max_oversampling"), ("hnsw_ef", "search_max_hnsw_ef")):
+        most = (collection.strict or {}).get(setting)
+        if most is not None and (asked.get(name) or 0) > most:
+            raise strict(
+                f'Limit exceeded {asked[name]} > {most} for "{name}". Help: Reduce the "{name}" parameter to or below {most}.'
+            )
+
+
 def check_batch(collection: Collection, size: int, setting: str, name: str) -> None:
     """Refuse more points or searches in one request than `setting` says."""
     most = (collection.strict or {}).get(setting)
     if most is not None and size > most:
         raise strict(f'Limit exceeded {size} > {most} for "{name}". Help: Reduce the "{name}" parameter to or below {most}.')
+
+
+def check_rate(collection: Collection, points: int) -> None:
+    """Refuse more points in one request than may be written in a minute; what comes too soon is not refused here."""
+    most = (collection.strict or {}).get("write_rate_limit")
+    if most is not None and points > most:
+        raise Refused(
+            429, "Write rate limit exceeded, request larger than rate limiter capacity, please try to split your request"
+        )
 
 
 def check_indexes(collection: Collection) -> None:

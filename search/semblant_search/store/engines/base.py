@@ -85,6 +85,10 @@ class Engine(Protocol):
         """How many records match, exactly."""
         ...
 
+    def allows_exact(self) -> bool:
+        """Whether a search may compare all records: a server in strict mode can forbid it."""
+        ...
+
     def facet(self, path: str, filter: Any, limit: int) -> dict[Any, int] | None:
         """Exact counts of the most frequent values, in any order, or None where the engine cannot count this field."""
         ...

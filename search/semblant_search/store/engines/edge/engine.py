@@ -174,6 +174,10 @@ class EdgeEngine:
         """How many records match, exactly."""
         return int(self._run("count", self._edge.CountRequest(exact=True, filter=filter)))
 
+    def allows_exact(self) -> bool:
+        """Always."""
+        return True
+
     def facet(self, path: str, filter: Any, limit: int) -> dict[Any, int] | None:
         """Exact counts; those of values that no point has any more are 0. None where the field has no index (yet)."""
         if not self._has_index(path):

@@ -30,6 +30,9 @@ __all__ = ["Connection", "Deadline", "RetryPolicy", "connect"]
 _logger = logging.getLogger(__name__)
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TRY_AGAIN_GRPC = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED"})
+_NO_ROOM = 507
+_NO_ROOM_GRPC = "qdrant-insufficient-storage"  # in the metadata of what has the code of a busy server
+_TOO_LARGE = "split your request"  # of a rate limit: it will not pass later either
 _GONE = re.compile(r"[Cc]ollection .*(not found|n't exist|not exist)")
 _LONGEST_TIME = 1e9  # seconds, some thirty years
 _DENIED_GRPC = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
@@ -292,7 +295,9 @@ def _by_status(error: Any, location: str) -> StoreError:
             f"server {location!r} refuses this API key ({error.status_code}: {detail}); "
             "give the right one (--api-key, api_key=…)"
         )
-    if error.status_code in _TRY_AGAIN:
+    if error.status_code == _NO_ROOM:
+        return _full(location, f"507: {detail}")
+    if error.status_code in _TRY_AGAIN and _TOO_LARGE not in detail:
         return StoreUnavailable(f"server {location!r} answers {error.status_code} ({detail}); try again later")
     if error.status_code == 404 and _GONE.search(detail):
         return _gone(location, detail)
@@ -304,11 +309,20 @@ def _by_code(error: Any, location: str) -> StoreError:
     detail = error.details() if callable(getattr(error, "details", None)) else str(error)
     if code in _DENIED_GRPC:
         return StoreDenied(f"server {location!r} refuses this API key ({detail}); give the right one (--api-key, api_key=…)")
-    if code in _TRY_AGAIN_GRPC:
+    metadata = error.trailing_metadata() if callable(getattr(error, "trailing_metadata", None)) else None
+    if any(key == _NO_ROOM_GRPC for key, _ in metadata or ()):
+        return _full(location, f"{code}: {detail}")
+    if code == "INTERNAL":
+        return StoreUnavailable(f"server {location!r} answers {code} ({detail}); try again later")
+    if code in _TRY_AGAIN_GRPC and _TOO_LARGE not in str(detail):
         return StoreUnavailable(f"server {location!r} cannot be reached or is busy ({code}: {detail}); is it running?")
     if code == "NOT_FOUND" and _GONE.search(detail):
         return _gone(location, detail)
     return StoreError(f"server {location!r} answers {code}: {detail}")
+
+
+def _full(location: str, detail: str) -> StoreError:
+    return StoreError(f"server {location!r} has no room for more ({detail}); give it more, or delete what is not needed")
 
 
 def _gone(location: str, detail: str) -> CollectionNotFound:

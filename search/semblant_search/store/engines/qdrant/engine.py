@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["QdrantEngine"]
 
 _REQUEST = 8_000_000  # estimated bytes of points in one request, unless one point alone takes more
+_COUNTED = 10_000  # ids in one request, where a server does not count exactly itself
 _PAYLOAD = 24_000_000  # bytes of the largest payload: vectors and words have the rest of a server's 32 MB
 
 
@@ -97,9 +98,9 @@ class QdrantEngine:
 
     def _ask(self, searches: Sequence[Search], limits: Limits) -> list[list[ScoredRecord]]:
         if len(searches) == 1:
-            answers = [self._run("query_points", **self._searches.options(searches[0]))]
+            answers = [self._run("query_points", **self._searches.options(searches[0], limits.oversampling))]
         else:
-            requests, answers = [self._searches.request(search) for search in searches], []
+            requests, answers = [self._searches.request(search, limits.oversampling) for search in searches], []
             together = limits.searches or len(requests)
             for start in range(0, len(requests), together):
                 answers += self._run("query_batch_points", requests=requests[start : start + together])
@@ -150,12 +151,35 @@ class QdrantEngine:
 
     def count(self, filter: Any) -> int:
         """How many records match, exactly."""
-        return int(self._run("count", count_filter=filter, exact=True).count)
+        return self._points.within(lambda limits: self._count(filter, limits))
+
+    def _count(self, filter: Any, limits: Limits) -> int:
+        if limits.exact:
+            return int(self._run("count", count_filter=filter, exact=True).count)
+        found, start = 0, None
+        while True:  # the server counts only roughly
+            page, start = self._run(
+                "scroll",
+                offset=start,
+                limit=limits.most(_COUNTED),
+                scroll_filter=filter,
+                with_payload=False,
+                with_vectors=False,
+            )
+            found += len(page)
+            if start is None:
+                return found
+
+    def allows_exact(self) -> bool:
+        """Whether strict mode lets a search compare all pictures."""
+        return self._points.allows_exact()
 
     def facet(self, path: str, filter: Any, limit: int) -> dict[Any, int] | None:
-        """Exact counts. None where the field has no index, or the server allows fewer values than are wanted."""
+        """Exact counts. None where the field has no index, or the server allows fewer values, or rough counts only."""
 
         def ask(limits: Limits) -> dict[Any, int] | None:
+            if not limits.exact:
+                return None
             wanted = limits.most(limit)
             hits = self._run("facet", key=path, facet_filter=filter, limit=wanted, exact=True).hits
             return None if len(hits) == wanted < limit else {hit.value: hit.count for hit in hits}

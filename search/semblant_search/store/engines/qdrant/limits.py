@@ -37,12 +37,16 @@ class Limits:
         searches: in a batch.
         points: written together.
         indexes: payload indexes of the collection.
+        oversampling: of a search in quantized vectors.
+        exact: whether all points may be compared or counted in one request.
     """
 
     records: int | None = None
     searches: int | None = None
     points: int | None = None
     indexes: int | None = None
+    oversampling: float | None = None
+    exact: bool = True
 
     def most(self, wanted: int) -> int:
         """How many records may be asked for, of those that are wanted."""
@@ -94,6 +98,10 @@ class LimitedCollection:
                 raise
         return ask(self._limits)
 
+    def allows_exact(self) -> bool:
+        """Whether a search may compare all points."""
+        return _limits(self.run("get_collection")).exact
+
     def indexes(self) -> tuple[dict[str, str], bool]:
         """The payload indexes with their types, and whether the server allows no more."""
         info = self.run("get_collection")
@@ -116,5 +124,10 @@ def _limits(info: Any) -> Limits:
     if strict is None or not strict.enabled:
         return Limits()
     return Limits(
-        strict.max_query_limit, strict.search_max_batchsize, strict.upsert_max_batchsize, strict.max_payload_index_count
+        records=strict.max_query_limit,
+        searches=strict.search_max_batchsize,
+        points=min(filter(None, (strict.upsert_max_batchsize, strict.write_rate_limit)), default=None),
+        indexes=strict.max_payload_index_count,
+        oversampling=strict.search_max_oversampling,
+        exact=strict.search_allow_exact is not False,
     )

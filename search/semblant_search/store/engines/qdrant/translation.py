@@ -161,8 +161,8 @@ class Searches:
     def __init__(self, quantize: str | None) -> None:
         self._quantize = quantize
 
-    def options(self, search: Search) -> dict[str, Any]:
-        """Arguments of `query_points`."""
+    def options(self, search: Search, oversampling: float | None = None) -> dict[str, Any]:
+        """Arguments of `query_points`; `oversampling` is the most that the server allows."""
         query, using = _query(search.query)
         return {
             "query": query,
@@ -172,10 +172,10 @@ class Searches:
             "query_filter": search.filter,
             "with_payload": search.paths,
             "score_threshold": search.score_threshold,
-            "search_params": self._params(search),
+            "search_params": self._params(search, oversampling),
         }
 
-    def request(self, search: Search) -> Any:
+    def request(self, search: Search, oversampling: float | None = None) -> Any:
         """The `QueryRequest` of a search."""
         from qdrant_client import models
 
@@ -188,18 +188,19 @@ class Searches:
             filter=search.filter,
             with_payload=search.paths,
             score_threshold=search.score_threshold,
-            params=self._params(search),
+            params=self._params(search, oversampling),
         )
 
-    def _params(self, search: Search) -> Any:
+    def _params(self, search: Search, most: float | None) -> Any:
         from qdrant_client import models
 
         if not search.exact and search.ef_search is None and self._quantize is None:
             return None
         quantization = None
         if self._quantize is not None:
+            wanted = OVERSAMPLING[self._quantize]
             quantization = models.QuantizationSearchParams(
-                ignore=search.exact, rescore=True, oversampling=OVERSAMPLING[self._quantize]
+                ignore=search.exact, rescore=True, oversampling=wanted if most is None else min(wanted, most)
             )
         return models.SearchParams(hnsw_ef=search.ef_search, exact=search.exact, quantization=quantization)
 
