@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from semblant_indexer.analysis import (
@@ -146,7 +148,7 @@ def test_nothing_has_no_clusters() -> None:
 
 def test_a_cluster_is_named_by_what_the_others_have_not() -> None:
     labels = [0, 0, 0, 1, 1, 1, 2]
-    payloads = [
+    payloads: list[dict[str, Any]] = [
         {"label": "bag", "shop": "x", "tags": ["red", "new"]},
         {"label": "bag", "shop": "x", "tags": ["red"]},
         {"label": "coat", "shop": "x"},
