@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import time
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from semblant_search.encoder import Encoder
-from semblant_search.errors import EncoderError, SemblantError
+from semblant_search.errors import EncoderError, InvalidInput, SemblantError
 from semblant_search.lazy_encoder import LazyEncoder
 from semblant_search.orb import CALIBRATION_ASSET, Vocabulary, calibrate
 from semblant_search.querying.background import BACKGROUND_ASSET, measure_background
@@ -21,6 +23,7 @@ from semblant_search.store.names import without_password
 
 from . import generations
 from .analysis.collections import keep_up
+from .cancelling import check_cancelled
 from .engine_thread import EngineThread
 from .job import IndexJob, cores, patient
 from .notes import of_collection, rebuilt_as_well
@@ -35,8 +38,8 @@ from .vocabulary import SAMPLE, train_vocabulary
 from .worker import WorkerConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    import threading
+    from collections.abc import Callable, Iterator
 
     from semblant_search.store import Database, Store
 
@@ -48,31 +51,63 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _REPORTED_FAILURES = 1000
+_T = TypeVar("_T")
 
 
-def run(job: IndexJob, on_progress: Callable[[Progress], None] | None = None) -> IndexReport:
+def run(
+    job: IndexJob,
+    on_progress: Callable[[Progress], None] | None = None,
+    *,
+    database: Database | None = None,
+    cancel: threading.Event | None = None,
+    on_failure: Callable[[Failure], None] | None = None,
+) -> IndexReport:
     """Index a source into a collection and account for every item.
 
     Safe to repeat and to kill: what is indexed stays indexed, and the next run goes on from there. A `KeyboardInterrupt`
     passes through within a second or two, with everything saved; the database is free again as soon as the engine is done.
 
+    With `database` it runs inside a process that searches the same directory, from any thread: searches and changes through
+    clients of that object go on meanwhile, and follow to a new generation.
+
+    >>> with open_database("pictures.db") as db, SearchClient(db) as client:  # doctest: +SKIP
+    ...     threading.Thread(target=run, args=(job,), kwargs={"database": db}).start()
+    ...     client.search("query.jpg")
+
     Args:
         job: what to do.
         on_progress: called from this thread, a few times a second.
+        database: the job's, open already; it is used as it is and stays open. None opens it.
+        cancel: once set, from any thread, the job ends within a second or two, with everything saved.
+        on_failure: called with each picture that turns out to be unusable, from another thread, while the job goes on.
 
     Raises:
+        JobCancelled: `cancel` was set before the job was done.
         InvalidInput: the source, its metadata or an argument cannot be used; nothing was written.
         EncoderError: not an encoder, or not this collection's; nothing was written.
         StoreLocked: another job is at work on the collection, or took it over because this one stood still for minutes.
         StoreError: the database cannot be used or stopped working; what was written before stays.
     """
-    return _Run(job, on_progress or (lambda _: None)).run()
+    if database is not None:
+        _check_same(job, database)
+    return _Run(job, on_progress or (lambda _: None), database, cancel, on_failure).run()
 
 
 class _Run:
-    def __init__(self, job: IndexJob, on_progress: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        job: IndexJob,
+        on_progress: Callable[[Progress], None],
+        database: Database | None,
+        cancel: threading.Event | None,
+        on_failure: Callable[[Failure], None] | None,
+    ) -> None:
         self.job = job
-        self.on_progress = on_progress
+        self.on_failure = on_failure
+        self._tell = on_progress
+        self._database = database
+        self._cancel = cancel
+        self._at = Progress("scan")
         self.stages: dict[str, float] = {}
         self._engine = EngineThread()
         self.wait = self._engine.call
@@ -89,7 +124,7 @@ class _Run:
         job = self.job
         with ExitStack() as stack:
             main = self._part(stack, job)
-            db = stack.enter_context(closing(self._open_database()))
+            db = self._database or stack.enter_context(closing(self._open_database()))
             db.check_name(job.collection)
             claim = stack.enter_context(db.claim(job.collection, job.wait))
             self.check = claim.check
@@ -129,10 +164,26 @@ class _Run:
                 part.index(store)
             return self._finish(db, store, [main, *(part for part, _ in rest)], path.parent, began)
 
+    def on_progress(self, progress: Progress) -> None:
+        """Tell where the run is. Raises `JobCancelled`."""
+        if progress.phase != "done":
+            self._at = progress
+            self.check_cancelled()
+        self._tell(progress)
+
+    def heeding(self, items: Iterator[_T]) -> Iterator[_T]:
+        """The same, until the job is told to end. Raises `JobCancelled` then."""
+        for item in items:
+            self.check_cancelled()
+            yield item
+
+    def check_cancelled(self) -> None:
+        """Raise `JobCancelled` where the job was told to end."""
+        check_cancelled(self._cancel, self._at)
+
     def _finish(self, db: Database, store: Store, parts: list[SourceRun], state: Path, began: float) -> IndexReport:
         job, main, encoder = self.job, parts[0], self.encoder
         parts = self._take_over(store, parts)
-        account = main.ledger.account()
         recall, built = None, True
         serving = db.collections().get(job.collection)
         vocabulary = generations.orb_of(store)[1]
@@ -158,6 +209,11 @@ class _Run:
             self._carry(store)
             generations.drop_old(db, job.collection, job.keep_generations)
         whole = all(part.accounted(store) for part in parts)
+        if not whole:  # clients may delete pictures at any time, which are in their sources all the same
+            for part in parts:
+                part.bring_back(store)
+            whole = all(part.accounted(store) for part in parts)
+        account = main.ledger.account()
         report = IndexReport(
             source=without_users(job.source),
             source_name=main.record.name,
@@ -207,6 +263,7 @@ class _Run:
 
             def tell() -> None:
                 nonlocal last
+                self.check_cancelled()
                 moment = time.perf_counter()
                 if moment - last >= 0.2:
                     self.check()  # those who write may be on other machines
@@ -289,6 +346,7 @@ class _Run:
         began = time.perf_counter()
 
         def tell() -> None:
+            self.check_cancelled()
             if told:
                 done, total = told[-1]
                 told.clear()
@@ -303,6 +361,19 @@ class _Run:
     def stage(self, name: str) -> _Stage:
         self.on_progress(Progress(name))
         return _Stage(self.stages, name)
+
+
+def _check_same(job: IndexJob, database: Database) -> None:
+    """Raise `InvalidInput` where the job names another database than the open one: its ledger would lie beside that."""
+    there = database.location
+    if "://" in job.db or "://" in there:
+        same = without_password(job.db) == there or ("://" in job.db and "://" not in there and not Path(there).is_dir())
+    else:
+        same = os.path.realpath(job.db) == os.path.realpath(there)
+    if not same:
+        raise InvalidInput(
+            f"db {without_password(job.db)!r}: the open database is {there!r}; expected the same one for both, and one ledger"
+        )
 
 
 class _Stage:

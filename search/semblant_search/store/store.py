@@ -24,6 +24,7 @@ from .query_checks import average, check_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from typing_extensions import Self
 
@@ -65,6 +66,12 @@ class Store:
     def manifest(self) -> Manifest:
         """What this generation remembers about itself."""
         return self._manifest
+
+    @property
+    def writing(self) -> AbstractContextManager[object]:
+        """Held by whoever changes what was read before, in this process; one lock for all who have the generation open."""
+        lock: AbstractContextManager[object] = self._engine.writing
+        return lock
 
     def query(self, request: SearchRequest) -> list[ScoredRecord]:
         """Hits, best first, ties by id: any page is that part of one order."""
@@ -232,14 +239,17 @@ class Store:
         A field of whole numbers becomes one of floats where `fields` says so, in place. Raises `MetadataError` where a type
         changes in another way.
         """
-        manifest = self._manifest.with_fields(fields)
-        if manifest == self._manifest:
+        if self._manifest.with_fields(fields) == self._manifest:
             return
-        for name, kind in manifest.fields.items():
-            if self._manifest.fields.get(name) is not kind:
-                self._engine.create_index(name, kind)
-        self._engine.write_manifest(manifest)
-        self._manifest = manifest
+        with self.writing:
+            self.refresh()  # others may have added some meanwhile, who have the same generation open
+            manifest = self._manifest.with_fields(fields)
+            for name, kind in manifest.fields.items():
+                if self._manifest.fields.get(name) is not kind:
+                    self._engine.create_index(name, kind)
+            if manifest != self._manifest:
+                self._engine.write_manifest(manifest)
+                self._manifest = manifest
 
     def index_rest(self) -> list[str]:
         """Make payload indexes that are missing; returns the fields that go without.

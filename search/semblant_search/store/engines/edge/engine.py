@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -105,13 +106,16 @@ if hasattr(os, "register_at_fork"):
 class EdgeEngine:
     """One generation in a directory; see `Engine`.
 
-    Opening it locks the directory for this process until `close`.
+    Opening it locks the directory for this process until `close`. Several stores may share it: each closes it once.
 
     Raises:
         StoreLocked: another process, or another `EdgeEngine` of this one, has it open.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.writing = threading.RLock()
+        self._users = 1
+        self._closing = threading.Lock()
         self._edge = load_engine()
         self._path = path
         self._manifest = manifest
@@ -218,7 +222,7 @@ class EdgeEngine:
         return []
 
     def read_manifest(self) -> Manifest:
-        """The one that is known: while it is open here, nobody else writes it."""
+        """The one that is known: while it is open here, only who shares this engine writes it."""
         return self._manifest
 
     def write_manifest(self, manifest: Manifest) -> None:
@@ -258,10 +262,19 @@ class EdgeEngine:
             raise StoreError(f"{str(path)!r} cannot be removed: {error.strerror or error}") from error
         sync_directory(path.parent)
 
+    def share(self) -> bool:
+        """Take part in it, until one more `close`; False where it is closed, or belongs to the process that was forked."""
+        with self._closing:
+            mine = self._users > 0 and self._shard is not None
+            self._users += mine
+            return mine
+
     def close(self) -> None:
-        """Flush and release the directory; nothing in a process that was forked, to which it does not belong."""
-        if self._shard is not None:
-            call(self._path, self._shard.close)
+        """Flush and release the directory with the last user; nothing in a process that was forked: it is not its own."""
+        with self._closing:
+            self._users -= 1
+            if self._users == 0 and self._shard is not None:
+                call(self._path, self._shard.close)
 
     def abandon(self) -> None:
         """Leave the engine to the process that this one was forked from: its threads are there, and its files.

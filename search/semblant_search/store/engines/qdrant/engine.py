@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ class QdrantEngine:
     def __init__(
         self, connection: Connection, collection: str, manifest: Manifest, version: Version, check: Callable[[], None]
     ) -> None:
+        self.writing = threading.RLock()
         self._connection = connection
         self._points = LimitedCollection(connection, collection, check)
         self._assets = LimitedCollection(connection, collection + ASSETS, check)
