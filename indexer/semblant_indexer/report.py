@@ -96,6 +96,7 @@ class IndexReport:
     stages: Mapping[str, float]
     source_name: str = ""
     unpruned: str | None = None
+    accepted: int = 0
 
     @property
     def adds_up(self) -> bool:

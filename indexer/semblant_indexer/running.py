@@ -8,7 +8,7 @@ import os
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from semblant_search.encoder import Encoder
@@ -32,6 +32,7 @@ from .pool import WorkerPool
 from .rebuilding import Rebuild
 from .report import Failure, IndexReport, Progress
 from .source_run import SourceRun
+from .sources.base import only_within
 from .sources.remembered import open_job_source, record_for, with_last_table
 from .state import ledger_path, write_state
 from .vocabulary import SAMPLE, train_vocabulary
@@ -39,19 +40,18 @@ from .worker import WorkerConfig
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from semblant_search.store import Database, Store
 
     from .ledger import Ledger
     from .ray_engine import RayPipeline
-    from .sources import Source
+    from .sources import Item, Source
     from .writer import Writer
 
 __all__ = ["run"]
 
 _REPORTED_FAILURES = 1000
-_T = TypeVar("_T")
 
 
 def run(
@@ -61,6 +61,7 @@ def run(
     database: Database | None = None,
     cancel: threading.Event | None = None,
     on_failure: Callable[[Failure], None] | None = None,
+    within: Sequence[Path] = (),
 ) -> IndexReport:
     """Index a source into a collection and account for every item.
 
@@ -79,6 +80,7 @@ def run(
         on_progress: called from this thread, a few times a second.
         database: the job's, open already; it is used as it is and stays open. None opens it.
         cancel: once set, from any thread, the job ends within a second or two, with everything saved.
+        within: folders of this machine that every file must lie in, once links are followed; others are skipped. None is all.
         on_failure: called with each picture that turns out to be unusable, from another thread, while the job goes on.
 
     Raises:
@@ -90,7 +92,7 @@ def run(
     """
     if database is not None:
         _check_same(job, database)
-    return _Run(job, on_progress or (lambda _: None), database, cancel, on_failure).run()
+    return _Run(job, on_progress or (lambda _: None), database, cancel, on_failure, within).run()
 
 
 class _Run:
@@ -101,12 +103,14 @@ class _Run:
         database: Database | None,
         cancel: threading.Event | None,
         on_failure: Callable[[Failure], None] | None,
+        within: Sequence[Path],
     ) -> None:
         self.job = job
         self.on_failure = on_failure
         self._tell = on_progress
         self._database = database
         self._cancel = cancel
+        self._within = [root.resolve() for root in within]
         self._at = Progress("scan")
         self.stages: dict[str, float] = {}
         self._engine = EngineThread()
@@ -171,11 +175,11 @@ class _Run:
             self.check_cancelled()
         self._tell(progress)
 
-    def heeding(self, items: Iterator[_T]) -> Iterator[_T]:
-        """The same, until the job is told to end. Raises `JobCancelled` then."""
+    def heeding(self, items: Iterator[Item]) -> Iterator[Item]:
+        """The same, less what may not be read, until the job is told to end. Raises `JobCancelled` then."""
         for item in items:
             self.check_cancelled()
-            yield item
+            yield only_within(item, self._within) if self._within else item
 
     def check_cancelled(self) -> None:
         """Raise `JobCancelled` where the job was told to end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import uuid
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from semblant_search.collection import ADDED, RESERVED_FIELDS, SOURCES_FIELD, FieldType, point_id
 from semblant_search.errors import InvalidInput
@@ -35,11 +35,10 @@ if TYPE_CHECKING:
 
     from .job import IndexJob
     from .report import Failure
-    from .sources import Source
+    from .sources import Item, Source
 
 __all__ = ["LAG", "Host", "SourceRun"]
 
-_T = TypeVar("_T")
 LAG = 10.0
 """Seconds that a replica of a server may lag behind at the end of a job."""
 
@@ -69,8 +68,8 @@ class Host(Protocol):
         """Call into the engine."""
         ...
 
-    def heeding(self, items: Iterator[_T]) -> Iterator[_T]:
-        """The same, until the job is told to end."""
+    def heeding(self, items: Iterator[Item]) -> Iterator[Item]:
+        """The same, less what may not be read, until the job is told to end."""
         ...
 
     def through_stages(self, part: SourceRun, store: Store, writer: Writer, total: int) -> None:

@@ -16,7 +16,7 @@ from .state import all_states
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from semblant_search.errors import SemblantError
     from semblant_search.store import Database
@@ -42,6 +42,7 @@ def watch(
     on_problem: Callable[[SemblantError], None] | None = None,
     on_failure: Callable[[Failure], None] | None = None,
     database: Database | None = None,
+    within: Sequence[Path] = (),
     own_files: Iterable[str | os.PathLike[str]] = (),
 ) -> None:
     """Run a job, and again after every burst of changes below its folder, until `stop` is set or the caller interrupts.
@@ -58,7 +59,7 @@ def watch(
         on_problem: called with what kept a run from its end and may pass: somebody has the database open, a server does not
             answer (both are tried again), the folder holds no pictures, or a metadata table cannot be read (the next change may
             mend them). The same problem is told once.
-        on_failure, database: as in `run`.
+        on_failure, database, within: as in `run`.
         own_files: others that the caller writes after a run, and that are no changes either.
 
     Raises:
@@ -87,7 +88,7 @@ def watch(
     while True:
         if time.monotonic() >= due:
             try:
-                report = run(job, on_progress, database=database, cancel=stop, on_failure=on_failure)
+                report = run(job, on_progress, database=database, cancel=stop, on_failure=on_failure, within=within)
             except JobCancelled:
                 return
             except (StoreLocked, StoreUnavailable, InvalidInput) as error:
