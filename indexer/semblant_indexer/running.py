@@ -7,6 +7,7 @@ import json
 import os
 import time
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -349,6 +350,10 @@ class _Run:
         told: list[tuple[int, int]] = []
         began = time.perf_counter()
 
+        def heard(done: int, total: int) -> None:
+            self.check_cancelled()  # which ends it at once, where another process builds
+            told.append((done, total))
+
         def tell() -> None:
             self.check_cancelled()
             if told:
@@ -357,7 +362,9 @@ class _Run:
                 self.on_progress(Progress("optimize", total, min(done, total), seconds=time.perf_counter() - began))
 
         with self.stage("optimize"):
-            return self._engine.call(store.optimize, lambda done, total: told.append((done, total)), meanwhile=tell)
+            # In a process that others search the graph is built by another one: the engine would stop all its threads.
+            build = partial(store.optimize, beside=self._database is not None)
+            return self._engine.call(build, heard, meanwhile=tell)
 
     def _close(self, store: Store) -> None:
         self._engine.once_idle(store.close)

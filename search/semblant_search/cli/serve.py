@@ -54,7 +54,7 @@ _CONNECTIONS = 1000
     "job_roots",
     multiple=True,
     metavar="DIR",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=click.Path(path_type=Path),
     help="Folder that may be indexed by request (/v1/jobs; needs semblant-indexer); repeatable.",
 )
 @click.option("--read-only", is_flag=True, help="Refuse what changes a collection.")

@@ -264,7 +264,7 @@ class Store:
         """Read the manifest again: on a server, another process may have added fields. Raises `CollectionNotFound`."""
         self._manifest = self._engine.read_manifest()
 
-    def optimize(self, on_progress: Callable[[int, int], None] | None = None) -> bool:
+    def optimize(self, on_progress: Callable[[int, int], None] | None = None, *, beside: bool = False) -> bool:
         """Build what makes searches fast (HNSW graphs, merged segments); whether that is done on return.
 
         In a directory it blocks until done. A server does it by itself and is waited for, unless it makes no progress
@@ -272,11 +272,13 @@ class Store:
 
         Args:
             on_progress: called with the vectors that a server has indexed, and all that there are; approximate numbers.
+            beside: let other threads search and write meanwhile. In a directory a process of its own works on a copy then,
+                which takes the place of what is there; it needs as much room again.
 
         Raises:
             StoreError: the server failed at it.
         """
-        return self._engine.optimize(on_progress or (lambda *_: None))
+        return self._engine.optimize(on_progress or (lambda *_: None), beside=beside)
 
     def asset(self, name: str) -> bytes | None:
         """A file kept with this generation (`encoder.onnx`, `vocabulary.npz`), or None."""

@@ -128,8 +128,11 @@ class Engine(Protocol):
         """Replace the manifest, atomically."""
         ...
 
-    def optimize(self, tell: Callable[[int, int], None]) -> bool:
-        """Build what makes searches fast; whether it is done. `tell` is called with vectors indexed, and all."""
+    def optimize(self, tell: Callable[[int, int], None], *, beside: bool) -> bool:
+        """Build what makes searches fast; whether it is done. `tell` is called with vectors indexed, and all.
+
+        With `beside`, other threads of this process go on, and what `tell` raises ends it.
+        """
         ...
 
     def asset(self, name: str) -> bytes | None:

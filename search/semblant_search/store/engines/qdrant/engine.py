@@ -250,7 +250,7 @@ class QdrantEngine:
         """Replace the manifest in the collection's metadata."""
         self._run("update_collection", metadata={METADATA: manifest.to_json()})
 
-    def optimize(self, tell: Callable[[int, int], None]) -> bool:
+    def optimize(self, tell: Callable[[int, int], None], *, beside: bool) -> bool:  # noqa: ARG002
         """Wait until the server, which builds its indexes by itself, is done, or makes no progress (`RetryPolicy.stall`)."""
         from qdrant_client import models
 
