@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import time
 from contextlib import ExitStack, closing
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from semblant_search.encoder import Encoder
-from semblant_search.errors import EncoderError, InvalidInput, SemblantError
+from semblant_search.errors import EncoderError, SemblantError
 from semblant_search.lazy_encoder import LazyEncoder
 from semblant_search.orb import CALIBRATION_ASSET, Vocabulary, calibrate
 from semblant_search.querying.background import BACKGROUND_ASSET, measure_background
@@ -28,6 +26,7 @@ from .cancelling import check_cancelled
 from .engine_thread import EngineThread
 from .job import IndexJob, cores, patient
 from .notes import of_collection, rebuilt_as_well
+from .open_databases import check_same
 from .pipeline import Pipeline
 from .pool import WorkerPool
 from .rebuilding import Rebuild
@@ -42,6 +41,7 @@ from .worker import WorkerConfig
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from semblant_search.store import Database, Store
 
@@ -92,7 +92,7 @@ def run(
         StoreError: the database cannot be used or stopped working; what was written before stays.
     """
     if database is not None:
-        _check_same(job, database)
+        check_same(job, database)
     return _Run(job, on_progress or (lambda _: None), database, cancel, on_failure, within).run()
 
 
@@ -372,19 +372,6 @@ class _Run:
     def stage(self, name: str) -> _Stage:
         self.on_progress(Progress(name))
         return _Stage(self.stages, name)
-
-
-def _check_same(job: IndexJob, database: Database) -> None:
-    """Raise `InvalidInput` where the job names another database than the open one: its ledger would lie beside that."""
-    there = database.location
-    if "://" in job.db or "://" in there:
-        same = without_password(job.db) == there or ("://" in job.db and "://" not in there and not Path(there).is_dir())
-    else:
-        same = os.path.realpath(job.db) == os.path.realpath(there)
-    if not same:
-        raise InvalidInput(
-            f"db {without_password(job.db)!r}: the open database is {there!r}; expected the same one for both, and one ledger"
-        )
 
 
 class _Stage:

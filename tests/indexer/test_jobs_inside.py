@@ -8,9 +8,11 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from semblant_indexer import Failure, IndexJob, IndexReport, JobCancelled, Progress, run
-from semblant_search import InvalidInput, SearchClient, StoreLocked, canonical_uri
+from semblant_indexer.analysis.collections import _write
+from semblant_search import FieldType, InvalidInput, SearchClient, StoreLocked, canonical_uri
 from semblant_search.store import open_database
 
 if TYPE_CHECKING:
@@ -180,3 +182,15 @@ def test_unusable_pictures_are_told_as_they_are_found(database: Database, pictur
     assert set(told) == set(report.failures)
     assert len(told) == 2
     assert {failure.reason for failure in told} == {"not-an-image"}
+
+
+def test_what_an_analysis_finds_is_added_to_pictures_as_they_are_by_then(database: Database) -> None:
+    with SearchClient(database) as client, closing(database.open("images")) as store:
+        records = list(store.scroll())
+        changed, deleted = str(records[0].payload["_uri"]), str(records[1].payload["_uri"])
+        client.update_metadata(changed, {"said": "meanwhile"})
+        client.delete([deleted])
+        _write(store, records, {"_x": np.arange(10, dtype=np.float32)}, {"_x": FieldType.FLOAT})
+        assert (client.get(changed).metadata["said"], client.count()) == ("meanwhile", 9)
+        store.refresh()
+        assert sum("_x" in record.payload for record in store.scroll()) == 9
