@@ -14,12 +14,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .cancelling import JobCancelled
     from .job import Duplicates, IndexJob
     from .previewing import IndexPreview, preview
     from .report import Failure, IndexReport, Progress
     from .running import run
 
-__all__ = ["Duplicates", "Failure", "IndexJob", "IndexPreview", "IndexReport", "Progress", "preview", "run"]
+__all__ = ["Duplicates", "Failure", "IndexJob", "IndexPreview", "IndexReport", "JobCancelled", "Progress", "preview", "run"]
 
 _HOME = {
     "Duplicates": "job",
@@ -27,6 +28,7 @@ _HOME = {
     "IndexJob": "job",
     "IndexPreview": "previewing",
     "IndexReport": "report",
+    "JobCancelled": "cancelling",
     "Progress": "report",
     "preview": "previewing",
     "run": "running",

@@ -106,7 +106,7 @@ def print_report(report: IndexReport) -> None:
         style = "red" if name == "failed" and value else "bold" if name == "indexed" and value else ""
         table.add_row(name, f"{value:,}", style=style)
     table.add_section()
-    for name in ("moved", "pruned"):
+    for name in ("accepted", "moved", "pruned"):
         if value := getattr(report, name):
             table.add_row(name, f"{value:,}")
     table.add_row("in the collection", f"{report.points:,}")

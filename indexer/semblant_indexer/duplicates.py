@@ -47,22 +47,23 @@ def _settle(store: Store, ledger: Ledger, policy: Duplicates, source: str) -> di
     groups = ledger.groups()
     stand: dict[str, object] = {}
     while part := list(itertools.islice(groups, 500)):
-        payloads = _payloads(store, [uri for group in part for uri, has_point in group if has_point])
-        dropped: list[str] = []
-        said: dict[str, object] = {}
-        for group in part:
-            holders = [uri for uri, has_point in group if has_point and uri in payloads]
-            if not holders:
-                continue
-            first, others = holders[0], holders[1:]
-            if policy is Duplicates.MERGE:
-                said[first] = [uri for uri, _ in group]
-                dropped += others
-            else:
-                said |= dict.fromkeys(others, first)
-        _say(store, payloads, _FIELDS[policy], said)
-        stand |= said
-        release(store, [point_id(uri) for uri in dropped], source)
+        with store.writing:
+            payloads = _payloads(store, [uri for group in part for uri, has_point in group if has_point])
+            dropped: list[str] = []
+            said: dict[str, object] = {}
+            for group in part:
+                holders = [uri for uri, has_point in group if has_point and uri in payloads]
+                if not holders:
+                    continue
+                first, others = holders[0], holders[1:]
+                if policy is Duplicates.MERGE:
+                    said[first] = [uri for uri, _ in group]
+                    dropped += others
+                else:
+                    said |= dict.fromkeys(others, first)
+            _say(store, payloads, _FIELDS[policy], said)
+            stand |= said
+            release(store, [point_id(uri) for uri in dropped], source)
         ledger.set_duplicates(dropped)
     return stand
 
@@ -81,6 +82,11 @@ def _unsay(store: Store, ledger: Ledger, field: str, stand: Mapping[str, object]
 
     Sources that are `marking` have the policy of this field.
     """
+    with store.writing:
+        _unsay_all(store, ledger, field, stand, marking)
+
+
+def _unsay_all(store: Store, ledger: Ledger, field: str, stand: Mapping[str, object], marking: set[str]) -> None:
     marked = {str(record.payload["_uri"]): record for record in store.scroll(where=F(field).exists())}
     over = [
         uri

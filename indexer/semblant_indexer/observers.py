@@ -119,7 +119,7 @@ class Metrics:
     def finish(self, report: IndexReport) -> None:
         """Take in what became of it all."""
         self._runs.inc()
-        for outcome in ("indexed", "unchanged", "duplicate", "failed", "skipped"):
+        for outcome in ("indexed", "unchanged", "duplicate", "failed", "accepted", "skipped"):
             self._outcome.labels(outcome).set(getattr(report, outcome))
         self._points.set(report.points)
 

@@ -86,9 +86,10 @@ def _compare(store: Store, ledger: Ledger, source: str, *, write: bool) -> None:
     ledger.record(found, seen=False)
     # What an older Semblant indexed names no source; that this ledger knows it says whose it is.
     for part in _parts(known):
-        unmarked = [record for record in store.retrieve([point_id(uri) for uri in part]) if not owners(record.payload)]
-        if write:
-            store.set_payloads({record.id: {**record.payload, SOURCES_FIELD: [source]} for record in unmarked})
+        with store.writing:
+            unmarked = [record for record in store.retrieve([point_id(uri) for uri in part]) if not owners(record.payload)]
+            if write:
+                store.set_payloads({record.id: {**record.payload, SOURCES_FIELD: [source]} for record in unmarked})
         found = [_entry(record) for record in unmarked]
         ledger.record([entry for entry in found if entry.sha256 != known[entry.uri]], seen=False)
         ledger.forget(sorted(set(part) - {entry.uri for entry in found}))
@@ -99,10 +100,11 @@ def _adopt(store: Store, ledger: Ledger, source: str, *, write: bool) -> None:
     if store.count() == ledger.points():  # there are no others
         return
     for uris in ledger.unknown():
-        found = store.retrieve([point_id(uri) for uri in uris])
-        if write:
-            payloads = {one.id: {**one.payload, SOURCES_FIELD: sorted({*owners(one.payload), source})} for one in found}
-            store.set_payloads(payloads)
+        with store.writing:
+            found = store.retrieve([point_id(uri) for uri in uris])
+            if write:
+                payloads = {one.id: {**one.payload, SOURCES_FIELD: sorted({*owners(one.payload), source})} for one in found}
+                store.set_payloads(payloads)
         ledger.record([_entry(record) for record in found], seen=False)
 
 

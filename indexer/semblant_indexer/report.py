@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Failure", "IndexReport", "Progress"]
 
+FORMAT_VERSION = 1
+"""Of the report as JSON."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -49,7 +52,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class IndexReport:
-    """The account of a run: `found` = `indexed` + `unchanged` + `duplicate` + `failed` + `skipped`.
+    """The account of a run: `found` = `indexed` + `unchanged` + `duplicate` + `failed` + `accepted` + `skipped`.
 
     Attributes:
         source, source_name, db, collection, generation, encoder: what was indexed into what; `encoder` is the fingerprint.
@@ -58,6 +61,7 @@ class IndexReport:
         unchanged: pictures that were indexed before and are as they were.
         duplicate: pictures that are byte for byte another one and have no point of their own.
         failed: pictures that cannot be used, those of earlier runs included.
+        accepted: pictures that cannot be used, as somebody has accepted (`semblant failures accept`), and that did not change.
         skipped: items that are no pictures to be tried: named twice, or no regular file.
         encoded: pictures that went through the encoder; others of `indexed` only got new metadata or a new name.
         moved: pictures whose point went from a file that is gone to one of the same content.
@@ -97,18 +101,21 @@ class IndexReport:
     stages: Mapping[str, float]
     source_name: str = ""
     unpruned: str | None = None
+    accepted: int = 0
 
     @property
     def adds_up(self) -> bool:
         """Whether every item found is accounted for."""
-        return self.found == self.indexed + self.unchanged + self.duplicate + self.failed + self.skipped
+        known = self.indexed + self.unchanged + self.duplicate + self.failed + self.accepted + self.skipped
+        return self.found == known
 
     @property
     def account(self) -> str:
         """The proof, as one line."""
+        accepted = f" + {self.accepted:,} accepted" if self.accepted else ""
         return (
             f"found {self.found:,} = {self.indexed:,} indexed + {self.unchanged:,} unchanged + {self.duplicate:,} duplicate "
-            f"+ {self.failed:,} failed + {self.skipped:,} skipped"
+            f"+ {self.failed:,} failed{accepted} + {self.skipped:,} skipped"
         )
 
     @property
@@ -117,5 +124,5 @@ class IndexReport:
         return 3 if self.failed or self.unpruned else 0
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON values."""
-        return dataclasses.asdict(self)
+        """The report as JSON values; a later `format_version` may add keys, and neither drop nor rename any of these."""
+        return {"format_version": FORMAT_VERSION, **dataclasses.asdict(self)}

@@ -6,6 +6,7 @@ import itertools
 import json
 import time
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,28 +22,32 @@ from semblant_search.store.names import without_password
 
 from . import generations
 from .analysis.collections import keep_up
+from .cancelling import check_cancelled
 from .engine_thread import EngineThread
 from .job import IndexJob, cores, patient
 from .notes import of_collection, rebuilt_as_well
+from .open_databases import check_same
 from .pipeline import Pipeline
 from .pool import WorkerPool
 from .rebuilding import Rebuild
 from .report import Failure, IndexReport, Progress
 from .source_run import SourceRun
+from .sources.base import only_within
 from .sources.remembered import open_job_source, record_for, with_last_table
 from .state import ledger_path, write_state
 from .vocabulary import SAMPLE, train_vocabulary
 from .worker import WorkerConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import threading
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from semblant_search.store import Database, Store
 
     from .ledger import Ledger
     from .ray_engine import RayPipeline
-    from .sources import Source
+    from .sources import Item, Source
     from .writer import Writer
 
 __all__ = ["run"]
@@ -50,29 +55,64 @@ __all__ = ["run"]
 _REPORTED_FAILURES = 1000
 
 
-def run(job: IndexJob, on_progress: Callable[[Progress], None] | None = None) -> IndexReport:
+def run(
+    job: IndexJob,
+    on_progress: Callable[[Progress], None] | None = None,
+    *,
+    database: Database | None = None,
+    cancel: threading.Event | None = None,
+    on_failure: Callable[[Failure], None] | None = None,
+    within: Sequence[Path] = (),
+) -> IndexReport:
     """Index a source into a collection and account for every item.
 
     Safe to repeat and to kill: what is indexed stays indexed, and the next run goes on from there. A `KeyboardInterrupt`
     passes through within a second or two, with everything saved; the database is free again as soon as the engine is done.
 
+    With `database` it runs inside a process that searches the same directory, from any thread: searches and changes through
+    clients of that object go on meanwhile, and follow to a new generation.
+
+    >>> with open_database("pictures.db") as db, SearchClient(db) as client:  # doctest: +SKIP
+    ...     threading.Thread(target=run, args=(job,), kwargs={"database": db}).start()
+    ...     client.search("query.jpg")
+
     Args:
         job: what to do.
         on_progress: called from this thread, a few times a second.
+        database: the job's, open already; it is used as it is and stays open. None opens it.
+        cancel: once set, from any thread, the job ends within a second or two, with everything saved.
+        within: folders of this machine that every file must lie in, once links are followed; others are skipped. None is all.
+        on_failure: called with each picture that turns out to be unusable, from another thread, while the job goes on.
 
     Raises:
+        JobCancelled: `cancel` was set before the job was done.
         InvalidInput: the source, its metadata or an argument cannot be used; nothing was written.
         EncoderError: not an encoder, or not this collection's; nothing was written.
         StoreLocked: another job is at work on the collection, or took it over because this one stood still for minutes.
         StoreError: the database cannot be used or stopped working; what was written before stays.
     """
-    return _Run(job, on_progress or (lambda _: None)).run()
+    if database is not None:
+        check_same(job, database)
+    return _Run(job, on_progress or (lambda _: None), database, cancel, on_failure, within).run()
 
 
 class _Run:
-    def __init__(self, job: IndexJob, on_progress: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        job: IndexJob,
+        on_progress: Callable[[Progress], None],
+        database: Database | None,
+        cancel: threading.Event | None,
+        on_failure: Callable[[Failure], None] | None,
+        within: Sequence[Path],
+    ) -> None:
         self.job = job
-        self.on_progress = on_progress
+        self.on_failure = on_failure
+        self._tell = on_progress
+        self._database = database
+        self._cancel = cancel
+        self._within = [root.resolve() for root in within]
+        self._at = Progress("scan")
         self.stages: dict[str, float] = {}
         self._engine = EngineThread()
         self.wait = self._engine.call
@@ -89,7 +129,7 @@ class _Run:
         job = self.job
         with ExitStack() as stack:
             main = self._part(stack, job)
-            db = stack.enter_context(closing(self._open_database()))
+            db = self._database or stack.enter_context(closing(self._open_database()))
             db.check_name(job.collection)
             claim = stack.enter_context(db.claim(job.collection, job.wait))
             self.check = claim.check
@@ -129,10 +169,26 @@ class _Run:
                 part.index(store)
             return self._finish(db, store, [main, *(part for part, _ in rest)], path.parent, began)
 
+    def on_progress(self, progress: Progress) -> None:
+        """Tell where the run is. Raises `JobCancelled`."""
+        if progress.phase != "done":
+            self._at = progress
+            self.check_cancelled()
+        self._tell(progress)
+
+    def heeding(self, items: Iterator[Item]) -> Iterator[Item]:
+        """The same, less what may not be read, until the job is told to end. Raises `JobCancelled` then."""
+        for item in items:
+            self.check_cancelled()
+            yield only_within(item, self._within) if self._within else item
+
+    def check_cancelled(self) -> None:
+        """Raise `JobCancelled` where the job was told to end."""
+        check_cancelled(self._cancel, self._at)
+
     def _finish(self, db: Database, store: Store, parts: list[SourceRun], state: Path, began: float) -> IndexReport:
         job, main, encoder = self.job, parts[0], self.encoder
         parts = self._take_over(store, parts)
-        account = main.ledger.account()
         recall, built = None, True
         serving = db.collections().get(job.collection)
         vocabulary = generations.orb_of(store)[1]
@@ -158,6 +214,11 @@ class _Run:
             self._carry(store)
             generations.drop_old(db, job.collection, job.keep_generations)
         whole = all(part.accounted(store) for part in parts)
+        if not whole:  # clients may delete pictures at any time, which are in their sources all the same
+            for part in parts:
+                part.bring_back(store)
+            whole = all(part.accounted(store) for part in parts)
+        account = main.ledger.account()
         report = IndexReport(
             source=without_users(job.source),
             source_name=main.record.name,
@@ -207,6 +268,7 @@ class _Run:
 
             def tell() -> None:
                 nonlocal last
+                self.check_cancelled()
                 moment = time.perf_counter()
                 if moment - last >= 0.2:
                     self.check()  # those who write may be on other machines
@@ -288,14 +350,21 @@ class _Run:
         told: list[tuple[int, int]] = []
         began = time.perf_counter()
 
+        def heard(done: int, total: int) -> None:
+            self.check_cancelled()  # which ends it at once, where another process builds
+            told.append((done, total))
+
         def tell() -> None:
+            self.check_cancelled()
             if told:
                 done, total = told[-1]
                 told.clear()
                 self.on_progress(Progress("optimize", total, min(done, total), seconds=time.perf_counter() - began))
 
         with self.stage("optimize"):
-            return self._engine.call(store.optimize, lambda done, total: told.append((done, total)), meanwhile=tell)
+            # In a process that others search the graph is built by another one: the engine would stop all its threads.
+            build = partial(store.optimize, beside=self._database is not None)
+            return self._engine.call(build, heard, meanwhile=tell)
 
     def _close(self, store: Store) -> None:
         self._engine.once_idle(store.close)

@@ -26,7 +26,7 @@ from .sources.remembered import settings_of
 from .writer import Counts, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from semblant_search.store import Store
 
     from .job import IndexJob
-    from .sources import Source
+    from .report import Failure
+    from .sources import Item, Source
 
 __all__ = ["LAG", "Host", "SourceRun"]
 
@@ -58,8 +59,17 @@ class Host(Protocol):
         """Measure a stage."""
         ...
 
+    @property
+    def on_failure(self) -> Callable[[Failure], None] | None:
+        """Who is told of pictures that cannot be used."""
+        ...
+
     def wait(self, call: Any, *arguments: Any) -> Any:
         """Call into the engine."""
+        ...
+
+    def heeding(self, items: Iterator[Item]) -> Iterator[Item]:
+        """The same, less what may not be read, until the job is told to end."""
         ...
 
     def through_stages(self, part: SourceRun, store: Store, writer: Writer, total: int) -> None:
@@ -89,6 +99,7 @@ class SourceRun:
         self._host = host
         self._record: SourceRecord | None = None
         self._before = 0
+        self._writer: Writer | None = None
 
     @property
     def record(self) -> SourceRecord:
@@ -110,7 +121,7 @@ class SourceRun:
         """Note what the source holds; `known` are the types of fields that the collection has, or will have."""
         self.source.adopt_types(known)
         with self._host.stage("scan"):
-            self.ledger.scan(self.source.items(), exif=self.job.exif)
+            self.ledger.scan(self._host.heeding(self.source.items()), exif=self.job.exif)
 
     def check_any(self) -> None:
         """Raise `InvalidInput` where the scan found nothing."""
@@ -156,11 +167,15 @@ class SourceRun:
         ledger.note_vanished()
         strike_out_lenders(store, ledger)
         words = generations.orb_of(store)[1]
-        writer = Writer(store, ledger, self.record.id, Vocabulary.from_bytes(words) if words is not None else None)
-        self.counts = writer.counts
-        # More than one round only where a merged duplicate lost the picture that stood for it.
-        while total := ledger.count_todo():
-            self._host.through_stages(self, store, writer, total)
+        self._writer = Writer(
+            store,
+            ledger,
+            self.record.id,
+            Vocabulary.from_bytes(words) if words is not None else None,
+            self._host.on_failure,
+        )
+        self.counts = self._writer.counts
+        self._write_all(store)
         unseen = incomplete(self.source, self.record, self.job)
         if unseen is None:  # what may be there all the same has not moved
             self.moved = len(self._give_up(store, ledger.moved()))
@@ -168,6 +183,17 @@ class SourceRun:
         settle_duplicates(store, ledger, self.job.duplicates, self.record.id)
         ledger.forget_without_file()
         self._prune(store)
+
+    def bring_back(self, store: Store) -> None:
+        """Index again what was deleted by others since it was indexed."""
+        reconcile(store, self.ledger, self.record)
+        self._write_all(store)
+
+    def _write_all(self, store: Store) -> None:
+        assert self._writer is not None, "index comes first"
+        # More than one round only where a merged duplicate lost the picture that stood for it.
+        while total := self.ledger.count_todo():
+            self._host.through_stages(self, store, self._writer, total)
 
     def _prune(self, store: Store) -> None:
         gone, bad = self.ledger.removed(), self.ledger.turned_bad()

@@ -14,6 +14,7 @@ from semblant_search.store.names import without_password
 from semblant_search.store.open import DEFAULT_TIMEOUT
 
 from .job import IndexJob
+from .ledger.schema import ACCEPTED
 from .state import find_state
 
 __all__ = ["FailedJobs", "GenerationStatus", "Status", "failed_jobs", "last_job", "read_status"]
@@ -24,7 +25,7 @@ class GenerationStatus:
     """The rows of one generation.
 
     Attributes:
-        outcomes: pictures by outcome (`indexed`, `duplicate`, `failed`, `skipped`).
+        outcomes: pictures by outcome (`indexed`, `duplicate`, `failed`, `accepted`, `skipped`).
         reasons: failures by reason.
         sources: pictures by the source that brought them.
     """
@@ -75,10 +76,12 @@ def read_status(
     """
     connection = _open(db, collection, find_state(db, collection, state, api_key, timeout))
     try:
+        accepted = _accepted(connection)
         names = connection.execute("SELECT name, created_at, encoder FROM generations ORDER BY name").fetchall()
         generations = [_generation(connection, *row) for row in names]
         rows = connection.execute(
-            "SELECT uri, reason, message FROM items WHERE generation = ? AND outcome = 'failed' ORDER BY uri LIMIT ?",
+            "SELECT i.uri, i.reason, i.message FROM items i WHERE i.generation = ? AND i.outcome = 'failed' "
+            f"AND NOT {accepted} ORDER BY i.uri LIMIT ?",
             (names[-1][0] if names else "", failures),
         ).fetchall()
         run = connection.execute("SELECT started_at, job, report FROM runs ORDER BY number DESC LIMIT 1").fetchone()
@@ -146,12 +149,13 @@ def failed_jobs(
     changes |= {"api_key": api_key, "timeout": timeout}
     connection = _open(db, collection, find_state(db, collection, state, api_key, timeout))
     try:
+        accepted = _accepted(connection)
         settings = [json.loads(row[0]) for row in connection.execute("SELECT job FROM runs ORDER BY number DESC")]
         failed = dict(
             connection.execute(
                 "SELECT coalesce(s.root, i.source), count(*) FROM items i "
                 "LEFT JOIN sources s ON s.generation = i.generation AND s.id = i.source WHERE i.outcome = 'failed' "
-                "AND i.generation = (SELECT max(name) FROM generations) GROUP BY 1"
+                f"AND NOT {accepted} AND i.generation = (SELECT max(name) FROM generations) GROUP BY 1"
             )
         )
     except sqlite3.Error as error:
@@ -177,16 +181,23 @@ def failed_jobs(
 
 def _generation(connection: sqlite3.Connection, name: str, created_at: str, encoder: str) -> GenerationStatus:
     def count(column: str, condition: str = "1") -> dict[str, int]:
-        query = f"SELECT {column}, count(*) FROM items WHERE generation = ? AND {condition} GROUP BY 1 ORDER BY 1"
+        query = f"SELECT {column}, count(*) FROM items i WHERE generation = ? AND {condition} GROUP BY 1 ORDER BY 1"
         return {str(value): int(number) for value, number in connection.execute(query, (name,))}
 
     # Two sources may hold the same picture, which has one point.
     points = connection.execute("SELECT count(DISTINCT uri) FROM items WHERE generation = ? AND point", (name,)).fetchone()[0]
     names = dict(connection.execute("SELECT id, name FROM sources WHERE generation = ?", (name,)).fetchall())
     sources = {names.get(id, id): number for id, number in count("source").items()}
-    return GenerationStatus(
-        name, created_at, encoder, int(points), count("outcome"), count("reason", "outcome = 'failed'"), sources
-    )
+    accepted = _accepted(connection)
+    outcomes = count(f"CASE WHEN outcome = 'failed' AND {accepted} THEN 'accepted' ELSE outcome END")
+    reasons = count("reason", f"outcome = 'failed' AND NOT {accepted}")
+    return GenerationStatus(name, created_at, encoder, int(points), outcomes, reasons, sources)
+
+
+def _accepted(connection: sqlite3.Connection) -> str:
+    """The condition that a failure `i` was accepted; ledgers of an older Semblant know of none."""
+    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'accepted'").fetchone()
+    return "0" if known is None else ACCEPTED.format(schema="main")
 
 
 def _open(db: str, collection: str, folder: Path) -> sqlite3.Connection:

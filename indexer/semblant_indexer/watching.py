@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING
 
 from semblant_search.errors import InvalidInput, MissingExtra, StoreLocked, StoreUnavailable
 
+from .cancelling import JobCancelled
 from .running import run
 from .state import all_states
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from semblant_search.errors import SemblantError
+    from semblant_search.store import Database
 
     from .job import IndexJob
-    from .report import IndexReport, Progress
+    from .report import Failure, IndexReport, Progress
 
 __all__ = ["watch"]
 
@@ -38,6 +40,9 @@ def watch(
     stop: threading.Event | None = None,
     *,
     on_problem: Callable[[SemblantError], None] | None = None,
+    on_failure: Callable[[Failure], None] | None = None,
+    database: Database | None = None,
+    within: Sequence[Path] = (),
     own_files: Iterable[str | os.PathLike[str]] = (),
 ) -> None:
     """Run a job, and again after every burst of changes below its folder, until `stop` is set or the caller interrupts.
@@ -50,10 +55,11 @@ def watch(
         job: what to do; only the first run builds anew (`rebuild`).
         on_report: called after every run that came to its end.
         on_progress: as in `run`.
-        stop: ends the watching.
+        stop: ends the watching, and the run that is going on.
         on_problem: called with what kept a run from its end and may pass: somebody has the database open, a server does not
             answer (both are tried again), the folder holds no pictures, or a metadata table cannot be read (the next change may
             mend them). The same problem is told once.
+        on_failure, database, within: as in `run`.
         own_files: others that the caller writes after a run, and that are no changes either.
 
     Raises:
@@ -82,7 +88,9 @@ def watch(
     while True:
         if time.monotonic() >= due:
             try:
-                report = run(job, on_progress)
+                report = run(job, on_progress, database=database, cancel=stop, on_failure=on_failure, within=within)
+            except JobCancelled:
+                return
             except (StoreLocked, StoreUnavailable, InvalidInput) as error:
                 busy = isinstance(error, (StoreLocked, StoreUnavailable))
                 if (first and not isinstance(error, StoreLocked)) or not Path(job.source).is_dir():

@@ -15,6 +15,7 @@ from semblant_search.writing.source_changes import owned_payload
 
 from .ledger import Entry, Todo
 from .ownership import owned
+from .report import Failure
 from .worker import Decoded, Rejected, Unchanged
 
 if TYPE_CHECKING:
@@ -99,9 +100,18 @@ class Writer:
         ledger: takes a line for each picture.
         source: id of the source that the pictures are from.
         vocabulary: makes visual words of the stored features of moved pictures; None without ORB.
+        on_failure: is told of each picture that cannot be used.
     """
 
-    def __init__(self, store: Store, ledger: Ledger, source: str, vocabulary: Vocabulary | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        source: str,
+        vocabulary: Vocabulary | None = None,
+        on_failure: Callable[[Failure], None] | None = None,
+    ) -> None:
+        self._on_failure = on_failure
         self._store = store
         self._ledger = ledger
         self._source = source
@@ -119,7 +129,7 @@ class Writer:
         """Take in what became of a batch."""
         self._points += [as_kept(point, self._store.manifest) for point in outcome.points]
         self._entries += outcome.entries
-        failed = sum(entry.outcome == "failed" for entry in outcome.entries)
+        failed = self._told([entry for entry in outcome.entries if entry.outcome == "failed"])
         self.counts.failed += failed
         self.counts.encoded += len(outcome.entries) - failed
         if outcome.kept:
@@ -127,10 +137,18 @@ class Writer:
         if len(self._entries) >= _MOST or time.monotonic() - self._flushed > _LONGEST:
             self.flush()
 
+    def _told(self, failed: Sequence[Entry]) -> int:
+        """How many they are, of which whoever listens is told now."""
+        if self._on_failure is not None:
+            for entry in failed:
+                self._on_failure(Failure(entry.uri, entry.reason or "", entry.message or ""))
+        return len(failed)
+
     def flush(self) -> None:
         """Write what was taken in. A write costs the disk a few milliseconds whatever its size, so batches are collected."""
         if self._points:
-            self._store.upsert(owned(self._store, self._points, self._source))
+            with self._store.writing:
+                self._store.upsert(owned(self._store, self._points, self._source))
         self._ledger.record(self._entries)
         self._points, self._entries = [], []
         self._flushed = time.monotonic()
@@ -138,8 +156,9 @@ class Writer:
     def keep(self, kept: Sequence[tuple[Todo, Unchanged]]) -> None:
         """Enter pictures whose vectors are there already: under their own name, or under that of a file that is gone."""
         self._ledger.record([_indexed(todo, file, written=False) for todo, file in kept if _settled(todo)])
-        self._update_metadata([(todo, file) for todo, file in kept if todo.sha256 is not None and not todo.same_metadata])
-        self._move([(todo, file) for todo, file in kept if todo.sha256 is None])
+        with self._store.writing:
+            self._update_metadata([(todo, file) for todo, file in kept if todo.sha256 is not None and not todo.same_metadata])
+            self._move([(todo, file) for todo, file in kept if todo.sha256 is None])
         self.counts.other += len(kept)
 
     def _update_metadata(self, changed: Sequence[tuple[Todo, Unchanged]]) -> None:

@@ -62,7 +62,7 @@ class Generation:
         self.store = store
         self.max_pixels = settings.max_pixels
         self.encoder = LazyEncoder(store, settings.encoder, threads=settings.threads, providers=settings.providers)
-        self.writing = threading.Lock()
+        self.writing = store.writing
         """Held while points or fields are changed that were read before."""
         self.added_noted = False
         """Whether the collection is known to remember that pictures were added through a client."""

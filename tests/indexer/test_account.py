@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from semblant_indexer import Duplicates, Failure, IndexReport, Progress
 from semblant_indexer.generations import roll_back
+from semblant_indexer.source_run import SourceRun
 from semblant_indexer.status import read_status
 from semblant_search import Encoder, SearchClient, canonical_uri
 from semblant_search.errors import SemblantError, StoreError, StoreLocked
@@ -143,16 +144,22 @@ def test_the_report_shows_a_thousand_failures_and_the_ledger_all(index: Index, t
     assert (report.points, report.recall_at_10) == (0, None)
 
 
-def test_an_account_that_does_not_add_up_is_an_error(pictures: Path, index: Index, tmp_path: Path) -> None:
+def test_an_account_that_does_not_add_up_is_compared_again_and_else_an_error(
+    pictures: Path, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def meddle(progress: Progress) -> None:
         if progress.phase == "optimize":
             with closing(sqlite3.connect(tmp_path / "db" / "images" / "ledger.sqlite")) as connection:
                 connection.execute("DELETE FROM items WHERE uri LIKE '%/bag/%'")
                 connection.commit()
 
-    with pytest.raises(SemblantError, match=r"does not add up: .*30 points of this source in the store, 20 in the ledger"):
+    report = index(pictures, on_progress=meddle)
+    assert (report.adds_up, report.found, report.points, report.encoded) == (True, 30, 30, 30)
+    monkeypatch.setattr(SourceRun, "bring_back", lambda *_: None)
+    (pictures / "coat" / "new.png").write_bytes(sorted(pictures.rglob("*.png"))[0].read_bytes())
+    with pytest.raises(SemblantError, match=r"does not add up: .*31 points of this source in the store, 21 in the ledger"):
         index(pictures, on_progress=meddle)
-    assert (index(pictures).encoded, index(pictures).unchanged) == (0, 30)
+    assert (index(pictures).encoded, index(pictures).unchanged) == (0, 31)
 
 
 def test_the_ledger_lies_where_it_is_told_to(pictures: Path, index: Index, tmp_path: Path) -> None:

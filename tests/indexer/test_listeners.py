@@ -83,7 +83,7 @@ def test_metrics_follow_a_run(metrics: Metrics) -> None:
     told = read(metrics.port)
     assert (told["semblant_index_runs_total"], told["semblant_index_points"]) == (2, 1205)
     outcomes = {name: value for name, value in told.items() if name.startswith("semblant_index_outcome")}
-    expected = {"indexed": 1000, "unchanged": 200, "duplicate": 30, "failed": 3, "skipped": 1}
+    expected = {"indexed": 1000, "unchanged": 200, "duplicate": 30, "failed": 3, "accepted": 0, "skipped": 1}
     assert outcomes == {f'semblant_index_outcome{{outcome="{name}"}}': value for name, value in expected.items()}
 
 

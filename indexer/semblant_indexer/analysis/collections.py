@@ -185,9 +185,11 @@ def keep_up(store: Store) -> int:
     records = [record for record in store.scroll(fields=wanted) if any(name not in record.payload for name in wanted)]
     if not records:
         return 0
-    new = {record.id for record in records}
     everything = _records(store)
-    rows = np.array([row for row, record in enumerate(everything) if record.id in new])
+    lacking = [any(name not in record.payload for name in wanted) for record in everything]
+    rows = np.flatnonzero(lacking)  # of now: clients may have added and deleted some since
+    if not len(rows):
+        return 0
     vectors = _vectors(everything)
     values: dict[str, np.ndarray] = {}
     if centres is not None:
@@ -232,11 +234,13 @@ def _write(store: Store, records: Sequence[Record], values: Mapping[str, np.ndar
     if fields:
         store.add_fields(fields)
     for start in range(0, len(records), _BATCH):
+        rows = {records[row].id: row for row in range(start, min(start + _BATCH, len(records)))}
         changed = {}
-        for row in range(start, min(start + _BATCH, len(records))):
-            found = {name: column[row].item() for name, column in values.items()}
-            changed[records[row].id] = {**records[row].payload, **found}
-        store.set_payloads(changed)
+        with store.writing:  # clients may have changed or deleted pictures since they were read
+            for record in store.retrieve(list(rows)):
+                found = {name: column[rows[record.id]].item() for name, column in values.items()}
+                changed[record.id] = {**record.payload, **found}
+            store.set_payloads(changed)
 
 
 def _analysed(

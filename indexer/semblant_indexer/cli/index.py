@@ -9,6 +9,7 @@ import click
 from semblant_search.cli import command_errors
 from semblant_search.cli.options import database_options
 
+from .config import config_option
 from .running import Output, job_options
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("source", metavar="SOURCE")
+@config_option
 @click.option(
     "--encoder", type=_PATH, metavar="FILE", help="The encoder.onnx that makes the vectors.  [default: the collection's]"
 )
@@ -59,6 +61,7 @@ _PATH = click.Path(path_type=Path)
     metavar="PERCENT",
     help="Prune nothing where it would be more of SOURCE's.  [default: 20 %]",
 )
+@click.option("--export", type=_PATH, metavar="DIR", help="Write all vectors and metadata as .npy and Parquet here, too.")
 @click.option("--dry-run", is_flag=True, help="Say what would be indexed, moved and removed; write nothing.")
 @click.option("--retry", is_flag=True, help="Try pictures again that failed before, although they did not change.")
 @click.option("--verify", is_flag=True, help="Tell what changed by reading every file, not by sizes and times.")
@@ -98,6 +101,7 @@ def index(
     write_consistency: int | None,
     limit: float | None,
     no_metadata: bool,
+    export: Path | None,
     dry_run: bool,
     watch: bool,
     output: Output,
@@ -107,6 +111,8 @@ def index(
 
     SOURCE is a folder, a list with a `file` column (CSV, JSON Lines, Parquet), a WebDataset tar or a quoted pattern of several,
     or the URL of one of these (s3://, gs://, https://, …).
+
+    With --config a file says all of that, SOURCE included.
 
     Run it again at any time: only what is new or changed is encoded. Exit code 3: done, but some pictures could not be used.
     """
@@ -139,8 +145,12 @@ def index(
     )
     if dry_run:
         output.preview(job)
-    else:
-        output.run(job, watch=watch)
+        return
+    if export is not None:
+        from semblant_indexer.exporting import check_export
+
+        check_export(export)
+    output.run(job, watch=watch, export=export)
 
 
 @click.command()

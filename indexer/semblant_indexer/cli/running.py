@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -59,7 +59,7 @@ class Output:
     json_log: bool
     metrics_port: int | None
 
-    def run(self, *jobs: IndexJob, watch: bool = False, least_code: int = 0) -> NoReturn:
+    def run(self, *jobs: IndexJob, watch: bool = False, least_code: int = 0, export: Path | None = None) -> NoReturn:
         """Run, print, and end the command with the worst exit code of the reports, or `least_code` where that is worse.
 
         Of several jobs, one that fails does not keep the others from running.
@@ -82,6 +82,8 @@ class Output:
         def finish(result: IndexReport) -> None:
             for listener in listeners:
                 listener.finish(result)
+            if export is not None:
+                _export(jobs[0], export)
             self._print(result, more=bool(codes) and not watch)
             codes.append(result.exit_code)
 
@@ -96,7 +98,7 @@ class Output:
                 with _ending_in_time(job), ProgressDisplay(quiet=self.quiet or self.json_log) as display:
                     progress = tee(display, *listeners)
                     if watch:
-                        own = () if self.report is None else (self.report,)
+                        own = [place for place in (self.report, export) if place is not None]
                         keep_watching(job, finish, progress, on_problem=tell, own_files=own)
                         continue
                     try:
@@ -141,6 +143,19 @@ class Output:
         if not self.json_log:
             print_report(result)
         click.echo(result.account)
+
+
+def _export(job: IndexJob, folder: Path) -> None:
+    """Write what the collection holds by now."""
+    from semblant_search.store import open_database
+
+    from semblant_indexer.exporting import export_vectors
+
+    with (
+        closing(open_database(job.db, api_key=job.api_key, timeout=job.timeout)) as database,
+        closing(database.open(job.collection)) as store,
+    ):
+        export_vectors(store, folder)
 
 
 @contextmanager

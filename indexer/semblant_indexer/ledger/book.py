@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .file import LedgerFile
 from .rows import Todo
-from .schema import ARRIVED, GONE, JOIN, MINE, PASSING, READ_ALL, SAME, SAME_METADATA, TODO
+from .schema import ARRIVED, GONE, IS_ACCEPTED, JOIN, MINE, PASSING, READ_ALL, SAME, SAME_METADATA, TODO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -261,9 +261,10 @@ class Ledger(LedgerFile):
         )
 
     def account(self) -> dict[str, int]:
-        """Pictures of the source: `indexed` (written by this run), `unchanged`, `duplicate`, `failed`, `skipped`."""
-        rows = self._execute(f"SELECT i.outcome, coalesce(i.written = :run, 0), count(*) {JOIN} GROUP BY 1, 2")
-        counts = dict.fromkeys(("indexed", "unchanged", "duplicate", "failed", "skipped"), 0)
+        """Pictures of the source: `indexed` (written by this run), `unchanged`, `duplicate`, `failed`, …: as in a report."""
+        outcome = f"CASE WHEN i.outcome = 'failed' AND {IS_ACCEPTED} THEN 'accepted' ELSE i.outcome END"
+        rows = self._execute(f"SELECT {outcome}, coalesce(i.written = :run, 0), count(*) {JOIN} GROUP BY 1, 2")
+        counts = dict.fromkeys(("indexed", "unchanged", "duplicate", "failed", "accepted", "skipped"), 0)
         counts["skipped"] = self.repeated
         for outcome, written, count in rows:
             if outcome is not None:  # a picture without a row is missing from the account, which then does not add up
@@ -293,23 +294,23 @@ class Ledger(LedgerFile):
         return [str(row[0]) for row in self._execute(f"SELECT uri FROM ledger.items WHERE {MINE} AND outcome = 'duplicate'")]
 
     def failures(self) -> Iterator[tuple[str, str, str]]:
-        """URI, reason and message of the pictures of this source that failed, in the order of their URIs."""
+        """URI, reason and message of the pictures of this source that failed and were not accepted, by their URIs."""
         last = ""
         query = (
             "SELECT i.uri, coalesce(i.reason, ''), coalesce(i.message, '') FROM ledger.items i "
             "WHERE i.generation = :generation AND i.source = :source AND i.outcome = 'failed' AND i.uri > :last "
-            "AND i.uri IN (SELECT uri FROM scan) ORDER BY i.uri LIMIT 1000"
+            f"AND i.uri IN (SELECT uri FROM scan) AND NOT {IS_ACCEPTED} ORDER BY i.uri LIMIT 1000"
         )
         while rows := self._execute(query, last=last):
             yield from rows
             last = rows[-1][0]
 
     def reasons(self) -> dict[str, int]:
-        """Number of failures of this source by reason."""
+        """Number of failures of this source by reason, without those that were accepted."""
         return dict(
             self._execute(
-                f"SELECT reason, count(*) FROM ledger.items WHERE {MINE} AND outcome = 'failed' "
-                "AND uri IN (SELECT uri FROM scan) GROUP BY 1 ORDER BY 1"
+                f"SELECT reason, count(*) FROM ledger.items i WHERE {MINE} AND outcome = 'failed' "
+                f"AND uri IN (SELECT uri FROM scan) AND NOT {IS_ACCEPTED} GROUP BY 1 ORDER BY 1"
             )
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .schema import FROM_2, SCHEMA, VERSION
+from .schema import ACCEPTED_TABLE, FROM_2, SCHEMA, VERSION
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,6 +31,7 @@ def open_file(connection: sqlite3.Connection, path: Path, manifest: Manifest, so
             connection.execute(f"DROP TABLE IF EXISTS ledger.{table}")
     connection.execute(f"PRAGMA ledger.user_version = {VERSION}")
     connection.executescript(SCHEMA)
+    connection.executescript(ACCEPTED_TABLE.format(schema="ledger"))
     known = connection.execute("SELECT created_at FROM ledger.generations WHERE name = ?", (generation,)).fetchone()
     if known is None or known[0] != created:
         for table in ("items", "sources", "arrivals"):

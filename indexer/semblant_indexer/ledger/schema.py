@@ -39,6 +39,17 @@ CREATE TABLE IF NOT EXISTS ledger.runs (
     number INTEGER PRIMARY KEY, generation TEXT NOT NULL, started_at TEXT NOT NULL, job TEXT NOT NULL, report TEXT
 );
 """
+ACCEPTED_TABLE = """
+CREATE TABLE IF NOT EXISTS {schema}.accepted (
+    source TEXT NOT NULL, uri TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, PRIMARY KEY (source, uri)
+) WITHOUT ROWID;
+"""
+"""Failures that somebody accepted, with the file that they were of; of no generation, so that a rebuild keeps them."""
+ACCEPTED = (
+    "EXISTS (SELECT 1 FROM {schema}.accepted a WHERE a.source = i.source AND a.uri = i.uri AND a.size = i.size "
+    "AND a.mtime_ns = i.mtime_ns)"
+)
+IS_ACCEPTED = ACCEPTED.format(schema="ledger")
 FROM_2 = """
 ALTER TABLE ledger.items RENAME TO items_2;
 {schema}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from semblant_search.collection import uri_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from semblant_search.collection import FieldType
 
-__all__ = ["Item", "Problem", "Source"]
+__all__ = ["Item", "Problem", "Source", "only_within"]
 
 
 class Problem(NamedTuple):
@@ -70,3 +74,14 @@ class Source(Protocol):
     def items(self) -> Iterator[Item]:
         """All items. Raises `InvalidInput` where the source as a whole cannot be used."""
         ...
+
+
+def only_within(item: Item, roots: Sequence[Path]) -> Item:
+    """The item, to be skipped where its file, once links are followed, lies in none of the folders, which are resolved."""
+    if item.place is not None:  # the member of a tar, which is the source itself
+        return item
+    path = uri_path(item.uri)
+    real = None if path is None else Path(os.path.realpath(path))
+    if real is not None and any(root in real.parents for root in roots):
+        return item
+    return Item(item.uri, problem=Problem("skipped", "outside", f"{item.uri}: lies outside of the folders that may be read"))

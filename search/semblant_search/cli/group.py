@@ -42,6 +42,7 @@ KNOWN = {
     "restore": Known("Write what a trained decoder makes of pictures.", "semblant-exporter"),
     "index": Known("Index a folder of pictures, or a list of them.", "semblant-indexer"),
     "retry": Known("Try the pictures again that failed.", "semblant-indexer"),
+    "failures": Known("List the pictures that failed; accept those that are to stay so.", "semblant-indexer"),
     "status": Known("Show what is indexed, what failed and why, from the ledger.", "semblant-indexer"),
     "generations": Known("List the generations of a collection.", "semblant-indexer"),
     "rollback": Known("Serve an earlier generation again.", "semblant-indexer"),

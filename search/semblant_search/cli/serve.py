@@ -49,6 +49,14 @@ _CONNECTIONS = 1000
     help="Folder whose pictures may be shown; repeatable.",
 )
 @click.option("--originals", is_flag=True, help="Give out the picture files themselves, too.")
+@click.option(
+    "--jobs-root",
+    "job_roots",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder that may be indexed by request (/v1/jobs; needs semblant-indexer); repeatable.",
+)
 @click.option("--read-only", is_flag=True, help="Refuse what changes a collection.")
 @click.option(
     "--max-body", default=64, show_default=True, type=click.IntRange(1), metavar="MB", help="Largest body of a request."
@@ -72,6 +80,7 @@ def serve(
     key_file: Path | None,
     origins: tuple[str, ...],
     roots: tuple[Path, ...],
+    job_roots: tuple[Path, ...],
     originals: bool,
     read_only: bool,
     max_body: int,
@@ -108,6 +117,7 @@ def serve(
         originals=originals,
         read_only=read_only,
         roots=roots,
+        job_roots=job_roots,
     )
     _log_to_stderr(log)
     with closing(_listening(host, port)) as listening, closing(target.database()) as database:
@@ -131,6 +141,7 @@ def _run(app: Any, listening: socket.socket, announce: Callable[[], None]) -> No
             # uvicorn's own raises the signal again in the end, which would leave the database open.
             self.force_exit = self.should_exit and sig == signal.SIGINT
             self.should_exit = True
+            app.state.service.state = "stopping"  # what streams ends by itself, before requests are waited for
 
     config = uvicorn.Config(
         app,

@@ -15,10 +15,10 @@ from .output import print_json, print_rows
 if TYPE_CHECKING:
     from .options import Target
 
-__all__ = ["sources"]
+__all__ = ["ListedByDefault", "sources"]
 
 
-class _ListedByDefault(click.Group):
+class ListedByDefault(click.Group):
     """Without the name of a command it lists."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -28,7 +28,7 @@ class _ListedByDefault(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=_ListedByDefault)
+@click.group(cls=ListedByDefault)
 def sources() -> None:
     """List the sources of a collection; remove or relocate one."""
 

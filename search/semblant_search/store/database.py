@@ -127,7 +127,10 @@ class Database:
         """To be held by whoever changes the serving generation in more than one step, and has it open.
 
         On a server a `claim`. In a directory nothing: who has a generation open has it to himself, and a job that builds the
-        next one meanwhile takes the changes over.
+        next one meanwhile takes the changes over. Only a job inside this process, which shares what is open, is waited for.
+
+        Raises:
+            StoreLocked: such a job is at work.
         """
         return self._backend.claim_opened(check_collection_name(collection))
 

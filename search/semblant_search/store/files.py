@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "bytes_on_disk",
     "claimed",
+    "copy_sparse",
     "exclusive",
     "make_directory",
     "require_space",
@@ -112,6 +113,41 @@ def bytes_on_disk(path: Path) -> int:
             with contextlib.suppress(OSError):
                 total += os.lstat(os.path.join(folder, name)).st_blocks * 512  # noqa: PTH118 - hot on large shards
     return total
+
+
+def copy_sparse(source: Path, target: Path) -> None:
+    """Copy a directory tree, and leave the holes in its files holes. Synced to disk on return. Raises `OSError`."""
+    target.mkdir()
+    for entry in source.iterdir():
+        if entry.is_dir():
+            copy_sparse(entry, target / entry.name)
+        else:
+            _copy_file(entry, target / entry.name)
+    sync_directory(target)
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    with source.open("rb", buffering=0) as old, target.open("xb", buffering=0) as new:
+        size = os.fstat(old.fileno()).st_size
+        new.truncate(size)
+        at = 0
+        while at < size:
+            try:
+                at = os.lseek(old.fileno(), at, os.SEEK_DATA)
+                end = os.lseek(old.fileno(), at, os.SEEK_HOLE)
+            except (AttributeError, OSError) as error:
+                if isinstance(error, OSError) and error.errno == errno.ENXIO:  # nothing but a hole is left
+                    break
+                end = size  # this system knows no holes
+            old.seek(at)
+            new.seek(at)
+            while at < end:
+                block = old.read(min(1 << 20, end - at))
+                if not block:
+                    return  # it became shorter
+                new.write(block)
+                at += len(block)
+        os.fsync(new.fileno())
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from .query_checks import average, check_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from typing_extensions import Self
 
@@ -65,6 +66,12 @@ class Store:
     def manifest(self) -> Manifest:
         """What this generation remembers about itself."""
         return self._manifest
+
+    @property
+    def writing(self) -> AbstractContextManager[object]:
+        """Held by whoever changes what was read before, in this process; one lock for all who have the generation open."""
+        lock: AbstractContextManager[object] = self._engine.writing
+        return lock
 
     def query(self, request: SearchRequest) -> list[ScoredRecord]:
         """Hits, best first, ties by id: any page is that part of one order."""
@@ -236,14 +243,17 @@ class Store:
         A field of whole numbers becomes one of floats where `fields` says so, in place. Raises `MetadataError` where a type
         changes in another way.
         """
-        manifest = self._manifest.with_fields(fields)
-        if manifest == self._manifest:
+        if self._manifest.with_fields(fields) == self._manifest:
             return
-        for name, kind in manifest.fields.items():
-            if self._manifest.fields.get(name) is not kind:
-                self._engine.create_index(name, kind)
-        self._engine.write_manifest(manifest)
-        self._manifest = manifest
+        with self.writing:
+            self.refresh()  # others may have added some meanwhile, who have the same generation open
+            manifest = self._manifest.with_fields(fields)
+            for name, kind in manifest.fields.items():
+                if self._manifest.fields.get(name) is not kind:
+                    self._engine.create_index(name, kind)
+            if manifest != self._manifest:
+                self._engine.write_manifest(manifest)
+                self._manifest = manifest
 
     def index_rest(self) -> list[str]:
         """Make payload indexes that are missing; returns the fields that go without.
@@ -258,7 +268,7 @@ class Store:
         """Read the manifest again: on a server, another process may have added fields. Raises `CollectionNotFound`."""
         self._manifest = self._engine.read_manifest()
 
-    def optimize(self, on_progress: Callable[[int, int], None] | None = None) -> bool:
+    def optimize(self, on_progress: Callable[[int, int], None] | None = None, *, beside: bool = False) -> bool:
         """Build what makes searches fast (HNSW graphs, merged segments); whether that is done on return.
 
         In a directory it blocks until done. A server does it by itself and is waited for, unless it makes no progress
@@ -266,11 +276,13 @@ class Store:
 
         Args:
             on_progress: called with the vectors that a server has indexed, and all that there are; approximate numbers.
+            beside: let other threads search and write meanwhile. In a directory a process of its own works on a copy then,
+                which takes the place of what is there; it needs as much room again.
 
         Raises:
             StoreError: the server failed at it.
         """
-        return self._engine.optimize(on_progress or (lambda *_: None))
+        return self._engine.optimize(on_progress or (lambda *_: None), beside=beside)
 
     def asset(self, name: str) -> bytes | None:
         """A file kept with this generation (`encoder.onnx`, `vocabulary.npz`), or None."""

@@ -75,6 +75,11 @@ class Service:
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._waiting = 0
 
+    @property
+    def database(self) -> Database | None:
+        """The database that is served; None where it is a client's."""
+        return None if isinstance(self._source, SearchClient) else self._source
+
     async def client(self, collection: str) -> AsyncSearchClient:
         """The client of a collection, opened at its first use. Raises `CollectionNotFound`."""
         client = self._clients.get(collection)

@@ -30,6 +30,7 @@ class ServiceSettings:
         originals: whether the files themselves are given out.
         read_only: refuse what changes a collection.
         roots: folders whose files may be given out, as thumbnails too; none means the folders that were indexed.
+        job_roots: folders whose pictures jobs may index; none means that no job may be started.
         cache: folder of the thumbnails; None means Semblant's cache.
         cache_bytes: bytes of all thumbnails together.
     """
@@ -46,6 +47,7 @@ class ServiceSettings:
     originals: bool = False
     read_only: bool = False
     roots: tuple[Path, ...] = ()
+    job_roots: tuple[Path, ...] = ()
     cache: Path | None = None
     cache_bytes: int = 1_000_000_000
 

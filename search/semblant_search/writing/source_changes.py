@@ -117,15 +117,16 @@ def release(store: Store, ids: Sequence[str], source: str) -> Released:
     """Give up pictures of a source: those that no other source holds are deleted."""
     deleted = kept = 0
     for part in _parts(ids, _TOGETHER):
-        found = store.retrieve(part, fields=[SOURCES_FIELD])
-        shared = [record.id for record in found if any(owner != source for owner in owners(record.payload))]
-        payloads = {}
-        for record in store.retrieve(shared):
-            left = [owner for owner in owners(record.payload) if owner != source]
-            payloads[record.id] = {**record.payload, SOURCES_FIELD: left}
-        store.set_payloads(payloads)
-        gone = sorted({record.id for record in found} - set(shared))
-        store.delete(gone)
+        with store.writing:
+            found = store.retrieve(part, fields=[SOURCES_FIELD])
+            shared = [record.id for record in found if any(owner != source for owner in owners(record.payload))]
+            payloads = {}
+            for record in store.retrieve(shared):
+                left = [owner for owner in owners(record.payload) if owner != source]
+                payloads[record.id] = {**record.payload, SOURCES_FIELD: left}
+            store.set_payloads(payloads)
+            gone = sorted({record.id for record in found} - set(shared))
+            store.delete(gone)
         deleted, kept = deleted + len(gone), kept + len(shared)
     return Released(deleted, kept)
 

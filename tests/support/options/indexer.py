@@ -8,7 +8,9 @@ from semblant_indexer import IndexJob, preview, run
 from semblant_indexer.analysis import cluster_collection, map_collection, score_outliers
 from semblant_indexer.generations import describe, roll_back
 from semblant_indexer.job import Duplicates
+from semblant_indexer.ledger import accepting
 from semblant_indexer.retraining import RetrainJob, retrain
+from semblant_indexer.state import find_state
 from semblant_indexer.status import FailedJobs, failed_jobs, read_status
 from semblant_indexer.watching import watch
 from semblant_search import FieldType
@@ -31,6 +33,15 @@ _RUN = {
 _REPORTED = frozenset({"--report", "--json", "--quiet", "--json-log", "--metrics-port"})
 _OPENED = arguments("open_database", open_database, "pictures.db")
 _STATE = {"--state": ("--state", "ledgers")}
+_FIND, _ACCEPTING = "semblant_indexer.state.find_state", "semblant_indexer.ledger.accepting"
+_FOUND = arguments("find_state", find_state, "pictures.db", "images", None, None, 30.0)
+_FINDING = {
+    "--db": Row(["--db", "other.db"], {"find_state.db": "other.db"}),
+    "--collection": Row(["--collection", "art"], {"find_state.collection": "art"}),
+    "--state": Row(_STATE["--state"], {"find_state.state": Path("ledgers")}),
+    "--api-key": Row(["--api-key", "secret"], {"find_state.api_key": "secret"}),
+    "--timeout": Row(["--timeout", "2.5"], {"find_state.timeout": 2.5}),
+}
 
 
 def _opening(rows: dict[str, Row]) -> dict[str, Row]:
@@ -97,7 +108,7 @@ INDEXER = (
             "--replicas": _spread("--replicas", StorageOptions(replicas=3)),
             "--write-consistency": _spread("--write-consistency", StorageOptions(write_consistency=3)),
         },
-        shown=_REPORTED,
+        shown=_REPORTED | {"--config", "--export"},
     ),
     CommandTable(
         "retry",
@@ -127,6 +138,35 @@ INDEXER = (
             "--state": Row(_STATE["--state"], {"failed_jobs.state": Path("ledgers")}),
         },
         shown=_REPORTED,
+    ),
+    CommandTable(
+        "failures list",
+        _DB,
+        {_FIND: Path("ledgers"), f"{_ACCEPTING}.failures": []},
+        {**_FOUND, **arguments("failures", accepting.failures, Path("ledgers/ledger.sqlite"))},
+        _FINDING,
+        shown=frozenset({"--json"}),
+    ),
+    *(
+        CommandTable(
+            f"failures {name}",
+            {"[URI]...": ("file:///a.png",), **_DB},
+            {_FIND: Path("ledgers"), f"{_ACCEPTING}.{name}": 1},
+            {
+                **_FOUND,
+                **arguments(
+                    name, getattr(accepting, name), Path("ledgers/ledger.sqlite"), accepting.Choice(("file:///a.png",))
+                ),
+            },
+            {
+                **_FINDING,
+                "[URI]...": Row(["file:///b.png"], {f"{name}.choice.uris": ("file:///b.png",)}),
+                "--reason": Row(["--reason", "empty", "--reason", "x"], {f"{name}.choice.reasons": ("empty", "x")}),
+                "--source": Row(["--source", "shop"], {f"{name}.choice.source": "shop"}),
+            },
+            shown=frozenset({"--all"}),
+        )
+        for name in ("accept", "reopen")
     ),
     CommandTable(
         "status",

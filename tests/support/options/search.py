@@ -73,6 +73,7 @@ def _serving_rows() -> dict[str, Row]:
         option: Row([option, *words], {f"create_app.settings.{name}": value, **also})
         for option, words, name, value, also in (
             ("--root", ["/pictures"], "roots", (Path("/pictures"),), {}),
+            ("--jobs-root", ["/pictures"], "job_roots", (Path("/pictures"),), {}),
             ("--originals", [], "originals", True, {}),
             ("--read-only", [], "read_only", True, {}),
             ("--max-body", ["2"], "max_body", 2_000_000, {}),

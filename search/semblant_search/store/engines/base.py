@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
@@ -46,7 +47,13 @@ class Search(NamedTuple):
 
 
 class Engine(Protocol):
-    """One generation of one collection. May be called from many threads."""
+    """One generation of one collection. May be called from many threads.
+
+    Attributes:
+        writing: held by whoever in this process changes what was read before; may be taken again by who holds it.
+    """
+
+    writing: threading.RLock
 
     @property
     def name(self) -> str:
@@ -125,8 +132,11 @@ class Engine(Protocol):
         """Replace the manifest, atomically."""
         ...
 
-    def optimize(self, tell: Callable[[int, int], None]) -> bool:
-        """Build what makes searches fast; whether it is done. `tell` is called with vectors indexed, and all."""
+    def optimize(self, tell: Callable[[int, int], None], *, beside: bool) -> bool:
+        """Build what makes searches fast; whether it is done. `tell` is called with vectors indexed, and all.
+
+        With `beside`, other threads of this process go on, and what `tell` raises ends it.
+        """
         ...
 
     def asset(self, name: str) -> bytes | None:

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
-from semblant_search.errors import NotADatabase, StoreError
+from semblant_search.errors import NotADatabase, StoreError, StoreLocked
 from semblant_search.json_models import parse_object, read_model, write_model
 from semblant_search.store.database import Database
 from semblant_search.store.engines.base import Claim
@@ -65,10 +67,13 @@ class DirectoryDatabase(Database):
 
 
 class Directory:
-    """A directory of Semblant's; see `Backend`."""
+    """A directory of Semblant's; see `Backend`. What it has open is shared by all who open it here, on any thread."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self._path = path
+        self._opened: WeakValueDictionary[Path, EdgeEngine] = WeakValueDictionary()
+        self._opening = threading.Lock()
+        self._claimed: set[str] = set()
         if self._is_database():
             self._read()
         elif not create:
@@ -113,8 +118,13 @@ class Directory:
         return list_assets(self._folder(collection, generation))
 
     def open(self, collection: str, generation: str, manifest: Manifest) -> EdgeEngine:
-        """Open a generation. Raises `StoreLocked`."""
-        return EdgeEngine(self._folder(collection, generation), manifest)
+        """Open a generation, or share the engine that has it open. Raises `StoreLocked` where that is not this database's."""
+        folder = self._folder(collection, generation)
+        with self._opening:
+            engine = self._opened.get(folder)
+            if engine is None or not engine.share():
+                engine = self._opened[folder] = EdgeEngine(folder, manifest)
+            return engine
 
     def create(self, manifest: Manifest) -> EdgeEngine:
         """Make an empty generation."""
@@ -129,7 +139,7 @@ class Directory:
         except OSError as error:
             raise StoreError(f"{str(folder)!r} cannot be removed: {error.strerror or error}") from error
         create_generation(folder, manifest)
-        return EdgeEngine(folder, manifest)
+        return self.open(manifest.collection, manifest.generation, manifest)
 
     def check_name(self, collection: str) -> None:
         """Nothing: whoever else keeps something in the directory, it is no database, and refused."""
@@ -159,9 +169,11 @@ class Directory:
         make_directory(self._path)
         what = f"collection {collection!r} of {self.location!r}"
         with claimed(self._path / f".semblant.{collection}.job", what, wait):
+            self._claimed.add(collection)
             try:
                 yield Claim()
             finally:
+                self._claimed.discard(collection)
                 if not (self._path / POINTER).is_file():
                     with suppress(OSError):
                         for entry in self._path.glob(".semblant.*"):
@@ -169,8 +181,13 @@ class Directory:
                         for folder in made:
                             folder.rmdir()
 
-    def claim_opened(self, collection: str) -> AbstractContextManager[object]:  # noqa: ARG002
-        """Nothing: opening it does."""
+    def claim_opened(self, collection: str) -> AbstractContextManager[object]:
+        """Nothing: opening it does. Raises `StoreLocked` while a job of this very process has it open as well."""
+        if collection in self._claimed:
+            raise StoreLocked(
+                f"collection {collection!r} of {self.location!r} has a job at work in this process; do it again when that is "
+                "done, or cancel the job"
+            )
         return nullcontext()
 
     def exclusive(self) -> AbstractContextManager[object]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -19,6 +21,8 @@ from semblant_search.store.files import (
 )
 from semblant_search.where.compiler import compile_where, json_path
 
+from . import shard_copy
+from .shard_copy import SHARD
 from .translation import Searches, call, config, dialect, index_params, load_engine, record_of, scored
 
 if TYPE_CHECKING:
@@ -32,12 +36,13 @@ if TYPE_CHECKING:
 __all__ = ["MANIFEST", "EdgeEngine", "create_generation", "list_assets", "read_asset", "read_manifest"]
 
 MANIFEST = "manifest.json"
-_SHARD = "shard"
 _ASSETS = "assets"
 _LOG = "wal"
 # The engine writes through memory maps of files with holes: on a full disk the system ends the process (SIGBUS) where another
 # program would get an error. So room is asked for first: for the two logs and some chunks of 32 MB that files grow by.
 _OPENING_SPACE = 128_000_000
+_FEW = 1000
+"""Points that may change before a graph is built again."""
 _WRITING_SPACE = 256_000_000
 
 
@@ -46,7 +51,7 @@ def create_generation(path: Path, manifest: Manifest) -> None:
     edge = load_engine()
     make_directory(path / _ASSETS)
     require_space(path, _WRITING_SPACE, "a new collection")
-    shard = call(path, edge.EdgeShard.create, str(path / _SHARD), config(edge, manifest))
+    shard = call(path, edge.EdgeShard.create, str(path / SHARD), config(edge, manifest))
     try:
         for name, kind in manifest.fields.items():
             params = index_params(edge, name, kind, on_disk=manifest.storage.on_disk)
@@ -105,13 +110,20 @@ if hasattr(os, "register_at_fork"):
 class EdgeEngine:
     """One generation in a directory; see `Engine`.
 
-    Opening it locks the directory for this process until `close`.
+    Opening it locks the directory for this process until `close`. Several stores may share it: each closes it once.
 
     Raises:
         StoreLocked: another process, or another `EdgeEngine` of this one, has it open.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.writing = threading.RLock()
+        self._users = 1
+        self._closing = threading.Lock()
+        self._turn = threading.Condition()
+        self._at_work, self._replacing = 0, False
+        self._done: list[Any] | None = None
+        self._changed = 0
         self._edge = load_engine()
         self._path = path
         self._manifest = manifest
@@ -119,7 +131,9 @@ class EdgeEngine:
         self._searches = Searches(self._edge, manifest.storage.quantize)
         require_space(path, _OPENING_SPACE, "opening a database")
         self._process = os.getpid()
-        self._shard: Any = call(path, self._edge.EdgeShard.load, str(path / _SHARD))
+        shard_copy.recover(path)
+        self._shard: Any = call(path, self._edge.EdgeShard.load, str(path / SHARD))
+        shard_copy.remove_leftovers(path)
         _opened.add(self)
 
     @property
@@ -201,6 +215,7 @@ class EdgeEngine:
             if point.cells is not None:
                 vectors[CELLS_VECTOR] = point.cells.tolist()
             batch.append(edge.Point(point.id, vectors, dict(point.payload)))
+        self._changed += len(batch)
         self._update(edge.UpdateOperation.upsert_points(batch))
 
     def overwrite(self, payloads: Mapping[str, Mapping[str, Any]]) -> None:
@@ -210,6 +225,7 @@ class EdgeEngine:
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove points."""
+        self._changed += len(ids)
         self._update(self._edge.UpdateOperation.delete_points(list(ids)))
 
     def create_index(self, field: str, kind: FieldType) -> None:
@@ -222,7 +238,7 @@ class EdgeEngine:
         return []
 
     def read_manifest(self) -> Manifest:
-        """The one that is known: while it is open here, nobody else writes it."""
+        """The one that is known: while it is open here, only who shares this engine writes it."""
         return self._manifest
 
     def write_manifest(self, manifest: Manifest) -> None:
@@ -230,16 +246,66 @@ class EdgeEngine:
         _write_manifest(self._path, manifest)
         self._manifest = manifest
 
-    def optimize(self, tell: Callable[[int, int], None]) -> bool:  # noqa: ARG002
-        """Merge segments, build HNSW graphs and write everything to disk; blocks until done."""
+    def optimize(self, tell: Callable[[int, int], None], *, beside: bool) -> bool:
+        """Merge segments, build HNSW graphs and write everything to disk; blocks until done.
+
+        Without `beside` it blocks every thread of this process.
+        """
         for name, kind in self._manifest.fields.items():  # a job of an older Semblant left Semblant's own fields for the end
             if not self._has_index(json_path(name)):
                 self.create_index(name, kind)
+        if beside and sys.executable and not self._is_quick():
+            self._optimize_beside(tell)
+            self._changed = 0
+            return True
         # New segments are complete before old ones go.
-        require_space(self._path, bytes_on_disk(self._path / _SHARD) + _WRITING_SPACE, "building the search index")
+        require_space(self._path, bytes_on_disk(self._path / SHARD) + _WRITING_SPACE, "building the search index")
         self._run("optimize")
         self._run("flush")
+        self._changed = 0
         return True
+
+    def _is_quick(self) -> bool:
+        """Whether so little changed that the engine leaves it to searches: it builds no graph of a few thousand vectors."""
+        info = self._run("info")
+        return bool(max(self._changed, info.points_count - info.indexed_vectors_count) < _FEW)
+
+    def _optimize_beside(self, tell: Callable[[int, int], None]) -> None:
+        count = self.count(None)
+        with self.writing:
+            self._run("flush")
+            building = shard_copy.copy(self._path)
+            self._done = []
+        try:
+            shard_copy.build(building, lambda: tell(0, count))
+            with self.writing:
+                copy = call(building, self._edge.EdgeShard.load, str(building))
+                try:
+                    for operation in self._done:
+                        call(building, copy.update, operation)
+                    call(building, copy.flush)
+                finally:
+                    call(building, copy.close)
+                self._replace()
+        finally:
+            self._done = None
+            shard_copy.remove_leftovers(self._path)
+
+    def _replace(self) -> None:
+        """Let the copy serve, between two calls."""
+        with self._turn:
+            self._replacing = True
+            try:
+                while self._at_work:
+                    self._turn.wait()
+                call(self._path, self._shard.close)
+                try:
+                    shard_copy.replace(self._path)
+                finally:
+                    self._shard = call(self._path, self._edge.EdgeShard.load, str(self._path / SHARD))
+            finally:
+                self._replacing = False
+                self._turn.notify_all()
 
     def asset(self, name: str) -> bytes | None:
         """A file kept with this generation, or None."""
@@ -262,10 +328,19 @@ class EdgeEngine:
             raise StoreError(f"{str(path)!r} cannot be removed: {error.strerror or error}") from error
         sync_directory(path.parent)
 
+    def share(self) -> bool:
+        """Take part in it, until one more `close`; False where it is closed, or belongs to the process that was forked."""
+        with self._closing:
+            mine = self._users > 0 and self._shard is not None
+            self._users += mine
+            return mine
+
     def close(self) -> None:
-        """Flush and release the directory; nothing in a process that was forked, to which it does not belong."""
-        if self._shard is not None:
-            call(self._path, self._shard.close)
+        """Flush and release the directory with the last user; nothing in a process that was forked: it is not its own."""
+        with self._closing:
+            self._users -= 1
+            if self._users == 0 and self._shard is not None:
+                call(self._path, self._shard.close)
 
     def abandon(self) -> None:
         """Leave the engine to the process that this one was forked from: its threads are there, and its files.
@@ -284,7 +359,17 @@ class EdgeEngine:
                 "database belongs to one process at a time: open it after forking (in gunicorn without --preload), or use a "
                 "Qdrant server (give its URL in place of the directory)"
             )
-        return call(self._path, getattr(self._shard, method), *arguments)
+        with self._turn:
+            while self._replacing:
+                self._turn.wait()
+            self._at_work += 1
+        try:
+            return call(self._path, getattr(self._shard, method), *arguments)
+        finally:
+            with self._turn:
+                self._at_work -= 1
+                if self._replacing and not self._at_work:
+                    self._turn.notify_all()
 
     def _update(self, *operations: Any) -> None:
         """Apply changes, and see their entries in the write-ahead log on disk: the engine syncs only when it flushes segments.
@@ -292,14 +377,17 @@ class EdgeEngine:
         Without this an update survives `kill -9`, but not a power cut.
         """
         require_space(self._path, _WRITING_SPACE, "writing")
-        for operation in operations:
-            self._run("update", operation)
-        try:
-            sync_contents(self._path / _SHARD / _LOG)
-        except OSError as error:
-            raise StoreError(
-                f"database {str(self._path)!r}: a change cannot be synced to disk: {error.strerror or error}"
-            ) from error
+        with self.writing:
+            for operation in operations:
+                self._run("update", operation)
+                if self._done is not None:
+                    self._done.append(operation)
+            try:
+                sync_contents(self._path / SHARD / _LOG)
+            except OSError as error:
+                raise StoreError(
+                    f"database {str(self._path)!r}: a change cannot be synced to disk: {error.strerror or error}"
+                ) from error
 
     def _has_index(self, path: str) -> bool:
         return path in self._run("info").payload_schema

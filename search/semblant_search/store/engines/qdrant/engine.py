@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ class QdrantEngine:
     def __init__(
         self, connection: Connection, collection: str, manifest: Manifest, version: Version, check: Callable[[], None]
     ) -> None:
+        self.writing = threading.RLock()
         self._connection = connection
         self._points = LimitedCollection(connection, collection, check)
         self._assets = LimitedCollection(connection, collection + ASSETS, check)
@@ -272,7 +274,7 @@ class QdrantEngine:
         """Replace the manifest in the collection's metadata."""
         self._run("update_collection", metadata={METADATA: manifest.to_json()})
 
-    def optimize(self, tell: Callable[[int, int], None]) -> bool:
+    def optimize(self, tell: Callable[[int, int], None], *, beside: bool) -> bool:  # noqa: ARG002
         """Wait until the server, which builds its indexes by itself, is done, or makes no progress (`RetryPolicy.stall`)."""
         from qdrant_client import models
 
