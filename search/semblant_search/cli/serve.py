@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from semblant_search.client import SearchClient
+    from semblant_search.web import ServiceSettings
 
     from .options import Target
 
@@ -114,12 +115,14 @@ def serve(
         client = SearchClient(database, collection=target.collection, max_pixels=settings.max_pixels)
         with client:
             app = create_app(database, settings=settings, client=client, keys=keys, origins=origins)
-            _run(app, listening, partial(_announce, client, listening, target))
+            _run(app, listening, settings, partial(_announce, client, listening, target))
 
 
-def _run(app: Any, listening: socket.socket, announce: Callable[[], None]) -> None:
+def _run(app: Any, listening: socket.socket, settings: ServiceSettings, announce: Callable[[], None]) -> None:
     """Serve until a signal, and say so once requests are answered: a program that waits for the line may ask at once."""
     import uvicorn
+
+    from semblant_search.web.connections import bounded_protocol
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -134,6 +137,8 @@ def _run(app: Any, listening: socket.socket, announce: Callable[[], None]) -> No
 
     config = uvicorn.Config(
         app,
+        http=bounded_protocol(headers=settings.header_timeout, body=settings.timeout + _FINISHING, answer=settings.timeout),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

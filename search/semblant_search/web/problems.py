@@ -114,6 +114,7 @@ _SERVICE = {
     "origin-refused": _Kind(403, "origin-refused", "A page of another origin may not ask"),
     "scope-missing": _Kind(403, "scope-missing", "The key does not allow this"),
     "file-not-at-hand": _Kind(404, "file-not-at-hand", "The picture's file is not at hand"),
+    "file-gone": _Kind(410, "file-gone", "The picture's file is gone"),
     "not-offered": _Kind(403, "not-offered", "The service does not offer this"),
     "not-found": _Kind(404, "not-found", "There is no such address"),
     "method-not-allowed": _Kind(405, "method-not-allowed", "The address does not know this method"),

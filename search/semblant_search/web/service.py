@@ -15,6 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 from semblant_search.async_client import AsyncSearchClient
 from semblant_search.client import SearchClient
 from semblant_search.errors import CollectionNotFound, SemblantError
+from semblant_search.file_access import only_under
 from semblant_search.shown import shown
 
 from .access import ANYONE, Access, Scope
@@ -102,16 +103,18 @@ class Service:
         bearer: HTTPAuthorizationCredentials | None = Security(_BEARER),  # noqa: ARG002, B008 - says so in the OpenAPI
     ) -> Access:
         """What the caller may do. Raises `ServiceError` where that is not what the route takes."""
-        needed: Scope = scopes.scopes[-1]  # type: ignore[assignment]
+        return self.admit(request, scopes.scopes[-1])  # type: ignore[arg-type]
+
+    def admit(self, request: Request, needed: Scope) -> Access:
+        """Who a request is of. Raises `ServiceError` where it may not do what takes this scope; nothing else of it is read."""
         if needed != "search" and self.settings.read_only:
             raise ServiceError("not-offered", "this service is read-only (`semblant serve --read-only`)")
-        access = self.admit(request)
+        access = self._key_of(request)
         if not access.allows(needed):
             raise ServiceError("scope-missing", f"key {access.key!r} has the scope {access.scope!r}; this takes {needed!r}")
         return access
 
-    def admit(self, request: Request) -> Access:
-        """Who a request is of. Raises `ServiceError` where it has no key, and before anything else of it is read."""
+    def _key_of(self, request: Request) -> Access:
         if self._keys is None:
             return ANYONE
         known: Access | None = getattr(request.state, "access", None)
@@ -134,6 +137,12 @@ class Service:
         if known is None or monotonic() - known[0] > _ROOTS_SECONDS:
             known = self._roots[client] = (monotonic(), folders_of(await client.sources()))
         return known[1]
+
+    @asynccontextmanager
+    async def files(self, client: AsyncSearchClient) -> AsyncIterator[None]:
+        """Within it, calls of the client open the files of pictures in those folders; elsewhere they open none."""
+        with only_under(await self.roots(client)):
+            yield
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

@@ -1,11 +1,14 @@
 """Searches: by look, by details, by both; and embeddings."""
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from semblant_search.async_client import AsyncSearchClient
 from semblant_search.errors import InvalidInput, SemblantError
 from semblant_search.web import asking, problems
 from semblant_search.web.access import Access
@@ -32,6 +35,10 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
     """Add them, for those who may search."""
     Searcher = Annotated[Access, service.allowed("search")]  # noqa: N806 - a type
 
+    def files(client: AsyncSearchClient, query: SingleQuery | FeaturesQuery) -> AbstractAsyncContextManager[None]:
+        """A part of a picture of the collection is cut from its file; for the rest no file is opened."""
+        return nullcontext() if query.region is None and query.mask is None else service.files(client)
+
     def form(model: type, *, several: bool = False) -> dict[str, Any]:
         content = {"multipart/form-data": {"schema": form_schema(model, several=several)}}
         return {"requestBody": {"content": content}}
@@ -47,9 +54,14 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
     @form_of(SearchQuery)
     async def search(access: Searcher, query: SearchQuery, request: Request) -> Response:
         client = await service.client(query.collection)
-        pictures = request.state.pictures
+        collection, pictures = query.collection, request.state.pictures
+
+        async def look(query: SingleQuery, pictures: Sequence[bytes]) -> dict[str, Any]:
+            async with files(client, query):
+                return await asking.by_look(client, query, pictures, collection, access, service.settings)
+
         if query.queries is None:
-            return answer(await asking.by_look(client, query, pictures, query.collection, access, service.settings))
+            return answer(await look(query, pictures))
         beside = sorted(query.model_fields_set - {"queries", "collection"})
         if beside or pictures:
             raise InvalidInput(f"queries and {', '.join(beside) or 'a picture'}: give each query its own options")
@@ -59,7 +71,7 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
 
         async def one(single: SingleQuery) -> dict[str, Any]:
             try:
-                return await asking.by_look(client, single, (), query.collection, access, service.settings)
+                return await look(single, ())
             except SemblantError as error:
                 return problems.of_error(error).model_dump(exclude_none=True)
 
@@ -76,7 +88,8 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
     @form_of(FeaturesQuery)
     async def search_features(access: Searcher, query: FeaturesQuery, request: Request) -> Response:
         client = await service.client(query.collection)
-        return answer(await asking.by_details(client, query, request.state.pictures, access, service.settings))
+        async with files(client, query):
+            return answer(await asking.by_details(client, query, request.state.pictures, access, service.settings))
 
     @router.post(
         "/search/fused",
