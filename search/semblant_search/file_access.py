@@ -11,11 +11,16 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from .collection import uri_path
+from .errors import InvalidInput
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["file_rule", "is_under", "only_under"]
+    from .writing.source_changes import SourceSummary
+
+__all__ = ["file_rule", "is_under", "only_under", "source_folders"]
 
 _roots: ContextVar[tuple[str, ...] | None] = ContextVar("semblant_file_roots", default=None)
 
@@ -41,3 +46,16 @@ def file_rule() -> Callable[[Path], bool]:
 def is_under(place: str, roots: Iterable[str]) -> bool:
     """Whether a real path is one of these real folders, or lies under one."""
     return any(place == root or place.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+
+
+def source_folders(sources: Iterable[SourceSummary]) -> tuple[Path, ...]:
+    """The local folders that were indexed."""
+    folders = []
+    for source in sources:
+        try:
+            path = uri_path(source.root) if source.root.endswith("/") else None
+        except InvalidInput:
+            continue
+        if path is not None:
+            folders.append(path)
+    return tuple(folders)

@@ -19,20 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from semblant_search.results import Picture
-    from semblant_search.writing.source_changes import SourceSummary
 
-__all__ = ["check_folder", "check_there", "folders_of", "place_of", "read_picture"]
+__all__ = ["check_folder", "check_there", "place_of", "read_picture"]
 
 _CHANGED = "is another one since it was indexed; index it again"
-
-
-def folders_of(sources: Iterable[SourceSummary]) -> tuple[Path, ...]:
-    """The local folders that were indexed."""
-    folders = []
-    for source in sources:
-        if source.root.endswith("/") and (path := _local(source.root)) is not None:
-            folders.append(path)
-    return tuple(folders)
 
 
 def place_of(picture: Picture, roots: Iterable[Path]) -> Path:

@@ -15,11 +15,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 from semblant_search.async_client import AsyncSearchClient
 from semblant_search.client import SearchClient
 from semblant_search.errors import CollectionNotFound, SemblantError
-from semblant_search.file_access import only_under
+from semblant_search.file_access import only_under, source_folders
 from semblant_search.shown import shown
 
 from .access import ANYONE, Access, Scope
-from .files import folders_of
 from .metrics import Metrics
 from .problems import ServiceError
 from .thumbnails import Thumbnails
@@ -135,7 +134,7 @@ class Service:
             return self.settings.roots
         known = self._roots.get(client)
         if known is None or monotonic() - known[0] > _ROOTS_SECONDS:
-            known = self._roots[client] = (monotonic(), folders_of(await client.sources()))
+            known = self._roots[client] = (monotonic(), source_folders(await client.sources()))
         return known[1]
 
     @asynccontextmanager

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from semblant_search.client import SearchClient
+from semblant_search.mcp import create_server
 from semblant_search.moving import copy_collection, restore, snapshot
 from semblant_search.store import open_database
 from semblant_search.web import KeyFile, ServiceSettings, create_app, sign_key
@@ -291,6 +292,17 @@ SEARCH = (
             "--keys": Row(["--keys", "k.json"], {"KeyFile.path": Path("k.json"), "create_app.keys": _WHO}),
             "--cors": Row(["--cors", "https://a", "--cors", "https://b"], {"create_app.origins": ("https://a", "https://b")}),
             "--log": Row(["--log", "json"], {"_log_to_stderr.form": "json"}),
+        },
+    ),
+    CommandTable(
+        "mcp",
+        _DB,
+        {CLIENT: OPEN_CLIENT, "semblant_search.mcp.create_server": SimpleNamespace(run=lambda: None)},
+        {**_OPEN, **arguments("create_server", create_server, OPEN_CLIENT)},
+        {
+            **target_rows("SearchClient"),
+            "--root": Row(["--root", "a", "--root", "b"], {"create_server.roots": (Path("a"), Path("b"))}),
+            "--write": Row(["--write"], {"create_server.write": True}),
         },
     ),
     CommandTable(
