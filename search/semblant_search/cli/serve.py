@@ -50,6 +50,9 @@ _CONNECTIONS = 1000
     help="Folder whose pictures may be shown; repeatable.",
 )
 @click.option("--originals", is_flag=True, help="Give out the picture files themselves, too.")
+@click.option(
+    "--allow-urls", multiple=True, metavar="HOST", help="Host whose pictures are fetched for a search by URL; repeatable."
+)
 @click.option("--read-only", is_flag=True, help="Refuse what changes a collection.")
 @click.option(
     "--max-body", default=64, show_default=True, type=click.IntRange(1), metavar="MB", help="Largest body of a request."
@@ -74,6 +77,7 @@ def serve(
     origins: tuple[str, ...],
     roots: tuple[Path, ...],
     originals: bool,
+    allow_urls: tuple[str, ...],
     read_only: bool,
     max_body: int,
     max_pixels: float,
@@ -107,6 +111,7 @@ def serve(
         concurrency=concurrency,
         timeout=request_timeout,
         originals=originals,
+        allow_urls=allow_urls,
         read_only=read_only,
         roots=roots,
     )

@@ -102,6 +102,7 @@ _PROBLEMS: tuple[tuple[type[errors.SemblantError], _Kind], ...] = (
 )
 _SERVICE = {
     "invalid-request": _Kind(422, "invalid-request", "The request does not have the expected form"),
+    "url-refused": _Kind(422, "url-refused", "The URL cannot be used"),
     "unsupported-media-type": _Kind(415, "unsupported-media-type", "The body is of a type that is not read"),
     "body-too-large": _Kind(413, "body-too-large", "The body is too large"),
     "picture-too-large": _Kind(413, "picture-too-large", "The picture has too many pixels"),

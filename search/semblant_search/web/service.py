@@ -19,6 +19,7 @@ from semblant_search.file_access import only_under, source_folders
 from semblant_search.shown import shown
 
 from .access import ANYONE, Access, Scope
+from .fetching import PictureFetcher
 from .metrics import Metrics
 from .problems import ServiceError
 from .thumbnails import Thumbnails
@@ -61,6 +62,12 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.thumbnails = Thumbnails(settings, self.metrics)
+        self.fetcher: PictureFetcher | None = None
+        """Of pictures by their URLs, where that is allowed."""
+        if settings.allow_urls:
+            self.fetcher = PictureFetcher(
+                settings.allow_urls, max_bytes=settings.max_body, timeout=min(settings.url_timeout, settings.timeout)
+            )
         self.state = "starting"
         self._source = source
         self._keys = keys
@@ -136,6 +143,14 @@ class Service:
         if known is None or monotonic() - known[0] > _ROOTS_SECONDS:
             known = self._roots[client] = (monotonic(), source_folders(await client.sources()))
         return known[1]
+
+    async def fetch(self, url: str) -> bytes:
+        """The picture at a URL. Raises `ServiceError`."""
+        if self.fetcher is None:
+            raise ServiceError(
+                "not-offered", "this service fetches no pictures (`semblant serve --allow-urls HOST`)", pointer="/url"
+            )
+        return await self.fetcher.fetch(url)
 
     @asynccontextmanager
     async def files(self, client: AsyncSearchClient) -> AsyncIterator[None]:

@@ -29,6 +29,9 @@ class ServiceSettings:
         timeout: seconds of a request, with the reading of its body.
         header_timeout: seconds that `semblant serve` waits for the headers of a request.
         originals: whether the files themselves are given out.
+        allow_urls: hosts whose pictures are fetched for a search: `shop.example`, `*.shop.example`, `shop.example:8080`. None
+            means that no URL is taken.
+        url_timeout: seconds to fetch a picture.
         read_only: refuse what changes a collection.
         roots: folders whose files may be given out, as thumbnails too; none means the folders that were indexed.
         cache: folder of the thumbnails; None means Semblant's cache.
@@ -46,6 +49,8 @@ class ServiceSettings:
     timeout: float = 30.0
     header_timeout: float = 10.0
     originals: bool = False
+    allow_urls: tuple[str, ...] = ()
+    url_timeout: float = 10.0
     read_only: bool = False
     roots: tuple[Path, ...] = ()
     cache: Path | None = None
@@ -57,6 +62,6 @@ class ServiceSettings:
                 raise InvalidInput(f"{name} {getattr(self, name)}: expected at least 1")
         if self.queue < 0 or self.cache_bytes < 0:
             raise InvalidInput("queue and cache_bytes: expected 0 or more")
-        for name in ("timeout", "header_timeout"):
+        for name in ("timeout", "header_timeout", "url_timeout"):
             if not 0 < getattr(self, name) <= 86_400:
                 raise InvalidInput(f"{name} {getattr(self, name)}: expected seconds, more than 0, a day at most")

@@ -74,6 +74,7 @@ def _serving_rows() -> dict[str, Row]:
         for option, words, name, value, also in (
             ("--root", ["/pictures"], "roots", (Path("/pictures"),), {}),
             ("--originals", [], "originals", True, {}),
+            ("--allow-urls", ["shop.example"], "allow_urls", ("shop.example",), {}),
             ("--read-only", [], "read_only", True, {}),
             ("--max-body", ["2"], "max_body", 2_000_000, {}),
             ("--max-pixels", ["2.5"], "max_pixels", 2_500_000, {"SearchClient.max_pixels": 2_500_000}),

@@ -30,6 +30,12 @@ Metadata = dict[str, Any]
 _WHERE = 'A filter on metadata, such as `label == "Sneaker" and price < 100`.'
 _ID = Field(None, description="The point id of a picture of the collection.", examples=["5b0a5a04-54b5-5b2a-8b3f-2f5e4d0f6a11"])
 _URI = Field(None, description="The URI of a picture of the collection.", examples=["file:///pictures/boot-17.jpg"])
+_URL = Field(
+    None,
+    max_length=4000,
+    description="The URL of a picture to look for, where the service fetches them from its host.",
+    examples=["https://shop.example/boot-17.jpg"],
+)
 _MASK = Field(None, description="In place of `region`: a picture file in base64, as large as the picture; white is looked for.")
 Vector = Annotated[list[float], Field(min_length=1, max_length=65_536)]
 Region = Annotated[list[float], Field(min_length=4, max_length=4)]
@@ -82,6 +88,7 @@ class _Options(_Model):
 class SingleQuery(_Named, _Options):
     """One search by look: by a picture of the collection, an uploaded one, a vector, or examples."""
 
+    url: str | None = _URL
     like: Annotated[list[Example], Field(max_length=100)] | None = Field(None, description="Examples to be like.")
     unlike: Annotated[list[Example], Field(max_length=100)] | None = Field(None, description="Examples to be unlike.")
     strategy: Literal["average_vector", "best_score"] = Field("average_vector", description="How examples are weighed up.")
@@ -129,6 +136,7 @@ class FeaturesQuery(_Options):
     collection: str = Field("images", description="The collection's name.")
     id: str | None = _ID
     uri: str | None = _URI
+    url: str | None = _URL
     region: Region | None = Field(None, description="Ask for this part only: x, y, width, height in pixels.")
     mask: str | None = _MASK
     verify: bool = Field(True, description="Compare the candidates; without it, the shortlist as it is.")
@@ -143,6 +151,7 @@ class FusedQuery(_Options):
     collection: str = Field("images", description="The collection's name.")
     id: str | None = _ID
     uri: str | None = _URI
+    url: str | None = _URL
     min_score: float | None = Field(None, ge=-1, le=1, description="Leave out hits of a lower cosine.")
     exact: bool = Field(False, description="Compare with every picture instead of walking the graph.")
     shared_parts: bool = Field(False, description="Also pictures that have a part in common with this one.")

@@ -39,6 +39,14 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
         """A part of a picture of the collection is cut from its file; for the rest no file is opened."""
         return nullcontext() if query.region is None and query.mask is None else service.files(client)
 
+    async def uploaded(query: SingleQuery | FeaturesQuery | FusedQuery, pictures: Sequence[bytes]) -> Sequence[bytes]:
+        """The pictures that were sent, or the one at the URL, which stands for one that was sent."""
+        if query.url is None:
+            return pictures
+        if pictures:
+            raise InvalidInput("url and an uploaded picture: look for one of the two")
+        return [await service.fetch(query.url)]
+
     def form(model: type, *, several: bool = False) -> dict[str, Any]:
         content = {"multipart/form-data": {"schema": form_schema(model, several=several)}}
         return {"requestBody": {"content": content}}
@@ -57,6 +65,7 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
         collection, pictures = query.collection, request.state.pictures
 
         async def look(query: SingleQuery, pictures: Sequence[bytes]) -> dict[str, Any]:
+            pictures = await uploaded(query, pictures)
             async with files(client, query):
                 return await asking.by_look(client, query, pictures, collection, access, service.settings)
 
@@ -88,8 +97,9 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
     @form_of(FeaturesQuery)
     async def search_features(access: Searcher, query: FeaturesQuery, request: Request) -> Response:
         client = await service.client(query.collection)
+        pictures = await uploaded(query, request.state.pictures)
         async with files(client, query):
-            return answer(await asking.by_details(client, query, request.state.pictures, access, service.settings))
+            return answer(await asking.by_details(client, query, pictures, access, service.settings))
 
     @router.post(
         "/search/fused",
@@ -102,7 +112,8 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
     @form_of(FusedQuery)
     async def search_fused(access: Searcher, query: FusedQuery, request: Request) -> Response:
         client = await service.client(query.collection)
-        return answer(await asking.fused(client, query, request.state.pictures, access, service.settings))
+        pictures = await uploaded(query, request.state.pictures)
+        return answer(await asking.fused(client, query, pictures, access, service.settings))
 
     @router.post(
         "/embed",
