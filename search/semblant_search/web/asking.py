@@ -161,7 +161,7 @@ def _kind(query: SingleQuery, pictures: Sequence[bytes]) -> str:
         raise InvalidInput(f"{len(pictures)} pictures: expected one, or all of them as examples with like")
     if kind == "picture" and query.group_by is not None:
         kind = "group_by"
-    foreign = sorted(query.model_fields_set - _KINDS[kind] - _ALWAYS)
+    foreign = sorted(query.given - _KINDS[kind] - _ALWAYS)
     if foreign:
         what = {"context": "target and context", "group_by": "group_by", "picture": "one picture"}.get(kind, kind)
         raise InvalidInput(f"{', '.join(foreign)}: goes with no search by {what}; leave it out")

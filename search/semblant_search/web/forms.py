@@ -69,13 +69,13 @@ async def read_form(kind: str, body: bytes, model: type[BaseModel], most_picture
 
 def form_schema(model: type[BaseModel], *, several: bool = False) -> dict[str, Any]:
     """The OpenAPI schema of the form: the picture and the model's fields that hold no other models."""
-    fields = {
-        name: schema for name, schema in model.model_json_schema()["properties"].items() if "$ref" not in json.dumps(schema)
-    }
+    whole = model.model_json_schema()
+    fields = {name: schema for name, schema in whole["properties"].items() if "$ref" not in json.dumps(schema)}
+    examples = [example for example in whole.get("examples", ()) if example.keys() <= fields.keys()]
     picture: dict[str, Any] = {"type": "string", "format": "binary", "description": "The file of a picture."}
     if several:
         picture = {"type": "array", "items": picture, "minItems": 1}
-    return {"type": "object", "properties": {PICTURE: picture, **fields}, "required": [PICTURE]}
+    return {"type": "object", "properties": {PICTURE: picture, **fields}, "required": [PICTURE], "examples": examples}
 
 
 async def _parsed(kind: str, body: bytes, most_pictures: int) -> FormData:

@@ -120,7 +120,12 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         summary="Add pictures; one of the same name is replaced",
         response_model=AddAnswer,
         responses=PROBLEMS,
-        openapi_extra={"requestBody": {"content": {"multipart/form-data": {"schema": form_schema(AddForm, several=True)}}}},
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"multipart/form-data": {"schema": form_schema(AddForm, several=True)}},
+            }
+        },
     )
     @form_of(AddForm, only=True)
     async def add_pictures(access: Writer, request: Request) -> Response:  # noqa: ARG001

@@ -26,7 +26,7 @@ from semblant_search.web.models import (
 from semblant_search.web.routing import form_of
 from semblant_search.web.service import Service
 
-from .shared import PROBLEMS, answer
+from .shared import PROBLEMS, REQUEST_ID_PARAMETER, answer
 
 __all__ = ["add_search_routes"]
 
@@ -49,7 +49,7 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
 
     def form(model: type, *, several: bool = False) -> dict[str, Any]:
         content = {"multipart/form-data": {"schema": form_schema(model, several=several)}}
-        return {"requestBody": {"content": content}}
+        return {"requestBody": {"required": True, "content": content}, "parameters": [REQUEST_ID_PARAMETER]}
 
     @router.post(
         "/search",
@@ -71,7 +71,7 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
 
         if query.queries is None:
             return answer(await look(query, pictures))
-        beside = sorted(query.model_fields_set - {"queries", "collection"})
+        beside = sorted(query.given - {"queries", "collection"})
         if beside or pictures:
             raise InvalidInput(f"queries and {', '.join(beside) or 'a picture'}: give each query its own options")
         if len(query.queries) > service.settings.max_queries:
@@ -121,7 +121,12 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
         summary="Embeddings of pictures by the collection's encoder",
         response_model=Embeddings,
         responses=PROBLEMS,
-        openapi_extra={"requestBody": {"content": {"multipart/form-data": {"schema": form_schema(EmbedForm, several=True)}}}},
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"multipart/form-data": {"schema": form_schema(EmbedForm, several=True)}},
+            }
+        },
     )
     @form_of(EmbedForm, only=True)
     async def embed(access: Searcher, request: Request) -> Response:  # noqa: ARG001
