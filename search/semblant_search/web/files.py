@@ -12,6 +12,7 @@ from semblant_search.errors import ImageError, InvalidInput
 from semblant_search.file_access import is_under
 from semblant_search.images import most_bytes, read_file
 from semblant_search.shown import shown_name
+from semblant_search.stages import in_stage
 
 from .problems import ServiceError
 
@@ -49,6 +50,7 @@ def check_folder(given: str, roots: tuple[Path, ...]) -> None:
         raise ServiceError("not-offered", f"{shown_name(given)}: lies in no folder that this service gives out (--root)")
 
 
+@in_stage("read")
 def read_picture(picture: Picture, place: Path, max_pixels: int) -> bytes:
     """The bytes of its file. Raises `ServiceError` where it is gone, or has other bytes than those that were indexed."""
     try:

@@ -22,6 +22,7 @@ from starlette.responses import Response
 
 from semblant_search.errors import SemblantError
 from semblant_search.file_access import only_under
+from semblant_search.stages import recorded_by
 
 from . import problems
 from .forms import read_form
@@ -82,7 +83,8 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
                 if not waits:
                     return await inner(request)
                 service.admit(request, scope)  # before the body is read
-                body = await _body(request, service.settings.max_body)
+                with service.telemetry.stage("read"):
+                    body = await _body(request, service.settings.max_body)
                 request = _with_body(request, body)
                 request.state.pictures = []
                 kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -105,12 +107,18 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
                 begun = perf_counter()
                 given = request.headers.get(REQUEST_ID, "")
                 request.state.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
-                with service.metrics.at_work.track_inprogress():
+                operation = self.operation_id or self.name
+                telemetry = service.telemetry
+                with (
+                    service.metrics.at_work.track_inprogress(),
+                    telemetry.request(operation, request.method, request.state.request_id, request.headers) as answered,
+                    recorded_by(telemetry.stage),
+                ):
                     response = await _answered(request, answer, service)
+                    answered.with_status(response.status_code)
                 response.headers[REQUEST_ID] = request.state.request_id
                 response.headers.setdefault("X-Content-Type-Options", "nosniff")
                 taken = perf_counter() - begun
-                operation = self.operation_id or self.name
                 service.metrics.requests.labels(operation, response.status_code).observe(taken)
                 _logger.info(
                     "%s %s %d %.1f ms",

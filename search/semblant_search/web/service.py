@@ -20,8 +20,8 @@ from semblant_search.shown import shown
 
 from .access import ANYONE, Access, Scope
 from .fetching import PictureFetcher
-from .metrics import Metrics
 from .problems import ServiceError
+from .telemetry import Telemetry
 from .thumbnails import Thumbnails
 
 if TYPE_CHECKING:
@@ -60,8 +60,9 @@ class Service:
         client: SearchClient | None = None,
     ) -> None:
         self.settings = settings
-        self.metrics = Metrics()
-        self.thumbnails = Thumbnails(settings, self.metrics)
+        self.telemetry = Telemetry()
+        self.metrics = self.telemetry.metrics
+        self.thumbnails = Thumbnails(settings)
         self.fetcher: PictureFetcher | None = None
         """Of pictures by their URLs, where that is allowed."""
         if settings.allow_urls:
@@ -150,7 +151,8 @@ class Service:
             raise ServiceError(
                 "not-offered", "this service fetches no pictures (`semblant serve --allow-urls HOST`)", pointer="/url"
             )
-        return await self.fetcher.fetch(url)
+        with self.telemetry.stage("read"):
+            return await self.fetcher.fetch(url)
 
     @asynccontextmanager
     async def files(self, client: AsyncSearchClient) -> AsyncIterator[None]:
