@@ -22,12 +22,12 @@ $(UV):
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
 
 $(STAMP): $(PYPROJECTS) | $(UV)
-	$(UV) pip install --quiet --python $(PY) --group dev -e './search[edge,heif,orb,tiff,web]' -e './indexer[map,metrics,parquet,ray,remote,watch]' -e './exporter[pretrained]'
+	$(UV) pip install --quiet --python $(PY) --group dev -e './search[edge,heif,mcp,orb,tiff,web]' -e './indexer[map,metrics,parquet,ray,remote,watch]' -e './exporter[pretrained]'
 	touch $(STAMP)
 
 $(SEARCH_STAMP): $(PYPROJECTS) | $(UV)
 	test -x $(SEARCH_VENV)/bin/python || $(UV) venv --quiet --python $(PY) $(SEARCH_VENV)
-	$(UV) pip install --quiet --python $(SEARCH_VENV)/bin/python --group test -e './search[edge,heif,orb,tiff,web]'
+	$(UV) pip install --quiet --python $(SEARCH_VENV)/bin/python --group test -e './search[edge,heif,mcp,orb,tiff,web]'
 	touch $(SEARCH_STAMP)
 
 demo: $(STAMP) ## train, export, index, evaluate and search 60,000 real pictures; results in demo/

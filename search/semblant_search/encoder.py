@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from semblant_search.stages import in_stage
+
 from .errors import EncoderError, InvalidInput
 from .images import DEFAULT_MAX_PIXELS, Fit, fit_image, open_image
 from .item_errors import ITEM_ERRORS, in_place
@@ -202,6 +204,7 @@ class Encoder:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._session._sess))
         self._session, self._process = self._open(), os.getpid()
 
+    @in_stage("encode")
     def _run(self, images: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != self.card.fit.shape:
             raise InvalidInput(

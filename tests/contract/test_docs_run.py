@@ -43,6 +43,7 @@ NOT_RUN = {
     "semblant sources remove NAME": "takes away what the other lines search; tests/indexer/test_source_changes.py does it",
     "semblant sources relocate NAME": "needs pictures that moved; tests/indexer/test_source_changes.py has some",
     "semblant serve": "runs until it is stopped; tests/search/test_serve_command.py starts and stops it",
+    "semblant mcp": "runs until its input ends; tests/search/test_mcp.py talks to it",
     "curl": "asks that service; tests/search/test_web_readme.py does what these lines do",
     "semblant extract vgg16": "its weights are half a gigabyte",
 }

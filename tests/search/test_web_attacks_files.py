@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import struct
+import sys
 import zlib
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -121,7 +122,7 @@ def test_a_file_that_changed_since_it_was_indexed_is_not_given_out(attacked: Ser
             assert "another one since" in told["detail"]
     (root / "a.png").unlink()
     for what in BOTH:
-        assert "is gone" in problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")["detail"]
+        assert "is gone" in problem(attacked.http.get(_address(root / "a.png", what)), 410, "file-gone")["detail"]
     (root / "a.png").mkdir()
     for what in BOTH:
         problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")
@@ -146,6 +147,56 @@ def test_a_picture_that_is_sent_under_a_file_s_name_gives_out_no_file(attacked: 
                 continue
             assert attacked.http.get(_address(path, "original")).status_code == 404
             assert b"secret" not in attacked.http.get(_address(path, "thumbnail")).content
+
+
+_opened: list[str] | None = None
+
+
+def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and _opened is not None and isinstance(arguments[0], (str, bytes)):
+        _opened.append(os.path.realpath(os.fsdecode(arguments[0])))
+
+
+@pytest.fixture
+def opened() -> Iterator[list[str]]:
+    """The files that this process opens in the test, in any thread."""
+    global _opened
+    if _hear not in _heard:
+        _heard.append(_hear)
+        sys.addaudithook(_hear)  # for good
+    _opened = []
+    yield _opened
+    _opened = None
+
+
+_heard: list[Any] = []
+
+
+def test_a_picture_under_a_file_s_name_has_no_file_opened_outside_the_roots(
+    attacked: Served, root: Path, tmp_path: Path, opened: list[str]
+) -> None:
+    """Neither for duplicates, nor for the details of a part of it."""
+    secret = tmp_path / "root-secret" / "b.png"
+    (root / "link.png").unlink()
+    (root / "link.png").symlink_to(secret)
+    for path in (secret, root / "link.png", root / "copy.png"):
+        form = {"uri": canonical_uri(path)}
+        assert attacked.http.post("/v1/pictures", files={"picture": secret.read_bytes()}, data=form).status_code == 200
+    opened.clear()
+    assert attacked.http.post("/v1/duplicates", json={}).status_code == 200
+    for path in (secret, root / "link.png", root / "folder" / "b.png", root / "a.png"):
+        asked = {"id": point_id(canonical_uri(path)), "region": [0, 0, 40, 40]}
+        assert attacked.http.post("/v1/search/features", json=asked).status_code in (200, 422)
+        attacked.http.post("/v1/search", json=asked)
+    assert str(root / "a.png") in opened
+    assert not [path for path in opened if path.startswith(str(secret.parent))]
+
+
+def test_a_source_does_not_move_out_of_the_roots(attacked: Served, root: Path, tmp_path: Path) -> None:
+    for place in (tmp_path / "root-secret", root / "folder", "/etc", f"file://{tmp_path}", root / ".."):
+        response = attacked.http.post("/v1/sources/relocate", json={"name": "x", "root": str(place)})
+        assert "--root" in problem(response, 403, "not-offered")["detail"]
+    problem(attacked.http.post("/v1/sources/relocate", json={"name": "x", "root": str(root)}), 422, "invalid-input")
 
 
 def _bytes(picture: Image.Image, form: str = "PNG", **options: Any) -> bytes:

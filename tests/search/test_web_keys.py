@@ -55,7 +55,17 @@ def locked(shop: Path, keys: KeyFile, texts: dict[str, str], tmp_path_factory: p
         yield served
 
 
-def test_nothing_of_a_request_without_a_key_is_read(locked: Served) -> None:
+def test_nothing_of_a_request_is_read_that_its_key_does_not_allow(locked: Served, texts: dict[str, str]) -> None:
+    assert _status_without_a_body(locked) == 401
+    assert _status_without_a_body(locked, f"Bearer {texts['search']}") == 403
+    for kind in ("text/plain", "multipart/form-data", ""):  # nor does its type come first
+        headers = {**bearer(texts["search"]), "Content-Type": kind}
+        problem(locked.http.post("/v1/pictures", content=b"x", headers=headers), 403, "scope-missing")
+    headers = {**bearer(texts["write"]), "Content-Type": "text/plain"}
+    problem(locked.http.post("/v1/sources/remove", content=b"x", headers=headers), 403, "scope-missing")
+
+
+def _status_without_a_body(locked: Served, key: str = "") -> int:
     async def ask() -> int:
         sent: list[Any] = []
 
@@ -73,12 +83,16 @@ def test_nothing_of_a_request_without_a_key_is_read(locked: Served) -> None:
             "query_string": b"",
             "root_path": "",
             "scheme": "http",
-            "headers": [(b"host", b"localhost"), (b"content-type", b"multipart/form-data; boundary=x")],
+            "headers": [
+                (b"host", b"localhost"),
+                (b"content-type", b"multipart/form-data; boundary=x"),
+                (b"authorization", key.encode()),
+            ],
         }
         await locked.app(scope, receive, send)
         return int(sent[0]["status"])
 
-    assert asyncio.run(ask()) == 401
+    return asyncio.run(ask())
 
 
 def _operations(served: Served) -> list[tuple[str, str, str]]:

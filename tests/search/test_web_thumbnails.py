@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +20,6 @@ from support.service import problem, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from support.service import Served
 
@@ -200,10 +201,28 @@ def test_a_file_is_given_out_as_it_is_where_that_is_allowed(shown: Served, again
         problem(served.http.get(_address(folder / "wide.png", "original")), 403, "not-offered")
 
 
-def test_a_picture_gone_from_disk_is_found_still_and_its_thumbnail_says_so(again: Any, folder: Path, tmp_path: Path) -> None:
-    lost = folder.parent / f"lost-{tmp_path.name}"
-    with again(roots=(lost,)) as served:  # of no such folder
-        told = problem(served.http.get(_address(folder / "wide.png")), 404, "file-not-at-hand")
-        assert "wide.png" in told["detail"]
-        hits = served.http.post("/v1/search", json={"id": point_id(canonical_uri(folder / "wide.png")), "include_self": True})
+def test_a_picture_gone_from_disk_is_found_still_and_its_thumbnail_says_so(
+    index: Callable[..., None], folder: Path, tmp_path: Path
+) -> None:
+    """Whether or not a thumbnail of it was kept, and to who has one already."""
+    own = tmp_path / "own"
+    own.mkdir()
+    paths = [Path(shutil.copy(folder / name, own)) for name in ("wide.png", "small.png")]
+    index(tmp_path / "db", paths)
+    settings = ServiceSettings(roots=(own,), cache=tmp_path / "thumbnails", originals=True)
+    with closing(open_database(tmp_path / "db")) as database, serving(database, settings) as served:
+        tag = {"If-None-Match": served.http.get(_address(paths[0])).headers["etag"]}
+        for path in paths:
+            path.unlink()
+        for response in (
+            served.http.get(_address(paths[0])),
+            served.http.get(_address(paths[0]), headers=tag),
+            served.http.get(_address(paths[0]), params={"size": 64}),
+            served.http.get(_address(paths[1])),
+            served.http.get(_address(paths[1], "original")),
+        ):
+            told = problem(response, 410, "file-gone")
+            assert ".png" in told["detail"]
+            assert response.headers["cache-control"] == "no-store"
+        hits = served.http.post("/v1/search", json={"id": point_id(canonical_uri(paths[0])), "include_self": True})
         assert len(hits.json()["hits"]) == 2

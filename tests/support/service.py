@@ -44,11 +44,11 @@ def serving(database: Database, settings: ServiceSettings | None = None, **optio
 
 
 @contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
-    """The address of an app that answers at a port of this machine, in a thread."""
+def listening(app: FastAPI, **config: Any) -> Iterator[str]:
+    """The address of an app that answers at a port of this machine, in a thread; `config` is uvicorn's."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", **config))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

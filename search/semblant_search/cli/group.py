@@ -61,6 +61,7 @@ KNOWN = {
     "delete": Known("Remove pictures from a collection.", "semblant-search"),
     "sources": Known("List the sources of a collection; remove or relocate one.", "semblant-search"),
     "serve": Known("Serve a collection over HTTP.", "semblant-search"),
+    "mcp": Known("Serve a collection to a language model, by MCP.", "semblant-search"),
     "keys": Known("Make, list and revoke the keys of a service.", "semblant-search"),
     "push": Known("Copy a collection from a directory to a server.", "semblant-search"),
     "pull": Known("Copy a collection from a server into a directory.", "semblant-search"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from semblant_search.client import SearchClient
+    from semblant_search.web import ServiceSettings
 
     from .options import Target
 
@@ -57,6 +58,9 @@ _CONNECTIONS = 1000
     type=click.Path(path_type=Path),
     help="Folder that may be indexed by request (/v1/jobs; needs semblant-indexer); repeatable.",
 )
+@click.option(
+    "--allow-urls", multiple=True, metavar="HOST", help="Host whose pictures are fetched for a search by URL; repeatable."
+)
 @click.option("--read-only", is_flag=True, help="Refuse what changes a collection.")
 @click.option(
     "--max-body", default=64, show_default=True, type=click.IntRange(1), metavar="MB", help="Largest body of a request."
@@ -82,6 +86,7 @@ def serve(
     roots: tuple[Path, ...],
     job_roots: tuple[Path, ...],
     originals: bool,
+    allow_urls: tuple[str, ...],
     read_only: bool,
     max_body: int,
     max_pixels: float,
@@ -115,6 +120,7 @@ def serve(
         concurrency=concurrency,
         timeout=request_timeout,
         originals=originals,
+        allow_urls=allow_urls,
         read_only=read_only,
         roots=roots,
         job_roots=job_roots,
@@ -124,12 +130,14 @@ def serve(
         client = SearchClient(database, collection=target.collection, max_pixels=settings.max_pixels)
         with client:
             app = create_app(database, settings=settings, client=client, keys=keys, origins=origins)
-            _run(app, listening, partial(_announce, client, listening, target))
+            _run(app, listening, settings, partial(_announce, client, listening, target))
 
 
-def _run(app: Any, listening: socket.socket, announce: Callable[[], None]) -> None:
+def _run(app: Any, listening: socket.socket, settings: ServiceSettings, announce: Callable[[], None]) -> None:
     """Serve until a signal, and say so once requests are answered: a program that waits for the line may ask at once."""
     import uvicorn
+
+    from semblant_search.web.connections import bounded_protocol
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -145,6 +153,8 @@ def _run(app: Any, listening: socket.socket, announce: Callable[[], None]) -> No
 
     config = uvicorn.Config(
         app,
+        http=bounded_protocol(headers=settings.header_timeout, body=settings.timeout + _FINISHING, answer=settings.timeout),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

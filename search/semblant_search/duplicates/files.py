@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import uri_path
 from semblant_search.errors import ImageError
+from semblant_search.file_access import file_rule
 from semblant_search.images import read_file
 
 from .signatures import Signature, signature_of
@@ -91,7 +92,9 @@ def contents_of(
     names: dict[str, list[Name]] = {}
     seen: dict[str, Signature | None] = {}
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for done, found in _in_order(pool, records, partial(_read_all, seen=seen, max_pixels=max_pixels), batch):
+        for done, found in _in_order(
+            pool, records, partial(_read_all, seen=seen, max_pixels=max_pixels, may_open=file_rule()), batch
+        ):
             for name in itertools.chain.from_iterable(found):
                 names.setdefault(name.sha256, []).append(name)
             if on_progress is not None and done:
@@ -114,18 +117,22 @@ def _in_order(
         yield done + len(chunk), list(pool.map(read, chunk))
 
 
-def _read_all(record: Record, seen: dict[str, Signature | None], max_pixels: int) -> list[Name]:
+def _read_all(
+    record: Record, seen: dict[str, Signature | None], max_pixels: int, may_open: Callable[[Path], bool]
+) -> list[Name]:
     """A point stands for several files where pictures of the same bytes were merged when they were indexed (`_uris`)."""
     merged = record.payload.get("_uris")
     uris = [str(record.payload["_uri"]), *(map(str, merged) if isinstance(merged, list) else ())]
-    return [_read(record, uri, seen, max_pixels) for uri in dict.fromkeys(uris)]
+    return [_read(record, uri, seen, max_pixels, may_open) for uri in dict.fromkeys(uris)]
 
 
-def _read(record: Record, uri: str, seen: dict[str, Signature | None], max_pixels: int) -> Name:
+def _read(
+    record: Record, uri: str, seen: dict[str, Signature | None], max_pixels: int, may_open: Callable[[Path], bool]
+) -> Name:
     path, stored = uri_path(uri), str(record.payload.get("_sha256", record.id))
     payload = {**record.payload, "_uri": uri}
-    if path is None:
-        return Name(record.id, uri, payload, None, None, False, stored)
+    if path is None or not may_open(path):
+        return Name(record.id, uri, payload, path, None, False, stored)
     try:
         data, facts = read_file(path)
     except ImageError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from semblant_search.errors import ImageError
+from semblant_search.stages import in_stage
 
 from .alpha import has_no_alpha
 from .colour import profile_for
@@ -99,6 +100,7 @@ def open_image(
     return open_picture(source, max_pixels=max_pixels, at_least=at_least, luma=luma, srgb=srgb).image
 
 
+@in_stage("decode")
 def open_picture(
     source: ImageSource,
     *,

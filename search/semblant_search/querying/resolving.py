@@ -12,6 +12,7 @@ import numpy as np
 
 from semblant_search.collection import canonical_uri, point_id, uri_path
 from semblant_search.errors import ImageError, InvalidInput, PointNotFound
+from semblant_search.file_access import file_rule
 from semblant_search.images import fit_image, most_bytes, open_picture, read_bytes, read_file
 from semblant_search.shown import shown, shown_name
 from semblant_search.store.query_checks import no_cells
@@ -117,7 +118,7 @@ def cells_of(manifest: Manifest, encoder: LazyEncoder, query: ResolvedQuery, reg
 def indexed_bytes(record: Record, max_pixels: int) -> bytes | None:
     """The bytes of a picture's file where they are still those that were indexed; None where they are not at hand."""
     path = uri_path(str(record.payload["_uri"]))
-    if path is None:
+    if path is None or not file_rule()(path):
         return None
     try:
         data, _ = read_file(path, limit=most_bytes(max_pixels))

@@ -9,6 +9,7 @@ import numpy as np
 
 from semblant_search.orb.relation import relation
 from semblant_search.results import FeatureHit, split_payload
+from semblant_search.stages import in_stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,6 +80,7 @@ def verify_candidates(
     return hits
 
 
+@in_stage("verify")
 def _compared(
     store: Store, reader: FeatureReader, verifier: Verifier, candidates: Sequence[ScoredRecord]
 ) -> list[tuple[ScoredRecord, PictureFeatures, Match | None]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import CELLS_VECTOR, FEATURES_VECTOR, IMAGE_VECTOR
 from semblant_search.errors import InvalidInput, StoreError
+from semblant_search.stages import in_stage
 from semblant_search.where.compiler import json_path
 
 from .engines.base import Search
@@ -73,6 +74,7 @@ class Store:
         lock: AbstractContextManager[object] = self._engine.writing
         return lock
 
+    @in_stage("search")
     def query(self, request: SearchRequest) -> list[ScoredRecord]:
         """Hits, best first, ties by id: any page is that part of one order."""
         begun = perf_counter()
@@ -80,6 +82,7 @@ class Store:
         self._log(begun, "%s query: %d hits", type(request.query).__name__, len(hits))
         return hits
 
+    @in_stage("search")
     def query_batch(self, requests: Sequence[SearchRequest]) -> list[list[ScoredRecord]]:
         """Hits of several requests, asked together."""
         begun = perf_counter()

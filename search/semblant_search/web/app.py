@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException
@@ -14,7 +14,6 @@ from semblant_search.errors import InvalidInput
 
 from . import problems
 from .guard import OriginGuard
-from .problems import Problem
 from .routes import add_collection_routes, add_picture_routes, add_search_routes
 from .routes.shared import answer
 from .routing import REQUEST_ID, route_class
@@ -34,6 +33,8 @@ __all__ = ["create_app", "router"]
 
 ENTRY_POINTS = "semblant.service"
 _VERSIONED = "/v1"
+_TEXT = "text/plain"
+_TEXT_SCHEMA = {"schema": {"type": "string"}}
 
 
 def router(client: SearchClient, *, settings: ServiceSettings | None = None) -> APIRouter:
@@ -103,7 +104,7 @@ def create_app(
 
 
 def _routes(service: Service) -> APIRouter:
-    routes = APIRouter(route_class=route_class(service), lifespan=service.lifespan, responses=_problem_model(), tags=["search"])
+    routes = APIRouter(route_class=route_class(service), lifespan=service.lifespan, tags=["search"])
     add_search_routes(routes, service)
     add_picture_routes(routes, service)
     add_collection_routes(routes, service)
@@ -113,7 +114,7 @@ def _routes(service: Service) -> APIRouter:
 def _health(service: Service) -> APIRouter:
     routes = APIRouter(route_class=route_class(service, waits=False), tags=["health"])
 
-    @routes.get("/livez", operation_id="livez", summary="Whether the service is there")
+    @routes.get("/livez", operation_id="livez", summary="Whether the service is there", responses=problems.statuses(403, 500))
     async def livez() -> dict[str, str]:
         return {"status": "alive"}
 
@@ -121,7 +122,8 @@ def _health(service: Service) -> APIRouter:
         "/readyz",
         operation_id="readyz",
         summary="Whether the service answers without delay: the encoder is loaded",
-        responses=problems.statuses(503),
+        response_model=dict[str, str],
+        responses=problems.statuses(403, 500, 503),
     )
     async def readyz() -> Response:
         if service.state != "ready":
@@ -134,19 +136,14 @@ def _health(service: Service) -> APIRouter:
         operation_id="metrics",
         summary="Counters and times, for Prometheus",
         response_class=Response,
-        responses=problems.statuses(401, 403),
+        responses={**problems.statuses(401, 403, 500), 200: {"description": "All of them.", "content": {_TEXT: _TEXT_SCHEMA}}},
     )
     async def metrics(access: Access = service.allowed("search")) -> Response:  # noqa: B008
         if access.where is not None:
             raise problems.ServiceError("scope-missing", "this key is for some pictures only, and times are of all requests")
-        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
+        return Response(service.metrics.text(), media_type=f"{_TEXT}; version=0.0.4")
 
     return routes
-
-
-def _problem_model() -> dict[int | str, dict[str, Any]]:
-    """Makes the model of a problem known to OpenAPI: the routes refer to it."""
-    return {"default": {"model": Problem, "description": "A problem (RFC 9457)."}}
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:

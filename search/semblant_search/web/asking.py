@@ -28,11 +28,11 @@ __all__ = ["by_details", "by_look", "fused", "picture_json"]
 _ALWAYS = {"limit", "where", "offset", "cursor", "fields", "collection"}
 _SELECTING = {"min_score", "exact", "include_self", "diversity", "unique", "order_by", "descending"}
 _KINDS = {
-    "picture": {"id", "uri", "fpr", "region", "mask", "group_by", "group_size", *_SELECTING},
+    "picture": {"id", "uri", "url", "fpr", "region", "mask", "group_by", "group_size", *_SELECTING},
     "vector": {"vector", "fpr", "ef_search", *_SELECTING} - {"include_self"},
-    "like": {"like", "unlike", "strategy", *_SELECTING},
-    "context": {"target", "context", "exact", "include_self", "unique"},
-    "group_by": {"id", "uri", "group_by", "group_size", "min_score", "exact", "include_self"},
+    "like": {"url", "like", "unlike", "strategy", *_SELECTING},
+    "context": {"url", "target", "context", "exact", "include_self", "unique"},
+    "group_by": {"id", "uri", "url", "group_by", "group_size", "min_score", "exact", "include_self"},
 }
 """Which options belong to which kind of search. One that has no meaning is refused: it would be ignored."""
 
@@ -153,7 +153,7 @@ def _kind(query: SingleQuery, pictures: Sequence[bytes]) -> str:
         raise InvalidInput(f"{given[0]} and an uploaded picture: look for one of the two")
     if kind is None:
         raise InvalidInput(
-            "what to look for? Expected one of id, uri, vector, like, target with context, or a picture in a form"
+            "what to look for? Expected one of id, uri, url, vector, like, target with context, or a picture in a form"
         )
     if len(given) > 1:
         raise InvalidInput(f"{' and '.join(given)}: look for one of them")
@@ -161,7 +161,7 @@ def _kind(query: SingleQuery, pictures: Sequence[bytes]) -> str:
         raise InvalidInput(f"{len(pictures)} pictures: expected one, or all of them as examples with like")
     if kind == "picture" and query.group_by is not None:
         kind = "group_by"
-    foreign = sorted(query.model_fields_set - _KINDS[kind] - _ALWAYS)
+    foreign = sorted(query.given - _KINDS[kind] - _ALWAYS)
     if foreign:
         what = {"context": "target and context", "group_by": "group_by", "picture": "one picture"}.get(kind, kind)
         raise InvalidInput(f"{', '.join(foreign)}: goes with no search by {what}; leave it out")

@@ -30,7 +30,7 @@ def offset_of(query: SingleQuery, pictures: list[bytes], collection: str, access
     """Where a query begins: at its cursor, or at its offset. Raises `InvalidInput`."""
     if query.cursor is None:
         return query.offset
-    if "offset" in query.model_fields_set:
+    if "offset" in query.given:
         raise InvalidInput("cursor and offset: a cursor says already where to go on; leave the offset out")
     try:
         mark, offset = json.loads(base64.urlsafe_b64decode(query.cursor + "=" * (-len(query.cursor) % 4)))

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from semblant_search.collection import uri_path
 from semblant_search.errors import ImageError, InvalidInput
+from semblant_search.file_access import is_under
 from semblant_search.images import most_bytes, read_file
 from semblant_search.shown import shown_name
+from semblant_search.stages import in_stage
 
 from .problems import ServiceError
 
@@ -18,20 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from semblant_search.results import Picture
-    from semblant_search.writing.source_changes import SourceSummary
 
-__all__ = ["folders_of", "place_of", "read_picture"]
+__all__ = ["check_folder", "check_there", "place_of", "read_picture"]
 
 _CHANGED = "is another one since it was indexed; index it again"
-
-
-def folders_of(sources: Iterable[SourceSummary]) -> tuple[Path, ...]:
-    """The local folders that were indexed."""
-    folders = []
-    for source in sources:
-        if source.root.endswith("/") and (path := _local(source.root)) is not None:
-            folders.append(path)
-    return tuple(folders)
 
 
 def place_of(picture: Picture, roots: Iterable[Path]) -> Path:
@@ -40,21 +32,42 @@ def place_of(picture: Picture, roots: Iterable[Path]) -> Path:
     if path is None:
         raise ServiceError("file-not-at-hand", f"{shown_name(picture.uri)}: is no file of the service's machine")
     place = os.path.realpath(path)
-    if not any(_is_within(place, os.path.realpath(root)) for root in roots):
+    if not is_under(place, map(os.path.realpath, roots)):
         raise ServiceError("file-not-at-hand", f"{shown_name(picture.uri)}: lies in no folder that this service gives out")
     return Path(place)
 
 
+def check_there(picture: Picture, place: Path) -> None:
+    """Raise `ServiceError` where its file is gone: what was kept of it is no sign of life."""
+    if not os.path.lexists(place):
+        raise _gone(picture)
+
+
+def check_folder(given: str, roots: tuple[Path, ...]) -> None:
+    """Raise `ServiceError` for a local place outside of the folders that were named to the service, where some were."""
+    path = _local(given) if "://" in given else Path(given)
+    if roots and path is not None and not is_under(os.path.realpath(path), map(os.path.realpath, roots)):
+        raise ServiceError("not-offered", f"{shown_name(given)}: lies in no folder that this service gives out (--root)")
+
+
+@in_stage("read")
 def read_picture(picture: Picture, place: Path, max_pixels: int) -> bytes:
     """The bytes of its file. Raises `ServiceError` where it is gone, or has other bytes than those that were indexed."""
     try:
         data, _ = read_file(place, limit=most_bytes(max_pixels))
     except ImageError as error:
-        why = {"missing": "is gone", "empty": _CHANGED}.get(error.reason, "cannot be read")
+        if error.reason == "missing":
+            raise _gone(picture) from error
+        why = _CHANGED if error.reason == "empty" else "cannot be read"
         raise ServiceError("file-not-at-hand", f"{shown_name(picture.uri)}: its file {why}") from error
     if hashlib.sha256(data).hexdigest() != picture.facts.get("_sha256"):
         raise ServiceError("file-not-at-hand", f"{shown_name(picture.uri)}: its file {_CHANGED}")
     return data
+
+
+def _gone(picture: Picture) -> ServiceError:
+    said = f"{shown_name(picture.uri)}: its file is gone; index its folder again, and it is no hit any more"
+    return ServiceError("file-gone", said, headers={"Cache-Control": "no-store"})
 
 
 def _local(uri: str) -> Path | None:
@@ -62,7 +75,3 @@ def _local(uri: str) -> Path | None:
         return uri_path(uri)
     except InvalidInput:
         return None
-
-
-def _is_within(place: str, root: str) -> bool:
-    return place == root or place.startswith(root.rstrip(os.sep) + os.sep)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from .problems import ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from pydantic import BaseModel
-    from starlette.requests import Request
+    from starlette.datastructures import FormData
 
 __all__ = ["PICTURE", "form_schema", "read_form"]
 
@@ -21,38 +22,46 @@ PICTURE = "picture"
 _MOST_FIELDS = 100
 
 
-async def read_form(request: Request, model: type[BaseModel], most_pictures: int) -> tuple[dict[str, Any], list[bytes]]:
+async def read_form(kind: str, body: bytes, model: type[BaseModel], most_pictures: int) -> tuple[dict[str, Any], list[bytes]]:
     """The fields of a form as the JSON object that they stand for, and the files that came with it.
 
     Text of fields that are text is taken as it is, that of a list of texts is one of them; that of all others is JSON:
     `limit=5`, `region=[0, 0, 40, 40]`.
 
+    Args:
+        kind: the Content-Type of the request.
+        body: of it.
+        model: what the fields stand for.
+        most_pictures: files that it may hold.
+
     Raises:
-        ServiceError: no form, or too many parts; a file in another field than `picture`.
+        ServiceError: no form, or too many parts; a file in another field than `picture`; text that is not UTF-8.
     """
     values: dict[str, Any] = {}
     pictures: list[bytes] = []
     try:
-        # Sizes are limited by the body's, which was read.
-        async with request.form(max_files=most_pictures, max_fields=_MOST_FIELDS, max_part_size=2**31) as form:
+        form = await _parsed(kind, body, most_pictures)
+        try:
             for name, value in form.multi_items():
+                name = _utf8(name, "the name of a field")
                 if isinstance(value, UploadFile):
                     if name != PICTURE:
                         raise ServiceError("invalid-request", f"file in the field {name!r}: expected it in {PICTURE!r}")
                     pictures.append(await value.read())
                     continue
-                kind = _kind_of(model, name)
-                if kind == "texts" and not value.lstrip().startswith("["):
+                value, content = _utf8(value, f"field {name!r}"), _kind_of(model, name)
+                if content == "texts" and not value.lstrip().startswith("["):
                     values.setdefault(name, []).append(value)
                 elif name in values:
                     raise ServiceError("invalid-request", f"field {name!r}: is given twice")
                 else:
-                    values[name] = value if kind == "text" else _json(value)
+                    values[name] = value if content == "text" else _json(value)
+        finally:
+            await form.close()
     except ServiceError:
         raise
-    except (MultiPartException, HTTPException) as error:
-        said = error.message if isinstance(error, MultiPartException) else str(error.detail)
-        raise ServiceError("invalid-request", f"the form cannot be read: {said}") from error
+    except MultiPartException as error:
+        raise ServiceError("invalid-request", f"the form cannot be read: {error.message}") from error
     except Exception as error:  # of the parser, for a body that is cut short or damaged
         raise ServiceError("invalid-request", "the form cannot be read: it is cut short or damaged") from error
     return values, pictures
@@ -60,13 +69,33 @@ async def read_form(request: Request, model: type[BaseModel], most_pictures: int
 
 def form_schema(model: type[BaseModel], *, several: bool = False) -> dict[str, Any]:
     """The OpenAPI schema of the form: the picture and the model's fields that hold no other models."""
-    fields = {
-        name: schema for name, schema in model.model_json_schema()["properties"].items() if "$ref" not in json.dumps(schema)
-    }
+    whole = model.model_json_schema()
+    fields = {name: schema for name, schema in whole["properties"].items() if "$ref" not in json.dumps(schema)}
+    examples = [example for example in whole.get("examples", ()) if example.keys() <= fields.keys()]
     picture: dict[str, Any] = {"type": "string", "format": "binary", "description": "The file of a picture."}
     if several:
         picture = {"type": "array", "items": picture, "minItems": 1}
-    return {"type": "object", "properties": {PICTURE: picture, **fields}, "required": [PICTURE]}
+    return {"type": "object", "properties": {PICTURE: picture, **fields}, "required": [PICTURE], "examples": examples}
+
+
+async def _parsed(kind: str, body: bytes, most_pictures: int) -> FormData:
+    """The form, its text read as Latin-1: one character for each byte, where the parser would guess at what is no UTF-8."""
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    headers = Headers({"Content-Type": f"{kind}; charset=latin-1"})
+    # Sizes are limited by the body's, which was read.
+    parser = MultiPartParser(headers, pieces(), max_files=most_pictures, max_fields=_MOST_FIELDS, max_part_size=2**31)
+    return await parser.parse()
+
+
+def _utf8(text: str, what: str) -> str:
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
+        told = f"{what}: byte {error.start} is not UTF-8; send the text of a form as UTF-8"
+        raise ServiceError("invalid-request", told) from error
 
 
 def _kind_of(model: type[BaseModel], name: str) -> str:

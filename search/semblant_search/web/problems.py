@@ -102,6 +102,7 @@ _PROBLEMS: tuple[tuple[type[errors.SemblantError], _Kind], ...] = (
 )
 _SERVICE = {
     "invalid-request": _Kind(422, "invalid-request", "The request does not have the expected form"),
+    "url-refused": _Kind(422, "url-refused", "The URL cannot be used"),
     "unsupported-media-type": _Kind(415, "unsupported-media-type", "The body is of a type that is not read"),
     "body-too-large": _Kind(413, "body-too-large", "The body is too large"),
     "picture-too-large": _Kind(413, "picture-too-large", "The picture has too many pixels"),
@@ -114,6 +115,7 @@ _SERVICE = {
     "origin-refused": _Kind(403, "origin-refused", "A page of another origin may not ask"),
     "scope-missing": _Kind(403, "scope-missing", "The key does not allow this"),
     "file-not-at-hand": _Kind(404, "file-not-at-hand", "The picture's file is not at hand"),
+    "file-gone": _Kind(410, "file-gone", "The picture's file is gone"),
     "not-offered": _Kind(403, "not-offered", "The service does not offer this"),
     "job-running": _Kind(409, "job-running", "Another job is at work"),
     "job-not-found": _Kind(404, "job-not-found", "There is no such job"),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import re
 import secrets
 from collections.abc import Callable, Coroutine
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import anyio
+from fastapi import params
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
@@ -19,6 +21,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from semblant_search.errors import SemblantError
+from semblant_search.file_access import only_under
+from semblant_search.stages import recorded_by
 
 from . import problems
 from .forms import read_form
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from starlette.types import Message
 
+    from .access import Scope
     from .problems import Problem
     from .service import Service
 
@@ -72,17 +77,20 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
         def get_route_handler(self) -> Handler:
             inner = super().get_route_handler()
             form: _Form | None = getattr(self.endpoint, _FORM, None)
+            scope = _scope_of(self.endpoint)
 
             async def answer(request: Request) -> Response:
                 if not waits:
                     return await inner(request)
-                service.admit(request)  # before the body is read
-                body = await _body(request, service.settings.max_body)
+                service.admit(request, scope)  # before the body is read
+                with service.telemetry.stage("read"):
+                    body = await _body(request, service.settings.max_body)
                 request = _with_body(request, body)
                 request.state.pictures = []
                 kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
                 if kind == _FORM_TYPE and form is not None:
-                    values, pictures = await read_form(request, form.model, service.settings.max_pictures)
+                    given = request.headers["content-type"]
+                    values, pictures = await read_form(given, body, form.model, service.settings.max_pictures)
                     request = _with_body(request, json.dumps(values).encode(), content_type=b"application/json")
                     request.state.pictures = pictures
                     if form.only:
@@ -92,18 +100,25 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
                     expected = " or ".join(kinds + ([] if form is None else [_FORM_TYPE]))
                     raise ServiceError("unsupported-media-type", f"{kind or 'no Content-Type'}: expected {expected}")
                 async with service.turn():
-                    return await inner(request)
+                    with only_under(()):  # a route that reads files says which
+                        return await inner(request)
 
             async def handle(request: Request) -> Response:
                 begun = perf_counter()
                 given = request.headers.get(REQUEST_ID, "")
                 request.state.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
-                with service.metrics.at_work.track_inprogress():
+                operation = self.operation_id or self.name
+                telemetry = service.telemetry
+                with (
+                    service.metrics.at_work.track_inprogress(),
+                    telemetry.request(operation, request.method, request.state.request_id, request.headers) as answered,
+                    recorded_by(telemetry.stage),
+                ):
                     response = await _answered(request, answer, service)
+                    answered.with_status(response.status_code)
                 response.headers[REQUEST_ID] = request.state.request_id
                 response.headers.setdefault("X-Content-Type-Options", "nosniff")
                 taken = perf_counter() - begun
-                operation = self.operation_id or self.name
                 service.metrics.requests.labels(operation, response.status_code).observe(taken)
                 _logger.info(
                     "%s %s %d %.1f ms",
@@ -124,6 +139,15 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
             return handle
 
     return ServiceRoute
+
+
+def _scope_of(endpoint: Callable[..., Any]) -> Scope:
+    """What a route takes, as its argument says; one that does not say is for who may do everything."""
+    for parameter in inspect.signature(endpoint).parameters.values():
+        for said in (parameter.default, *getattr(parameter.annotation, "__metadata__", ())):
+            if isinstance(said, params.Security) and said.scopes:
+                return cast("Scope", said.scopes[-1])
+    return "admin"
 
 
 async def _answered(request: Request, answer: Handler, service: Service) -> Response:

@@ -15,12 +15,13 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 from semblant_search.async_client import AsyncSearchClient
 from semblant_search.client import SearchClient
 from semblant_search.errors import CollectionNotFound, SemblantError
+from semblant_search.file_access import only_under, source_folders
 from semblant_search.shown import shown
 
 from .access import ANYONE, Access, Scope
-from .files import folders_of
-from .metrics import Metrics
+from .fetching import PictureFetcher
 from .problems import ServiceError
+from .telemetry import Telemetry
 from .thumbnails import Thumbnails
 
 if TYPE_CHECKING:
@@ -59,8 +60,15 @@ class Service:
         client: SearchClient | None = None,
     ) -> None:
         self.settings = settings
-        self.metrics = Metrics()
-        self.thumbnails = Thumbnails(settings, self.metrics)
+        self.telemetry = Telemetry()
+        self.metrics = self.telemetry.metrics
+        self.thumbnails = Thumbnails(settings)
+        self.fetcher: PictureFetcher | None = None
+        """Of pictures by their URLs, where that is allowed."""
+        if settings.allow_urls:
+            self.fetcher = PictureFetcher(
+                settings.allow_urls, max_bytes=settings.max_body, timeout=min(settings.url_timeout, settings.timeout)
+            )
         self.state = "starting"
         self._source = source
         self._keys = keys
@@ -107,16 +115,18 @@ class Service:
         bearer: HTTPAuthorizationCredentials | None = Security(_BEARER),  # noqa: ARG002, B008 - says so in the OpenAPI
     ) -> Access:
         """What the caller may do. Raises `ServiceError` where that is not what the route takes."""
-        needed: Scope = scopes.scopes[-1]  # type: ignore[assignment]
+        return self.admit(request, scopes.scopes[-1])  # type: ignore[arg-type]
+
+    def admit(self, request: Request, needed: Scope) -> Access:
+        """Who a request is of. Raises `ServiceError` where it may not do what takes this scope; nothing else of it is read."""
         if needed != "search" and self.settings.read_only:
             raise ServiceError("not-offered", "this service is read-only (`semblant serve --read-only`)")
-        access = self.admit(request)
+        access = self._key_of(request)
         if not access.allows(needed):
             raise ServiceError("scope-missing", f"key {access.key!r} has the scope {access.scope!r}; this takes {needed!r}")
         return access
 
-    def admit(self, request: Request) -> Access:
-        """Who a request is of. Raises `ServiceError` where it has no key, and before anything else of it is read."""
+    def _key_of(self, request: Request) -> Access:
         if self._keys is None:
             return ANYONE
         known: Access | None = getattr(request.state, "access", None)
@@ -137,8 +147,23 @@ class Service:
             return self.settings.roots
         known = self._roots.get(client)
         if known is None or monotonic() - known[0] > _ROOTS_SECONDS:
-            known = self._roots[client] = (monotonic(), folders_of(await client.sources()))
+            known = self._roots[client] = (monotonic(), source_folders(await client.sources()))
         return known[1]
+
+    async def fetch(self, url: str) -> bytes:
+        """The picture at a URL. Raises `ServiceError`."""
+        if self.fetcher is None:
+            raise ServiceError(
+                "not-offered", "this service fetches no pictures (`semblant serve --allow-urls HOST`)", pointer="/url"
+            )
+        with self.telemetry.stage("read"):
+            return await self.fetcher.fetch(url)
+
+    @asynccontextmanager
+    async def files(self, client: AsyncSearchClient) -> AsyncIterator[None]:
+        """Within it, calls of the client open the files of pictures in those folders; elsewhere they open none."""
+        with only_under(await self.roots(client)):
+            yield
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

@@ -27,7 +27,11 @@ class ServiceSettings:
         concurrency: requests at work at once.
         queue: requests that wait for their turn; more are told to come again.
         timeout: seconds of a request, with the reading of its body.
+        header_timeout: seconds that `semblant serve` waits for the headers of a request.
         originals: whether the files themselves are given out.
+        allow_urls: hosts whose pictures are fetched for a search: `shop.example`, `*.shop.example`, `shop.example:8080`. None
+            means that no URL is taken.
+        url_timeout: seconds to fetch a picture.
         read_only: refuse what changes a collection.
         roots: folders whose files may be given out, as thumbnails too; none means the folders that were indexed.
         job_roots: folders whose pictures jobs may index; none means that no job may be started.
@@ -44,7 +48,10 @@ class ServiceSettings:
     concurrency: int = 8
     queue: int = 256
     timeout: float = 30.0
+    header_timeout: float = 10.0
     originals: bool = False
+    allow_urls: tuple[str, ...] = ()
+    url_timeout: float = 10.0
     read_only: bool = False
     roots: tuple[Path, ...] = ()
     job_roots: tuple[Path, ...] = ()
@@ -57,5 +64,6 @@ class ServiceSettings:
                 raise InvalidInput(f"{name} {getattr(self, name)}: expected at least 1")
         if self.queue < 0 or self.cache_bytes < 0:
             raise InvalidInput("queue and cache_bytes: expected 0 or more")
-        if not 0 < self.timeout <= 86_400:
-            raise InvalidInput(f"timeout {self.timeout}: expected seconds, more than 0, a day at most")
+        for name in ("timeout", "header_timeout", "url_timeout"):
+            if not 0 < getattr(self, name) <= 86_400:
+                raise InvalidInput(f"{name} {getattr(self, name)}: expected seconds, more than 0, a day at most")

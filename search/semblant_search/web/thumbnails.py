@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from semblant_search.errors import ImageError
 from semblant_search.images import open_image
+from semblant_search.stages import in_stage
 
 if TYPE_CHECKING:
-    from .metrics import Metrics
     from .settings import ServiceSettings
 
 __all__ = ["MEDIA_TYPE", "SIZES", "Thumbnails"]
@@ -33,11 +33,10 @@ _KEPT_SHARE = 0.8
 class Thumbnails:
     """Named by the content of the picture, so that one is good for ever. Thread-safe."""
 
-    def __init__(self, settings: ServiceSettings, metrics: Metrics) -> None:
+    def __init__(self, settings: ServiceSettings) -> None:
         self._folder = settings.cache or default_cache()
         self._max_pixels = settings.max_pixels
         self._most = settings.cache_bytes
-        self._metrics = metrics
         self._lock = threading.Lock()
         self._bytes: int | None = None
 
@@ -66,8 +65,7 @@ class Thumbnails:
 
     def make(self, content: str, size: int, data: bytes) -> bytes:
         """Make one of a picture's file, and keep it. Raises `ImageError`."""
-        with self._metrics.stages.labels("thumbnail").time():
-            made = _thumbnail(data, size, self._max_pixels)
+        made = _thumbnail(data, size, self._max_pixels)
         self._keep(self._path(content, size), made)
         return made
 
@@ -123,6 +121,7 @@ def default_cache() -> Path:
     return base / "thumbnails"
 
 
+@in_stage("thumbnail")
 def _thumbnail(data: bytes, size: int, max_pixels: int) -> bytes:
     from PIL import Image
 

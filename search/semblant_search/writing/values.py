@@ -172,6 +172,18 @@ def _at(record: Mapping[str, Any], name: str) -> object:
     return value
 
 
+def _text(value: str, name: str) -> str:
+    """The same. Raises `MetadataError` for half of a surrogate pair, which no database holds."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise MetadataError(
+            f"metadata field {name!r}: {shown(value)} holds half of a surrogate pair at character {error.start}, which is no "
+            "text; leave it out, or give the whole character"
+        ) from error
+    return value
+
+
 def _value(value: Any, name: str, level: int) -> Any:
     given = value
     if isinstance(value, (np.generic, np.ndarray)):
@@ -180,7 +192,9 @@ def _value(value: Any, name: str, level: int) -> Any:
         value = value.tolist() if value.dtype.kind != "m" else value
         if isinstance(given, np.datetime64) and isinstance(value, int):
             raise MetadataError(f"metadata field {name!r}: {shown(given)}: beyond the years 1 to 9999")
-    if value is None or isinstance(value, (str, bool, int, float)):
+    if isinstance(value, str):
+        return _text(value, name)
+    if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, date) and value != value:  # pandas' NaT, a datetime by name only, is no value
         return None
@@ -195,7 +209,7 @@ def _value(value: Any, name: str, level: int) -> Any:
     if isinstance(value, Decimal):
         return float(value) if not value.is_snan() else float("nan")
     if isinstance(value, (UUID, PurePath)):
-        return str(value)
+        return _text(str(value), name)
     if level < _MOST_LEVELS and isinstance(value, (list, tuple, Set)):
         return [_value(one, name, level + 1) for one in value]
     if level < _MOST_LEVELS and isinstance(value, Mapping) and all(isinstance(key, str) for key in value):

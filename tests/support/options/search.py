@@ -9,6 +9,7 @@ from typing import Any
 
 from semblant_search.client import SearchClient
 from semblant_search.doctor import examine
+from semblant_search.mcp import create_server
 from semblant_search.moving import copy_collection, restore, snapshot
 from semblant_search.store import open_database
 from semblant_search.web import KeyFile, ServiceSettings, create_app, sign_key
@@ -75,6 +76,7 @@ def _serving_rows() -> dict[str, Row]:
             ("--root", ["/pictures"], "roots", (Path("/pictures"),), {}),
             ("--jobs-root", ["/pictures"], "job_roots", (Path("/pictures"),), {}),
             ("--originals", [], "originals", True, {}),
+            ("--allow-urls", ["shop.example"], "allow_urls", ("shop.example",), {}),
             ("--read-only", [], "read_only", True, {}),
             ("--max-body", ["2"], "max_body", 2_000_000, {}),
             ("--max-pixels", ["2.5"], "max_pixels", 2_500_000, {"SearchClient.max_pixels": 2_500_000}),
@@ -293,6 +295,17 @@ SEARCH = (
             "--keys": Row(["--keys", "k.json"], {"KeyFile.path": Path("k.json"), "create_app.keys": _WHO}),
             "--cors": Row(["--cors", "https://a", "--cors", "https://b"], {"create_app.origins": ("https://a", "https://b")}),
             "--log": Row(["--log", "json"], {"_log_to_stderr.form": "json"}),
+        },
+    ),
+    CommandTable(
+        "mcp",
+        _DB,
+        {CLIENT: OPEN_CLIENT, "semblant_search.mcp.create_server": SimpleNamespace(run=lambda: None)},
+        {**_OPEN, **arguments("create_server", create_server, OPEN_CLIENT)},
+        {
+            **target_rows("SearchClient"),
+            "--root": Row(["--root", "a", "--root", "b"], {"create_server.roots": (Path("a"), Path("b"))}),
+            "--write": Row(["--write"], {"create_server.write": True}),
         },
     ),
     CommandTable(

@@ -30,6 +30,12 @@ Metadata = dict[str, Any]
 _WHERE = 'A filter on metadata, such as `label == "Sneaker" and price < 100`.'
 _ID = Field(None, description="The point id of a picture of the collection.", examples=["5b0a5a04-54b5-5b2a-8b3f-2f5e4d0f6a11"])
 _URI = Field(None, description="The URI of a picture of the collection.", examples=["file:///pictures/boot-17.jpg"])
+_URL = Field(
+    None,
+    max_length=4000,
+    description="The URL of a picture to look for, where the service fetches them from its host.",
+    examples=["https://shop.example/boot-17.jpg"],
+)
 _MASK = Field(None, description="In place of `region`: a picture file in base64, as large as the picture; white is looked for.")
 Vector = Annotated[list[float], Field(min_length=1, max_length=65_536)]
 Region = Annotated[list[float], Field(min_length=4, max_length=4)]
@@ -40,6 +46,17 @@ class _Model(BaseModel):
     """Names that are not known are refused: a misspelt filter would find everything."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    @property
+    def given(self) -> set[str]:
+        """What was asked for: a generated client sends every default, too, which asks for nothing."""
+        fields = type(self).model_fields
+        return {name for name in self.model_fields_set if getattr(self, name) != fields[name].default}
+
+
+def _examples(*examples: dict[str, Any]) -> ConfigDict:
+    """Requests that a test sends as they are."""
+    return ConfigDict(json_schema_extra={"examples": [*examples]})
 
 
 class _Named(_Model):
@@ -82,6 +99,7 @@ class _Options(_Model):
 class SingleQuery(_Named, _Options):
     """One search by look: by a picture of the collection, an uploaded one, a vector, or examples."""
 
+    url: str | None = _URL
     like: Annotated[list[Example], Field(max_length=100)] | None = Field(None, description="Examples to be like.")
     unlike: Annotated[list[Example], Field(max_length=100)] | None = Field(None, description="Examples to be unlike.")
     strategy: Literal["average_vector", "best_score"] = Field("average_vector", description="How examples are weighed up.")
@@ -107,14 +125,10 @@ class SingleQuery(_Named, _Options):
 class SearchQuery(SingleQuery):
     """One search, or several together in `queries`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"uri": "file:///pictures/boot-17.jpg", "limit": 5, "where": "price < 100"},
-                {"like": [{"uri": "file:///pictures/boot-17.jpg"}], "unlike": [{"uri": "file:///pictures/bag-3.jpg"}]},
-                {"queries": [{"uri": "file:///pictures/boot-17.jpg"}, {"uri": "file:///pictures/bag-3.jpg"}]},
-            ]
-        }
+    model_config = _examples(
+        {"uri": "file:///pictures/boot-17.jpg", "limit": 5, "where": "price < 100"},
+        {"like": [{"uri": "file:///pictures/boot-17.jpg"}], "unlike": [{"uri": "file:///pictures/bag-3.jpg"}]},
+        {"queries": [{"uri": "file:///pictures/boot-17.jpg"}, {"uri": "file:///pictures/bag-3.jpg"}]},
     )
     collection: str = Field("images", description="The collection's name.")
     queries: Annotated[list[SingleQuery], Field(min_length=1)] | None = Field(
@@ -125,10 +139,11 @@ class SearchQuery(SingleQuery):
 class FeaturesQuery(_Options):
     """A search by details: which pictures contain what one shows, with the proof."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"uri": "file:///pictures/boot-17.jpg", "limit": 5}]})
+    model_config = _examples({"uri": "file:///pictures/boot-17.jpg", "limit": 5})
     collection: str = Field("images", description="The collection's name.")
     id: str | None = _ID
     uri: str | None = _URI
+    url: str | None = _URL
     region: Region | None = Field(None, description="Ask for this part only: x, y, width, height in pixels.")
     mask: str | None = _MASK
     verify: bool = Field(True, description="Compare the candidates; without it, the shortlist as it is.")
@@ -140,9 +155,11 @@ class FeaturesQuery(_Options):
 class FusedQuery(_Options):
     """A search by look and by details together."""
 
+    model_config = _examples({"uri": "file:///pictures/boot-17.jpg", "limit": 5, "pairs": True})
     collection: str = Field("images", description="The collection's name.")
     id: str | None = _ID
     uri: str | None = _URI
+    url: str | None = _URL
     min_score: float | None = Field(None, ge=-1, le=1, description="Leave out hits of a lower cosine.")
     exact: bool = Field(False, description="Compare with every picture instead of walking the graph.")
     shared_parts: bool = Field(False, description="Also pictures that have a part in common with this one.")
@@ -152,6 +169,9 @@ class FusedQuery(_Options):
 class AddForm(_Model):
     """What goes with the pictures of a form; each as often as there are pictures, or once for all where that makes sense."""
 
+    model_config = _examples(
+        {"uri": ["shop://items/17"], "metadata": {"label": "Sneaker", "price": 59.5}}, {"metadata": [{"label": "Bag"}]}
+    )
     collection: str = Field("images", description="The collection's name.")
     uri: list[str] | None = Field(None, description="Their names, such as `shop://items/17`; none are made of the content.")
     metadata: Metadata | list[Metadata] | None = Field(None, description="Of all pictures, or a list: of each.")
@@ -160,6 +180,10 @@ class AddForm(_Model):
 class UpdateQuery(_Model):
     """Pictures by name or by a filter, and their new metadata."""
 
+    model_config = _examples(
+        {"pictures": ["file:///pictures/boot-17.jpg"], "metadata": {"price": 49.5}},
+        {"where": 'label == "Bag"', "metadata": {"sold": True}},
+    )
     collection: str = Field("images", description="The collection's name.")
     pictures: Annotated[list[str], Field(max_length=10_000)] | None = Field(None, description="Point ids or URIs.")
     where: str | None = Field(None, description=_WHERE)
@@ -170,6 +194,7 @@ class UpdateQuery(_Model):
 class DeleteQuery(_Model):
     """Pictures by name or by a filter."""
 
+    model_config = _examples({"pictures": ["file:///pictures/bag-3.jpg"]}, {"where": "price > 1000"})
     collection: str = Field("images", description="The collection's name.")
     pictures: Annotated[list[str], Field(max_length=10_000)] | None = Field(None, description="Point ids or URIs.")
     where: str | None = Field(None, description=_WHERE)
@@ -178,6 +203,7 @@ class DeleteQuery(_Model):
 class DuplicatesQuery(_Model):
     """Among which pictures duplicates are looked for."""
 
+    model_config = _examples({"where": "price < 100"})
     collection: str = Field("images", description="The collection's name.")
     where: str | None = Field(None, description=_WHERE)
     min_score: float = Field(0.95, ge=-1, le=1, description="Of files that are not at hand: least cosine of a candidate.")
@@ -187,6 +213,7 @@ class DuplicatesQuery(_Model):
 class GetQuery(_Model):
     """Pictures by name."""
 
+    model_config = _examples({"pictures": ["file:///pictures/boot-17.jpg", "file:///pictures/bag-3.jpg"]})
     collection: str = Field("images", description="The collection's name.")
     pictures: Annotated[list[str], Field(max_length=10_000)] = Field(description="Point ids or URIs.")
     with_vectors: bool = Field(False, description="With their embeddings.")
@@ -195,6 +222,7 @@ class GetQuery(_Model):
 class ListQuery(_Model):
     """A page of a collection."""
 
+    model_config = _examples({"where": "price < 100", "limit": 20, "order_by": "price", "fields": ["label"]})
     collection: str = Field("images", description="The collection's name.")
     where: str | None = Field(None, description=_WHERE)
     limit: int = Field(100, ge=1, description="Pictures at most.")
@@ -208,6 +236,7 @@ class ListQuery(_Model):
 class CountQuery(_Model):
     """Which pictures are counted."""
 
+    model_config = _examples({"where": 'label == "Sneaker" and price < 100'})
     collection: str = Field("images", description="The collection's name.")
     where: str | None = Field(None, description=_WHERE)
 
@@ -215,6 +244,7 @@ class CountQuery(_Model):
 class FacetQuery(CountQuery):
     """Whose values are counted, and among which pictures."""
 
+    model_config = _examples({"field": "label", "where": "price < 100", "limit": 20})
     field: str = Field(description="The field's name.")
     limit: int = Field(100, ge=1, le=10_000, description="Values at most.")
 
@@ -222,12 +252,14 @@ class FacetQuery(CountQuery):
 class EmbedForm(_Model):
     """What goes with pictures to be embedded."""
 
+    model_config = _examples({"collection": "images"})
     collection: str = Field("images", description="The collection's name.")
 
 
 class RemoveSourceQuery(_Model):
     """A source to give up."""
 
+    model_config = _examples({"name": "shop"})
     collection: str = Field("images", description="The collection's name.")
     name: str = Field(description="Its name, id or root.")
 
@@ -235,5 +267,6 @@ class RemoveSourceQuery(_Model):
 class RelocateSourceQuery(RemoveSourceQuery):
     """A source whose files moved."""
 
+    model_config = _examples({"name": "shop", "root": "/moved/pictures", "check": False})
     root: str = Field(description="Where its folder, list or tar is now.")
     check: bool = Field(True, description="Read all files there, and rename only pictures whose content is what was indexed.")

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from semblant_search.collection import Manifest
+from semblant_search.web import files
 from semblant_search.web.access import Access
 from semblant_search.web.models import (
     CollectionFacts,
@@ -118,11 +119,12 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
     )
     async def duplicates(access: Searcher, query: DuplicatesQuery) -> Response:
         client = await service.client(query.collection)
-        groups = await client.duplicates(
-            where=access.filter(query.where, service.settings.max_filter),
-            min_score=query.min_score,
-            min_confidence=query.min_confidence,
-        )
+        async with service.files(client):
+            groups = await client.duplicates(
+                where=access.filter(query.where, service.settings.max_filter),
+                min_score=query.min_score,
+                min_confidence=query.min_confidence,
+            )
         return answer({"groups": [group.to_json() for group in groups]})
 
     @router.get(
@@ -158,6 +160,7 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
     )
     async def relocate_source(access: Admin, query: RelocateSourceQuery) -> Response:  # noqa: ARG001
         client = await service.client(query.collection)
+        files.check_folder(query.root, service.settings.roots)
         return answer((await client.relocate_source(query.name, query.root, check=query.check)).to_json())
 
 

@@ -120,7 +120,12 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         summary="Add pictures; one of the same name is replaced",
         response_model=AddAnswer,
         responses=PROBLEMS,
-        openapi_extra={"requestBody": {"content": {"multipart/form-data": {"schema": form_schema(AddForm, several=True)}}}},
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"multipart/form-data": {"schema": form_schema(AddForm, several=True)}},
+            }
+        },
     )
     @form_of(AddForm, only=True)
     async def add_pictures(access: Writer, request: Request) -> Response:  # noqa: ARG001
@@ -207,6 +212,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         response_class=Response,
         responses={
             **PROBLEMS,
+            **problems.statuses(410),
             200: {"description": "The thumbnail.", "content": {thumbnails.MEDIA_TYPE: {"schema": _BINARY}}},
             304: {"description": "As it was."},
         },
@@ -222,7 +228,8 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         client = await service.client(collection)
         (picture,) = await named(client, [id], access)
         if ADDED not in picture.facts.get(SOURCES_FIELD, ()):  # what was sent has no file; of others a kept one is no way round
-            files.place_of(picture, await service.roots(client))
+            place = files.place_of(picture, await service.roots(client))
+            await asyncio.to_thread(files.check_there, picture, place)
         content, side = str(picture.facts["_sha256"]), next(side for side in thumbnails.SIZES if side >= size)
         for_ever = v is not None and len(v) >= 16 and content.startswith(v)
         headers = {
@@ -243,7 +250,11 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         operation_id="get_original",
         summary="The file of a picture, where the service gives out files",
         response_class=Response,
-        responses={**PROBLEMS, 200: {"description": "The file.", "content": {"image/*": {"schema": _BINARY}}}},
+        responses={
+            **PROBLEMS,
+            **problems.statuses(410),
+            200: {"description": "The file.", "content": {"image/*": {"schema": _BINARY}}},
+        },
     )
     async def get_original(access: Searcher, id: str, collection: Name = usual) -> Response:
         if not settings.originals:

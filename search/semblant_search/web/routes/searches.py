@@ -1,11 +1,14 @@
 """Searches: by look, by details, by both; and embeddings."""
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from semblant_search.async_client import AsyncSearchClient
 from semblant_search.errors import InvalidInput, SemblantError
 from semblant_search.web import asking, problems
 from semblant_search.web.access import Access
@@ -23,7 +26,7 @@ from semblant_search.web.models import (
 from semblant_search.web.routing import form_of
 from semblant_search.web.service import Service
 
-from .shared import PROBLEMS, answer
+from .shared import PROBLEMS, REQUEST_ID_PARAMETER, answer
 
 __all__ = ["add_search_routes"]
 
@@ -32,9 +35,21 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
     """Add them, for those who may search."""
     Searcher = Annotated[Access, service.allowed("search")]  # noqa: N806 - a type
 
+    def files(client: AsyncSearchClient, query: SingleQuery | FeaturesQuery) -> AbstractAsyncContextManager[None]:
+        """A part of a picture of the collection is cut from its file; for the rest no file is opened."""
+        return nullcontext() if query.region is None and query.mask is None else service.files(client)
+
+    async def uploaded(query: SingleQuery | FeaturesQuery | FusedQuery, pictures: Sequence[bytes]) -> Sequence[bytes]:
+        """The pictures that were sent, or the one at the URL, which stands for one that was sent."""
+        if query.url is None:
+            return pictures
+        if pictures:
+            raise InvalidInput("url and an uploaded picture: look for one of the two")
+        return [await service.fetch(query.url)]
+
     def form(model: type, *, several: bool = False) -> dict[str, Any]:
         content = {"multipart/form-data": {"schema": form_schema(model, several=several)}}
-        return {"requestBody": {"content": content}}
+        return {"requestBody": {"required": True, "content": content}, "parameters": [REQUEST_ID_PARAMETER]}
 
     @router.post(
         "/search",
@@ -47,10 +62,16 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
     @form_of(SearchQuery)
     async def search(access: Searcher, query: SearchQuery, request: Request) -> Response:
         client = await service.client(query.collection)
-        pictures = request.state.pictures
+        collection, pictures = query.collection, request.state.pictures
+
+        async def look(query: SingleQuery, pictures: Sequence[bytes]) -> dict[str, Any]:
+            pictures = await uploaded(query, pictures)
+            async with files(client, query):
+                return await asking.by_look(client, query, pictures, collection, access, service.settings)
+
         if query.queries is None:
-            return answer(await asking.by_look(client, query, pictures, query.collection, access, service.settings))
-        beside = sorted(query.model_fields_set - {"queries", "collection"})
+            return answer(await look(query, pictures))
+        beside = sorted(query.given - {"queries", "collection"})
         if beside or pictures:
             raise InvalidInput(f"queries and {', '.join(beside) or 'a picture'}: give each query its own options")
         if len(query.queries) > service.settings.max_queries:
@@ -59,7 +80,7 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
 
         async def one(single: SingleQuery) -> dict[str, Any]:
             try:
-                return await asking.by_look(client, single, (), query.collection, access, service.settings)
+                return await look(single, ())
             except SemblantError as error:
                 return problems.of_error(error).model_dump(exclude_none=True)
 
@@ -76,7 +97,9 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
     @form_of(FeaturesQuery)
     async def search_features(access: Searcher, query: FeaturesQuery, request: Request) -> Response:
         client = await service.client(query.collection)
-        return answer(await asking.by_details(client, query, request.state.pictures, access, service.settings))
+        pictures = await uploaded(query, request.state.pictures)
+        async with files(client, query):
+            return answer(await asking.by_details(client, query, pictures, access, service.settings))
 
     @router.post(
         "/search/fused",
@@ -89,7 +112,8 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
     @form_of(FusedQuery)
     async def search_fused(access: Searcher, query: FusedQuery, request: Request) -> Response:
         client = await service.client(query.collection)
-        return answer(await asking.fused(client, query, request.state.pictures, access, service.settings))
+        pictures = await uploaded(query, request.state.pictures)
+        return answer(await asking.fused(client, query, pictures, access, service.settings))
 
     @router.post(
         "/embed",
@@ -97,7 +121,12 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
         summary="Embeddings of pictures by the collection's encoder",
         response_model=Embeddings,
         responses=PROBLEMS,
-        openapi_extra={"requestBody": {"content": {"multipart/form-data": {"schema": form_schema(EmbedForm, several=True)}}}},
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"multipart/form-data": {"schema": form_schema(EmbedForm, several=True)}},
+            }
+        },
     )
     @form_of(EmbedForm, only=True)
     async def embed(access: Searcher, request: Request) -> Response:  # noqa: ARG001
