@@ -9,6 +9,7 @@ import click
 from semblant_search.cli import command_errors
 from semblant_search.cli.options import database_options
 
+from .learned import with_encoder
 from .running import Output, job_options
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ _PATH = click.Path(path_type=Path)
 @click.command()
 @click.argument("source", metavar="SOURCE")
 @click.option(
-    "--encoder", type=_PATH, metavar="FILE", help="The encoder.onnx that makes the vectors.  [default: the collection's]"
+    "--encoder",
+    type=_PATH,
+    metavar="FILE",
+    help="The encoder.onnx that makes the vectors.  [default: the collection's, or learned]",
 )
 @database_options
 @click.option("--source", "source_name", metavar="NAME", help="What the collection calls it.  [default: its folder or file]")
@@ -139,8 +143,9 @@ def index(
     )
     if dry_run:
         output.preview(job)
-    else:
-        output.run(job, watch=watch)
+        return
+    with with_encoder(job) as ready:
+        output.run(ready, watch=watch)
 
 
 @click.command()
