@@ -30,9 +30,9 @@ from semblant_search.images import Fit
 SIDE = 64
 """Of the pictures that pixels and PCA see."""
 ROWS: dict[str, dict[str, Any]] = {
-    "efficientnet-lite0, gap, whitened to 128": {"pooling": "gap", "dim": 128},
+    "efficientnet-lite0, gap, whitened to 128": {"pooling": "gap", "dim": 128, "whiten": True},
     "efficientnet-lite0, gap, reduced to 128": {"pooling": "gap", "dim": 128, "whiten": False},
-    "efficientnet-lite0, gem, whitened to 128": {"pooling": "gem", "dim": 128},
+    "efficientnet-lite0, gem, whitened to 128": {"pooling": "gem", "dim": 128, "whiten": True},
     "efficientnet-lite0, gap, 1280": {"pooling": "gap", "dim": None},
 }
 

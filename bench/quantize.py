@@ -114,7 +114,7 @@ def main() -> None:
         export(out / "model", out / "cae.onnx")
         numbers["cae"] = measure(Encoder(out / "cae.onnx"), index, queries)
         source = sampled(drawings, out / "drawings", QUICK_STEPS["drawings"]) if arguments.quick else drawings
-        extract(ExtractJob("efficientnet-lite0", source, out / "pretrained.onnx", size=(128, 128)))
+        extract(ExtractJob("efficientnet-lite0", source, out / "pretrained.onnx", size=(128, 128), whiten=True))
         encoder = Encoder(out / "pretrained.onnx")
         shown = pictures.load(source, encoder.card.fit)
         numbers["efficientnet-lite0"] = measure(encoder, shown, shown)

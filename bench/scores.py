@@ -118,7 +118,7 @@ def learned(folder: Path, out: Path, *, quick: bool) -> None:
         small = Fit(28, 28, 1)
         out.write_bytes(pca_encoder(np.array(pictures.load(folder, small).pixels), small, dim=64))
     else:
-        extract(ExtractJob("efficientnet-lite0", folder, out, size=(112, 112), pooling="gap", dim=128))
+        extract(ExtractJob("efficientnet-lite0", folder, out, size=(112, 112), pooling="gap", dim=128, whiten=True))
 
 
 def rates(client: SearchClient, asked: Sequence[Path]) -> dict[str, Any]:

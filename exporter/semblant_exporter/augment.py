@@ -68,8 +68,9 @@ def _warp(images: Tensor, views: Views) -> Tensor:
     mirror = torch.where(torch.rand(count, device=device) < views.flip, -1.0, 1.0)
     shift = _symmetric(images, count, 2) * 2 * views.shift  # affine_grid counts a side as 2
     cos, sin = torch.cos(angle), torch.sin(angle)
-    across = torch.stack([mirror * zoom * stretch * cos, -zoom / stretch * sin, shift[:, 0]], 1)  # [N, 3]
-    down = torch.stack([mirror * zoom * stretch * sin, zoom / stretch * cos, shift[:, 1]], 1)  # [N, 3]
+    tall = images.shape[2] / images.shape[3]  # a turn is one of pixels, and both sides count as 2
+    across = torch.stack([mirror * zoom * stretch * cos, -zoom / stretch * sin * tall, shift[:, 0]], 1)  # [N, 3]
+    down = torch.stack([mirror * zoom * stretch * sin / tall, zoom / stretch * cos, shift[:, 1]], 1)  # [N, 3]
     grid = F.affine_grid(torch.stack([across, down], 1), list(images.shape), align_corners=False)  # [N, H, W, 2]
     # The border goes on outside the picture, so that white backgrounds stay white and black ones black.
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)

@@ -95,11 +95,20 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """The inverse of `optimizer_tensors`; other names are ignored."""
+    """The inverse of `optimizer_tensors`; other names are ignored.
+
+    Moments get the memory format of their parameter: fused Adam pairs elements by their places in memory, and files keep rows.
+    """
+    import torch
+
     state: dict[int, dict[str, Tensor]] = {}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for name, value in tensors.items():
         if name.startswith("optimizer."):
             _, number, moment = name.split(".")
+            parameter = parameters[int(number)]
+            if value.shape == parameter.shape:
+                value = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
             state.setdefault(int(number), {})[moment] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 

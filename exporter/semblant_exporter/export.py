@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from semblant_exporter.checkpoint import write_atomically
 from semblant_exporter.objectives import to_images
 from semblant_exporter.training import load_model
-from semblant_exporter.whitening import LATENT_POWER, Whitening, copies_recall, embed, fit_whitening
+from semblant_exporter.whitening import LATENT_POWER, Whitening, copies_recall, embed, fit_whitening, ledoit_wolf
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +40,8 @@ OPSET = 18
 _CELL_NUMBERS = 64
 _MOST_WHITENED = 1024
 _CELL_PICTURES = 2000
+_FEW = 10
+"""Pictures for each number, from which on their covariance is known well enough as it is."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class ExportReport:
         size: in bytes.
         difference: largest difference from PyTorch on `checked` real pictures.
         whitened: whether PCA whitening is in it.
+        whitening: how, on what, or why not, in a few words.
     """
 
     path: Path
@@ -62,6 +65,7 @@ class ExportReport:
     difference: float
     checked: int
     whitened: bool
+    whitening: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
@@ -73,6 +77,7 @@ class ExportReport:
             "difference": self.difference,
             "checked": self.checked,
             "whitened": self.whitened,
+            "whitening": self.whitening,
         }
 
 
@@ -82,7 +87,8 @@ class ExportOptions:
 
     Attributes:
         name: for people; None takes the architecture and the name of the model directory.
-        whiten: `yes`, `no` or `auto`: yes after learning without labels, if there are pictures enough to fit it.
+        whiten: `yes`, `no` or `auto`: yes after learning without labels. Where the model directory keeps few pictures, their
+            covariance is shrunk (Ledoit–Wolf).
         dim: reduce to so many numbers by PCA (needs whitening); None keeps all.
         cells: also put out a vector for each place of the last feature map, for region queries.
     """
@@ -139,7 +145,7 @@ def export(folder: Path, path: Path, options: ExportOptions | None = None) -> Ex
     """
     options = options or ExportOptions()
     trained = load_model(folder)
-    graph, quality = _graph(trained, options)
+    graph, quality, whitening = _graph(trained, options)
     plan = trained.plan
     sizes = _sizes(graph, plan.fit)
     card = EncoderCard(
@@ -155,7 +161,7 @@ def export(folder: Path, path: Path, options: ExportOptions | None = None) -> Ex
     data, difference = build_encoder(graph, card, trained.sample[:_CHECKED])
     write_atomically(path, data)
     checked = min(_CHECKED, len(trained.sample))
-    return ExportReport(path, card, Encoder(data).fingerprint, len(data), difference, checked, quality["whitened"])
+    return ExportReport(path, card, Encoder(data).fingerprint, len(data), difference, checked, quality["whitened"], whitening)
 
 
 def build_encoder(graph: nn.Module, card: EncoderCard, pictures: np.ndarray) -> tuple[bytes, float]:
@@ -211,23 +217,32 @@ def to_onnx(graph: nn.Module, fit: Fit) -> Any:
     return program.model_proto
 
 
-def _graph(trained: TrainedModel, options: ExportOptions) -> tuple[Graph, dict[str, Any]]:
-    whitening = None
-    if _whitens(trained, options):
-        whitening = fit_whitening(embed(trained.model, trained.sample), options.dim, LATENT_POWER)
+def _graph(trained: TrainedModel, options: ExportOptions) -> tuple[Graph, dict[str, Any], str]:
+    whitening, said = _whitening(trained, options)
     recall, count = copies_recall(trained.model, trained.sample, whitening or nn.Identity())
     quality = {"whitened": whitening is not None, "changed_copies": {"recall_at_1": round(recall, 4), "pictures": count}}
     cells = _fit_cells(trained) if options.cells else None
-    return Graph(trained.model, whitening, cells).eval(), quality
+    return Graph(trained.model, whitening, cells).eval(), quality, said
 
 
-def _whitens(trained: TrainedModel, options: ExportOptions) -> bool:
-    if options.whiten != "auto" or options.dim is not None:
-        return options.whiten != "no"
-    # Whitened vectors found more of the same category with every model and label-free objective that was measured, as long as
-    # the directions are known well enough. How often changed copies find their originals is no guide: it falls all the same.
-    numbers = trained.model.dim
-    return trained.objective.whiten and numbers <= _MOST_WHITENED and len(trained.sample) >= 4 * numbers
+def _whitening(trained: TrainedModel, options: ExportOptions) -> tuple[Whitening | None, str]:
+    """What the latents are mapped by, or None, and in words why."""
+    # Whitened vectors found more of the same category with every model and label-free objective that was measured. How often
+    # changed copies find their originals is no guide: it falls all the same.
+    if options.whiten == "no":
+        return None, "not whitened, as asked for"
+    if options.whiten == "auto" and options.dim is None:
+        if not trained.objective.whiten:
+            return None, f"not whitened: {trained.plan.objective!r} has learned the distances themselves"
+        if trained.model.dim > _MOST_WHITENED:
+            return None, f"not whitened: {trained.model.dim:,} numbers, more than {_MOST_WHITENED:,}; --dim reduces and whitens"
+    latents = embed(trained.model, trained.sample)
+    few = len(latents) < _FEW * trained.model.dim
+    shrinkage = ledoit_wolf(latents) if few else 0.0
+    said = f"whitened to the power of {LATENT_POWER:g} on {len(latents):,} pictures"
+    if few:
+        said += f", variances shrunk by {shrinkage:.0%} as these are few for {trained.model.dim} numbers"
+    return fit_whitening(latents, options.dim, LATENT_POWER, shrinkage), said
 
 
 def _fit_cells(trained: TrainedModel) -> Whitening:

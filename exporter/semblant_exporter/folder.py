@@ -41,7 +41,8 @@ class TrainJob:
         directory: of the pictures.
         out: the model directory to write.
         arch, dim, objective, options, settings: as in `make_plan`.
-        size: `(height, width)` in pixels; None: the pictures' own, if all have the same small one, else 64×64.
+        size: `(height, width)` in pixels; None: the architecture's, else the pictures' own, if all have the same small one,
+            else 64×64.
         channels: 1 or 3; None: 1 if all pictures are grey, else 3.
         policy: how pictures of another shape are fitted: `pad`, `crop` or `stretch`.
         metadata: a table of metadata; None: the folder's own.
@@ -141,7 +142,8 @@ def draw(out: Path, report: TrainingReport) -> list[Path]:
 
 def choose_fit(job: TrainJob) -> Fit:
     """Size and channels for a folder, from the job or from a sample of the pictures."""
-    size, channels = job.size, job.channels
+    side = models.architecture(job.arch).side
+    size, channels = job.size or (None if side is None else (side, side)), job.channels
     if size is None or channels is None:
         sizes, grey = _probe(job)
         if size is None:

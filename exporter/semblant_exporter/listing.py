@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ PICTURE_SUFFIXES = frozenset({
 })
 # fmt: on
 """Files of other names in a folder are left alone."""
+_YEAR = re.compile(r"(19|20)\d\d(?!\d)|(19|20)\d\d(0[1-9]|1[0-2])")
+_DATE_PART = re.compile(r"((19|20)\d\d)?[-_. ]?(0?[1-9]|1[0-2])?[-_. ]?(0?[1-9]|[12]\d|3[01])?")
 _FILE_COLUMNS = ("file", "path", "filename", "uri")
 
 
@@ -52,6 +55,8 @@ class Listing:
     def labels(self, column: str | None = None) -> list[str | None]:
         """One label for each path: of this column; by default of `label`, else the name of the folder below `root`.
 
+        Folders that are dates (`2023/05`, `2023-05-17`) say when, not what: pictures in them have no label.
+
         Raises:
             MetadataError: `column` is not in the table.
         """
@@ -61,7 +66,24 @@ class Listing:
         table = self.metadata.get(column if column is not None else "label")
         if table is not None:
             return table
-        return [path.parent.name if path.parent != self.root else None for path in self.paths]
+        return [self._folder_label(path.parent) for path in self.paths]
+
+    def _folder_label(self, folder: Path) -> str | None:
+        if folder == self.root:
+            return None
+        below = folder.relative_to(self.root).parts if self.root and folder.is_relative_to(self.root) else folder.parts[-1:]
+        above = self.root.parts[-2:] if self.root else folder.parts[-3:-1]
+        return None if _is_date(below, above) else folder.name
+
+
+def _is_date(below: Sequence[str], above: Sequence[str]) -> bool:
+    """Whether the folders that a picture is in say no more than a day, a month or a year.
+
+    `05` alone may be a category; it is a month where a year is above it, be it above the folder of the whole collection.
+    """
+    if not all(_DATE_PART.fullmatch(part) for part in below):
+        return False
+    return any(_YEAR.match(part) for part in (*above, *below))
 
 
 def list_pictures(source: PictureSource, metadata: str | os.PathLike[str] | None = None) -> Listing:

@@ -44,7 +44,7 @@ def pca_encoder(pictures: np.ndarray, fit: Fit, *, dim: int = 128, name: str = "
     order = np.random.default_rng(seed).permutation(len(pictures))[:_LOOKED_AT]
     chosen = np.array(pictures[np.sort(order)])
     flat = to_images(torch.from_numpy(chosen)).flatten(1)
-    reduction = fit_reduction(flat, min(dim, flat.shape[1], len(flat) - 1), whiten=True)
+    reduction = fit_reduction(flat, min(dim, flat.shape[1], len(flat) - 1), power=1.0)
     card = EncoderCard(
         name=name,
         architecture="pca",

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, int, int | None], None]
 
-__all__ = ["PictureArray", "load"]
+__all__ = ["PictureArray", "load", "spread_out"]
 
 _FORMAT = 1
 _KEPT_DAYS = 30
@@ -151,6 +151,12 @@ def load(
         metadata={name: [cells[row] for row in good] for name, cells in listing.metadata.items()},
         failures=failures,
     )
+
+
+def spread_out(pixels: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` of the pictures `[n, …]`, evenly over all: the first ones of a listing are all of one folder."""
+    rows = np.linspace(0, len(pixels) - 1, min(count, len(pixels))).round().astype(np.int64)
+    return np.array(pixels[rows])
 
 
 def _refuse_to_recurse() -> None:

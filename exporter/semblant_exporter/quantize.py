@@ -25,7 +25,7 @@ from semblant_exporter.checkpoint import write_atomically
 from semblant_exporter.evaluate import embed
 from semblant_exporter.export import ExportOptions, ExportReport, export
 from semblant_exporter.objectives import to_images
-from semblant_exporter.pictures import load
+from semblant_exporter.pictures import load, spread_out
 from semblant_exporter.training import load_model
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def quantize(
     rows = np.sort(np.random.default_rng(0).permutation(len(pictures))[:_MEASURED_ON])
     chosen = np.array(pictures[rows])
     labels = None if label_ids is None or (label_ids[rows] < 0).all() else label_ids[rows]
-    small = Encoder(_half(encoder) if kind == "fp16" else _eight(encoder, chosen[:_CALIBRATED_ON]))
+    small = Encoder(_half(encoder) if kind == "fp16" else _eight(encoder, spread_out(chosen, _CALIBRATED_ON)))
     copies = _copies(chosen)
     recall_before, precision_before = _quality(encoder, chosen, copies, labels)
     recall_after, precision_after = _quality(small, chosen, copies, labels)

@@ -13,7 +13,7 @@ from semblant_search.images import fit_image, open_image
 from semblant_exporter import figures
 from semblant_exporter.checkpoint import write_atomically
 from semblant_exporter.models import Autoencoder
-from semblant_exporter.objectives import to_images
+from semblant_exporter.objectives import Restore, to_images
 from semblant_exporter.objectives.restore import HOLE
 from semblant_exporter.training import load_model
 
@@ -78,6 +78,11 @@ def restore(folder: Path, sources: Sequence[Path], out: Path, *, degrade: bool =
     model = trained.model
     if not isinstance(model, Autoencoder):
         raise InvalidInput(f"{trained.plan.arch} has no decoder, so there is nothing it could draw; train cae instead")
+    if degrade and not isinstance(trained.objective, Restore):
+        raise InvalidInput(
+            f"{str(folder)!r} was trained for {trained.plan.objective!r}, which spoils no pictures, so there is nothing to win "
+            "back; leave --degrade away, or train with --objective denoise, inpaint, colorize or superres"
+        )
     pictures, used, failures = _read(trained, sources, degrade)
     images = to_images(torch.from_numpy(pictures))
     torch.manual_seed(seed)

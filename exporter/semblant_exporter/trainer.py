@@ -36,26 +36,29 @@ class Settings:
     Attributes:
         epochs: at most this many passes over the training pictures; None: as many as `minutes` allow.
         minutes: stop after this long; the schedule then follows the clock, so it always reaches its end. None: no limit.
-        batch: pictures in a step; fewer if there are fewer.
+        least_steps: steps between two validations at least: an epoch of a small collection is several passes over it.
+        batch: pictures in a step at most; the steps of a pass share its pictures evenly.
         learning_rate: the highest of the schedule.
         optimizer: `adamw` or `adam`.
         schedule: `one-cycle` (up for a tenth, then down a cosine), `cosine` (down only) or `constant`.
         weight_decay: on matrices and kernels only, never on biases and normalisation.
         clip_norm: largest norm of all gradients together, or None.
-        patience: stop after this many epochs without a better validation loss, or None: never.
+        patience: stop after this many epochs without a better validation loss, or None: never. The epochs that bring most come
+            at the end of a schedule, so that a training which stops before has lost them.
         precision: of the forward pass: `float32`, `bfloat16`, or `auto`: bfloat16 where the processor computes in it.
         seed: fixes initialisation, split, order and augmentation.
     """
 
     epochs: int | None = 20
     minutes: float | None = None
+    least_steps: int = 1
     batch: int = 256
     learning_rate: float = 2e-3
     optimizer: str = "adamw"
     schedule: str = "one-cycle"
     weight_decay: float = 1e-4
     clip_norm: float | None = 5.0
-    patience: int | None = 10
+    patience: int | None = None
     precision: str = "auto"
     seed: int = 0
 
@@ -65,6 +68,7 @@ class Settings:
         for name, value in (
             ("epochs", self.epochs),
             ("minutes", self.minutes),
+            ("least_steps", self.least_steps),
             ("batch", self.batch),
             ("patience", self.patience),
         ):
@@ -116,9 +120,15 @@ class Examples:
         return replace(self, rows=places if self.rows is None else self.rows[places])
 
     def batch(self, chosen: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor | None]:
-        """Pictures uint8 `[N, h, w, c]` and labels `[N]` on the device."""
-        rows = np.sort(chosen if self.rows is None else self.rows[chosen])  # ascending: kinder to a memory-mapped file
-        pictures = torch.from_numpy(np.ascontiguousarray(self.pictures[rows])).to(device, non_blocking=True)
+        """Pictures uint8 `[N, h, w, c]` and labels `[N]` on the device, in the order in which they were chosen.
+
+        An objective may learn from a part of a batch, which must not be that of the first folders.
+        """
+        rows = chosen if self.rows is None else self.rows[chosen]
+        ascending = np.argsort(rows, kind="stable")  # kinder to a memory-mapped file
+        read = np.empty((len(rows), *self.pictures.shape[1:]), dtype=self.pictures.dtype)
+        read[ascending] = self.pictures[rows[ascending]]
+        pictures = torch.from_numpy(read).to(device, non_blocking=True)
         return pictures, None if self.labels is None else torch.from_numpy(self.labels[rows]).to(device)
 
 
@@ -197,8 +207,8 @@ class Trainer:
             TrainingError: the loss is no number any more, or memory ran out.
         """
         state, settings = self.state, self.settings
-        batch = min(settings.batch, len(train))
-        steps = max(1, len(train) // batch)
+        a_pass = _steps(len(train), settings.batch)
+        steps = a_pass * math.ceil(settings.least_steps / a_pass)
         began = time.monotonic() - state.seconds
         if not state.history:
             with self._memory_advice(validation):
@@ -207,7 +217,7 @@ class Trainer:
             number = len(state.history) + 1
             _seed(settings.seed, number)
             with self._memory_advice(train):
-                mean = self._epoch(train, batch, steps, number, began)
+                mean = self._epoch(train, a_pass, steps, number, began)
                 terms = self.validate(validation)
             state.seconds = time.monotonic() - began
             loss = terms.pop("loss")
@@ -242,17 +252,21 @@ class Trainer:
         self._check(means["loss"], "validation loss")
         return means
 
-    def _epoch(self, train: Examples, batch: int, steps: int, number: int, began: float) -> float:
+    def _epoch(self, train: Examples, a_pass: int, steps: int, number: int, began: float) -> float:
+        """Mean loss of `steps` steps, `a_pass` of which show every picture once."""
         self.task.train()
         total = torch.zeros((), device=self.device)
-        order = torch.randperm(len(train)).numpy()
+        batches: list[np.ndarray] = []
         for step in range(steps):
+            if not batches:
+                batches = np.array_split(torch.randperm(len(train)).numpy(), a_pass)[::-1]
+            chosen = batches.pop()
             done = self._done(steps, began)
             if done >= 1 and step:
                 return float(total) / step
             for group in self.optimizer.param_groups:
                 group["lr"] = self.settings.learning_rate * _schedule(self.settings.schedule, done)
-            loss = self._losses(train, order[step * batch : (step + 1) * batch])["loss"]
+            loss = self._losses(train, chosen)["loss"]
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             if self.settings.clip_norm is not None:
@@ -316,6 +330,11 @@ def pick_precision(wanted: str) -> str:
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     able = torch.cpu.get_capabilities()
     return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
+
+
+def _steps(pictures: int, batch: int) -> int:
+    """Steps of a pass over all pictures; each has two at least, as batch normalisation needs."""
+    return max(1, min(math.ceil(pictures / batch), pictures // 2))
 
 
 def _autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:

@@ -6,6 +6,7 @@ fitted training pictures, for the export's checks and whitening) and `training.j
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ from semblant_search.images import Fit
 
 from . import checkpoint, models, objectives
 from .objectives import Task
+from .pictures import spread_out
 from .trainer import Epoch, Examples, Settings, State, Trainer, pick_precision
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ FEWEST_PICTURES = 4
 MOST_VALIDATION = 2000
 SAMPLE_BYTES = 32_000_000
 SAMPLE_FILE = "sample.npy"
+_DIGESTED = 1000
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,8 @@ def make_plan(
     given = {name: value for name, value in settings.items() if value is not None}
     if "minutes" in given and "epochs" not in given:
         given["epochs"] = None
+    if "epochs" in given and given["epochs"] is not None:
+        given.setdefault("least_steps", 1)  # passes are what was asked for
     recipe = entry.recipe
     chosen = {**recipe.settings.to_json(), **given}
     chosen["precision"] = pick_precision(chosen["precision"])
@@ -190,7 +195,11 @@ def learn(
         TrainingError: the loss diverged, the disk is full, memory ran out, or the saved state is broken.
     """
     _check_pictures(pictures, plan)
-    facts = {"pictures": len(pictures), "versions": {"torch": torch.__version__, "python": platform.python_version()}}
+    facts = {
+        "pictures": len(pictures),
+        "contents": _contents(pictures, labels),
+        "versions": {"torch": torch.__version__, "python": platform.python_version()},
+    }
     state_file = out / checkpoint.STATE_FILE
     saved = checkpoint.load(state_file) if resume and state_file.exists() else None
     if saved is not None:
@@ -233,6 +242,9 @@ def learn(
     else:
         if start_from is not None:
             _start_from(start_from, model)
+        else:
+            with torch.random.fork_rng(devices=[]):
+                model.begin(pictures)
         _keep_sample(pictures, out, plan.settings.seed)
     state = trainer.fit(train, held_out, judged=judges is not None)
     return TrainingReport(
@@ -281,8 +293,10 @@ def _check_same(plan: Plan, facts: dict[str, Any], saved: dict[str, Any], out: P
             result.update(flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
         return result
 
-    now = flat(json.loads(json.dumps({"pictures": facts["pictures"], **plan.to_json()})))
-    then = flat({"pictures": saved["pictures"], **saved["plan"]})
+    # States that were saved before contents were kept have nothing to compare.
+    compared = ["pictures", *(["contents"] if "contents" in saved else [])]
+    now = flat(json.loads(json.dumps({**{name: facts[name] for name in compared}, **plan.to_json()})))
+    then = flat({**{name: saved[name] for name in compared}, **saved["plan"]})
     changed = [
         f"{name} was {then.get(name)}, is {now.get(name)}" for name in {**then, **now} if then.get(name) != now.get(name)
     ]
@@ -291,6 +305,14 @@ def _check_same(plan: Plan, facts: dict[str, Any], saved: dict[str, Any], out: P
             f"{str(out)!r} cannot be resumed with other settings or pictures: {'; '.join(changed)}. "
             "Give what was given before, or start afresh in another --out"
         )
+
+
+def _contents(pictures: np.ndarray, labels: np.ndarray | None) -> str:
+    """A digest of the pictures uint8 `[n, …]`, of a thousand of them if they are more, and of all labels."""
+    digest = hashlib.sha256(spread_out(pictures, _DIGESTED).tobytes())
+    if labels is not None:
+        digest.update(labels.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _split(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from semblant_exporter.models import Model
 
-__all__ = ["LATENT_POWER", "Whitening", "copies_recall", "embed", "fit_whitening"]
+__all__ = ["LATENT_POWER", "Whitening", "copies_recall", "embed", "fit_whitening", "ledoit_wolf"]
 
 _SHRINKAGE = 1e-3
 """Of the mean variance, added to each: directions that hardly vary are noise, and must not be blown up to full size."""
@@ -42,13 +42,14 @@ class Whitening:
         return F.linear(latents, self.matrix, self.bias)
 
 
-def fit_whitening(latents: Tensor, dim: int | None = None, power: float = 1.0) -> Whitening:
+def fit_whitening(latents: Tensor, dim: int | None = None, power: float = 1.0, shrinkage: float = 0.0) -> Whitening:
     """Fit on latents `[n, D]`, and keep the strongest directions.
 
     Args:
         latents: the sample.
         dim: how many directions to keep; None: all.
         power: of the deviation that each direction is divided by: 1 makes all alike, 0 leaves them as they are.
+        shrinkage: from 0 to 1, how far variances are moved towards their mean first; `ledoit_wolf` says how far they should.
 
     Raises:
         InvalidInput: there are not that many directions.
@@ -60,9 +61,20 @@ def fit_whitening(latents: Tensor, dim: int | None = None, power: float = 1.0) -
     mean = exact.mean(0)  # [D]
     variances, directions = torch.linalg.eigh((exact - mean).T @ (exact - mean) / max(1, len(exact) - 1))  # [D], [D, D]
     variances, directions = variances.flip(0).clamp(min=0), directions.flip(1)
-    scale = (variances + _SHRINKAGE * variances.mean() + 1e-12) ** (-power / 2)  # [D]
+    shrunk = (1 - shrinkage) * variances + (shrinkage + _SHRINKAGE) * variances.mean()  # [D]
+    scale = (shrunk + 1e-12) ** (-power / 2)  # [D]
     matrix = (directions * scale).T[: dim or size]  # [k, D]
     return Whitening(matrix.float(), (-matrix @ mean).float())
+
+
+def ledoit_wolf(latents: Tensor) -> float:
+    """How much of a covariance of latents `[n, D]` is chance, 0–1: nearly all of few samples, nearly nothing of many.
+
+    Source: Ledoit and Wolf: A well-conditioned estimator for large-dimensional covariance matrices (2004).
+    """
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    return float(ledoit_wolf_shrinkage(latents.double().numpy())) if len(latents) > 1 else 1.0
 
 
 @torch.no_grad()

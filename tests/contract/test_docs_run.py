@@ -53,6 +53,7 @@ INSTEAD = {
     "semblant train PICTURES --out model ": "semblant train PICTURES --out model --epochs 1 --batch 10 --size 32 ",
     "semblant train pictures/ --out model ": "semblant train pictures/ --out model --epochs 1 --batch 10 ",
     '{"minutes": 10}': '{"epochs": 1, "batch": 10}',
+    "semblant learn pictures/": "semblant learn pictures/ --way pixels",
     "efficientnet-lite0 pictures/": "efficientnet-lite0 pictures/ --size 32 --dim 8",
 }
 """What is said otherwise, so that it takes seconds."""
@@ -66,6 +67,7 @@ FIRST = {"semblant rollback": "semblant index PICTURES --db pictures.db --rebuil
 LEAVES = {
     "semblant train PICTURES": "model/model.safetensors",
     "semblant train pictures/": "model/model.safetensors",
+    "semblant learn": "encoder.onnx",
     "semblant export": "encoder.onnx",
     "semblant extract": "encoder.onnx",
     "semblant evaluate": "encoder.evaluation.json",

@@ -118,12 +118,23 @@ def test_what_was_exported_is_told_in_two_lines(trained: Path, workshop: Path, t
     assert result.exit_code == 3
     assert re.fullmatch(r"not used: .*broken\.png.*\n", result.stderr)
     first, second = result.stdout.splitlines()
-    assert first == f"{encoder}: cae-cae, 28×28×1 → 128 numbers, whitened, {encoder.stat().st_size / 1e6:.2f} MB"
+    assert first.startswith(f"{encoder}: cae-cae, 28×28×1 → 128 numbers, {encoder.stat().st_size / 1e6:.2f} MB; whitened to ")
+    assert first.endswith("on 2,000 pictures")
     assert re.fullmatch(
         rf"differs from PyTorch by \S+ on \d+ real pictures; SHA-256 {Encoder(encoder).fingerprint[:16]}…", second
     )
     document = json.loads(run("export", trained, "-o", encoder, "--quantize", "fp16", "--max-drop", 1, "--json").stdout)
-    assert set(document) == {"path", "card", "fingerprint", "bytes", "difference", "checked", "whitened", "quantized"}
+    assert set(document) == {
+        "path",
+        "card",
+        "fingerprint",
+        "bytes",
+        "difference",
+        "checked",
+        "whitened",
+        "whitening",
+        "quantized",
+    }
     assert (document["path"], document["bytes"]) == (str(encoder), encoder.stat().st_size)
 
 

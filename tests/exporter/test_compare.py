@@ -201,6 +201,17 @@ def test_encoders_of_the_same_name_can_be_told_apart(birds: Path, encoders: dict
     assert all(name.startswith("pixels ") for name in names)
 
 
+def test_the_encoders_that_it_makes_may_be_made_again(birds: Path, tmp_path: Path) -> None:
+    """A second call with the same `--out`, which has a default, replaces what the first one made."""
+    job = CompareJob(birds, tmp_path / "out", minutes=0.01, settings=CompareSettings(pictures=12, queries=2))
+    first = compare(job)
+    assert {score.name for score in first.comparison.scores} >= {"pca", "cae"}
+    (tmp_path / "out" / "cae" / "training.json").unlink()
+    assert compare(job).encoders == first.encoders
+    assert (tmp_path / "out" / "cae" / "training.json").exists()
+    assert not list((tmp_path / "out").glob(".cae-*"))
+
+
 def test_bad_input_is_a_clear_error(birds: Path, encoders: dict[str, Path], photos: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="name at least one"):
         measure(birds, [])

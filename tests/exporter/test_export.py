@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,11 +84,20 @@ def test_partial_whitening_leaves_weak_directions_weaker() -> None:
     assert [strong[power] / weak[power] for power in (0.0, 0.5, 1.0)] == pytest.approx([2.0, 2**0.5, 1.0], rel=0.05)
 
 
-def test_whitening_is_for_enough_pictures_learned_from_without_labels(trained: Path, fashion: Fashion, tmp_path: Path) -> None:
-    assert export(trained, tmp_path / "encoder.onnx").whitened
-    learn(make_plan(Fit(28, 28, 1), epochs=1), fashion.train[::10], tmp_path / "few")
-    assert not export(tmp_path / "few", tmp_path / "encoder.onnx").whitened
-    assert export(tmp_path / "few", tmp_path / "encoder.onnx", ExportOptions(whiten="yes")).whitened
+def test_whitening_says_what_it_did_and_why(trained: Path, fashion: Fashion, tmp_path: Path) -> None:
+    """Few pictures, be it that there are no more or that they are large, whiten by a shrunk covariance."""
+    many = export(trained, tmp_path / "encoder.onnx")
+    assert many.whitened
+    assert re.fullmatch(r"whitened to the power of 0\.7 on 2,000 pictures", many.whitening)
+    learn(make_plan(Fit(28, 28, 1), epochs=1), fashion.train[::20], tmp_path / "few")
+    few = export(tmp_path / "few", tmp_path / "encoder.onnx")
+    assert few.whitened
+    assert re.fullmatch(
+        r"whitened to the power of 0\.7 on 100 pictures, variances shrunk by \d\d?% as these are few for 128 numbers",
+        few.whitening,
+    )
+    refused = export(tmp_path / "few", tmp_path / "encoder.onnx", ExportOptions(whiten="no"))
+    assert (refused.whitened, refused.whitening) == (False, "not whitened, as asked for")
 
 
 def test_a_known_model_gives_known_vectors(tmp_path: Path) -> None:

@@ -57,5 +57,5 @@ def test_options_of_extracting_reach_the_file(photos: Path, tmp_path: Path) -> N
 def test_jobs_begin_with_these() -> None:
     job = ExtractJob(LITE, Path("a"), Path("b"))
     assert (job.pooling, job.dim, job.whiten, job.cells, job.policy, job.seed, job.size) == (
-        "gap", 128, True, False, "pad", 0, None,
+        "gap", 128, None, False, "pad", 0, None,
     )  # fmt: skip

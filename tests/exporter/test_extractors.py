@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -32,7 +33,7 @@ def animals(clipart: Path) -> Path:
 @pytest.fixture(scope="module")
 def lite(animals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("lite") / "encoder.onnx"
-    report = extract(ExtractJob(LITE, animals, path, size=(64, 64), dim=64))
+    report = extract(ExtractJob(LITE, animals, path, size=(64, 64), dim=64, whiten=True))
     assert report.difference < 1e-4
     return path
 
@@ -66,11 +67,12 @@ def test_the_command_says_what_it_made_and_what_exists(animals: Path, tmp_path: 
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "32×32×3 → 8 numbers, whitened" in done.stdout
+    assert "32×32×3 → 8 numbers, " in done.stdout
+    assert re.search(r"numbers, (not whitened|whitened to the power of (0\.25|0\.5|1)), ", done.stdout)
     assert Encoder(tmp_path / "e.onnx").dim == 8
     wrong = subprocess.run([SEMBLANT, "extract", "vgg11", animals, "-o", tmp_path / "f.onnx"], capture_output=True, text=True)
     assert wrong.returncode == 2
-    assert "expected one of efficientnet-lite0, vgg16" in wrong.stderr
+    assert "expected one of efficientnet-lite0, efficientnet-lite1, efficientnet-lite2, vgg16" in wrong.stderr
     assert "Traceback" not in wrong.stderr
 
 
@@ -161,7 +163,7 @@ def test_wide_features_reduce_to_the_same_directions_as_narrow_ones(whiten: bool
     torch.manual_seed(0)
     narrow = torch.randn(60, 20) @ torch.randn(20, 20)
     wide = torch.cat([narrow, torch.zeros(60, 2100)], dim=1)
-    first, second = fit_reduction(narrow, 5, whiten=whiten)(narrow), fit_reduction(wide, 5, whiten=whiten)(wide)
+    first, second = fit_reduction(narrow, 5, power=float(whiten))(narrow), fit_reduction(wide, 5, power=float(whiten))(wide)
     assert torch.allclose(
         first.abs(), second.abs(), rtol=0.05, atol=0.02
     )  # directions have no sign; shrinkage differs a little
@@ -197,12 +199,18 @@ def test_without_weights_or_a_network_to_fetch_them_from_it_says_what_to_give(
 
 
 def test_settings_that_cannot_work_are_refused(animals: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"'vgg11'.*efficientnet-lite0, vgg16"):
+    with pytest.raises(InvalidInput, match=r"'vgg11'.*efficientnet-lite0, efficientnet-lite1, efficientnet-lite2, vgg16"):
         extract(ExtractJob("vgg11", animals, tmp_path / "e.onnx"))
     with pytest.raises(InvalidInput, match="at least 32"):
         extract(ExtractJob(LITE, animals, tmp_path / "e.onnx", size=(28, 28)))
     with pytest.raises(InvalidInput, match="pooling 'max'"):
         ExtractorConfig(LITE, "max")
-    with pytest.raises(InvalidInput, match=r"dim 100: .* choose fewer, or give more pictures"):
-        extract(ExtractJob(LITE, animals / "dinosaurs", tmp_path / "e.onnx", size=(32, 32), dim=100))
     assert not (tmp_path / "e.onnx").exists()
+
+
+def test_few_pictures_reduce_to_the_numbers_that_they_can_tell(animals: Path, tmp_path: Path) -> None:
+    report = extract(ExtractJob(LITE, animals / "dinosaurs", tmp_path / "e.onnx", size=(32, 32), dim=100))
+    count = len(list((animals / "dinosaurs").glob("*.png")))
+    assert count < 100
+    assert (report.card.dim, Encoder(tmp_path / "e.onnx").dim) == (count - 1, count - 1)
+    assert report.whitening.endswith(f"; {count - 1} numbers in place of 100: {count} pictures have no more directions")

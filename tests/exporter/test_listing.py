@@ -56,6 +56,37 @@ def test_pictures_go_by_the_names_of_their_files_and_folders(tmp_path: Path) -> 
     assert {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2"} <= PICTURE_SUFFIXES
 
 
+@pytest.mark.parametrize(
+    ("file", "label"),
+    [
+        ("2023/05/a.png", None),
+        ("2023-05-17/a.png", None),
+        ("20230517/a.png", None),
+        ("2023/2023-05/a.png", None),
+        ("2023/05_17/a.png", None),
+        ("05/a.png", "05"),
+        ("7/a.png", "7"),
+        ("2023/dogs/a.png", "dogs"),
+        ("dogs/2023/a.png", "2023"),
+        ("2023-05-17 Rome/a.png", "2023-05-17 Rome"),
+        ("1234/a.png", "1234"),
+    ],
+)
+def test_folders_that_are_dates_are_no_labels(file: str, label: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "all" / file
+    path.parent.mkdir(parents=True)
+    Image.new("L", (4, 4)).save(path)
+    assert list_pictures(tmp_path / "all").labels() == [label]
+
+
+def test_months_of_a_collection_that_is_a_year_are_no_labels(tmp_path: Path) -> None:
+    path = tmp_path / "2023" / "05" / "a.png"
+    path.parent.mkdir(parents=True)
+    Image.new("L", (4, 4)).save(path)
+    assert list_pictures(tmp_path / "2023").labels() == [None]
+    assert list_pictures([path]).labels() == [None]
+
+
 def test_a_list_keeps_its_order_and_may_hold_uris(tmp_path: Path) -> None:
     grow(tmp_path, "b.png", "a b.png", "x/c.png")
     given: list[str | Path] = [str(tmp_path / "b.png"), canonical_uri(tmp_path / "a b.png"), tmp_path / "x" / "c.png"]

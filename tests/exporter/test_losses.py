@@ -49,6 +49,17 @@ def build(name: str, options: dict[str, object], model: models.Model, *, trainin
     return objectives.build(name, options, model).train(training)
 
 
+def test_covariances_and_the_cosines_that_choose_an_epoch_are_of_32_bits() -> None:
+    """Autocast would multiply them in 8 bits of mantissa."""
+    vectors = random(64, 16, seed=2) * torch.tensor([100.0] + [1.0] * 15)
+    variance, covariance = spread(vectors)
+    hard = matching(vectors)
+    with torch.autocast("cpu", torch.bfloat16):
+        again = spread(vectors)
+        assert float(matching(vectors)) == float(hard)
+    assert (float(again[0]), float(again[1])) == (float(variance), float(covariance))
+
+
 def test_a_reconstruction_is_a_mean_over_pixels() -> None:
     logits = torch.tensor([[[[0.0, 2.0], [-1.0, 3.0]]]])
     images = torch.tensor([[[[0.0, 1.0], [0.5, 0.25]]]])

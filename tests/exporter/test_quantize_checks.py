@@ -13,6 +13,7 @@ import torch
 from onnx import numpy_helper
 from semblant_exporter.export import build_encoder
 from semblant_exporter.objectives import to_images
+from semblant_exporter.pictures import spread_out
 from semblant_exporter.quantize import QuantizeReport, quantize
 from semblant_search.encoder import Encoder, EncoderCard
 from semblant_search.errors import DataError, TrainingError
@@ -138,3 +139,21 @@ def test_a_report_says_what_was_lost_and_won() -> None:
         "pictures": 1234,
     }
     assert replace(REPORT, recall_after=0.95, precision_before=None).drop == pytest.approx(-0.05)
+
+
+def test_ranges_are_calibrated_on_pictures_of_all_folders() -> None:
+    """The first two hundred of a listing are of its first folder, whose ranges are not those of the others."""
+    numbers = np.arange(2000)[:, None]
+    chosen = spread_out(numbers, 200)[:, 0]
+    assert (len(chosen), chosen[0], chosen[-1]) == (200, 0, 1999)
+    assert set(np.diff(chosen)) <= {10, 11}
+    assert spread_out(numbers[:7], 200)[:, 0].tolist() == list(range(7))
+
+
+def test_calibration_sees_the_pictures_that_come_last(encoder: Encoder, fashion: Fashion) -> None:
+    """Of pictures of which all but the last ones are black, those make the ranges."""
+    dark = np.zeros_like(fashion.train)
+    dark[-1000:] = fashion.train[:1000]
+    small = Encoder(quantize(encoder, "int8", dark, max_drop=1).data)
+    cosines = (small.encode(fashion.test) * encoder.encode(fashion.test)).sum(1)
+    assert float(cosines.mean()) > 0.98

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +18,6 @@ from semblant_search.errors import ImageError, InvalidInput
 from semblant_search.images import Fit
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from semblant_exporter.objectives import Restore
 
     from .conftest import Fashion
@@ -194,4 +193,12 @@ def test_nothing_to_restore_is_a_clear_error(denoiser: Path, tmp_path: Path) -> 
         restore(denoiser, [], tmp_path / "out")
     with pytest.raises(ImageError, match="not one of the pictures can be used"):
         restore(denoiser, [tmp_path / "none.png"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_model_never_learned_to_restore_cannot_be_measured(photos: Path, tmp_path: Path) -> None:
+    """A plain autoencoder was shown sound pictures: there are no decibels to win back."""
+    tiny = Path(__file__).parent / "tiny"
+    with pytest.raises(InvalidInput, match=r"spoils no pictures, so there is nothing to win back; leave --degrade away"):
+        restore(tiny, [photos / "camera.png"], tmp_path / "out", degrade=True)
     assert not (tmp_path / "out").exists()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from semblant_exporter.checkpoint import load_optimizer, optimizer_tensors
 from semblant_exporter.trainer import Epoch, Examples, Progress, Settings, State, Trainer, pick_precision
 from semblant_search.errors import InvalidInput, TrainingError
 
@@ -92,15 +93,6 @@ def test_each_epoch_shows_every_picture_once_in_an_order_of_its_own() -> None:
     fit(other, replace(PLAIN, seed=1), train=8)
     assert again.seen == task.seen
     assert other.seen != task.seen
-
-
-def test_a_last_batch_that_is_not_full_is_left_for_another_epoch() -> None:
-    task = Noting()
-    assert fit(task, PLAIN, train=11).step == 6
-    assert {len(batch) for batch in task.seen} == {4}
-    few = Noting()
-    assert fit(few, PLAIN, train=3).step == 3  # fewer than a batch are a batch
-    assert {len(batch) for batch in few.seen} == {3}
 
 
 def test_validation_sees_every_picture_once_with_the_same_chance_each_time() -> None:
@@ -294,13 +286,14 @@ def test_the_settings_without_any_given() -> None:
     assert Settings().to_json() == {
         "epochs": 20,
         "minutes": None,
+        "least_steps": 1,
         "batch": 256,
         "learning_rate": 2e-3,
         "optimizer": "adamw",
         "schedule": "one-cycle",
         "weight_decay": 1e-4,
         "clip_norm": 5.0,
-        "patience": 10,
+        "patience": None,
         "precision": "auto",
         "seed": 0,
     }
@@ -328,3 +321,52 @@ def test_an_epoch_is_a_line_of_the_history() -> None:
     (epoch,) = state.history
     assert epoch == Epoch(1, epoch.train, 3.0, {"mean": 1.5}, 0.1, state.seconds)
     assert epoch.train == pytest.approx(1.0)  # before the step: 2 × 0.5
+
+
+def test_a_batch_keeps_the_order_in_which_it_was_drawn() -> None:
+    """An objective may learn from the first part of a batch: sorted, that would be the first folders, always."""
+    ten = numbered(10)
+    labelled = replace(ten, labels=np.arange(10, dtype=np.int64) * 10)
+    for examples, expected in ((labelled, [7, 2, 9, 0]), (labelled.select(np.arange(9, -1, -1)), [2, 7, 0, 9])):
+        pictures, labels = examples.batch(np.array([7, 2, 9, 0]), torch.device("cpu"))
+        assert pictures.flatten().tolist() == expected
+        assert labels is not None
+        assert labels.tolist() == [10 * number for number in expected]
+
+
+@pytest.mark.parametrize(("pictures", "sizes"), [(11, {3, 4}), (3, {3}), (5, {2, 3}), (9, {3})])
+def test_a_pass_shows_every_picture_in_batches_of_about_one_size(pictures: int, sizes: set[int]) -> None:
+    task = Noting()
+    fit(task, replace(PLAIN, epochs=1), train=pictures)
+    assert {len(batch) for batch in task.seen} == sizes
+    assert sorted(number for batch in task.seen for number in batch) == list(range(pictures))
+
+
+def test_an_epoch_of_few_pictures_is_several_passes() -> None:
+    task = Noting()
+    state = fit(task, replace(PLAIN, epochs=2, least_steps=5), train=8)
+    assert (state.step, len(state.history)) == (12, 2)  # three passes of two steps each
+    assert all(sorted(task.seen[2 * number] + task.seen[2 * number + 1]) == list(range(8)) for number in range(6))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_an_optimizer_that_was_saved_goes_on_with_its_own_moments(memory_format: torch.memory_format) -> None:
+    """Weights of bfloat16 trainings are kept channels-last in memory; files hold rows."""
+
+    def step(layer: torch.nn.Conv2d, optimizer: torch.optim.Optimizer) -> None:
+        torch.manual_seed(4)
+        layer.weight.grad = torch.rand_like(layer.weight)
+        optimizer.step()
+
+    torch.manual_seed(1)
+    layer = torch.nn.Conv2d(3, 4, 3, bias=False).to(memory_format=memory_format)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.1, fused=True)
+    step(layer, optimizer)
+    saved = {name: value.contiguous().clone() for name, value in optimizer_tensors(optimizer).items()}
+    other = torch.nn.Conv2d(3, 4, 3, bias=False).to(memory_format=memory_format)
+    other.load_state_dict({name: value.contiguous().clone() for name, value in layer.state_dict().items()})
+    resumed = torch.optim.Adam(other.parameters(), lr=0.1, fused=True)
+    load_optimizer(resumed, saved)
+    step(layer, optimizer)
+    step(other, resumed)
+    torch.testing.assert_close(other.weight, layer.weight)

@@ -87,10 +87,14 @@ class BrokenOffError(Exception):
     pass
 
 
-@pytest.mark.parametrize("objective", ["reconstruct", "contrastive"])
-def test_a_broken_training_resumes_to_the_result_of_an_unbroken_one(objective: str, fashion: Fashion, tmp_path: Path) -> None:
-    plan = make_plan(GREY28, objective=objective, epochs=3, batch=64, seed=5, precision="float32")
-    few = fashion.train[::4]
+@pytest.mark.parametrize(
+    ("objective", "precision"), [("reconstruct", "float32"), ("contrastive", "float32"), ("reconstruct", "bfloat16")]
+)
+def test_a_broken_training_resumes_to_the_result_of_an_unbroken_one(
+    objective: str, precision: str, fashion: Fashion, tmp_path: Path
+) -> None:
+    plan = make_plan(GREY28, objective=objective, epochs=3, batch=64, seed=5, precision=precision)
+    few = fashion.train[:: 4 if precision == "float32" else 12]
     whole = learn(plan, few, tmp_path / "whole")
 
     def break_off(progress: Progress) -> None:
@@ -128,6 +132,11 @@ def test_resuming_with_other_settings_is_refused_and_says_what_changed(trained: 
     same = make_plan(GREY28, epochs=4, batch=100, precision="float32")
     with pytest.raises(InvalidInput, match="pictures was 2000, is 1999"):
         learn(same, fashion.train[1:], trained, resume=True)
+    others = np.concatenate([fashion.train[:-1], fashion.test[:1]])  # as many, but not the same
+    with pytest.raises(InvalidInput, match="contents was"):
+        learn(same, others, trained, resume=True)
+    with pytest.raises(InvalidInput, match="contents was"):
+        learn(same, fashion.train, trained, labels=fashion.train_labels, resume=True)
     with pytest.raises(InvalidInput, match="holds a model already"):
         learn(same, fashion.train, trained)
     assert (trained / MODEL_FILE).read_bytes() == before
@@ -320,3 +329,18 @@ def test_validation_mixes_pictures_that_come_in_the_order_of_their_labels(fashio
     order = np.argsort(fashion.train_labels, kind="stable")
     examples = Examples(fashion.train[order], fashion.train_labels[order])
     assert Trainer(_CountsLabels(), Settings(batch=100)).validate(examples)["loss"] > 9
+
+
+def test_few_pictures_are_gone_through_often_enough_to_learn_from() -> None:
+    assert make_plan(GREY28).settings.least_steps == 50  # 12 epochs of 50 steps, where 12 passes over 36 pictures are 12
+    assert make_plan(GREY28, minutes=1).settings.least_steps == 50
+    assert make_plan(GREY28, epochs=3).settings.least_steps == 1  # passes were asked for
+
+
+def test_minutes_are_used_to_the_end_of_the_schedule(fashion: Fashion, tmp_path: Path) -> None:
+    """Epochs that bring nothing while the learning rate is high do not end the training."""
+    plan = make_plan(GREY28, arch="simple-ae", epochs=14, batch=20, learning_rate=1.0, least_steps=1)
+    report = learn(plan, fashion.train[:40], tmp_path / "model")
+    assert plan.settings.patience is None
+    assert len(report.history) == 14
+    assert report.history[-1].learning_rate < 0.1

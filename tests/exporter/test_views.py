@@ -161,3 +161,14 @@ def test_the_views_that_are_learned_from_by_default() -> None:
         "grey": 0.1,
         "erase": 0.0,
     }
+
+
+def test_a_turn_of_a_picture_that_is_no_square_shears_nothing() -> None:
+    """A ramp along the side keeps its slope in pixels, whichever way the picture is longer."""
+    for height, width in ((24, 48), (48, 24)):
+        places = torch.linspace(0.2, 0.8, width).expand(height, width)
+        turned = view(places.expand(COUNT, 1, height, width), replace(STILL, rotate=20.0))
+        middle = turned[:, 0, height // 2 - 4 : height // 2 + 4, width // 2 - 4 : width // 2 + 4]
+        across, down = middle.diff(dim=2).mean((1, 2)), middle.diff(dim=1).mean((1, 2))
+        slope = torch.full((COUNT,), 0.6 / (width - 1))
+        torch.testing.assert_close((across.square() + down.square()).sqrt(), slope, atol=1e-5, rtol=0.01)

@@ -11,7 +11,7 @@ from semblant_exporter.extractors.extracting import fit_reduction
 from semblant_exporter.pca import pca_encoder
 from semblant_exporter.pixels import pixel_encoder
 from semblant_exporter.training import load_model
-from semblant_exporter.whitening import LATENT_POWER, copies_recall, embed, fit_whitening
+from semblant_exporter.whitening import LATENT_POWER, copies_recall, embed, fit_whitening, ledoit_wolf
 from semblant_search.encoder import Encoder
 from semblant_search.errors import InvalidInput
 from semblant_search.images import Fit
@@ -47,6 +47,18 @@ def test_whitening_is_that_of_numpy(power: float, dim: int | None) -> None:
     same_but_for_signs(fitted(values).numpy(), whitened(values.double().numpy(), dim or 6, power))
 
 
+def test_variances_of_few_pictures_are_moved_towards_their_mean() -> None:
+    """By as much as Ledoit and Wolf say, so that directions which chance made quiet are not blown up."""
+    few, many = latents(12, 40), latents(5000, 6)
+    assert 0.1 < ledoit_wolf(few) < 1
+    assert ledoit_wolf(many) < 0.01
+    assert ledoit_wolf(few[:1]) == 1
+    plain, shrunk = (fit_whitening(few, power=1.0, shrinkage=share).matrix for share in (0.0, 0.5))
+    variances = np.linalg.eigvalsh(np.cov(few.double().numpy(), rowvar=False))[::-1]
+    expected = np.sqrt((variances + 1e-3 * variances.mean()) / (0.5 * variances + 0.501 * variances.mean()))
+    np.testing.assert_allclose((shrunk.norm(dim=1) / plain.norm(dim=1)).numpy()[:11], expected[:11], rtol=1e-3)
+
+
 def test_the_power_that_exports_use() -> None:
     assert LATENT_POWER == 0.7
     assert torch.equal(fit_whitening(latents()).matrix, fit_whitening(latents(), power=1.0).matrix)
@@ -75,7 +87,7 @@ def test_more_directions_than_there_are_cannot_be_kept(dim: int) -> None:
 @pytest.mark.parametrize("whiten", [True, False])
 def test_a_reduction_is_the_pca_of_numpy(width: int, whiten: bool) -> None:
     values = torch.cat([latents(40), torch.zeros(40, width - 6)], dim=1)
-    fitted = fit_reduction(values, 3, whiten=whiten)
+    fitted = fit_reduction(values, 3, power=float(whiten))
     assert fitted.matrix.shape == (3, width)
     found = fitted(values).numpy()
     exact = values.double().numpy()
@@ -93,8 +105,8 @@ def test_a_reduction_is_the_pca_of_numpy(width: int, whiten: bool) -> None:
 @pytest.mark.parametrize(("count", "dim", "most"), [(40, 7, 6), (4, 4, 3)])
 def test_a_reduction_to_more_numbers_than_directions_is_refused(count: int, dim: int, most: int) -> None:
     with pytest.raises(InvalidInput, match=rf"dim {dim}: {count} pictures with 6 features each have {most} directions"):
-        fit_reduction(latents(count), dim, whiten=False)
-    assert fit_reduction(latents(count), most, whiten=True).matrix.shape == (most, 6)
+        fit_reduction(latents(count), dim, power=0.0)
+    assert fit_reduction(latents(count), most, power=1.0).matrix.shape == (most, 6)
 
 
 def test_latents_do_not_depend_on_batches() -> None:

@@ -72,7 +72,7 @@ def export(
     card = report.card
     text = (
         f"{report.path}: {card.name}, {card.fit.height}×{card.fit.width}×{card.fit.channels} → {card.dim} numbers"
-        f"{', whitened' if report.whitened else ''}, {report.size / 1e6:.2f} MB\n"
+        f", {report.size / 1e6:.2f} MB; {report.whitening}\n"
         f"differs from PyTorch by {report.difference:.1g} on {report.checked} real pictures; "
         f"SHA-256 {report.fingerprint[:16]}…{cost}"
     )

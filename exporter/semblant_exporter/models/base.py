@@ -11,6 +11,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from semblant_search.images import Fit
 
     from semblant_exporter.trainer import Settings
@@ -38,6 +39,9 @@ class Model(nn.Module, ABC):
     def latent_layer(self) -> nn.Linear | None:
         """The linear layer that ends `encode`, so that an affine map of the latent folds into it; None if there is none."""
         return None
+
+    def begin(self, pictures: np.ndarray) -> None:
+        """Called once before the first step with what will be learned from, uint8 `[n, H, W, C]`."""
 
     def forward(self, images: Tensor) -> Tensor:
         """The same as `encode`."""
@@ -85,6 +89,7 @@ class Architecture:
         recipe: how it is trained.
         fit: the only way pictures can be fitted to it, or None if it takes any size and channel count.
         dim: the only latent size it has, or None if it can be chosen.
+        side: pixels of a side that it takes where nothing is said, or None: the pictures' own, or what a CPU learns from.
     """
 
     name: str
@@ -94,3 +99,4 @@ class Architecture:
     recipe: Recipe
     fit: Fit | None = None
     dim: int | None = None
+    side: int | None = None

@@ -108,5 +108,5 @@ ARCHITECTURE = Architecture(
     summary="strided convolutions, dense latent; any size (the default)",
     config=CaeConfig,
     build=Cae,
-    recipe=Recipe(objective="contrastive", settings=Settings(epochs=12, batch=256, learning_rate=2e-3)),
+    recipe=Recipe(objective="contrastive", settings=Settings(epochs=12, least_steps=50, batch=256, learning_rate=2e-3)),
 )

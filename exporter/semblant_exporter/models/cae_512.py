@@ -106,7 +106,9 @@ ARCHITECTURE = Architecture(
     build=Cae512,
     recipe=Recipe(
         objective="reconstruct",
-        settings=Settings(epochs=50, batch=64, learning_rate=1e-3, schedule="constant", weight_decay=0.0, optimizer="adam"),
+        settings=Settings(
+            epochs=50, batch=64, learning_rate=1e-3, schedule="constant", weight_decay=0.0, optimizer="adam", patience=10
+        ),
         options={"loss": "mse", "flip": 0.5},
     ),
 )

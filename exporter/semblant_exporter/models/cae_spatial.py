@@ -78,7 +78,9 @@ ARCHITECTURE = Architecture(
     build=CaeSpatial,
     recipe=Recipe(
         objective="reconstruct",
-        settings=Settings(epochs=30, batch=32, learning_rate=1e-3, schedule="constant", weight_decay=0.0, optimizer="adam"),
+        settings=Settings(
+            epochs=30, batch=32, learning_rate=1e-3, schedule="constant", weight_decay=0.0, optimizer="adam", patience=10
+        ),
         options={"loss": "mse"},
     ),
 )

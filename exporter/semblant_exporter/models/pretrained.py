@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from semblant_search.errors import InvalidInput
 from torch import nn
 
+from semblant_exporter.pictures import spread_out
 from semblant_exporter.trainer import Settings
 
 from .base import Architecture, Model, Recipe
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 _NETWORK = "efficientnet-lite0"
+_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class PretrainedConfig:
 
 
 class Pretrained(Model):
-    """What an `Extractor` sees, projected. Starts from weights that know ImageNet, and an orthogonal projection.
+    """What an `Extractor` sees, projected. Starts from weights that know ImageNet, and from the PCA of what they see.
 
     Batch normalisation keeps the statistics of ImageNet: those of small batches would undo what the network knows.
     """
@@ -51,6 +55,19 @@ class Pretrained(Model):
         self.to_latent = nn.Linear(self.extractor.dim, config.dim)
         nn.init.orthogonal_(self.to_latent.weight)
         nn.init.zeros_(self.to_latent.bias)
+
+    @torch.no_grad()
+    def begin(self, pictures: np.ndarray) -> None:
+        """The projection becomes the PCA of the features of some pictures, as far as these have directions."""
+        from semblant_exporter.objectives import to_images
+        from semblant_exporter.whitening import fit_whitening
+
+        some = torch.from_numpy(spread_out(pictures, _LOOKED_AT))  # [n, H, W, C]
+        features = torch.cat([self.extractor.encode(_colour(to_images(part))) for part in torch.split(some, 32)])  # [n, 1280]
+        numbers = min(self.dim, len(features) - 1)
+        reduction = fit_whitening(features, numbers, power=0.0)
+        self.to_latent.weight[:numbers] = reduction.matrix
+        self.to_latent.bias[:numbers] = reduction.bias
 
     def train(self, mode: bool = True) -> Pretrained:
         """As everywhere, but for the network's batch normalisation."""
@@ -83,4 +100,5 @@ ARCHITECTURE = Architecture(
     config=PretrainedConfig,
     build=Pretrained,
     recipe=Recipe(objective="contrastive", settings=Settings(epochs=5, batch=64, learning_rate=3e-4)),
+    side=160,
 )

@@ -93,8 +93,9 @@ def spread(*vectors: Tensor) -> tuple[Tensor, Tensor]:
     device = vectors[0].device
     variance, covariance = torch.zeros((), device=device), torch.zeros((), device=device)
     for part in vectors:
-        centred = part - part.mean(0)  # [N, d]
-        matrix = centred.T @ centred / max(1, len(part) - 1)  # [d, d]
+        with torch.autocast(device.type, enabled=False):  # sums of products of 8 bits would be off by more than they tell
+            centred = (part - part.mean(0)).float()  # [N, d]
+            matrix = centred.T @ centred / max(1, len(part) - 1)  # [d, d]
         own = torch.diagonal(matrix)  # [d]
         variance = variance + F.relu(1 - (own + 1e-4).sqrt()).mean() / len(vectors)
         covariance = covariance + (matrix.square().sum() - own.square().sum()) / part.shape[1]

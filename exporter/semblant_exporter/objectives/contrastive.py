@@ -108,4 +108,6 @@ def matching(latent: Tensor) -> Tensor:
     """
     latent = latent.float()
     first, second = F.normalize(latent - latent.mean(0), dim=1).chunk(2)  # 2 × [N, D]
-    return F.cross_entropy(first @ second.T / 0.1, torch.arange(len(first), device=latent.device))
+    with torch.autocast(latent.device.type, enabled=False):  # these cosines choose the epoch
+        scores = first @ second.T / 0.1  # [N, N]
+    return F.cross_entropy(scores, torch.arange(len(first), device=latent.device))

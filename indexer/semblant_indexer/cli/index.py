@@ -10,6 +10,7 @@ from semblant_search.cli import command_errors
 from semblant_search.cli.options import database_options
 
 from .config import config_option
+from .learned import with_encoder
 from .running import Output, job_options
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ _PATH = click.Path(path_type=Path)
 @click.argument("source", metavar="SOURCE")
 @config_option
 @click.option(
-    "--encoder", type=_PATH, metavar="FILE", help="The encoder.onnx that makes the vectors.  [default: the collection's]"
+    "--encoder",
+    type=_PATH,
+    metavar="FILE",
+    help="The encoder.onnx that makes the vectors.  [default: the collection's, or learned]",
 )
 @database_options
 @click.option("--source", "source_name", metavar="NAME", help="What the collection calls it.  [default: its folder or file]")
@@ -150,7 +154,8 @@ def index(
         from semblant_indexer.exporting import check_export
 
         check_export(export)
-    output.run(job, watch=watch, export=export)
+    with with_encoder(job) as ready:
+        output.run(ready, watch=watch, export=export)
 
 
 @click.command()

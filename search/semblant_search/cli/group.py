@@ -33,6 +33,7 @@ class Known(NamedTuple):
 
 KNOWN = {
     "data": Known("Fetch picture sets to try Semblant on.", "semblant-exporter"),
+    "learn": Known("Make the encoder that suits your pictures, in one command.", "semblant-exporter"),
     "train": Known("Train an encoder on a folder of pictures, without labels.", "semblant-exporter"),
     "export": Known("Write a trained model as one file, encoder.onnx.", "semblant-exporter"),
     "extract": Known("Make an encoder of a pretrained network, without training.", "semblant-exporter"),

@@ -12,6 +12,7 @@ from semblant_exporter.evaluate import evaluate
 from semblant_exporter.export import ExportOptions, ExportReport, export
 from semblant_exporter.extractors import ExtractJob, extract
 from semblant_exporter.folder import TrainJob, train
+from semblant_exporter.learners import LearnJob, learn
 from semblant_exporter.quantize import export_quantized, quantize_file
 from semblant_exporter.restoring import restore
 from semblant_search import Fit
@@ -56,6 +57,25 @@ def _data(name: str, function: Any, seam: str) -> CommandTable:
 EXPORTER = (
     _data("fashion-mnist", data.fashion_mnist, "semblant_exporter.data.fashion_mnist"),
     _data("clipart", data.clipart, "semblant_exporter.data.clipart"),
+    CommandTable(
+        "learn",
+        {"DIRECTORY": ("pictures",), **_OUTPUT},
+        {"semblant_exporter.learners.learn": Called},
+        arguments("learn", learn, LearnJob(Path("pictures"), Path("encoder.onnx")), callback),
+        {
+            "DIRECTORY": Row(["others"], {"learn.job.directory": Path("others")}),
+            "-o": Row(["-o", "other.onnx"], {"learn.job.output": Path("other.onnx")}),
+            "--output": Row(["--output", "other.onnx"], {"learn.job.output": Path("other.onnx")}),
+            "--way": Row(["--way", "fused"], {"learn.job.way": "fused"}),
+            "--minutes": Row(["--minutes", "9"], {"learn.job.minutes": 9.0}),
+            "--dim": Row(["--dim", "16"], {"learn.job.dim": 16}),
+            "--network": Row(["--network", "vgg16", "--network", "vgg19"], {"learn.job.networks": ("vgg16", "vgg19")}),
+            "--label": Row(["--label", "kind"], {"learn.job.label": "kind"}),
+            "--name": Row(["--name", "mine"], {"learn.job.name": "mine"}),
+            "--seed": Row(["--seed", "3"], {"learn.job.seed": 3}),
+        },
+        shown=_SHOWN,
+    ),
     CommandTable(
         "train",
         {"DIRECTORY": ("pictures",), "--out": ("--out", "model")},
@@ -130,7 +150,7 @@ EXPORTER = (
             "--size": Row(["--size", "64"], {"extract.job.size": (64, 64)}),
             "--pool": Row(["--pool", "gem"], {"extract.job.pooling": "gem"}),
             "--dim": Row(["--dim", "16"], {"extract.job.dim": 16}),
-            "--whiten": Row(["--no-whiten", "--whiten"], {}),
+            "--whiten": Row(["--no-whiten", "--whiten"], {"extract.job.whiten": True}),
             "--no-whiten": Row(["--no-whiten"], {"extract.job.whiten": False}),
             "--policy": Row(["--policy", "stretch"], {"extract.job.policy": "stretch"}),
             "--cells": Row(["--cells"], {"extract.job.cells": True}),

@@ -1,0 +1,71 @@
+"""`semblant learn`: the encoder that suits the pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from semblant_exporter.learners import LearnReport
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("directory", type=_FILE)
+@click.option("-o", "--output", required=True, type=_FILE, help="The file to write, such as encoder.onnx.")
+@click.option(
+    "--way",
+    type=click.Choice(["pretrained", "fused", "distilled", "scratch", "pixels"]),
+    help="Take this one.  [default: the best of those that suit the pictures]",
+)
+@click.option("--minutes", type=float, default=5.0, show_default=True, help="Of training, for ways that train.")
+@click.option("--dim", type=click.IntRange(1), default=128, show_default=True, help="Numbers of a vector, at most.")
+@click.option(
+    "--network",
+    "networks",
+    multiple=True,
+    help="Pretrained network, or several beside each other.  [default: the best at hand]",
+)
+@click.option(
+    "--label", metavar="COLUMN", help="Metadata column with labels, to show P@10 by.  [default: label, else folder names]"
+)
+@click.option("--name", help="For people.  [default: that of the way]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Fixes all that is random.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def learn(as_json: bool, **given: Any) -> None:
+    """Make the encoder that suits your pictures, in one command.
+
+    Looks at the pictures in DIRECTORY, tries the ways that suit them, measures each on pictures that it did not learn from,
+    without labels, and writes the best as one file, with the whole table in its card. Ctrl-C keeps the best so far.
+    """
+    import json
+    import os
+
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded, as `semblant train` does
+    from semblant_exporter.learners import LearnJob
+    from semblant_exporter.learners import learn as run
+
+    from .progress import progress_bar
+
+    with progress_bar() as on_progress:
+        report = run(LearnJob(**given), on_progress)
+    for failure in report.failures:
+        click.echo(f"not used: {failure.message}", err=True)
+    if report.interrupted:
+        click.echo("broken off: what was best so far is kept", err=True)
+    click.echo(json.dumps(report.to_json(), ensure_ascii=False) if as_json else summary(report))
+    if report.failures:
+        click.get_current_context().exit(3)
+
+
+def summary(report: LearnReport) -> str:
+    """What was chosen, and why, in two lines."""
+    fit, chosen = report.card.fit, report.chosen
+    return (
+        f"{report.path}: {chosen.way} ({chosen.what}), {fit.height}×{fit.width}×{fit.channels} → {report.card.dim} numbers, "
+        f"{report.size / 1e6:.1f} MB, {report.ms:.1f} ms a picture\n"
+        f"Why: {report.look}; {report.why}"
+    )

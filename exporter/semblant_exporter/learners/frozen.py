@@ -1,0 +1,172 @@
+"""Ways that train nothing: what frozen networks and small pixels see, mapped by a `Head`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch.nn.functional as F  # noqa: N812
+from semblant_search.images import Fit
+
+from semblant_exporter.extractors.backbones import backbone
+
+from .guide import judge, two_views
+from .head import FEWEST_FOR_NEIGHBOURS, HeadOptions, fit_head, fit_heads
+from .rows import Made, Row
+from .stem import RASTER, LearnedGraph, Network, Raster, Stem, features
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from torch import Tensor
+
+    from .head import Head
+    from .sample import Sample
+
+    Progress = Callable[[str, int, int | None], None]
+
+__all__ = ["Seen", "fit_of", "fused", "look_through", "pixels", "pretrained"]
+
+POWERS = (0.0, 0.25, 0.5)
+PIXEL_POWER = 0.7
+"""Of whitening the small pixels alone, measured on Fashion-MNIST and clip art."""
+PIXEL_WEIGHTS = (0.4, 0.7)
+_LARGEST_SIDE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Features of a sample through one stem: of all pictures, `[n, …]`, and of changed views of those asked, `[q, …]`."""
+
+    stem: Stem
+    fit: Fit
+    sample: Sample
+    plain: Tensor
+    changed: Tensor
+    ms: float
+
+    def blocks(self, which: Sequence[int], rows: np.ndarray | None = None, *, changed: bool = False) -> list[Tensor]:
+        """Those of the stem's blocks, of some rows."""
+        parts = self.stem.split(self.changed if changed else self.plain)
+        return [parts[number] if rows is None else parts[number][rows] for number in which]
+
+
+def fit_of(networks: Sequence[str], own_side: int) -> Fit:
+    """How pictures are fitted: padded to what the networks were trained with, else near their own size, for a raster of 16."""
+    side = max((backbone(name).side for name in networks), default=min(_LARGEST_SIDE, max(RASTER, own_side // RASTER * RASTER)))
+    return Fit(side, side, 3)
+
+
+def look_through(
+    networks: Sequence[str], sample: Sample, fit: Fit, weights: Mapping[str, Path], on_progress: Progress | None
+) -> Seen:
+    """Compute the features of all pictures once: every way below is made of them. No networks: only pixels."""
+    parts: list[Network | Raster] = [Network(name, weights.get(name)) for name in networks]
+    stem = Stem([*parts, Raster()]).eval()
+    array = sample.load(fit, on_progress)
+    plain, ms = features(stem, fit, array, on_progress)
+    changed, _ = features(stem, fit, two_views(array[sample.asked]), on_progress, "looking at changed views")
+    return Seen(stem, fit, sample, plain, changed, ms)
+
+
+def pretrained(seen: Seen, dim: int) -> list[Made]:
+    """The networks' features, with and without their square root, whitened to several powers; the best of each by the guide.
+
+    With the neighbours' means, where the pictures are enough: another row, of the best of those, which the guide does not rank.
+    """
+    which = range(len(seen.stem.blocks) - 1)
+    names = " beside ".join(part.name for part in seen.stem.members if isinstance(part, Network))
+    made = []
+    for root in (False, True):
+        options = HeadOptions(dim, root=root, neighbours=False)
+        made += _powers(seen, which, options, POWERS, "pretrained", names)
+    top = max(made, key=lambda one: one[1].row.guide.score)
+    chosen = [top[1]]
+    if len(seen.sample.learned) >= FEWEST_FOR_NEIGHBOURS:
+        options = replace(top[0], neighbours=True)
+        chosen.append(
+            _made(seen, which, options, fit_head(seen.blocks(which, seen.sample.learned), options), "pretrained", names)
+        )
+    return chosen
+
+
+def fused(seen: Seen, base: Made) -> list[Made]:
+    """The networks' features, as `base` has them, beside a raster of pixels, at the weight that the guide likes best."""
+    options = HeadOptions(**base.training["options"])
+    which = range(len(seen.stem.blocks))
+    names = " beside ".join(part.name for part in seen.stem.members)
+    made = []
+    for weight in PIXEL_WEIGHTS:
+        weighted = replace(options, neighbours=False, weights=(*[1.0] * (len(which) - 1), weight))
+        head = fit_head(seen.blocks(which, seen.sample.learned), weighted)
+        made.append(_made(seen, which, weighted, head, "fused", f"{names} at weight {weight:g}"))
+    return [max(made, key=lambda one: one.row.guide.score)]
+
+
+def pixels(seen: Seen, dim: int) -> list[Made]:
+    """The raster alone: what every other way has to beat."""
+    which = [len(seen.stem.blocks) - 1]
+    options = HeadOptions(dim, power=PIXEL_POWER, neighbours=False)
+    return [one for _, one in _powers(seen, which, options, [PIXEL_POWER], "pixels", "16×16 pixels, square-rooted")]
+
+
+def _powers(
+    seen: Seen, which: Sequence[int], options: HeadOptions, powers: Sequence[float], way: str, names: str
+) -> list[tuple[HeadOptions, Made]]:
+    heads = fit_heads(seen.blocks(which, seen.sample.learned), options, powers)
+    found = []
+    for power, head in zip(powers, heads, strict=True):
+        own = replace(options, power=power)
+        found.append((own, _made(seen, which, own, head, way, names)))
+    return found
+
+
+def _made(seen: Seen, which: Sequence[int], options: HeadOptions, head: Head, way: str, names: str) -> Made:
+    """Measure a head that was fitted on the pictures that are learned from; the encoder's is fitted on all of them."""
+    sample = seen.sample
+    vectors = F.normalize(head(seen.blocks(which)), dim=1).detach().numpy()  # [n, D]
+    index, asked = vectors[sample.learned], vectors[sample.asked]
+    changed = F.normalize(head(seen.blocks(which, changed=True)), dim=1).detach().numpy()
+    said = [names]
+    if options.root:
+        said.append("square-rooted")
+    said.append(f"whitened to {options.power:g}" if options.power else "not whitened")
+    if options.neighbours:
+        said.append("mapped onto the mean of neighbours")
+    row = Row(
+        way,
+        ", ".join(said),
+        judge(index, asked, changed),
+        seen.ms,
+        sample.precision(index, asked),
+        comparable=not options.neighbours,
+    )
+
+    def graph() -> LearnedGraph:
+        kept = _only(seen.stem, which)
+        return LearnedGraph(kept, fit_head(seen.blocks(which), options)).eval()
+
+    sources = [part.source for part in seen.stem.members if isinstance(part, Network)] if way != "pixels" else []
+    return Made(
+        row=row,
+        graph=graph,
+        fit=seen.fit,
+        architecture="+".join(part.name for part in _only(seen.stem, which).members),
+        objective="pca" if way == "pixels" else "pretrained",
+        training={"options": asdict(options), "weights": sources, "pictures": len(sample)},
+        vectors=vectors,
+    )
+
+
+def _only(stem: Stem, which: Sequence[int]) -> Stem:
+    """A stem of those parts alone that make the blocks."""
+    parts: list[Network | Raster] = []
+    first = 0
+    for part in stem.members:
+        numbers = range(first, first + len(part.blocks))
+        if any(number in which for number in numbers):
+            parts.append(part)
+        first = numbers.stop
+    return Stem(parts).eval()

@@ -1,0 +1,157 @@
+"""From the features of frozen networks to 128 numbers: a few linear maps, fitted on the pictures without labels in seconds.
+
+Each block of features (a network's map, pooled in one way) is centred, brought to unit length and reduced by PCA; the blocks
+side by side are reduced again, and then, where the pictures are enough, mapped by a ridge regression onto the mean of each
+picture's neighbours, which is the same linear map for pictures that come later. Last comes a PCA to the numbers of the vector,
+whitened as far as the collection wants it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from semblant_exporter.extractors.extracting import fit_reduction
+from semblant_exporter.whitening import fit_whitening, ledoit_wolf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import Tensor
+
+    from semblant_exporter.whitening import Whitening
+
+__all__ = ["FEWEST_FOR_NEIGHBOURS", "Head", "HeadOptions", "fit_head", "fit_heads"]
+
+BLOCK_NUMBERS = 256
+JOINT_NUMBERS = 320
+NEIGHBOURS = 40
+"""That the ridge's targets are averaged over: measured on photographs, where 40 is more than a class has of few pictures."""
+_NEIGHBOUR_SHARE = 16
+"""One in so many of all pictures at most."""
+FEWEST_FOR_NEIGHBOURS = 300
+"""Below, a class may have fewer pictures than the targets have neighbours: at 15 a class, accuracy fell."""
+_RIDGE = 0.1
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """How features become vectors.
+
+    Attributes:
+        dim: numbers of a vector, at most.
+        power: of whitening, 0–1.
+        root: take the square root of each feature, keeping its sign: loud ones count less.
+        neighbours: map onto the mean of each picture's neighbours.
+        weights: of the blocks beside each other; None: all alike.
+    """
+
+    dim: int = 128
+    power: float = 0.0
+    root: bool = False
+    neighbours: bool = True
+    weights: tuple[float, ...] | None = None
+
+
+class Head(nn.Module):
+    """`forward` maps the blocks, each `[N, d]`, to `[N, D]`, not of unit length.
+
+    Attributes:
+        shrinkage: how far the variances that whitening divides by were moved towards their mean.
+    """
+
+    def __init__(self, blocks: Sequence[_Block], joint: nn.Linear, last: nn.Linear, shrinkage: float) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.joint, self.last, self.shrinkage = joint, last, shrinkage
+        self.dim = last.out_features
+
+    def forward(self, blocks: Sequence[Tensor]) -> Tensor:
+        """Vectors `[N, D]`."""
+        parts = [block(features) for block, features in zip(self.blocks, blocks, strict=True)]  # each [N, 256]
+        z = F.normalize(self.joint(torch.cat(parts, 1)), dim=1)  # [N, 320]
+        vectors: Tensor = self.last(z)  # [N, D]
+        return vectors
+
+
+class _Block(nn.Module):
+    """One kind of features: centred, of unit length, reduced."""
+
+    mean: Tensor
+
+    def __init__(self, mean: Tensor, reduction: Whitening, weight: float, *, root: bool) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.linear, self.root = _linear(reduction.matrix * weight, reduction.bias * weight), root
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`[N, d]` to `[N, 256]`."""
+        if self.root:
+            features = features.sign() * features.abs().sqrt()
+        reduced: Tensor = self.linear(F.normalize(features - self.mean, dim=1))
+        return reduced
+
+
+@torch.no_grad()
+def fit_head(blocks: Sequence[Tensor], options: HeadOptions) -> Head:
+    """Fit on features of the pictures that are learned from, each block `[n, d]`, n at least 2."""
+    return next(fit_heads(blocks, options, [options.power]))
+
+
+@torch.no_grad()
+def fit_heads(blocks: Sequence[Tensor], options: HeadOptions, powers: Sequence[float]) -> Iterator[Head]:
+    """As `fit_head`, one head for each power of whitening: all else is fitted once."""
+    count = len(blocks[0])
+    weights = options.weights or (1.0,) * len(blocks)
+    fitted = [_fit_block(features, weight, options) for features, weight in zip(blocks, weights, strict=True)]
+    side_by_side = torch.cat([block(features) for block, features in zip(fitted, blocks, strict=True)], 1)  # [n, B · 256]
+    joint = _of(fit_reduction(side_by_side, min(JOINT_NUMBERS, side_by_side.shape[1], count - 1), power=0.0))
+    z = F.normalize(joint(side_by_side), dim=1)  # [n, 320]
+    smoothing = _onto_neighbours(z) if options.neighbours and count >= FEWEST_FOR_NEIGHBOURS else None
+    mapped = z if smoothing is None else z @ smoothing  # [n, 320]
+    shrinkage = ledoit_wolf(mapped)
+    for power in powers:
+        reduction = fit_whitening(mapped, min(options.dim, z.shape[1]), power, shrinkage)
+        matrix = reduction.matrix if smoothing is None else reduction.matrix @ smoothing.T  # [D, 320]
+        yield Head(fitted, joint, _linear(matrix, reduction.bias), shrinkage if power else 0.0).eval()
+
+
+def _fit_block(features: Tensor, weight: float, options: HeadOptions) -> _Block:
+    if options.root:
+        features = features.sign() * features.abs().sqrt()
+    mean = features.mean(0)
+    unit = F.normalize(features - mean, dim=1)  # [n, d]
+    reduction = fit_reduction(unit, min(BLOCK_NUMBERS, unit.shape[1], len(unit) - 1), power=0.0)
+    return _Block(mean, reduction, weight, root=options.root)
+
+
+def _onto_neighbours(z: Tensor) -> Tensor:
+    """`[d, d]`: a ridge regression of unit vectors `[n, d]` onto themselves plus their neighbours, the nearer the heavier."""
+    count = len(z)
+    k = min(NEIGHBOURS, count // _NEIGHBOUR_SHARE)
+    targets = []
+    for part in torch.split(torch.arange(count), 1024):
+        cosines = z[part] @ z.T  # [b, n]
+        cosines[torch.arange(len(part)), part] = -1  # a picture is no neighbour of itself
+        best, places = cosines.topk(k, dim=1)
+        around = (best.clamp(min=0).pow(3)[:, :, None] * z[places]).sum(1)  # [b, d]
+        targets.append(F.normalize(z[part] + around, dim=1))
+    exact, wanted = z.double(), torch.cat(targets).double()
+    products = exact.T @ exact  # [d, d]
+    ridge: Tensor = _RIDGE * products.diagonal().mean() * torch.eye(len(products), dtype=torch.float64)
+    solved: Tensor = torch.linalg.solve(products + ridge, exact.T @ wanted)
+    return solved.float()
+
+
+def _of(reduction: Whitening) -> nn.Linear:
+    return _linear(reduction.matrix, reduction.bias)
+
+
+def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    layer.weight, layer.bias = nn.Parameter(weight.detach().clone()), nn.Parameter(bias.detach().clone())
+    return layer

@@ -1,0 +1,275 @@
+"""`learn`: from a folder of pictures to the encoder that suits them, and why."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import torch
+from semblant_search.encoder import Encoder, EncoderCard
+from semblant_search.errors import InvalidInput, MissingExtra
+
+from semblant_exporter.checkpoint import write_atomically
+from semblant_exporter.export import build_encoder
+from semblant_exporter.extractors.backbones import backbone
+from semblant_exporter.listing import list_pictures
+from semblant_exporter.pictures import spread_out
+
+from . import frozen, trained
+from .looking import Look, look_at
+from .rows import Made, best, reason
+from .sample import take
+from .stem import networks_at_hand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from semblant_search.images import Fit
+    from torch import nn
+
+    from semblant_exporter.decoding import Failure
+
+    from .rows import Row
+    from .sample import Sample
+
+    Progress = Callable[[str, int, int | None], None]
+
+__all__ = ["WAYS", "LearnJob", "LearnReport", "Way", "learn", "ways_for"]
+
+Way = Literal["pretrained", "fused", "distilled", "scratch", "pixels"]
+WAYS: tuple[Way, ...] = get_args(Way)
+_CHECKED = 32
+_WORTH_TRAINING = 200
+"""Pictures from which on a network that starts from nothing has something to learn from."""
+_TIMED = 8
+_EXTRA = "semblant-exporter[pretrained]"
+
+
+@dataclass(frozen=True)
+class LearnJob:
+    """What to learn from, and how.
+
+    Attributes:
+        directory: the pictures.
+        output: the file to write.
+        way: name in `WAYS`; None: those that suit the pictures are tried, and the best is taken.
+        minutes: of training, for the ways that train.
+        dim: numbers of a vector, at most.
+        networks: names in `BACKBONES` that look at the pictures beside each other; none: the best whose weights are at hand.
+        weights: files of weights for them, by name.
+        label: the metadata column with labels, which are never learned from: the table shows P@10 by them.
+        name: for people; None: that of the way.
+        seed: fixes all that is random.
+    """
+
+    directory: Path
+    output: Path
+    way: Way | None = None
+    minutes: float = 5.0
+    dim: int = 128
+    networks: tuple[str, ...] = ()
+    weights: dict[str, Path] = field(default_factory=dict)
+    label: str | None = None
+    name: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.way is not None and self.way not in WAYS:
+            raise InvalidInput(f"way {self.way!r}: expected one of {', '.join(WAYS)}")
+        if not self.minutes > 0:
+            raise InvalidInput(f"minutes {self.minutes}: expected more than 0")
+        if self.dim < 1:
+            raise InvalidInput(f"dim {self.dim}: expected at least 1")
+        for name in self.networks:
+            backbone(name)
+
+
+@dataclass(frozen=True)
+class LearnReport:
+    """What came of it.
+
+    Attributes:
+        path, card, fingerprint, size: of the file that was written; `size` in bytes.
+        look: what the pictures are.
+        rows: all that was tried.
+        chosen: the row that was taken.
+        ms: milliseconds that the file takes for a picture, in batches of 8.
+        why: in a sentence.
+        asked: pictures that it was measured on.
+        failures: pictures that could not be used.
+        interrupted: whether it was broken off, so that not all ways were tried.
+    """
+
+    path: Path
+    card: EncoderCard
+    fingerprint: str
+    size: int
+    look: Look
+    rows: list[Row]
+    chosen: Row
+    ms: float
+    why: str
+    asked: int
+    failures: list[Failure]
+    interrupted: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The form that `--json` prints."""
+        return {
+            "path": str(self.path),
+            "card": self.card.to_json(),
+            "fingerprint": self.fingerprint,
+            "bytes": self.size,
+            "look": str(self.look),
+            "table": [row.to_json() for row in self.rows],
+            "chosen": self.chosen.to_json(),
+            "ms": round(self.ms, 3),
+            "why": self.why,
+            "asked": self.asked,
+            "failures": [failure._asdict() for failure in self.failures],
+            "interrupted": self.interrupted,
+        }
+
+
+def learn(job: LearnJob, on_progress: Progress | None = None) -> LearnReport:
+    """Look at the pictures, try the ways that suit them, and write the encoder of the best.
+
+    Ways are measured on pictures that they did not learn from, and without labels. Ctrl-C keeps the best so far.
+
+    Raises:
+        InvalidInput, DataError, MetadataError: what is wrong with the pictures or the settings.
+        MissingExtra: the way needs weights that are not installed.
+        TrainingError: the training diverged, or the file cannot be written.
+        KeyboardInterrupt: broken off before there was anything to keep.
+    """
+    listing = list_pictures(job.directory)
+    look = look_at(listing, job.label)
+    networks = job.networks or networks_at_hand()
+    ways = ways_for(look, networks) if job.way is None else _needed(job.way)
+    if not set(ways) - {"pixels", "scratch"}:
+        networks = ()
+    elif not networks:
+        raise MissingExtra(f"The way {job.way!r}, which begins with a pretrained network,", _EXTRA)
+    fit = frozen.fit_of(networks, look.side)
+    sample = take(listing, fit, label=job.label, seed=job.seed, on_progress=on_progress)
+    made: list[Made] = []
+    interrupted = False
+    try:
+        for more in _carry_out(job, ways, networks, sample, look, fit, on_progress):
+            made += more
+    except KeyboardInterrupt:
+        if not made:
+            raise
+        interrupted = True
+    wanted = [one for one in made if one.row.way == job.way] or made
+    chosen = best(wanted)
+    why = reason(chosen, made, wanted=job.way, asked=len(sample.asked))
+    return _write(job, chosen, made, why, look, sample, interrupted=interrupted, on_progress=on_progress)
+
+
+def ways_for(look: Look, networks: Sequence[str]) -> tuple[Way, ...]:
+    """What is tried, in this order: what takes seconds first, so that there is something to keep from then on."""
+    trains = look.pictures >= _WORTH_TRAINING and not (networks and look.natural)
+    return ("pixels", *(("pretrained", "fused") if networks else ()), *(("scratch",) if trains else ()))
+
+
+def _needed(way: Way) -> tuple[Way, ...]:
+    """The ways that one is made of, and itself."""
+    return {"fused": ("pretrained", "fused"), "distilled": ("pretrained", "distilled")}.get(way, (way,))  # type: ignore[return-value]
+
+
+def _carry_out(
+    job: LearnJob,
+    ways: Sequence[Way],
+    networks: Sequence[str],
+    sample: Sample,
+    look: Look,
+    fit: Fit,
+    on_progress: Progress | None,
+) -> Iterator[list[Made]]:
+    """What each way has made, as soon as it is there."""
+    base: Made | None = None
+    if set(ways) & {"pixels", "pretrained", "fused", "distilled"}:
+        seen = frozen.look_through(networks, sample, fit, job.weights, on_progress)
+        if "pixels" in ways:
+            yield frozen.pixels(seen, job.dim)
+        if networks:
+            found = frozen.pretrained(seen, job.dim)
+            base = found[-1]
+            yield found
+            if "fused" in ways:
+                yield frozen.fused(seen, found[0])
+    if "scratch" in ways:
+        yield trained.scratch(sample, look, job.dim, job.minutes, job.seed, on_progress)
+    if "distilled" in ways and base is not None:
+        yield trained.distilled(sample, base, job.minutes, job.seed, on_progress)
+
+
+def _write(
+    job: LearnJob,
+    chosen: Made,
+    made: Sequence[Made],
+    why: str,
+    look: Look,
+    sample: Sample,
+    *,
+    interrupted: bool,
+    on_progress: Progress | None,
+) -> LearnReport:
+    if on_progress is not None:
+        on_progress("writing the encoder", 0, None)
+    graph = chosen.graph()
+    rows = [one.row for one in made]
+    card = EncoderCard(
+        name=job.name or f"learned-{chosen.row.way}",
+        architecture=chosen.architecture,
+        fit=chosen.fit,
+        dim=_numbers(graph, chosen.fit),
+        objective=chosen.objective,
+        training={**chosen.training, "seed": job.seed},
+        quality={
+            "learned": {
+                "way": chosen.row.way,
+                "what": chosen.row.what,
+                "why": why,
+                "pictures": str(look),
+                "asked": len(sample.asked),
+                "table": [row.to_json() for row in rows],
+            }
+        },
+    )
+    some = spread_out(sample.load(chosen.fit), _CHECKED)
+    data, _ = build_encoder(graph, card, some)
+    write_atomically(job.output, data)
+    encoder = Encoder(data)
+    return LearnReport(
+        path=job.output,
+        card=card,
+        fingerprint=encoder.fingerprint,
+        size=len(data),
+        look=look,
+        rows=rows,
+        chosen=chosen.row,
+        ms=_milliseconds(encoder, some[:_TIMED]),
+        why=why,
+        asked=len(sample.asked),
+        failures=sample.failures,
+        interrupted=interrupted,
+    )
+
+
+def _milliseconds(encoder: Encoder, pixels: np.ndarray) -> float:
+    times = []
+    for _ in range(4):  # the first plans the memory
+        began = time.perf_counter()
+        encoder.encode(pixels)
+        times.append(time.perf_counter() - began)
+    return 1000 * sorted(times)[1] / len(pixels)
+
+
+@torch.no_grad()
+def _numbers(graph: nn.Module, fit: Fit) -> int:
+    return int(graph(torch.zeros((1, *fit.shape), dtype=torch.uint8)).shape[1])

