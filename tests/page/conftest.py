@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -97,6 +97,11 @@ class Shown:
     page: Page
     address: str
     wrong: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+
+    def wrong_is_expected(self, part: str) -> None:
+        """The console says of every answer but 2xx that it failed."""
+        self.expected.append(part)
 
     def open(self, query: str = "") -> Page:
         """Go to an address of the page, and wait until it shows pictures."""
@@ -113,20 +118,35 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@contextmanager
+def service(db: Path, cache: Path, settings: dict[str, Any], **options: Any) -> Iterator[str]:
+    """Serve a database: its address, as `http://…`; options are those of `create_app`."""
+    allowed = ServiceSettings(**{"cache": cache, "originals": True, **settings})
+    with ExitStack() as stack:
+        database = stack.enter_context(closing(open_database(db)))
+        client = stack.enter_context(SearchClient(database))
+        address = stack.enter_context(listening(create_app(database, settings=allowed, client=client, **options)))
+        yield address.replace("semblant", "http")
+
+
 @pytest.fixture
 def serve_page(indexed: Path, tmp_path: Path) -> Callable[..., AbstractContextManager[str]]:
-    """Serve a copy of the database: its address, as `http://…`; options are those of `create_app`."""
+    """Serve a copy of the database, free to be changed."""
 
-    @contextmanager
-    def serve(settings: dict[str, Any] | None = None, **options: Any) -> Iterator[str]:
+    def serve(settings: dict[str, Any] | None = None, **options: Any) -> AbstractContextManager[str]:
         shutil.copytree(indexed, tmp_path / "db", dirs_exist_ok=True)
-        allowed = ServiceSettings(**{"cache": tmp_path / "cache", "originals": True, **(settings or {})})
-        with closing(open_database(tmp_path / "db")) as database, SearchClient(database) as client:
-            app = create_app(database, settings=allowed, client=client, **options)
-            with listening(app) as address:
-                yield address.replace("semblant", "http")
+        return service(tmp_path / "db", tmp_path / "cache", settings or {}, **options)
 
     return serve
+
+
+@pytest.fixture(scope="session")
+def shared_address(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One service for all tests that change nothing."""
+    folder = tmp_path_factory.mktemp("shared")
+    shutil.copytree(indexed, folder / "db")
+    with service(folder / "db", folder / "cache", {}) as address:
+        yield address
 
 
 @pytest.fixture(params=SIZES)
@@ -139,9 +159,9 @@ def size(request: pytest.FixtureRequest) -> str:
 def new_page(browser: Browser) -> Iterator[Callable[..., Shown]]:
     """Open an address in a browser of its own. At the end nothing may have gone wrong: no error or warning in the console, no
     violation of the policy, and no request to anywhere else."""
-    opened: list[tuple[Any, Shown, list[str]]] = []
+    opened: list[tuple[Any, Shown]] = []
 
-    def go(address: str, size: str = "desktop", *, expect: tuple[str, ...] = (), **options: Any) -> Shown:
+    def go(address: str, size: str = "desktop", **options: Any) -> Shown:
         width, height = SIZES[size]
         if size == "phone":
             options = {"has_touch": True, "is_mobile": True, **options}
@@ -162,19 +182,27 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Shown]]:
             "console",
             lambda said: shown.wrong.append(f"{said.type}: {said.text}") if said.type in ("error", "warning") else None,
         )
-        opened.append((context, shown, list(expect)))
+        opened.append((context, shown))
         return shown
 
     yield go
-    for context, shown, expected in opened:
+    for context, shown in opened:
         context.close()
-        left = [one for one in shown.wrong if not any(part in one for part in expected)]
+        left = [one for one in shown.wrong if not any(part in one for part in shown.expected)]
         assert not left, left
 
 
 @pytest.fixture
-def shown(serve_page: Callable[..., AbstractContextManager[str]], new_page: Callable[..., Shown], size: str) -> Iterator[Shown]:
-    """The page of a service without keys, at its beginning."""
+def shown(shared_address: str, new_page: Callable[..., Shown], size: str) -> Shown:
+    """The page of a service without keys, at its beginning; what it shows is not to be changed."""
+    page = new_page(shared_address, size)
+    page.open()
+    return page
+
+
+@pytest.fixture
+def own(serve_page: Callable[..., AbstractContextManager[str]], new_page: Callable[..., Shown], size: str) -> Iterator[Shown]:
+    """The same of a collection that may be changed."""
     with serve_page() as address:
         page = new_page(address, size)
         page.open()

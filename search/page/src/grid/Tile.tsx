@@ -1,4 +1,5 @@
 // One picture of the grid: a link to it in the viewer, with two buttons: mark it, and find what looks like it.
+import { useMemo } from "preact/hooks";
 import type { Shown } from "../api/models";
 import { go, href, searching, state } from "../state/address";
 import { fileName, likeness, score } from "../state/names";
@@ -23,12 +24,14 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
   const marked = isSelected(picture.id);
   const said = searching.value ? [likeness(picture), score(picture)].filter(Boolean).join(" ") : "";
   const order = reachable ? 0 : -1;
+  const press = useMemo(() => pressing(() => toggle(picture)), [picture]);
   return (
     <li
       class={`tile${marked ? " is-marked" : ""}${selecting.value ? " is-choosing" : ""}`}
       data-index={index}
       style={{ transform: `translate(${left}px, ${top}px)`, width: `${width}px`, height: `${height}px` }}
       onFocusCapture={onFocus}
+      {...press}
     >
       <a
         href={href({ ...state.value, open: picture.id })}
@@ -59,4 +62,34 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
       </button>
     </li>
   );
+}
+
+const LONG = 450;
+
+/** A long press of a finger, which is not a tap then. */
+function pressing(act: () => void) {
+  let timer = 0;
+  let pressed = false;
+  const stop = () => clearTimeout(timer);
+  return {
+    onPointerDown: (event: PointerEvent) => {
+      pressed = false;
+      if (event.pointerType !== "touch") return;
+      timer = window.setTimeout(() => {
+        pressed = true;
+        navigator.vibrate?.(10);
+        act();
+      }, LONG);
+    },
+    onPointerUp: stop,
+    onPointerCancel: stop,
+    onPointerMove: (event: PointerEvent) => Math.hypot(event.movementX, event.movementY) > 6 && stop(),
+    onContextMenu: (event: Event) => pressed && event.preventDefault(),
+    onClickCapture: (event: Event) => {
+      if (!pressed) return;
+      pressed = false;
+      event.preventDefault();
+      event.stopPropagation();
+    },
+  };
 }

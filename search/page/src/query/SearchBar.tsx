@@ -34,7 +34,8 @@ export function SearchBar() {
       if (isAborted(error)) return;
       const column = error instanceof ServiceProblem ? (error.problem.column ?? null) : null;
       typed.value = where;
-      fault.value = { detail: messageOf(error), column };
+      // Below the first line the service draws the same arrow, for terminals.
+      fault.value = { detail: messageOf(error).split("\n")[0] ?? "", column };
     }
   };
   const pick = (event: Event & { currentTarget: HTMLInputElement }) => {
