@@ -30,6 +30,7 @@ class Known(NamedTuple):
 
 
 KNOWN = {
+    "open": Known("Make a folder of pictures searchable, and open the page to search them on.", "semblant-indexer"),
     "data": Known("Fetch picture sets to try Semblant on.", "semblant-exporter"),
     "train": Known("Train an encoder on a folder of pictures, without labels.", "semblant-exporter"),
     "export": Known("Write a trained model as one file, encoder.onnx.", "semblant-exporter"),
