@@ -50,7 +50,7 @@ def write_openapi(path: Path) -> None:
     from semblant_search.web import create_app
 
     # No route is asked, so there need be no database.
-    described: dict[str, Any] = create_app(cast("Any", None)).openapi()
+    described: dict[str, Any] = create_app(cast("Any", object())).openapi()
     path.write_text(json.dumps(described, indent=1, sort_keys=True))
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from semblant_indexer import IndexJob, run
 from semblant_search import SearchClient
 from semblant_search.store import open_database
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+TIMEOUT = 30_000
+"""Milliseconds: of a busy machine."""
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 
 
@@ -114,6 +116,7 @@ class Shown:
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        expect.set_options(timeout=TIMEOUT)
         yield browser
         browser.close()
 
@@ -121,7 +124,7 @@ def browser() -> Iterator[Browser]:
 @contextmanager
 def service(db: Path, cache: Path, settings: dict[str, Any], **options: Any) -> Iterator[str]:
     """Serve a database: its address, as `http://…`; options are those of `create_app`."""
-    allowed = ServiceSettings(**{"cache": cache, "originals": True, **settings})
+    allowed = ServiceSettings(**{"cache": cache, "originals": True, "timeout": 120, **settings})
     with ExitStack() as stack:
         database = stack.enter_context(closing(open_database(db)))
         client = stack.enter_context(SearchClient(database))
@@ -166,7 +169,7 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Shown]]:
         if size == "phone":
             options = {"has_touch": True, "is_mobile": True, **options}
         context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce", **options)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(TIMEOUT)
         page = context.new_page()
         shown = Shown(page, address)
         host = urlsplit(address).netloc

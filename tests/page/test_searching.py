@@ -45,7 +45,7 @@ def test_a_picture_of_the_collection_finds_what_looks_like_it(shown: Shown) -> N
     expect(page.locator(".query")).to_contain_text("chelsea")
     expect(page.locator(".grid .tile img.is-loaded").first).to_be_visible()
     assert "like=" in page.url
-    assert re.search(r", (Very alike|Alike|Somewhat alike|Faintly alike) \d\.\d\d$", _first(shown))
+    assert re.search(r" \d\.\d\d, (Very alike|Alike|Somewhat alike|Faintly alike)$", _first(shown))
     page.reload()
     expect(page.locator(".query")).to_contain_text("chelsea")
     page.get_by_role("button", name="Show all pictures").click()

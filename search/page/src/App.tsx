@@ -13,7 +13,8 @@ import { Pictures } from "./pictures/Pictures";
 import { takePictures } from "./query/ask";
 import { SearchBar } from "./query/SearchBar";
 import { EMPTY, type View, filtered, go, href, searching, state } from "./state/address";
-import { trouble } from "./state/service";
+import { doing, working } from "./state/jobs";
+import { about, missing, trouble } from "./state/service";
 import { clearSelection, selecting } from "./state/selection";
 import { Viewer } from "./viewer/Viewer";
 
@@ -50,6 +51,7 @@ export function App() {
           {VIEWS.map(([name, label]) => (
             <Link key={name} to={{ ...EMPTY, collection, view: name }} current={view === name}>
               {label}
+              {name === "jobs" && working.value.length > 0 && <span class="working">{percent()}</span>}
             </Link>
           ))}
         </nav>
@@ -62,7 +64,7 @@ export function App() {
       </header>
       {filters && <Filters />}
       <main id="main" tabIndex={-1}>
-        {trouble.value && !keyAsked.value ? <p class="empty is-problem" role="alert">{trouble.value}</p> : view === "duplicates" ? <Duplicates /> : view === "jobs" ? <Jobs /> : <Pictures />}
+        {trouble.value && !keyAsked.value ? <Trouble /> : view === "duplicates" ? <Duplicates /> : view === "jobs" ? <Jobs /> : <Pictures />}
       </main>
       {open && <Viewer />}
       <SelectionBar />
@@ -76,6 +78,25 @@ export function App() {
       )}
     </div>
   );
+}
+
+/** Why nothing is shown: there is no collection, or not yet. */
+function Trouble() {
+  const job = working.value[0];
+  if (!missing.value) return <p class="empty is-problem" role="alert">{trouble.value}</p>;
+  return (
+    <div class="empty" role="status">
+      {job ? <strong>{doing(job)}</strong> : <strong>{about.value?.scope === "admin" ? "There are no pictures here yet" : trouble.value}</strong>}
+      {job && <progress aria-label={doing(job)} {...(job.progress.total ? { max: job.progress.total, value: job.progress.done } : {})} />}
+      <p>{job ? "They appear here as soon as they can be searched." : "This page shows them as soon as they are indexed."}</p>
+    </div>
+  );
+}
+
+/** How far the jobs at work are. */
+function percent(): string {
+  const { done, total, phase } = working.value[0]?.progress ?? {};
+  return phase === "index" && total ? `${Math.floor((100 * (done ?? 0)) / total)} %` : "…";
 }
 
 interface LinkProps {

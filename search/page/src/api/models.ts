@@ -17,3 +17,5 @@ export type Problem = Models["Problem"];
 
 /** A picture as a grid shows it: browsed, found by look, or by details. */
 export type Shown = Picture & Partial<Pick<Hit, "score" | "probability" | "copies">> & Partial<Pick<FeatureHit, "verdict" | "inliers">>;
+export type Job = Models["Job"];
+export type JobQuery = Models["JobQuery"];

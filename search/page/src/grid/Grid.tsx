@@ -11,6 +11,7 @@ import { ratioOf } from "./Thumbnail";
 import { TileView } from "./Tile";
 
 const AROUND = 700;
+const FRAMES = 20;
 
 export function Grid() {
   const box = useRef<HTMLUListElement>(null);
@@ -83,7 +84,7 @@ export function Grid() {
     const below = list.getBoundingClientRect().top + row.top + row.height + 80 - window.innerHeight;
     if (above < 0) window.scrollBy({ top: above });
     else if (below > 0) window.scrollBy({ top: below });
-    requestAnimationFrame(() => list.querySelector<HTMLElement>(`[data-index="${index}"] a`)?.focus({ preventScroll: true }));
+    focusSoon(list, index, FRAMES);
   };
 
   const keys = (event: KeyboardEvent) => {
@@ -134,4 +135,13 @@ export function Grid() {
       ])}
     </ul>
   );
+}
+
+/** The picture may be laid out only in a frame or two, when its row has come onto the screen. */
+function focusSoon(list: HTMLElement, index: number, frames: number): void {
+  requestAnimationFrame(() => {
+    const link = list.querySelector<HTMLElement>(`[data-index="${index}"] a`);
+    if (link) link.focus({ preventScroll: true });
+    else if (frames > 0) focusSoon(list, index, frames - 1);
+  });
 }

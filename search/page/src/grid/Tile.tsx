@@ -22,7 +22,7 @@ interface Props {
 export function TileView({ picture, index, left, top, width, height, reachable, onFocus }: Props) {
   const name = fileName(picture.uri);
   const marked = isSelected(picture.id);
-  const said = searching.value ? [likeness(picture), score(picture)].filter(Boolean).join(" ") : "";
+  const said = searching.value ? [score(picture), likeness(picture)].filter(Boolean).join(", ") : "";
   const order = reachable ? 0 : -1;
   const press = useMemo(() => pressing(() => toggle(picture)), [picture]);
   return (
@@ -36,7 +36,7 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
       <a
         href={href({ ...state.value, open: picture.id })}
         tabIndex={order}
-        aria-label={said ? `${name}, ${said}` : name}
+        aria-label={said ? `${name} ${said}` : name}
         onClick={(event) => {
           if (event.ctrlKey || event.metaKey) return;
           event.preventDefault();
@@ -46,7 +46,7 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
       >
         <Thumbnail picture={picture} size={Math.max(width, height)} alt="" />
         <span class="tile-name" aria-hidden="true">
-          <bdi>{name}</bdi>
+          <bdi>{name}</bdi>{" "}
         </span>
         {said && (
           <span class="tile-score" aria-hidden="true">

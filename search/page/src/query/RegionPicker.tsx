@@ -64,7 +64,7 @@ export function RegionPicker({ example, region, onChoose, children }: Props) {
   const name = picture ? fileName(picture.uri) : "Your picture";
   return (
     <div class="query-picture">
-      <div ref={stage} class="query-stage" onPointerDown={begin} onPointerMove={draw} onPointerUp={end} onPointerCancel={() => (drawing.value = null)}>
+      <div ref={stage} class="query-stage" style={width ? { aspectRatio: `${width} / ${height}`, "--ratio": String(width / height) } : {}} onPointerDown={begin} onPointerMove={draw} onPointerUp={end} onPointerCancel={() => (drawing.value = null)}>
         <img src={drawn.url} alt={`Looked for: ${name}`} draggable={false} />
         {shown && <div class="region" style={{ left: share(shown[0]), top: share(shown[1]), width: share(shown[2] - shown[0]), height: share(shown[3] - shown[1]) }} />}
       </div>

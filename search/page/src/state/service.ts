@@ -1,6 +1,6 @@
 // What the service says about itself and the collection that is shown.
 import { computed, signal } from "@preact/signals";
-import { get, messageOf, revision } from "../api/call";
+import { ServiceProblem, get, messageOf, revision } from "../api/call";
 import { key } from "../api/key";
 import type { About, CollectionFacts } from "../api/models";
 import { state } from "./address";
@@ -12,6 +12,10 @@ export const facts = signal<CollectionFacts | null>(null);
 export const total = signal<number | null>(null);
 /** Why nothing can be shown at all, such as a collection that there is not. */
 export const trouble = signal("");
+/** Whether the trouble is that there is no such collection, or not yet: it is asked for again and again. */
+export const missing = signal(false);
+const AGAIN = 2000;
+let again = 0;
 
 export const collection = computed(() => state.value.collection || about.value?.collection || "images");
 export const mayWrite = computed(() => about.value !== null && about.value.scope !== "search");
@@ -30,7 +34,12 @@ async function load(name: string): Promise<void> {
     facts.value = found;
     total.value = counted.count;
     trouble.value = "";
+    if (missing.value) revision.value += 1;
+    missing.value = false;
   } catch (error) {
     trouble.value = messageOf(error);
+    missing.value = error instanceof ServiceProblem && error.problem.code === "collection-not-found";
+    clearTimeout(again);
+    if (missing.value) again = window.setTimeout(() => void load(named.peek()), AGAIN);
   }
 }
