@@ -9,6 +9,9 @@ PYPROJECTS := pyproject.toml search/pyproject.toml indexer/pyproject.toml export
 # The search alone, without the indexer, the exporter and PyTorch: what a service installs, and its tests.
 SEARCH_VENV := .venv-search
 SEARCH_STAMP := $(SEARCH_VENV)/.installed
+# The page is built again when one of its sources, or what the service says of itself, changed.
+PAGE := search/semblant_search/web/static/index.html
+PAGE_SOURCES := $(wildcard search/page/*.* search/page/src/*.* search/page/src/*/*.* search/semblant_search/web/*.py search/semblant_search/web/*/*.py)
 # One process a core, four at most: each loads PyTorch. Files stay whole, for their fixtures are shared.
 PYTEST := -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
@@ -30,11 +33,24 @@ $(SEARCH_STAMP): $(PYPROJECTS) | $(UV)
 	$(UV) pip install --quiet --python $(SEARCH_VENV)/bin/python --group test -e './search[edge,heif,mcp,orb,tiff,web]'
 	touch $(SEARCH_STAMP)
 
+$(PAGE): $(STAMP) $(PAGE_SOURCES)
+	$(PY) search/page/build.py
+	touch $@
+
+page: $(PAGE) ## build the page that `semblant serve` shows; Node comes from PyPI
+
+wheels: $(PAGE) ## wheels of all parts, the page in them, in dist/
+	rm -rf dist
+	for part in search indexer exporter; do $(UV) build --quiet --wheel --out-dir dist $$part || exit 1; done
+
 demo: $(STAMP) ## train, export, index, evaluate and search 60,000 real pictures; results in demo/
 	$(PY) bench/demo.py --out demo --epochs 6
 
-test: test-search $(STAMP) ## run the whole test suite
-	$(PY) $(PYTEST) tests/indexer tests/exporter tests/contract tests/e2e
+test: test-search $(STAMP) $(PAGE) ## run the whole test suite
+	$(PY) $(PYTEST) tests/indexer tests/exporter tests/contract tests/e2e tests/page
+
+test-page: $(STAMP) $(PAGE) ## the tests of the page, in Chromium: skipped where there is none (`apt-get install chromium`)
+	$(PY) $(PYTEST) tests/page
 
 test-search: $(SEARCH_STAMP) ## the tests of the search, where neither the indexer nor the exporter is installed
 	$(SEARCH_VENV)/bin/python $(PYTEST) tests/search
@@ -45,7 +61,7 @@ test-indexer: $(STAMP) ## the tests of the indexing job
 test-exporter: $(STAMP) ## the tests of making encoders
 	$(PY) $(PYTEST) tests/exporter
 
-wheels: $(STAMP) ## the wheels of all parts and of the one name, on every Python that is here: 3.10 to 3.14
+test-wheels: $(STAMP) ## the wheels of all parts and of the one name, on every Python that is here: 3.10 to 3.14
 	SEMBLANT_PYTHONS=3.10,3.11,3.12,3.13,3.14 $(PY) -m pytest tests/contract/test_wheels.py tests/contract/test_wheels_pythons.py tests/contract/test_one_name.py
 
 docs: $(STAMP) ## the site, into site/; a link that leads nowhere ends it
@@ -82,6 +98,6 @@ soak: $(STAMP) ## a client and jobs for MINUTES=10 of mixed work: memory and ope
 	$(PY) bench/soak.py --minutes $(MINUTES)
 
 clean: ## remove the environments and the demo
-	rm -rf $(VENV) $(SEARCH_VENV) .mutants demo site dist
+	rm -rf $(VENV) $(SEARCH_VENV) .mutants demo site dist search/page/node_modules search/semblant_search/web/static
 
-.PHONY: help setup demo test test-search test-indexer test-exporter lint mutants mutants-sample bench bench-quick soak wheels docs images manifests clean
+.PHONY: help setup page wheels test-wheels docs images manifests demo test test-page test-search test-indexer test-exporter lint mutants mutants-sample bench bench-quick soak clean

@@ -32,6 +32,7 @@ class Known(NamedTuple):
 
 
 KNOWN = {
+    "open": Known("Make a folder of pictures searchable, and open the page to search them on.", "semblant-indexer"),
     "data": Known("Fetch picture sets to try Semblant on.", "semblant-exporter"),
     "learn": Known("Make the encoder that suits your pictures, in one command.", "semblant-exporter"),
     "train": Known("Train an encoder on a folder of pictures, without labels.", "semblant-exporter"),

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import logging
-import signal
-import socket
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from semblant_search.errors import InvalidInput, SemblantError
+from semblant_search.errors import InvalidInput
 
 from .group import command_errors
+from .listening import listen, serve_app
 from .options import database_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
+    import socket
 
     from semblant_search.client import SearchClient
     from semblant_search.web import ServiceSettings
@@ -27,10 +25,6 @@ if TYPE_CHECKING:
     from .options import Target
 
 __all__ = ["serve"]
-
-_FINISHING = 30
-"""Seconds that requests at work have to end, when the service is told to stop."""
-_CONNECTIONS = 1000
 
 
 @click.command()
@@ -126,64 +120,11 @@ def serve(
         job_roots=job_roots,
     )
     _log_to_stderr(log)
-    with closing(_listening(host, port)) as listening, closing(target.database()) as database:
+    with closing(listen(host, port)) as listening, closing(target.database()) as database:
         client = SearchClient(database, collection=target.collection, max_pixels=settings.max_pixels)
         with client:
             app = create_app(database, settings=settings, client=client, keys=keys, origins=origins)
-            _run(app, listening, settings, partial(_announce, client, listening, target))
-
-
-def _run(app: Any, listening: socket.socket, settings: ServiceSettings, announce: Callable[[], None]) -> None:
-    """Serve until a signal, and say so once requests are answered: a program that waits for the line may ask at once."""
-    import uvicorn
-
-    from semblant_search.web.connections import bounded_protocol
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.started:
-                announce()
-
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-            # uvicorn's own raises the signal again in the end, which would leave the database open.
-            self.force_exit = self.should_exit and sig == signal.SIGINT
-            self.should_exit = True
-            app.state.service.state = "stopping"  # what streams ends by itself, before requests are waited for
-
-    config = uvicorn.Config(
-        app,
-        http=bounded_protocol(headers=settings.header_timeout, body=settings.timeout + _FINISHING, answer=settings.timeout),
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        limit_concurrency=_CONNECTIONS,
-        timeout_graceful_shutdown=_FINISHING,
-        lifespan="on",
-    )
-    Server(config).run(sockets=[listening])
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """A socket of that address. Raises `InvalidInput` for one that is taken, or none of this machine's."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listening = socket.socket(family, kind, protocol)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(address)
-        except BaseException:
-            listening.close()
-            raise
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise ServeError(f"cannot listen at {host}:{port}: {why}; take another --port, or stop what has it") from error
-    return listening
-
-
-class ServeError(SemblantError):
-    """The service cannot be reached where it was asked to be."""
+            serve_app(app, listening, settings, partial(_announce, client, listening, target))
 
 
 def _announce(client: SearchClient, listening: socket.socket, target: Target) -> None:

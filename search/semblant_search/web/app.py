@@ -13,8 +13,10 @@ from starlette.responses import Response
 from semblant_search.errors import InvalidInput
 
 from . import problems
+from .docs_page import add_docs
 from .guard import OriginGuard
-from .routes import add_collection_routes, add_picture_routes, add_search_routes
+from .page import add_page
+from .routes import add_collection_routes, add_overview_routes, add_picture_routes, add_search_routes
 from .routes.shared import answer
 from .routing import REQUEST_ID, route_class
 from .service import Service
@@ -81,13 +83,16 @@ def create_app(
         summary="Find the pictures that look alike.",
         version=version("semblant-search"),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        docs_url="/docs" if docs else None,
+        docs_url=None,  # FastAPI's loads a script from elsewhere
         redoc_url=None,
         openapi_url="/openapi.json" if docs else None,
     )
     app.state.service = service
     app.include_router(_routes(service), prefix=_VERSIONED)
     app.include_router(_health(service))
+    add_page(app)
+    if docs:
+        add_docs(app)
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_middleware(OriginGuard, origins=origins, loopback_only=keys is None)
     if origins:
@@ -108,6 +113,7 @@ def _routes(service: Service) -> APIRouter:
     add_search_routes(routes, service)
     add_picture_routes(routes, service)
     add_collection_routes(routes, service)
+    add_overview_routes(routes, service)
     return routes
 
 

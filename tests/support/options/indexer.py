@@ -9,6 +9,7 @@ from semblant_indexer.analysis import cluster_collection, map_collection, score_
 from semblant_indexer.generations import describe, roll_back
 from semblant_indexer.job import Duplicates
 from semblant_indexer.ledger import accepting
+from semblant_indexer.opening import OpenJob, open_folder
 from semblant_indexer.retraining import RetrainJob, retrain
 from semblant_indexer.state import find_state
 from semblant_indexer.status import FailedJobs, failed_jobs, read_status
@@ -109,6 +110,21 @@ INDEXER = (
             "--write-consistency": _spread("--write-consistency", StorageOptions(write_consistency=3)),
         },
         shown=_REPORTED | {"--config", "--export"},
+    ),
+    CommandTable(
+        "open",
+        {"PICTURES": ("pictures",)},
+        {"semblant_indexer.opening.open_folder": Called},
+        arguments("open_folder", open_folder, OpenJob(Path("pictures")), callback),
+        {
+            "PICTURES": Row(["shoes"], {"open_folder.job.pictures": Path("shoes")}),
+            "--db": Row(["--db", "other.db"], {"open_folder.job.db": Path("other.db")}),
+            "--encoder": Row(["--encoder", "mine.onnx"], {"open_folder.job.encoder": Path("mine.onnx")}),
+            "--port": Row(["--port", "0"], {"open_folder.job.port": 0}),
+            "--no-learn": Row(["--no-learn"], {"open_folder.job.learn": False}),
+            "--no-browser": Row(["--no-browser"], {"open_folder.job.browser": False}),
+        },
+        unused=frozenset({"--learn", "--browser"}),
     ),
     CommandTable(
         "retry",

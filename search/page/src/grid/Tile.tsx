@@ -1,0 +1,95 @@
+// One picture of the grid: a link to it in the viewer, with two buttons: mark it, and find what looks like it.
+import { useMemo } from "preact/hooks";
+import type { Shown } from "../api/models";
+import { go, href, searching, state } from "../state/address";
+import { fileName, likeness, score } from "../state/names";
+import { isSelected, selecting, toggle } from "../state/selection";
+import { Icon } from "../parts/Icon";
+import { Thumbnail } from "./Thumbnail";
+
+interface Props {
+  picture: Shown;
+  index: number;
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+  /** Whether the Tab key leads here; arrows lead to the others. */
+  reachable: boolean;
+  onFocus: () => void;
+}
+
+export function TileView({ picture, index, left, top, width, height, reachable, onFocus }: Props) {
+  const name = fileName(picture.uri);
+  const marked = isSelected(picture.id);
+  const said = searching.value ? [score(picture), likeness(picture)].filter(Boolean).join(", ") : "";
+  const order = reachable ? 0 : -1;
+  const press = useMemo(() => pressing(() => toggle(picture)), [picture]);
+  return (
+    <li
+      class={`tile${marked ? " is-marked" : ""}${selecting.value ? " is-choosing" : ""}`}
+      data-index={index}
+      style={{ transform: `translate(${left}px, ${top}px)`, width: `${width}px`, height: `${height}px` }}
+      onFocusCapture={onFocus}
+      {...press}
+    >
+      <a
+        href={href({ ...state.value, open: picture.id })}
+        tabIndex={order}
+        aria-label={said ? `${name} ${said}` : name}
+        onClick={(event) => {
+          if (event.ctrlKey || event.metaKey) return;
+          event.preventDefault();
+          if (selecting.peek() || event.shiftKey) toggle(picture, event.shiftKey);
+          else go({ open: picture.id });
+        }}
+      >
+        <Thumbnail picture={picture} size={Math.max(width, height)} alt="" />
+        <span class="tile-name" aria-hidden="true">
+          <bdi>{name}</bdi>{" "}
+        </span>
+        {said && (
+          <span class="tile-score" aria-hidden="true">
+            {score(picture)}
+          </span>
+        )}
+      </a>
+      <button type="button" class="tile-mark" tabIndex={order} aria-pressed={marked} aria-label={`Select ${name}`} onClick={(event) => toggle(picture, event.shiftKey)}>
+        <Icon name="check" />
+      </button>
+      <button type="button" class="tile-similar" tabIndex={order} aria-label={`Find pictures like ${name}`} title="Find pictures like this one" onClick={() => go({ like: [picture.id], unlike: [], region: [], open: "", view: "pictures" })}>
+        <Icon name="similar" />
+      </button>
+    </li>
+  );
+}
+
+const LONG = 450;
+
+/** A long press of a finger, which is not a tap then. */
+function pressing(act: () => void) {
+  let timer = 0;
+  let pressed = false;
+  const stop = () => clearTimeout(timer);
+  return {
+    onPointerDown: (event: PointerEvent) => {
+      pressed = false;
+      if (event.pointerType !== "touch") return;
+      timer = window.setTimeout(() => {
+        pressed = true;
+        navigator.vibrate?.(10);
+        act();
+      }, LONG);
+    },
+    onPointerUp: stop,
+    onPointerCancel: stop,
+    onPointerMove: (event: PointerEvent) => Math.hypot(event.movementX, event.movementY) > 6 && stop(),
+    onContextMenu: (event: Event) => pressed && event.preventDefault(),
+    onClickCapture: (event: Event) => {
+      if (!pressed) return;
+      pressed = false;
+      event.preventDefault();
+      event.stopPropagation();
+    },
+  };
+}

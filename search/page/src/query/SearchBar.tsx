@@ -1,0 +1,95 @@
+// The field at the top: a filter is typed into it, or a name; beside it, a picture is picked or photographed.
+import { useSignal, useSignalEffect } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import { get, isAborted, messageOf, ServiceProblem } from "../api/call";
+import { Icon } from "../parts/Icon";
+import { go, state } from "../state/address";
+import { collection, fields } from "../state/service";
+import { text } from "../state/where";
+import { askWith } from "./ask";
+
+interface Fault {
+  detail: string;
+  column: number | null;
+}
+
+export function SearchBar() {
+  const typed = useSignal(state.value.where);
+  const fault = useSignal<Fault | null>(null);
+  const picker = useRef<HTMLInputElement>(null);
+  const camera = useRef<HTMLInputElement>(null);
+  useSignalEffect(() => {
+    typed.value = state.value.where;
+    fault.value = null;
+  });
+
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    const where = asFilter(typed.peek(), Object.keys(fields.peek()));
+    fault.value = null;
+    try {
+      if (where) await get("/v1/count", { where, collection: collection.peek() });
+      go({ where, view: "pictures", open: "" });
+    } catch (error) {
+      if (isAborted(error)) return;
+      const column = error instanceof ServiceProblem ? (error.problem.column ?? null) : null;
+      typed.value = where;
+      // Below the first line the service draws the same arrow, for terminals.
+      fault.value = { detail: messageOf(error).split("\n")[0] ?? "", column };
+    }
+  };
+  const pick = (event: Event & { currentTarget: HTMLInputElement }) => {
+    void askWith([...(event.currentTarget.files ?? [])]);
+    event.currentTarget.value = "";
+  };
+  return (
+    <form class="search-bar" role="search" onSubmit={(event) => void submit(event)}>
+      <div class={`search-field${fault.value ? " is-wrong" : ""}`}>
+        <input
+          id="filter"
+          type="search"
+          value={typed.value}
+          placeholder={'Name, or a filter: price < 100 and label == "Shoe"'}
+          aria-label="Filter by name or expression"
+          aria-invalid={fault.value !== null}
+          aria-describedby={fault.value ? "filter-fault" : undefined}
+          autocomplete="off"
+          autocapitalize="off"
+          spellcheck={false}
+          onInput={(event) => {
+            typed.value = event.currentTarget.value;
+            fault.value = null;
+            if (!typed.value && state.peek().where) go({ where: "" });
+          }}
+        />
+        <button type="button" class="search-picture" title="Search by a picture: drop it, paste it, or pick it" aria-label="Search by a picture" onClick={() => picker.current?.click()}>
+          <Icon name="upload" /> <span>Picture</span>
+        </button>
+        <button type="button" class="search-camera" aria-label="Search by a photograph" onClick={() => camera.current?.click()}>
+          <Icon name="camera" />
+        </button>
+      </div>
+      {fault.value && (
+        <div class="search-fault" id="filter-fault" role="alert">
+          {fault.value.column !== null && (
+            <pre aria-hidden="true">
+              {typed.value}
+              {"\n"}
+              <b>{" ".repeat(Math.min(fault.value.column, typed.value.length))}↑</b>
+            </pre>
+          )}
+          {fault.value.detail}
+        </div>
+      )}
+      <input ref={picker} type="file" accept="image/*,.heic,.heif" multiple hidden tabIndex={-1} aria-hidden="true" data-role="pick" onChange={pick} />
+      <input ref={camera} type="file" accept="image/*" capture="environment" hidden tabIndex={-1} aria-hidden="true" onChange={pick} />
+    </form>
+  );
+}
+
+/** Plain words are part of a picture's name; everything else is an expression as it is. */
+function asFilter(typed: string, fields: readonly string[]): string {
+  const words = typed.trim();
+  const plain = words !== "" && !/[=<>()"'\[\]]/.test(words) && !/\b(and|or|not|in|is)\b/.test(words) && !fields.includes(words);
+  return plain ? `contains(_uri, ${text(encodeURI(words))})` : words;
+}

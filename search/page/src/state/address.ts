@@ -1,0 +1,117 @@
+// What is shown is what the address says: one value, read from it and written to it. Back and forward are undo and redo.
+import { computed, signal } from "@preact/signals";
+
+export type View = "pictures" | "duplicates" | "jobs";
+export type Range = readonly [low: string, high: string];
+
+export interface State {
+  view: View;
+  collection: string;
+  /** Examples to be like: ids of pictures, or `upload:…`. */
+  like: readonly string[];
+  unlike: readonly string[];
+  /** The part of the one example that is looked for: x, y, width, height in its pixels. */
+  region: readonly number[];
+  by: "look" | "details";
+  /** 0–1, how much hits differ among each other. */
+  diversity: number;
+  folder: string;
+  /** Chosen values of fields, each as JSON. */
+  values: Readonly<Record<string, readonly string[]>>;
+  /** Chosen ranges of numbers and dates; an empty end is open. */
+  ranges: Readonly<Record<string, Range>>;
+  where: string;
+  order: string;
+  ascending: boolean;
+  /** The picture in the viewer. */
+  open: string;
+}
+
+export const EMPTY: State = {
+  view: "pictures",
+  collection: "",
+  like: [],
+  unlike: [],
+  region: [],
+  by: "look",
+  diversity: 0,
+  folder: "",
+  values: {},
+  ranges: {},
+  where: "",
+  order: "_indexed_at",
+  ascending: false,
+  open: "",
+};
+
+export const state = signal(parse(location.search));
+addEventListener("popstate", () => {
+  state.value = parse(location.search);
+});
+
+export const searching = computed(() => state.value.like.length + state.value.unlike.length > 0);
+export const filtered = computed(() => {
+  const { folder, values, ranges, where } = state.value;
+  return folder !== "" || where !== "" || Object.keys(values).length + Object.keys(ranges).length > 0;
+});
+
+/** Show something else. It is a step to come back from, unless it `replaces` the one before. */
+export function go(change: Partial<State>, replaces = false): void {
+  const next = { ...state.value, ...change };
+  const link = href(next);
+  if (link === href(state.value)) return;
+  history[replaces ? "replaceState" : "pushState"](null, "", link);
+  state.value = next;
+}
+
+/** The address of a state, for links: they open in new tabs, too. */
+export function href(next: State): string {
+  const words = new URLSearchParams();
+  const put = (name: string, value: string) => value && words.append(name, value);
+  put("view", next.view === "pictures" ? "" : next.view);
+  put("collection", next.collection);
+  next.like.forEach((one) => put("like", one));
+  next.unlike.forEach((one) => put("unlike", one));
+  put("region", next.region.join(","));
+  put("by", next.by === "look" ? "" : next.by);
+  put("diversity", next.diversity ? String(next.diversity) : "");
+  put("folder", next.folder);
+  for (const [field, values] of Object.entries(next.values)) values.forEach((one) => put(`in.${field}`, one));
+  for (const [field, [low, high]] of Object.entries(next.ranges)) put(`range.${field}`, `${low}..${high}`);
+  put("where", next.where);
+  put("order", next.order === EMPTY.order ? "" : next.order);
+  put("ascending", next.ascending ? "1" : "");
+  put("open", next.open);
+  return words.size ? `?${words}` : location.pathname;
+}
+
+export function parse(search: string): State {
+  const words = new URLSearchParams(search);
+  const text = (name: string) => words.get(name) ?? "";
+  const values: Record<string, string[]> = {};
+  const ranges: Record<string, Range> = {};
+  for (const [name, value] of words) {
+    if (name.startsWith("in.")) (values[name.slice(3)] ??= []).push(value);
+    const ends = name.startsWith("range.") ? value.split("..") : [];
+    if (ends.length === 2) ranges[name.slice(6)] = [ends[0] ?? "", ends[1] ?? ""];
+  }
+  const region = text("region").split(",").map(Number);
+  const diversity = Number(text("diversity"));
+  return {
+    ...EMPTY,
+    view: text("view") === "duplicates" || text("view") === "jobs" ? (text("view") as View) : "pictures",
+    collection: text("collection"),
+    like: words.getAll("like"),
+    unlike: words.getAll("unlike"),
+    region: region.length === 4 && region.every(Number.isFinite) ? region : [],
+    by: text("by") === "details" ? "details" : "look",
+    diversity: diversity > 0 && diversity <= 1 ? diversity : 0,
+    folder: text("folder"),
+    values,
+    ranges,
+    where: text("where"),
+    order: text("order") || EMPTY.order,
+    ascending: text("ascending") === "1",
+    open: text("open"),
+  };
+}

@@ -1,0 +1,45 @@
+// What the service says about itself and the collection that is shown.
+import { computed, signal } from "@preact/signals";
+import { ServiceProblem, get, messageOf, revision } from "../api/call";
+import { key } from "../api/key";
+import type { About, CollectionFacts } from "../api/models";
+import { state } from "./address";
+import { watch } from "./watch";
+
+export const about = signal<About | null>(null);
+export const facts = signal<CollectionFacts | null>(null);
+/** Of all pictures, whatever is filtered; null while it is not known. */
+export const total = signal<number | null>(null);
+/** Why nothing can be shown at all, such as a collection that there is not. */
+export const trouble = signal("");
+/** Whether the trouble is that there is no such collection, or not yet: it is asked for again and again. */
+export const missing = signal(false);
+const AGAIN = 2000;
+let again = 0;
+
+export const collection = computed(() => state.value.collection || about.value?.collection || "images");
+export const mayWrite = computed(() => about.value !== null && about.value.scope !== "search");
+/** The named field's type, its owner's or one that Semblant noted. */
+export const fields = computed(() => facts.value?.fields ?? {});
+
+const named = computed(() => state.value.collection);
+watch([named, revision, key], () => void load(named.peek()));
+
+async function load(name: string): Promise<void> {
+  try {
+    const told = await get("/v1/about");
+    about.value = told;
+    const shown = name || told.collection;
+    const [found, counted] = await Promise.all([get(`/v1/collections/${encodeURIComponent(shown)}` as "/v1/collections/{name}"), get("/v1/count", { collection: shown })]);
+    facts.value = found;
+    total.value = counted.count;
+    trouble.value = "";
+    if (missing.value) revision.value += 1;
+    missing.value = false;
+  } catch (error) {
+    trouble.value = messageOf(error);
+    missing.value = error instanceof ServiceProblem && error.problem.code === "collection-not-found";
+    clearTimeout(again);
+    if (missing.value) again = window.setTimeout(() => void load(named.peek()), AGAIN);
+  }
+}

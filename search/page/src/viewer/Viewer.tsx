@@ -1,0 +1,133 @@
+// One picture, large, with all that is known about it and what looks like it.
+import { useSignal } from "@preact/signals";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import type { Picture, Shown } from "../api/models";
+import { getBlob, isAborted } from "../api/call";
+import { key } from "../api/key";
+import { thumbnailAddress } from "../grid/Thumbnail";
+import { useAsked } from "../parts/asked";
+import { Icon } from "../parts/Icon";
+import { pictureOf } from "../parts/pictures";
+import { go, state } from "../state/address";
+import { fileName } from "../state/names";
+import { loadMore, more, results } from "../state/results";
+import { about, collection } from "../state/service";
+import { Facts } from "./Facts";
+import { Proof } from "./Proof";
+
+export function Viewer() {
+  const id = state.value.open;
+  const dialog = useRef<HTMLDialogElement>(null);
+  const why = useSignal(false);
+  const shown: readonly Shown[] = state.value.view === "pictures" ? results.value : [];
+  const place = shown.findIndex((one) => one.id === id);
+  const asked = useAsked(JSON.stringify([collection.value, id]), () => pictureOf(id));
+  const picture: Shown | null = shown[place] ?? (asked.value.answer?.id === id ? asked.value.answer : null);
+
+  useLayoutEffect(() => {
+    dialog.current?.showModal();
+    return () => void dispatchEvent(new Event("viewer-closed"));
+  }, []);
+  useEffect(() => {
+    why.value = false;
+    if (place >= 0 && place > shown.length - 4 && more.peek()) void loadMore();
+  }, [id]);
+
+  const close = () => go({ open: "" });
+  const step = (by: number) => {
+    const next = shown[place + by];
+    if (place >= 0 && next) go({ open: next.id }, true);
+  };
+  const keys = (event: KeyboardEvent) => {
+    if (event.target instanceof HTMLInputElement) return;
+    if (event.key === "ArrowRight") step(1);
+    else if (event.key === "ArrowLeft") step(-1);
+    else if (event.key === "s" && picture) go({ like: [picture.id], unlike: [], region: [], open: "", view: "pictures" });
+    else return;
+    event.preventDefault();
+  };
+  const name = picture ? fileName(picture.uri) : "Picture";
+  return (
+    <dialog
+      ref={dialog}
+      class="viewer"
+      aria-label={name}
+      onKeyDown={keys}
+      onCancel={(event) => {
+        event.preventDefault();
+        if (why.value) why.value = false;
+        else close();
+      }}
+    >
+      <div class="viewer-stage">
+        {picture && (why.value ? <Proof hit={picture} /> : <Large key={picture.id} picture={picture} />)}
+        {!picture && asked.value.error && <p class="empty">{asked.value.error}</p>}
+        {shown[place - 1] && (
+          <button type="button" class="viewer-step is-left" aria-label="The one before" onClick={() => step(-1)}>
+            <Icon name="left" />
+          </button>
+        )}
+        {place >= 0 && shown[place + 1] && (
+          <button type="button" class="viewer-step is-right" aria-label="The next one" onClick={() => step(1)}>
+            <Icon name="right" />
+          </button>
+        )}
+        <button type="button" class="viewer-close icon-button" aria-label="Close" onClick={close}>
+          <Icon name="close" />
+        </button>
+      </div>
+      {picture && <Facts picture={picture} why={why} />}
+    </dialog>
+  );
+}
+
+/** The file itself, where the service gives it out, over its thumbnail; a click shows its pixels as they are. */
+function Large({ picture }: { picture: Picture }) {
+  const zoomed = useSignal(false);
+  const preview = useRef<HTMLImageElement>(null);
+  const full = useRef<HTMLImageElement>(null);
+  const wide = Number(picture.facts["_width"]) || 1;
+  const high = Number(picture.facts["_height"]) || 1;
+  const originals = about.value?.originals ?? false;
+
+  useEffect(() => {
+    const giving = new AbortController();
+    const made: string[] = [];
+    const put = async (image: HTMLImageElement | null, address: string) => {
+      if (!image) return;
+      if (!key.peek()) {
+        image.src = address;
+        return;
+      }
+      try {
+        const url = URL.createObjectURL(await getBlob(address, giving.signal));
+        made.push(url);
+        image.src = url;
+      } catch (error) {
+        if (!isAborted(error)) image.dispatchEvent(new Event("error"));
+      }
+    };
+    void put(preview.current, thumbnailAddress(picture, 1024));
+    if (originals) void put(full.current, `v1/pictures/${picture.id}/original?collection=${encodeURIComponent(collection.peek())}`);
+    return () => {
+      giving.abort();
+      for (const image of [preview.current, full.current]) image?.removeAttribute("src");
+      made.forEach((url) => URL.revokeObjectURL(url));
+    };
+  }, [picture.id, originals]);
+
+  const name = fileName(picture.uri);
+  return (
+    <button
+      type="button"
+      class={`large${zoomed.value ? " is-zoomed" : ""}`}
+      aria-label={zoomed.value ? "Fit into the window" : "Show its pixels as they are"}
+      onClick={() => (zoomed.value = !zoomed.value)}
+    >
+      <span class="large-frame" style={{ aspectRatio: `${wide} / ${high}`, "--ratio": String(wide / high), "--wide": `${wide}px`, "--high": `${high}px` }}>
+        <img ref={preview} alt={name} onError={(event) => (event.currentTarget.hidden = true)} />
+        {originals && <img ref={full} class="is-full" alt="" onLoad={(event) => event.currentTarget.classList.add("is-loaded")} onError={(event) => (event.currentTarget.hidden = true)} />}
+      </span>
+    </button>
+  );
+}

@@ -1,0 +1,129 @@
+"""`semblant open` as a process: one command from a folder to a page, and what happens when it is run again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from semblant_search.cli import semblant
+from support.encoders import encoder_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+START = "import sys; from semblant_search.cli import main; sys.argv[0] = 'semblant'; main()"
+PATIENCE = 120
+
+pytestmark = pytest.mark.skipif(
+    not any(entry.name == "jobs" for entry in entry_points(group="semblant.service")),
+    reason="the installed semblant-indexer does not offer its jobs to services yet: install it again",
+)
+
+
+@contextmanager
+def _opened(folder: Path, cache: Path, *options: str, plugins: Path | None = None) -> Iterator[tuple[str, list[str]]]:
+    """The address of the page, and what is said until it is closed."""
+    search_path = os.pathsep.join([*([] if plugins is None else [str(plugins)]), os.environ.get("PYTHONPATH", "")])
+    words = [sys.executable, "-c", START, "open", str(folder), "--no-browser", "--port", "0", *options]
+    environment = {**os.environ, "SEMBLANT_CACHE": str(cache), "PYTHONPATH": search_path}
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stderr is not None
+    said: list[str] = []
+    try:
+        while not said or "The page is at" not in said[-1]:
+            line = process.stderr.readline()
+            assert line, said
+            said.append(line)
+        found = re.search(r"http://localhost:\d+", said[-1])
+        assert found is not None
+        yield found[0], said
+    finally:
+        process.send_signal(signal.SIGINT)
+        said += process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == 0, said
+
+
+def _ask(address: str, path: str) -> Any:
+    try:
+        with urllib.request.urlopen(f"{address}/v1/{path}") as response:
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        return json.load(error)
+
+
+def _until(address: str, path: str, holds: Callable[[Any], bool]) -> Any:
+    ends = time.monotonic() + PATIENCE
+    while not holds(told := _ask(address, path)):
+        assert time.monotonic() < ends, told
+        time.sleep(0.2)
+    return told
+
+
+def test_a_folder_becomes_a_page_and_is_followed(pictures: Path, encoder_file: Path, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in pictures.rglob("*.png")}
+    with _opened(pictures, tmp_path / "cache", "--encoder", str(encoder_file)) as (address, _):
+        with urllib.request.urlopen(address) if _built() else urllib.request.urlopen(f"{address}/docs") as response:
+            assert response.status == 200  # the page is there before the pictures are
+        _until(address, "count", lambda told: told.get("count") == 30)
+        assert _ask(address, "about")["originals"] is True
+        jobs = _until(address, "jobs", lambda told: any(one["progress"]["phase"] == "waiting" for one in told["jobs"]))
+        assert [one["kind"] for one in jobs["jobs"]] == ["watch", "index"]
+        shutil.copyfile(next(iter(before)), pictures / "another.png")
+        _until(address, "count", lambda told: told.get("count") == 31)
+    assert {path: path.stat().st_mtime_ns for path in before} == before  # files are only read
+    (pictures / "another.png").unlink()
+    with _opened(pictures, tmp_path / "cache") as (address, _):
+        assert _ask(address, "count")["count"] in (30, 31)  # at once
+        _until(address, "count", lambda told: told["count"] == 30)  # and what changed meanwhile
+
+
+def test_a_learned_encoder_takes_over(pictures: Path, tmp_path: Path) -> None:
+    """The first one is there already, as if made before; the learner is a part that some package offers."""
+    (tmp_path / "cache" / "open").mkdir(parents=True)
+    (tmp_path / "cache" / "open" / "pretrained.onnx").write_bytes(encoder_bytes("grey-28"))
+    plugins = tmp_path / "plugins"
+    (plugins / "learner-1.dist-info").mkdir(parents=True)
+    (plugins / "learner-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: learner\nVersion: 1\n")
+    (plugins / "learner-1.dist-info" / "entry_points.txt").write_text("[semblant.learners]\ndefault = learner:learn\n")
+    (tmp_path / "learned.onnx").write_bytes(encoder_bytes("grey-14"))
+
+    (plugins / "learner.py").write_text(
+        f"import shutil\ndef learn(pictures, output):\n    shutil.copyfile({str(tmp_path / 'learned.onnx')!r}, output)\n"
+    )
+    with _opened(pictures, tmp_path / "cache", plugins=plugins) as (address, _):
+        first = _until(address, "collections/images", lambda told: "encoder" in told)
+        _until(address, "collections/images", lambda told: told.get("generation") not in (None, first["generation"]))
+        assert _until(address, "count", lambda told: "count" in told) == {"count": 30}
+    with _opened(pictures, tmp_path / "cache", plugins=plugins) as (address, said):
+        _until(address, "jobs", lambda told: len(told["jobs"]) > 0)
+        assert not any("Learning" in line for line in said)
+
+
+def _built() -> bool:
+    from semblant_search.web.page import STATIC
+
+    return (STATIC / "index.html").is_file()
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    result = CliRunner().invoke(semblant, ["open", str(tmp_path), "--no-browser"])
+    assert result.exit_code == 2
+    assert "there is no picture in it" in result.output
+    result = CliRunner().invoke(semblant, ["open", str(tmp_path / "none"), "--no-browser"])
+    assert result.exit_code == 2
+    assert "expected a folder of pictures" in result.output

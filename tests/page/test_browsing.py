@@ -1,0 +1,147 @@
+"""Before anything is searched: everything, newest first, by folder and by field."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from .conftest import Shown
+
+ALL = 97
+
+
+def filters(shown: Shown) -> None:
+    """Show the filters, which a small screen hides at first."""
+    if not shown.page.locator(".filters").is_visible():
+        shown.page.get_by_role("button", name="Filters", exact=True).click()
+
+
+def done_filtering(shown: Shown) -> None:
+    """Back to the pictures, on a small screen."""
+    close = shown.page.get_by_role("button", name="Close the filters")
+    if close.is_visible():
+        close.click()
+
+
+def test_the_first_thing_is_ones_own_pictures(shown: Shown) -> None:
+    page = shown.page
+    expect(page.locator(".said")).to_contain_text(f"{ALL} pictures")
+    assert page.locator(".tile img.is-loaded").count() >= 6
+    assert page.title() == "Semblant"
+    # All of them by scrolling, of which never more are there than the screen and a little around it needs.
+    for _ in range(12):
+        page.mouse.wheel(0, 1500)
+        page.wait_for_timeout(50)
+    expect(page.locator(f'[data-index="{ALL - 1}"] img.is-loaded')).to_be_visible()
+    assert page.locator(".tile").count() < ALL
+
+
+def test_folders_lead_down_and_back(shown: Shown) -> None:
+    page = shown.page
+    filters(shown)
+    page.get_by_role("button", name=re.compile("halves")).click()
+    expect(page.locator(".said")).to_contain_text("halves 39 pictures of 97")
+    assert "folder=" in page.url
+    page.locator(".path").get_by_role("button", name="All").click()
+    expect(page.locator(".said")).to_contain_text(f"{ALL} pictures")
+    page.go_back()
+    expect(page.locator(".said")).to_contain_text("39 pictures")
+    page.reload()
+    expect(page.locator(".said")).to_contain_text("39 pictures")
+
+
+def test_values_have_counts_under_what_else_is_filtered(shown: Shown) -> None:
+    page = shown.page
+    filters(shown)
+    part = page.locator("details", has_text="part").first
+    expect(part.locator("label", has_text="quarters")).to_contain_text("38")
+    part.locator("label", has_text="quarters").click()
+    expect(page.locator(".said")).to_contain_text("38 pictures of 97")
+    expect(part.locator("label", has_text="whole")).to_contain_text("19")  # its own choice does not narrow a field
+    part.locator("label", has_text="whole").click()
+    expect(page.locator(".said")).to_contain_text("57 pictures")
+    expect(page.get_by_role("button", name=re.compile("halves"))).to_have_count(0)  # but that of the folders
+    done_filtering(shown)
+    page.go_back()
+    expect(page.locator(".said")).to_contain_text("38 pictures")
+    page.go_back()
+    expect(page.locator(".said")).to_contain_text(f"{ALL} pictures")
+    page.go_forward()
+    expect(page.locator(".said")).to_contain_text("38 pictures")
+    page.locator(".said").get_by_role("button", name="Clear filters").click()
+    expect(page.locator(".said")).to_contain_text(f"{ALL} pictures")
+
+
+def test_numbers_and_dates_are_chosen_as_ranges(shown: Shown) -> None:
+    page = shown.page
+    filters(shown)
+    page.get_by_label("area from").fill("100000")
+    page.get_by_label("area from").press("Enter")
+    expect(page.locator(".said")).not_to_contain_text(f"{ALL} pictures")
+    assert "range.area=100000.." in page.url
+    page.get_by_label("area from").fill("")
+    page.get_by_label("area from").press("Enter")
+    expect(page.locator(".said")).to_contain_text(f"{ALL} pictures")
+    page.get_by_label("day from").fill("2024-12-01")
+    page.get_by_label("day from").press("Enter")
+    expect(page.locator(".said")).to_contain_text("6 pictures")
+    page.reload()
+    expect(page.locator(".said")).to_contain_text("6 pictures")
+    filters(shown)
+    slider = page.get_by_role("slider", name="area at most")
+    slider.focus()
+    slider.press("Home")
+    expect(page.locator(".said")).not_to_contain_text("6 pictures")
+    assert "range.area=.." in page.url
+
+
+def test_an_expression_is_typed_and_its_mistakes_are_shown_where_they_are(shown: Shown) -> None:
+    page = shown.page
+    shown.wrong_is_expected("422")
+    box = page.get_by_role("searchbox")
+    page.keyboard.press("/")
+    expect(box).to_be_focused()
+    box.fill('part == "quarters" and area < 60000')
+    box.press("Enter")
+    expect(page.locator(".said")).to_contain_text("of 97")
+    assert "where=" in page.url
+    box.fill("prat == 3")
+    box.press("Enter")
+    fault = page.get_by_role("alert")
+    expect(fault).to_contain_text("prat")
+    assert fault.locator("b").inner_text() == "↑"
+    box.fill('part = "quarters"')
+    box.press("Enter")
+    expect(fault).to_contain_text("==")
+    assert fault.locator("b").text_content() == " " * 5 + "↑"
+    box.fill("astronaut")  # plain words are looked for in names
+    box.press("Enter")
+    expect(page.locator(".said")).to_contain_text("6 pictures of 97")
+    box.fill("no picture has this name")
+    box.press("Enter")
+    expect(page.locator("main")).to_contain_text("No picture matches")
+    page.locator(".empty").get_by_role("button", name="Clear filters").click()
+    expect(page.locator(".said")).to_contain_text(f"{ALL} pictures")
+
+
+def test_names_are_text_whatever_they_hold(shown: Shown) -> None:
+    page = shown.page
+    box = page.get_by_role("searchbox")
+    box.fill('part == "<b>odd</b>"')
+    box.press("Enter")
+    expect(page.locator(".said")).to_contain_text("1 picture of 97")
+    page.locator(".tile a").click()
+    expect(page.get_by_role("dialog").get_by_role("heading", level=2)).to_contain_text("<img src=x onerror=alert(1)>")
+    expect(page.locator(".facts")).to_contain_text("<b>odd</b>")
+    expect(page.locator(".facts")).to_contain_text("Schöne عربي")
+
+
+def test_the_order_is_a_choice(shown: Shown) -> None:
+    page = shown.page
+    page.get_by_label("Order").select_option("area, highest first")
+    assert "order=area" in page.url
+    page.locator('[data-index="0"] a').click()
+    expect(page.locator(".facts")).to_contain_text("1,990,921")  # retina.jpg, 1411 × 1411

@@ -1,0 +1,118 @@
+"""Selecting, saving lists, tagging, removing with a way back; duplicates; jobs; and what a reader without rights sees."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+from .test_browsing import filters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from .conftest import Shown
+
+
+def _mark(shown: Shown, index: int) -> None:
+    tile = shown.page.locator(f'[data-index="{index}"]')
+    tile.locator("a").focus()
+    shown.page.keyboard.press("x")
+    expect(tile.locator(".tile-mark")).to_have_attribute("aria-pressed", "true")
+
+
+def _saved(shown: Shown, button: str) -> str:
+    with shown.page.expect_download() as saving:
+        shown.page.get_by_role("button", name=button, exact=True).click()
+    return Path(saving.value.path()).read_text(encoding="utf-8")
+
+
+def test_many_are_selected_and_saved_as_a_table_or_a_list(shown: Shown) -> None:
+    page = shown.page
+    _mark(shown, 0)
+    page.locator('[data-index="3"] a').focus()
+    page.keyboard.press("x")
+    expect(page.locator(".selection")).to_contain_text("2 pictures")
+    page.locator('[data-index="5"] a').click()  # where some are selected, a click selects
+    expect(page.locator(".selection")).to_contain_text("3 pictures")
+    rows = list(csv.DictReader(io.StringIO(_saved(shown, "CSV"))))
+    assert len(rows) == 3
+    assert {"file", "uri", "area", "day", "part"} <= set(rows[0])
+    assert all(Path(row["file"]).is_file() for row in rows)
+    assert _saved(shown, "List").splitlines() == [row["file"] for row in rows]
+    page.get_by_role("button", name="Find similar", exact=True).last.click()
+    expect(page.locator(".example")).to_have_count(3)
+    expect(page.locator(".selection")).to_have_count(0)
+
+
+def test_tags_are_metadata_and_filters(own: Shown) -> None:
+    page = own.page
+    _mark(own, 0)
+    _mark(own, 1)
+    page.get_by_role("button", name="Tag", exact=True).click()
+    page.get_by_label("Field", exact=True).fill("mood")
+    page.get_by_label("Value", exact=True).fill("calm")
+    page.get_by_label("Value", exact=True).press("Enter")
+    expect(page.get_by_role("status").last).to_contain_text("mood of 2 pictures is calm")
+    filters(own)
+    expect(page.locator(".filters")).to_contain_text("mood")
+    page.get_by_role("searchbox").fill('mood == "calm"')
+    page.get_by_role("searchbox").press("Enter")
+    expect(page.locator(".said")).to_contain_text("2 pictures of 97")
+
+
+def test_what_was_removed_comes_back_for_some_seconds(own: Shown) -> None:
+    page = own.page
+    name = page.locator('[data-index="0"] a').get_attribute("aria-label")
+    page.locator('[data-index="0"] a').click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.locator('[data-index="0"] a')).not_to_have_attribute("aria-label", name or "")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator('[data-index="0"] a')).to_have_attribute("aria-label", name or "")
+    assert page.request.get(f"{own.address}/v1/count").json() == {"count": 97}
+    page.locator('[data-index="0"] a').click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    page.reload()  # leaving does what was asked for
+    expect(page.locator(".said")).to_contain_text("96 pictures")
+    assert page.request.get(f"{own.address}/v1/count").json() == {"count": 96}
+
+
+def test_duplicates_are_reviewed_in_bulk(own: Shown, tiles: Path) -> None:
+    page = own.page
+    page.get_by_role("link", name="Duplicates").click()
+    expect(page.locator(".group").first).to_be_visible(timeout=120_000)  # files are compared by their pixels
+    group = page.locator(".group", has_text="astronaut copy")
+    expect(group.locator(".is-kept")).to_contain_text("Keep")
+    expect(group).to_contain_text("A copy")
+    expect(page.locator(".review")).to_contain_text(re.compile(r"[1-9]\d* files? marked"))
+    listed = [Path(line) for line in _saved(own, "List of files").splitlines()]
+    assert any(path.parent in (tiles / "halves", tiles / "whole") and "astronaut" in path.name for path in listed)
+    page.get_by_role("button", name="Mark none").click()
+    expect(page.locator(".review")).to_contain_text("0 files marked")
+    group.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Remove from the collection").click()
+    expect(page.locator(".group", has_text="astronaut copy")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".group", has_text="astronaut copy")).to_have_count(1)
+    page.get_by_role("button", name="Same picture, changed").click()
+    assert (tiles / "halves" / "astronaut copy.jpg").is_file()  # no file is ever touched
+
+
+def test_a_reader_sees_nothing_that_would_be_refused(
+    serve_page: Callable[..., AbstractContextManager[str]], new_page: Callable[..., Shown], size: str
+) -> None:
+    with serve_page({"read_only": True, "originals": False}) as address:
+        shown = new_page(address, size)
+        page = shown.open()
+        page.locator('[data-index="0"] a').click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("button", name="Find similar")).to_be_visible()
+        for name in ("Remove", "Tag it…"):
+            expect(dialog.get_by_role("button", name=name)).to_have_count(0)
+        expect(dialog.get_by_role("link", name="Save")).to_have_count(0)
+        page.goto("about:blank")
