@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from semblant_search.errors import InvalidInput, MissingExtra, SemblantError
 
-from semblant_indexer.sources.selection import has_picture_suffix
+from semblant_indexer.picture_names import has_picture_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,7 +100,7 @@ def open_folder(job: OpenJob, say: Callable[[str], object]) -> None:
                 say("No browser could be opened: open that address yourself.")
 
         try:
-            serve_app(create_app(database, settings=settings), listening, started)
+            serve_app(create_app(database, settings=settings), listening, settings, started)
         finally:
             opening.close()
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PYTHONS = tuple(os.environ.get("SEMBLANT_PYTHONS", "3.10").split(","))
-"""The oldest alone, which fails first; `make wheels` names all of them."""
+"""The oldest alone, which fails first; `make test-wheels` names all of them."""
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import socket
 
     from semblant_search.client import SearchClient
-    from semblant_search.web import ServiceSettings
 
     from .options import Target
 
