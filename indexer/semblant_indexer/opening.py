@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from semblant_search.errors import InvalidInput, MissingExtra, SemblantError
 
-from semblant_indexer.sources.selection import has_picture_suffix
+from semblant_indexer.picture_names import has_picture_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
