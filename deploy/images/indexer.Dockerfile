@@ -1,6 +1,6 @@
 # The batch job: `semblant index`, and all that looks after a collection. No PyTorch. Built by `make images`; with docker:
 #   sh deploy/images/wheels.sh && docker build -f deploy/images/indexer.Dockerfile -t semblant-indexer:0.1.0 .
-ARG BASE=docker.io/library/python:3.13-slim-trixie
+ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS build
 # 1 where all wheels are at hand and no index is to be asked.

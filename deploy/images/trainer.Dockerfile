@@ -1,7 +1,7 @@
 # Making encoders, with PyTorch: five gigabytes of it for a GPU, or for processors alone from PyTorch's own index, by
-#   --build-arg TORCH=https://download.pytorch.org/whl/cpu. Built by `make images IMAGES=trainer`; with docker:
+#   --build-arg TORCH=URL. Built by `make images IMAGES=trainer`; with docker:
 #   sh deploy/images/wheels.sh && docker build -f deploy/images/trainer.Dockerfile -t semblant-trainer:0.1.0 .
-ARG BASE=docker.io/library/python:3.13-slim-trixie
+ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS build
 # 1 where all wheels are at hand and no index is to be asked.
