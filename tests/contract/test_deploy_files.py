@@ -143,7 +143,7 @@ def test_an_image_is_made_in_two_stages_and_runs_as_nobody_in_particular(file: P
 def test_no_image_but_the_trainer_s_asks_for_pytorch() -> None:
     """The parts that it installs, and what these ask for, one after the other."""
     root = DEPLOY.parent
-    heavy = {"torch", "torchvision", "onnx", "matplotlib", "scikit-learn"}
+    heavy = {"torch", "torchvision", "onnx"}
     for file in IMAGES:
         asked = re.findall(r'"(semblant-[a-z]+)(\[[a-z,]*\])?==', file.read_text(encoding="utf-8"))
         brought: set[str] = set()

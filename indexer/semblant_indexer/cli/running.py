@@ -98,7 +98,7 @@ class Output:
                 with _ending_in_time(job), ProgressDisplay(quiet=self.quiet or self.json_log) as display:
                     progress = tee(display, *listeners)
                     if watch:
-                        own = [place for place in (self.report, export) if place is not None]
+                        own = tuple(place for place in (self.report, export) if place is not None)
                         keep_watching(job, finish, progress, on_problem=tell, own_files=own)
                         continue
                     try:
