@@ -50,12 +50,14 @@ class Asked(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def both(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SearchClient, SearchClient]]:
+def both(
+    shop: Path, shop_pictures: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[SearchClient, SearchClient]]:
     import shutil
 
     copy = shutil.copytree(shop, tmp_path_factory.mktemp("remote") / "shop.db")
     with closing(open_database(copy)) as database, SearchClient(database) as local:
-        app = create_app(database, client=local)
+        app = create_app(database, client=local, settings=ServiceSettings(roots=(shop_pictures,)))
         with listening(app) as address, SearchClient(address) as remote:
             yield local, remote
 
@@ -137,7 +139,7 @@ CALLS: dict[str, Call] = {
     "a change of none": lambda client, asked: client.update_metadata("shop://none", {"label": "x"}),
     "a cursor that is none": lambda client, asked: client.scroll(5, cursor="x"),
     "a source that there is not": lambda client, asked: client.remove_source("nope"),
-    "a place that is none": lambda client, asked: client.relocate_source("nope", "/none"),
+    "a place that is none": lambda client, asked: client.relocate_source("nope", asked.path.parent / "none"),
 }
 
 
