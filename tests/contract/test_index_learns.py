@@ -37,13 +37,14 @@ def _without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def index(*words: object) -> Result:
-    return CliRunner().invoke(semblant, ["index", *map(str, words), "--workers", "1", "--no-orb", "--quiet"])
+    return CliRunner().invoke(semblant, ["index", *map(str, words), "--workers", "1", "--no-orb"])
 
 
 def test_a_new_collection_without_an_encoder_has_one_learned(bags: Path, tmp_path: Path) -> None:
     done = index(bags, "--db", tmp_path / "db")
     assert done.exit_code == 0, done.output
-    assert "is new and has no encoder: learning one from the pictures" in done.stderr
+    assert "has no collection 'images' yet, and no encoder: learning one from the pictures" in done.stderr
+    assert done.stderr.count("  looking at pictures …") == 1
     assert ": pixels (16×16 pixels" in done.stderr
     assert "Why: 12 grey small pictures" in done.stderr
     with SearchClient(tmp_path / "db") as client:

@@ -38,7 +38,7 @@ _CHECKED = 32
 _CELL_NUMBERS = 64
 _CELL_PICTURES = 500
 _WIDEST_COVARIANCE = 2048
-"""Wider features are reduced by way of the (smaller) matrix of products between pictures."""
+"""Wider features, and those of few pictures, are reduced by way of the (smaller) matrix of products between pictures."""
 _SHRINKAGE = 1e-3
 _POWERS = (0.0, 0.25, 0.5, 1.0)
 _MOST_ASKED = 200
@@ -145,7 +145,7 @@ def fit_reduction(features: torch.Tensor, dim: int, *, power: float) -> Whitenin
         return fit_whitening(features, dim, power)
     mean = features.mean(0)  # [D]
     centred = (features - mean).double()
-    if width <= _WIDEST_COVARIANCE:
+    if width <= min(_WIDEST_COVARIANCE, count):
         variances, directions = torch.linalg.eigh(centred.T @ centred / (count - 1))
         variances, directions = variances.flip(0)[:dim], directions.flip(1)[:, :dim]  # [dim], [D, dim]
     else:

@@ -154,7 +154,7 @@ def index(
         from semblant_indexer.exporting import check_export
 
         check_export(export)
-    with with_encoder(job) as ready:
+    with with_encoder(job, quiet=output.quiet or output.json_log) as ready:
         output.run(ready, watch=watch, export=export)
 
 

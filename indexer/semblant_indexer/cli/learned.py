@@ -26,10 +26,11 @@ ENTRY_POINTS = "semblant.learners"
 
 
 @contextmanager
-def with_encoder(job: IndexJob, on_progress: Callable[[str, int, int | None], None] | None = None) -> Iterator[IndexJob]:
+def with_encoder(job: IndexJob, *, quiet: bool = False) -> Iterator[IndexJob]:
     """The job as it is, or with an encoder that was learned from a folder of pictures where a new collection has none.
 
-    The collection keeps the encoder; the file goes when the job is done.
+    The collection keeps the encoder; the file goes when the job is done. Unless `quiet`, stderr tells each step, and what was
+    chosen and why.
 
     Raises:
         EncoderError: there is nothing installed that could learn one.
@@ -46,9 +47,23 @@ def with_encoder(job: IndexJob, on_progress: Callable[[str, int, int | None], No
     learner: Learner = learners[0].load()
     with tempfile.TemporaryDirectory(prefix="semblant-") as folder:
         output = Path(folder) / "encoder.onnx"
-        click.echo(f"{job.db} is new and has no encoder: learning one from the pictures", err=True)
-        click.echo(learner(Path(job.source), output, on_progress), err=True)
+        tell = _tell(quiet=quiet)
+        tell(f"{job.db} has no collection {job.collection!r} yet, and no encoder: learning one from the pictures")
+        tell(learner(Path(job.source), output, lambda step, *_: tell(f"  {step} …")))
         yield replace(job, encoder=output)
+
+
+def _tell(*, quiet: bool) -> Callable[[str], None]:
+    """Each line once in a row: steps are reported many times over."""
+    last = ""
+
+    def tell(line: str) -> None:
+        nonlocal last
+        if line != last and not quiet:
+            click.echo(line, err=True)
+        last = line
+
+    return tell
 
 
 def _has_collection(job: IndexJob) -> bool:
