@@ -8,11 +8,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi.testclient import TestClient
 from semblant_search import SearchClient
 from semblant_search.store import open_database
-from semblant_search.web import ServiceSettings
+from semblant_search.web import ServiceSettings, create_app
 from semblant_search.web.models import AddAnswer, Changed, Collections, Count, Duplicates, Facets, PicturePage, Sources
-from support.service import problem, serving
+from support.service import problem, serving, wait_until_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -267,3 +268,12 @@ def test_a_filter_that_is_too_long_changes_nothing(own_shop: Database) -> None:
             address = f"/v1/pictures/{path}".rstrip("/")
             problem(served.http.request(method, address, json={"where": where, **more}), 422, "invalid-input")
         assert (served.client.count(), served.client.facet("label")) == before
+
+
+def test_a_service_that_ends_lets_go_of_what_it_opened(own_shop: Database) -> None:
+    with TestClient(create_app(own_shop), base_url="http://localhost") as http:
+        wait_until_ready(http)
+        assert http.get("/v1/count").status_code == 200
+    own_shop.close()
+    with closing(open_database(own_shop.location)) as again, closing(again.open("images")) as store:
+        assert store.count() > 0

@@ -76,6 +76,7 @@ class Service:
         self.usual_collection = "images" if first is None else first.manifest.collection
         """The one that a request means which names none."""
         self._clients: dict[str, AsyncSearchClient] = {}
+        self._opened: list[SearchClient] = []
         if first is not None:
             self._clients[self.usual_collection] = AsyncSearchClient(first, capacity=settings.concurrency)
         self._roots: dict[AsyncSearchClient, tuple[float, tuple[Path, ...]]] = {}
@@ -195,6 +196,8 @@ class Service:
             warming.cancel()
             for client in self._clients.values():
                 await client.aclose()
+            for opened in self._opened:
+                await asyncio.to_thread(opened.close)
 
     async def _warm_up(self) -> None:
         """Load the encoder: the first picture of a process takes a second that nobody should wait for."""
@@ -211,6 +214,7 @@ class Service:
         if isinstance(self._source, SearchClient):
             raise CollectionNotFound(f"collection {shown(collection)}: this service has {self.usual_collection!r} only")
         client = SearchClient(self._source, collection=collection, max_pixels=self.settings.max_pixels)
+        self._opened.append(client)
         return AsyncSearchClient(client, capacity=self.settings.concurrency)
 
 
