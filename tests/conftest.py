@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support import sets
 from support.examples import choose_profile
-from support.scratch import choose_scratch
+from support.scratch import FolderKeeper, choose_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +40,11 @@ _PHOTOS = (
     "rocket.jpg",
     "text.png",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Databases of modules go with them."""
+    config.pluginmanager.register(FolderKeeper())
 
 
 @pytest.fixture(scope="session", autouse=True)
