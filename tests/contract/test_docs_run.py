@@ -42,6 +42,7 @@ NOT_RUN = {
     "semblant index s3://bucket/pictures": "needs a cluster and a bucket; tests/indexer/test_servers.py has two workers",
     "semblant sources remove NAME": "takes away what the other lines search; tests/indexer/test_source_changes.py does it",
     "semblant sources relocate NAME": "needs pictures that moved; tests/indexer/test_source_changes.py has some",
+    "semblant open": "runs until it is stopped; tests/indexer/test_open.py starts and stops it",
     "semblant serve": "runs until it is stopped; tests/search/test_serve_command.py starts and stops it",
     "semblant mcp": "runs until its input ends; tests/search/test_mcp.py talks to it",
     "curl": "asks that service; tests/search/test_web_readme.py does what these lines do",
@@ -141,6 +142,10 @@ def _run(block: Block, server: str, names: dict[str, Any]) -> None:
     elif block.text.startswith("found "):
         found, *parts = (int(word.replace(",", "")) for word in block.text.split() if word[0].isdigit())
         assert sum(parts) == found
+    elif block.text.startswith("source = "):
+        Path("job.toml").write_text(block.text)
+        done = CliRunner().invoke(semblant, ["index", "--config", "job.toml", "--dry-run"])
+        assert done.exit_code == 0, done.output
     elif block.kind == "python":
         if "train(TrainJob(" in block.text:
             shutil.rmtree("model")  # the other way to what the commands have made
