@@ -146,6 +146,7 @@ def test_the_check_is_on_256_of_the_pictures_that_were_learned_from(tiny_export:
         "difference": report.difference,
         "checked": 256,
         "whitened": True,
+        "whitening": "whitened to the power of 0.7 on 300 pictures",
     }
 
 
