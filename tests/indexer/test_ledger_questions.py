@@ -105,7 +105,7 @@ def test_what_the_source_finds_wrong_is_entered_and_costs_no_point(path: Path) -
     gone, pipe = Problem("failed", "missing", "is gone"), Problem("skipped", "special-file", "a pipe")
     with run_over(path, [item("a", problem=gone), item("b"), item("c", problem=pipe), item("d", problem=gone)]) as ledger:
         assert todo(ledger) == []
-        assert ledger.account() == {"indexed": 0, "unchanged": 1, "duplicate": 0, "failed": 2, "skipped": 1}
+        assert ledger.account() == {"indexed": 0, "unchanged": 1, "duplicate": 0, "failed": 2, "skipped": 1, "accepted": 0}
         assert ledger.points() == 2
         assert list(ledger.failures()) == [(f"{FOLDER}{name}.png", "missing", "is gone") for name in "ad"]
         assert ledger.reasons() == {"missing": 2}
@@ -127,7 +127,7 @@ def test_every_item_is_accounted_for(path: Path) -> None:
         ledger.record([Entry(f"{FOLDER}d.png", 10, 20, "a" * 64, None, "indexed", written=False)])
         failed(ledger, e="empty")
         ledger.set_duplicates([f"{FOLDER}d.png"])
-        assert ledger.account() == {"indexed": 1, "unchanged": 2, "duplicate": 1, "failed": 1, "skipped": 2}
+        assert ledger.account() == {"indexed": 1, "unchanged": 2, "duplicate": 1, "failed": 1, "skipped": 2, "accepted": 0}
         assert ledger.points() == 3
         assert ledger.contents() == {f"{FOLDER}{name}.png": name * 64 if name != "c" else "c" * 64 for name in "abc"}
 

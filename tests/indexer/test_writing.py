@@ -137,7 +137,7 @@ def test_batches_are_counted_and_written_at_the_latest_when_flushed(desk: Desk) 
         writer.flush()
         assert (desk.store.count(), ledger.points(), todo(ledger)) == (2, 2, [])
         writer.flush()  # with nothing to write
-        assert ledger.account() == {"indexed": 2, "unchanged": 0, "duplicate": 0, "failed": 1, "skipped": 0}
+        assert ledger.account() == {"indexed": 2, "unchanged": 0, "duplicate": 0, "failed": 1, "skipped": 0, "accepted": 0}
 
 
 def test_much_is_written_without_waiting_for_the_end(desk: Desk) -> None:
@@ -178,7 +178,7 @@ def test_what_turns_out_unchanged_is_entered_without_writing(desk: Desk) -> None
         (one,) = ledger.todo()
         writer = Writer(desk.store, ledger, FOLDER)
         writer.write([one], [Unchanged("a" * 64, 10, 99)], None)
-        assert ledger.account() == {"indexed": 0, "unchanged": 1, "duplicate": 0, "failed": 0, "skipped": 0}
+        assert ledger.account() == {"indexed": 0, "unchanged": 1, "duplicate": 0, "failed": 0, "skipped": 0, "accepted": 0}
         assert writer.counts.other == 1
     with run_over(desk.path, [Item(f"{FOLDER}a.png", 10, 99)]) as ledger:
         assert todo(ledger) == []
