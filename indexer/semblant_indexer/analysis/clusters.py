@@ -59,7 +59,7 @@ def fit_clusters(
 
     Args:
         vectors: float32 `[n, dim]`, of unit length.
-        k: how many clusters; None for the elbow of 2 to 30.
+        k: how many clusters; None for the elbow of 1 to 30.
         seed: of the first centres.
         on_progress: called with the numbers of clusters that are tried, and all.
 

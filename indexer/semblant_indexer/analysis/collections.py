@@ -111,7 +111,7 @@ def cluster_collection(
     Args:
         database: open; nobody else may write to the collection meanwhile.
         collection: its name.
-        k: how many clusters; None for the elbow of 2 to 30.
+        k: how many clusters; None for the elbow of 1 to 30.
         seed: of the first centres.
         on_progress: called with the numbers of clusters that are tried, and all.
 

@@ -76,7 +76,7 @@ def map_(target: Target, out: Path | None, seed: int, fresh: bool, quiet: bool, 
 
 @click.command()
 @database_options
-@click.option("-k", "--clusters", "k", type=int, metavar="K", help="How many.  [default: the elbow of 2 to 30]")
+@click.option("-k", "--clusters", "k", type=int, metavar="K", help="How many.  [default: the elbow of 1 to 30]")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Draw them, the elbow and silhouettes."
 )
