@@ -87,6 +87,20 @@ def serving(db: Path, collection: str) -> Iterator[tuple[psutil.Process, int]]:
             process.terminate()
 
 
+def build_served(db: Path, step: int) -> tuple[str, int]:
+    """A directory of every `step`-th picture of Fashion-MNIST, with its encoder: the name of the collection, and its size."""
+    folder = cache_dir() / "sets" / "fashion-mnist"
+    data.fashion_mnist(folder)
+    listing = list_pictures(folder / "train")
+    array = pictures.load(listing.take(range(0, len(listing.paths), step)), FIT)
+    file = pixel_encoder(FIT, grid=7, name="pixels")
+    encoder = Encoder(file)
+    build(db, embed(encoder, array.pixels)[0], array.labels, encoder.fingerprint, encoder.card)
+    with closing(open_database(db)) as database, closing(database.open(encoder.card.name)) as store:
+        store.put_asset(ENCODER_ASSET, file)
+    return encoder.card.name, len(array)
+
+
 def question(collection: str, id: str, *, filtered: bool) -> bytes:
     """A search, as it goes over the wire."""
     asked: dict[str, Any] = {"collection": collection, "id": id, "limit": 10}
@@ -155,21 +169,12 @@ def in_ms(seconds: Sequence[float]) -> dict[str, float]:
 
 def main() -> None:
     options = parser(__doc__, quick="10,000 pictures and 5,000 requests").parse_args()
-    folder = cache_dir() / "sets" / "fashion-mnist"
-    data.fashion_mnist(folder)
-    listing = list_pictures(folder / "train")
-    array = pictures.load(listing.take(range(0, len(listing.paths), QUICK_STEP if options.quick else 1)), FIT)
     total = QUICK_REQUESTS if options.quick else REQUESTS
     rng = random.Random(1)
-    numbers: dict[str, Any] = {"indexed": len(array), "connections": CONNECTIONS}
     with tempfile.TemporaryDirectory() as temporary:
         db = Path(temporary) / "db"
-        file = pixel_encoder(FIT, grid=7, name="pixels")
-        encoder = Encoder(file)
-        build(db, embed(encoder, array.pixels)[0], array.labels, encoder.fingerprint, encoder.card)
-        name = encoder.card.name
-        with closing(open_database(db)) as database, closing(database.open(name)) as store:
-            store.put_asset(ENCODER_ASSET, file)
+        name, count = build_served(db, QUICK_STEP if options.quick else 1)
+        numbers: dict[str, Any] = {"indexed": count, "connections": CONNECTIONS}
         with SearchClient(db, collection=name) as client:
             ids = [picture.id for picture in client.scroll(2000).pictures]
             chosen = [rng.choice(ids) for _ in range(ALONE)]

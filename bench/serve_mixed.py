@@ -20,22 +20,13 @@ import os
 import sys
 import tempfile
 import time
-from contextlib import closing
 from pathlib import Path
 
 from _mixed_load import Load, Outcome, missing, run
 from _report import at_most, finish, parser
 from PIL import Image
-from search_speed import build
-from semblant_exporter import data, pictures
-from semblant_exporter.cache import cache_dir
-from semblant_exporter.evaluate import embed
-from semblant_exporter.listing import list_pictures
-from semblant_exporter.pixels import pixel_encoder
-from semblant_search import Encoder, SearchClient
-from semblant_search.lazy_encoder import ENCODER_ASSET
-from semblant_search.store import open_database
-from serve import FIT, QUICK_STEP, WHERE, photograph, serving
+from semblant_search import SearchClient
+from serve import QUICK_STEP, WHERE, build_served, photograph, serving
 
 REQUESTS, QUICK_REQUESTS = 10_000, 300
 _SETTLING = 1.0
@@ -54,21 +45,12 @@ LIMITS = (
 def main() -> None:
     options = parser(__doc__, quick="300 requests").parse_args()
     total = QUICK_REQUESTS if options.quick else REQUESTS
-    folder = cache_dir() / "sets" / "fashion-mnist"
-    data.fashion_mnist(folder)
-    listing = list_pictures(folder / "train")
-    array = pictures.load(listing.take(range(0, len(listing.paths), QUICK_STEP)), FIT)
     with tempfile.TemporaryDirectory() as temporary:
         db, left = Path(temporary) / "db", Path(temporary) / "left"
         left.mkdir()
+        name, _ = build_served(db, QUICK_STEP)
         os.environ["TMPDIR"] = str(left)  # the service's
         os.environ["SEMBLANT_CACHE"] = str(Path(temporary) / "cache")
-        file = pixel_encoder(FIT, grid=7, name="pixels")
-        encoder = Encoder(file)
-        build(db, embed(encoder, array.pixels)[0], array.labels, encoder.fingerprint, encoder.card)
-        name = encoder.card.name
-        with closing(open_database(db)) as database, closing(database.open(name)) as store:
-            store.put_asset(ENCODER_ASSET, file)
         with SearchClient(db, collection=name) as client:
             ids = [picture.id for picture in client.scroll(2000).pictures]
         picture = small(photograph())
