@@ -117,9 +117,14 @@ def test_workers_that_cannot_start_end_the_run_with_an_error(
 def murder_at(pool: WorkerPool, victim: Path, left: list[int]) -> Callable[[], None]:
     """Kills the worker when it is at this picture, as often as `left` says."""
 
+    struck: set[int] = set()
+
     def strike() -> None:
-        if left[0] and pool.current == [str(victim)]:
-            for process in decode_workers():
+        # One that was killed is at its picture until the pool notices.
+        alive = [process for process in decode_workers() if process.pid not in struck]
+        if left[0] and alive and pool.current == [str(victim)]:
+            for process in alive:
+                struck.add(process.pid)
                 process.kill()
             left[0] -= 1
 

@@ -246,7 +246,7 @@ def test_a_run_that_was_interrupted_in_the_engine_leaves_the_database_to_the_nex
     index(pictures)
     optimize, go_on = Store.optimize, threading.Event()
 
-    def slow(store: Store, *_: object) -> bool:
+    def slow(store: Store, *_: object, **__: object) -> bool:
         _thread.interrupt_main()
         assert go_on.wait(60)
         return optimize(store)

@@ -27,16 +27,16 @@ def main() -> None:
     slow = 1 if options.pop("slow", False) else 0
     work, left = getattr(Store, call), int(number)
 
-    def killed(store: Store, *arguments: Any) -> Any:
+    def killed(store: Store, *arguments: Any, **options: Any) -> Any:
         nonlocal left
         if arguments and not arguments[0]:
-            return work(store, *arguments)
+            return work(store, *arguments, **options)
         left -= 1
         if left == 0:
             if when == "after":
-                work(store, *arguments)
+                work(store, *arguments, **options)
             os.kill(os.getpid(), signal.SIGKILL)
-        return work(store, *arguments)
+        return work(store, *arguments, **options)
 
     def hold(progress: Progress) -> None:
         nonlocal slow
