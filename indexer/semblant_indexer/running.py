@@ -171,10 +171,10 @@ class _Run:
 
     def on_progress(self, progress: Progress) -> None:
         """Tell where the run is. Raises `JobCancelled`."""
+        self._tell(progress)
         if progress.phase != "done":
             self._at = progress
-            self.check_cancelled()
-        self._tell(progress)
+            self.check_cancelled()  # after telling: who is told may be who cancels
 
     def heeding(self, items: Iterator[Item]) -> Iterator[Item]:
         """The same, less what may not be read, until the job is told to end. Raises `JobCancelled` then."""

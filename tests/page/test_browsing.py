@@ -143,5 +143,7 @@ def test_the_order_is_a_choice(shown: Shown) -> None:
     page = shown.page
     page.get_by_label("Order").select_option("area, highest first")
     assert "order=area" in page.url
-    page.locator('[data-index="0"] a').click()
+    largest = page.locator('[data-index="0"] a')
+    expect(largest).to_have_attribute("aria-label", re.compile("retina"))  # the new order has arrived
+    largest.click()
     expect(page.locator(".facts")).to_contain_text("1,990,921")  # retina.jpg, 1411 × 1411
