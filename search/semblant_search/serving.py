@@ -13,6 +13,7 @@ from .errors import CollectionNotFound, EncoderError, StoreError, StoreLocked
 from .feature_reader import FeatureReader
 from .images import DEFAULT_MAX_PIXELS
 from .lazy_encoder import LazyEncoder
+from .orb import CALIBRATION_ASSET
 from .querying.background import BACKGROUND_ASSET, LEAST_QUERIES, Background
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _PATIENCE = 10.0
 """Seconds that a change waits for a generation that its job has open still."""
+_MEASURED = 5
+"""Of how many looks for another generation one compares what this one has measured with what was read of it."""
 _SWITCHES = 3
 """Generations that may go away under one call, one after the other, before it fails."""
 
@@ -70,6 +73,8 @@ class Generation:
         self._features: FeatureReader | None = None
         self._background: Background | None = None
         self._background_read = False
+        self._measured: dict[str, bytes | None] = {}
+        self._measured_at = time.monotonic()
         self._users = 1  # `Serving` itself
 
     @property
@@ -82,6 +87,7 @@ class Generation:
         """Reads features as the collection's indexer did. Raises `StoreError` where it has none."""
         with self._lock:
             if self._features is None:
+                self._measured[CALIBRATION_ASSET] = self.store.asset(CALIBRATION_ASSET)
                 self._features = FeatureReader(self.store, max_pixels=self.max_pixels)
             return self._features
 
@@ -90,11 +96,24 @@ class Generation:
         """What chance scores here; None of a collection that is too small, or that an older version indexed."""
         with self._lock:
             if not self._background_read:
-                data = self.store.asset(BACKGROUND_ASSET)
+                data = self._measured[BACKGROUND_ASSET] = self.store.asset(BACKGROUND_ASSET)
                 read = None if data is None else Background.from_bytes(data)
                 self._background = read if read is not None and read.queries >= LEAST_QUERIES else None
                 self._background_read = True
             return self._background
+
+    def look_at_measured(self, every: float) -> None:
+        """Notice that a job measured anew what chance does in this generation, which grew; at most once in `every` seconds."""
+        if time.monotonic() - self._measured_at < every:
+            return
+        self._measured_at = time.monotonic()
+        read = dict(self._measured)
+        changed = {name for name, data in read.items() if self.store.asset(name) != data}
+        with self._lock:
+            if CALIBRATION_ASSET in changed:
+                self._features = None
+            if BACKGROUND_ASSET in changed:
+                self._background_read = False
 
     def fields_for(self, records: Iterable[Mapping[str, Any]]) -> Mapping[str, FieldType]:
         """The types of the fields, read again where records have one that is not known: another process may have made it."""
@@ -240,6 +259,7 @@ class Serving:
             name = self._database.collections().get(self._collection)
             if name == generation.manifest.generation:
                 generation.store.refresh()
+                generation.look_at_measured(self._refresh * _MEASURED)
             if name in (None, generation.manifest.generation):
                 return
             try:

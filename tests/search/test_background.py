@@ -160,6 +160,18 @@ def test_without_a_background_hits_have_no_probability_and_fpr_says_what_to_do(
                 ask(strangers(1)[0], fpr=0.01)
 
 
+def test_an_open_client_notices_what_was_measured_since(tmp_path: Path) -> None:
+    vectors = unit_vectors(100, DIM)
+    with closing(open_database(tmp_path / "db", create=True)) as database:
+        fill(database, as_points(vectors), measured=False)
+        with SearchClient(database, refresh=0) as client, closing(database.open("images")) as store:
+            assert client.search_vector(vectors[0])[0].probability is None
+            store.put_asset(BACKGROUND_ASSET, KNOWN.to_bytes())
+            assert client.search_vector(vectors[0])[0].probability == KNOWN.probability(1.0)
+            store.put_asset(BACKGROUND_ASSET, Background(3, (0.1,), 0.5, -0.1).to_bytes())
+            assert client.search_vector(vectors[0])[0].probability is None
+
+
 def test_neither_copies_nor_a_series_count(store: Store) -> None:
     """A third of the pictures lie a second time in the collection, another third are series of three."""
     single = unit_vectors(900, DIM)
