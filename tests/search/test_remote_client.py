@@ -70,6 +70,17 @@ def asked(both: tuple[SearchClient, SearchClient], shop_pictures: Path, photos: 
     return Asked(path, data, [one.id for one in pictures], [one.uri for one in pictures])
 
 
+def test_a_service_says_how_far_its_comparison_is(
+    both: tuple[SearchClient, SearchClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local, remote = both
+    monkeypatch.setattr("semblant_search.open_collection.remote._WAIT", 0.01)
+    told: list[int] = []
+    assert remote.duplicates(on_progress=told.append) == local.duplicates()
+    assert told == sorted(told)
+    assert 0 <= told[-1] <= local.count()
+
+
 def _mask(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         mask = np.zeros(image.size[::-1], dtype=bool)

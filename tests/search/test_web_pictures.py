@@ -109,7 +109,7 @@ def test_what_a_collection_holds_is_told_as_the_client_tells_it(served: Served) 
     assert response.json()["sources"] == [one.to_json() for one in client.sources()]
     for path in ("count", "facets?field=label", "sources", "pictures"):
         told = problem(http.get(f"/v1/{path}{'&' if '?' in path else '?'}collection=none"), 404, "collection-not-found")
-        assert "'none'" in told["detail"]
+        assert told["detail"] == "there is no collection 'none'; there: images, plain"
     problem(http.get("/v1/collections/none"), 404, "collection-not-found")
     problem(http.get("/v1/facets", params={"field": "prize"}), 422, "invalid-input")
 

@@ -80,7 +80,7 @@ class ServiceConnection:
         shown_host = f"[{host}]" if ":" in host else host
         self._base = f"{SCHEMES[parts.scheme.lower()]}://{shown_host}:{port}{parts.path.rstrip('/')}/v1"
         self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        self._timeout = timeout
+        self.timeout = timeout
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
         self._process = 0
@@ -118,7 +118,7 @@ class ServiceConnection:
     def _ask(self, method: str, path: str, **body: Any) -> Any:
         import httpx
 
-        until = time.monotonic() + self._timeout
+        until = time.monotonic() + self.timeout
         wait = _FIRST_WAIT
         while True:
             left = max(0.001, until - time.monotonic())
@@ -130,7 +130,7 @@ class ServiceConnection:
                 error, passing = self._error(response)
                 asked = _seconds(response.headers.get("retry-after"))
             except httpx.TimeoutException as cause:
-                raise StoreUnavailable(f"service {self.location!r} did not answer within {self._timeout:g} seconds") from cause
+                raise StoreUnavailable(f"service {self.location!r} did not answer within {self.timeout:g} seconds") from cause
             except (UnicodeEncodeError, httpx.InvalidURL) as cause:  # a parameter that no address holds
                 raise InvalidInput(f"what was given cannot be sent to a service: {shown_error(cause)}") from cause
             except httpx.HTTPError as cause:

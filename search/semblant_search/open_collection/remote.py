@@ -34,6 +34,8 @@ __all__ = ["RemoteCollection"]
 
 _PAGE = 1000
 """What services give in one answer at most, unless they were told otherwise."""
+_WAIT = 2.0
+"""Seconds after which a service tells how far it is."""
 _TOGETHER = 16
 """Pictures in one request."""
 
@@ -59,7 +61,7 @@ class RemoteCollection(RemoteSearches):
         where: Where | None,
         min_score: float,
         min_confidence: float,
-        on_progress: Callable[[int], None] | None,  # noqa: ARG002 - the service does not tell
+        on_progress: Callable[[int], None] | None,
     ) -> list[DuplicateGroup]:
         from .parsing import duplicate_group_of
 
@@ -68,8 +70,13 @@ class RemoteCollection(RemoteSearches):
             "where": where_text(where),
             "min_score": min(1.0, min_score + SCORE_TOLERANCE),
             "min_confidence": min_confidence,
+            "wait": min(_WAIT, self._service.timeout / 2),
         }
-        return [duplicate_group_of(group) for group in self._service.send("POST", "/duplicates", asked)["groups"]]
+        while "groups" not in (told := self._service.send("POST", "/duplicates", asked)):
+            if on_progress is not None:
+                on_progress(told["pictures_read"])
+            asked["ticket"] = told["ticket"]
+        return [duplicate_group_of(group) for group in told["groups"]]
 
     def count(self, where: Where | None) -> int:  # noqa: D102
         return int(self._service.send("POST", "/count", {"collection": self._name, "where": where_text(where)})["count"])

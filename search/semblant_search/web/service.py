@@ -20,6 +20,7 @@ from semblant_search.shown import shown
 
 from .access import ANYONE, Access, Scope
 from .fetching import PictureFetcher
+from .long_answers import LongAnswers
 from .problems import ServiceError
 from .telemetry import Telemetry
 from .thumbnails import Thumbnails
@@ -63,6 +64,7 @@ class Service:
         self.telemetry = Telemetry()
         self.metrics = self.telemetry.metrics
         self.thumbnails = Thumbnails(settings)
+        self.long_answers = LongAnswers()
         self.fetcher: PictureFetcher | None = None
         """Of pictures by their URLs, where that is allowed."""
         if settings.allow_urls:
@@ -194,6 +196,7 @@ class Service:
         finally:
             self.state = "stopping"
             warming.cancel()
+            self.long_answers.close()
             for client in self._clients.values():
                 await client.aclose()
             for opened in self._opened:
@@ -213,7 +216,11 @@ class Service:
     def _open(self, collection: str) -> AsyncSearchClient:
         if isinstance(self._source, SearchClient):
             raise CollectionNotFound(f"collection {shown(collection)}: this service has {self.usual_collection!r} only")
-        client = SearchClient(self._source, collection=collection, max_pixels=self.settings.max_pixels)
+        try:
+            client = SearchClient(self._source, collection=collection, max_pixels=self.settings.max_pixels)
+        except CollectionNotFound as error:  # which says where the database is: that is for nobody outside
+            there = ", ".join(sorted(self._source.collections())) or "none yet"
+            raise CollectionNotFound(f"there is no collection {shown(collection)}; there: {there}") from error
         self._opened.append(client)
         return AsyncSearchClient(client, capacity=self.settings.concurrency)
 

@@ -1,7 +1,7 @@
 // Every request to the service: typed by its OpenAPI, with the key, problems as errors, and a word when it is not there.
 import { signal } from "@preact/signals";
 import { key, keyAsked } from "./key";
-import type { Problem } from "./models";
+import type { Problem, Working } from "./models";
 import type { paths } from "./schema";
 
 type Method = "get" | "post" | "patch" | "delete";
@@ -41,6 +41,18 @@ export function get<P extends PathsWith<"get">>(path: P, query: Given<Query<path
 
 export function post<P extends PathsWith<"post">>(path: P, body: Given<Body<paths[P]["post"]>>, signal?: AbortSignal): Promise<Json<paths[P]["post"]>> {
   return send("POST", path, JSON.stringify(body), signal);
+}
+
+/** The same as `post`, of a question that may take long: `tell` is called with what the service says until it has the answer. */
+export async function postUntilDone<P extends PathsWith<"post">>(path: P, body: Given<Body<paths[P]["post"]>>, tell: (working: Working) => void, signal?: AbortSignal): Promise<Json<paths[P]["post"]>> {
+  let asked: object = { ...body, wait: 2 };
+  for (;;) {
+    const response = await answered("POST", path, JSON.stringify(asked), signal);
+    if (response.status !== 202) return response.json() as Promise<Json<paths[P]["post"]>>;
+    const working = (await response.json()) as Working;
+    tell(working);
+    asked = { ...asked, ticket: working.ticket };
+  }
 }
 
 export function patch<P extends PathsWith<"patch">>(path: P, body: Given<Body<paths[P]["patch"]>>): Promise<Json<paths[P]["patch"]>> {

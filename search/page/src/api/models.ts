@@ -14,6 +14,7 @@ export type Hit = Models["Hit"];
 export type Histogram = Models["Histogram"];
 export type Picture = Models["Picture"];
 export type Problem = Models["Problem"];
+export type Working = Models["ComparingFiles"];
 
 /** A picture as a grid shows it: browsed, found by look, or by details. */
 export type Shown = Picture & Partial<Pick<Hit, "score" | "probability" | "copies">> & Partial<Pick<FeatureHit, "verdict" | "inliers">>;

@@ -1,6 +1,6 @@
 // Files that are one and the same picture, group by group: which one to keep and why, and what may go.
 import { useComputed, useSignal } from "@preact/signals";
-import { post } from "../api/call";
+import { postUntilDone } from "../api/call";
 import type { Duplicate, DuplicateGroup, Picture } from "../api/models";
 import { Thumbnail, ratioOf } from "../grid/Thumbnail";
 import { useAsked } from "../parts/asked";
@@ -18,7 +18,10 @@ type Tier = Duplicate["tier"];
 
 export function Duplicates() {
   const where = whereOf(state.value);
-  const asked = useAsked(JSON.stringify([collection.value, where]), (signal) => post("/v1/duplicates", { collection: collection.peek(), ...(where === null ? {} : { where }) }, signal));
+  const read = useSignal(0);
+  const asked = useAsked(JSON.stringify([collection.value, where]), (signal) =>
+    postUntilDone("/v1/duplicates", { collection: collection.peek(), ...(where === null ? {} : { where }) }, (working) => (read.value = working.pictures_read), signal),
+  );
   const tier = useSignal<Tier>("copy");
   const shown = useSignal(STEP);
   /** What the reader decided, where it is not what is proposed. */
@@ -37,7 +40,7 @@ export function Duplicates() {
     return { copy: others.filter((one) => one.tier === "copy").length, changed: others.filter((one) => one.tier === "changed").length };
   });
   if (error) return <p class="empty">{error}</p>;
-  if (!answer) return <p class="empty">Looking for duplicates. Of many pictures this takes a while.</p>;
+  if (!answer) return <p class="empty" aria-live="polite">Looking for duplicates: {read.value ? `${plural(read.value, "picture")} read so far` : "of many pictures this takes a while"}.</p>;
 
   const marked = groups.value.flatMap((group) => group.others.filter(goes));
   const freed = marked.reduce((sum, one) => sum + (Number(one.facts["_bytes"]) || 0), 0);

@@ -224,6 +224,14 @@ class DuplicateGroup(BaseModel):
     other_names: dict[str, list[str]]
 
 
+class ComparingFiles(BaseModel):
+    """Files are being compared still: ask the same again, with the ticket."""
+
+    ticket: str = Field(description="For the next request.")
+    pictures_read: int = Field(description="How many pictures were read so far.")
+    seconds: float = Field(description="Since it was asked for.")
+
+
 class Duplicates(BaseModel):
     """Groups of duplicates, largest first."""
 

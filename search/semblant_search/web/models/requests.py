@@ -208,6 +208,8 @@ class DuplicatesQuery(_Model):
     where: str | None = Field(None, description=_WHERE)
     min_score: float = Field(0.95, ge=-1, le=1, description="Of files that are not at hand: least cosine of a candidate.")
     min_confidence: float | None = Field(None, ge=0, le=1, description="Of files that are not at hand: least probability.")
+    ticket: str | None = Field(None, max_length=64, description="Of the answer 202 before, to the same question.")
+    wait: float = Field(10, ge=0, le=60, description="Seconds to wait for the answer; then it is 202 with a ticket.")
 
 
 class GetQuery(_Model):

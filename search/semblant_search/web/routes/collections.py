@@ -1,16 +1,20 @@
 """What a collection holds: its fields and their values, how many pictures match, where they come from, and its duplicates."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from semblant_search.collection import Manifest
+from semblant_search.duplicates import DuplicateGroup
 from semblant_search.web import files
 from semblant_search.web.access import Access
+from semblant_search.web.long_answers import Working
 from semblant_search.web.models import (
     CollectionFacts,
     Collections,
+    ComparingFiles,
     Count,
     CountQuery,
     Duplicates,
@@ -115,17 +119,26 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
         operation_id="duplicates",
         summary="Groups of files that are one and the same picture",
         response_model=Duplicates,
-        responses=PROBLEMS,
+        responses={**PROBLEMS, 202: {"model": ComparingFiles, "description": "Not done yet: ask again with the ticket."}},
     )
     async def duplicates(access: Searcher, query: DuplicatesQuery) -> Response:
         client = await service.client(query.collection)
-        async with service.files(client):
-            groups = await client.duplicates(
-                where=access.filter(query.where, service.settings.max_filter),
-                min_score=query.min_score,
-                min_confidence=query.min_confidence,
+        where = access.filter(query.where, service.settings.max_filter)
+
+        async def compare(on_progress: Callable[[int], None]) -> list[DuplicateGroup]:
+            return await client.duplicates(
+                where=where, min_score=query.min_score, min_confidence=query.min_confidence, on_progress=on_progress
             )
-        return answer({"groups": [group.to_json() for group in groups]})
+
+        question = (query.collection, where, query.min_score, query.min_confidence)
+        async with service.files(client):
+            found = await service.long_answers.ask(
+                question, compare, query.ticket, min(query.wait, service.settings.timeout / 2)
+            )
+        if isinstance(found, Working):
+            told = {"ticket": found.ticket, "pictures_read": found.done, "seconds": round(found.seconds, 3)}
+            return answer(told, 202)
+        return answer({"groups": [group.to_json() for group in found]})
 
     @router.get(
         "/sources",
