@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 from semblant_search.cli import semblant
-from semblant_search.cli.group import KNOWN
+from semblant_search.cli.group import KNOWN, topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,20 @@ def commands() -> Iterator[tuple[str, click.Command]]:
 
 def page() -> str:
     """All of it, as Markdown."""
-    return "\n".join([_HEAD, *(section(name, command) for name, command in commands())])
+    return "\n".join([_HEAD, *overview(), *(section(name, command) for name, command in commands())])
+
+
+def overview() -> Iterator[str]:
+    """What each command is for, by what one wants to do."""
+    yield "| | command | does |\n|---|---|---|"
+    before = ""
+    for topic, names in topics().items():
+        for name in names:
+            parts = [words for words, _ in commands() if words.split()[0] == name]
+            told = f"[`semblant {name}`](#semblant-{parts[0].replace(' ', '-')})" if parts else f"`semblant {name}`"
+            yield f"| {topic if topic != before else ''} | {told} | {KNOWN[name].help} |"
+            before = topic
+    yield ""
 
 
 def section(name: str, command: click.Command) -> str:

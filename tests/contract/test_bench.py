@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / "bench"
-PAGES = ("README.md", "docs/details.md", "search/README.md", "indexer/README.md", "exporter/README.md")
+PAGES = ("README.md", "docs/benchmarks.md", "docs/details.md", "search/README.md", "indexer/README.md", "exporter/README.md")
 DOCUMENTS = [ROOT / page for page in PAGES]
 SCRIPTS = sorted(path.name for path in BENCH.glob("*.py") if not path.name.startswith("_"))
 BENCHES = [name for name in SCRIPTS if name not in ("demo.py", "run_all.py")]

@@ -1,4 +1,4 @@
-"""Every code block of every README does what it says, on a few real pictures."""
+"""Every code block of every README and of the quick start does what it says, on a few real pictures."""
 
 from __future__ import annotations
 
@@ -26,12 +26,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-READMES = ("README.md", "CONTRIBUTING.md", "search/README.md", "indexer/README.md", "exporter/README.md", "deploy/README.md")
+START = "docs/index.md"
+READMES = (
+    "README.md",
+    START,
+    "CONTRIBUTING.md",
+    "search/README.md",
+    "indexer/README.md",
+    "exporter/README.md",
+    "deploy/README.md",
+)
 BLOCKS = [block for name in READMES for block in blocks(ROOT / name, name)]
 SERVER = "http://localhost:6333"
 
 NOT_RUN = {
     "pictures ─▶ exporter": "a drawing",
+    "pip install semblant": "tests/contract/test_one_name.py does",
     "make demo": "takes minutes; tests/e2e runs it, smaller",
     "make test": "is what runs this",
     "QDRANT_URL=http://localhost:6333 make test": "is what runs this",
@@ -59,7 +69,7 @@ INSTEAD = {
 }
 """What is said otherwise, so that it takes seconds."""
 
-MAKES = {"README.md": ("encoder.onnx", "pictures.db"), "exporter/README.md": ("encoder.onnx",)}
+MAKES = {START: ("encoder.onnx", "pictures.db"), "exporter/README.md": ("encoder.onnx",)}
 """What is prepared for the other READMEs, and these make themselves."""
 
 FIRST = {"semblant rollback": "semblant index PICTURES --db pictures.db --rebuild --no-orb --quiet"}
@@ -195,8 +205,8 @@ def test_the_blocks_of_a_readme_do_what_it_says(file: str, folder: Path, prepare
             _run(block, server, dict(given))
 
 
-def test_the_metadata_of_the_readme_is_found_by_its_filter(folder: Path) -> None:
-    (search,) = [block.text for block in BLOCKS if block.file == "README.md" and " --where " in block.text]
+def test_the_metadata_of_the_quick_start_is_found_by_its_filter(folder: Path) -> None:
+    (search,) = [block.text for block in BLOCKS if block.file == START and " --where " in block.text]
     result = CliRunner().invoke(semblant, shlex.split(search)[1:])
     assert [Path(line.split("\t")[1]).name for line in result.stdout.splitlines()] == ["1.jpg"]
 

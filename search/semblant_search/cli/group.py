@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.metadata import EntryPoint
 
-__all__ = ["KNOWN", "CommandGroup", "Known", "command_errors", "main", "semblant"]
+__all__ = ["KNOWN", "CommandGroup", "Known", "command_errors", "main", "semblant", "topics"]
 
 ENTRY_POINTS = "semblant.commands"
 
@@ -209,6 +209,11 @@ def _topic(name: str) -> str:
     if name not in KNOWN:
         return "Of other packages"
     return next((topic for topic, names in _TOPICS.items() if name in names), _TOPIC_OF[KNOWN[name].distribution])
+
+
+def topics() -> dict[str, list[str]]:
+    """Semblant's own commands under the headings of its help."""
+    return {topic: found for topic in _TOPICS if (found := [name for name in KNOWN if _topic(name) == topic])}
 
 
 def _missing(name: str, why: str = "") -> click.Command:
