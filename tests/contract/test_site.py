@@ -218,7 +218,7 @@ def test_every_operator_is_shown_on_every_type_that_has_it() -> None:
         "Numbers": ["==", "!=", " < ", "<=", " > ", ">=", " in [", "not in ["],
         "Truth values": ["not ", "==", "!=", " in ["],
         "Times": ["==", "!=", " < ", "<=", " > ", ">=", " in [", "date("],
-        "Places": ["exists(", "is null"],
+        "Places": ["exists(", "is null", "within(", "near("],
         "Lists": ["==", "!=", " in [", "contains(", "exists("],
     }.items():
         for sign in signs:

@@ -6,6 +6,7 @@ The embedded engine is compared with qdrant-client's local mode, always, and wit
 from __future__ import annotations
 
 import datetime as dt
+import math
 import os
 import random
 from contextlib import closing
@@ -24,7 +25,21 @@ from semblant_search.images import Fit
 from semblant_search.orb import FEATURE_BYTES, Features, pack, unpack, unpack_thumbnail
 from semblant_search.store import OrderBy, Point, SparseVector, Store, open_database
 from semblant_search.store.engines.qdrant.server import QdrantDatabase
-from semblant_search.where import And, Contains, Equals, Exists, F, Not, OneOf, Or, Range, StartsWith, Where, parse_where
+from semblant_search.where import (
+    And,
+    Contains,
+    Equals,
+    Exists,
+    F,
+    Not,
+    OneOf,
+    Or,
+    Range,
+    StartsWith,
+    Where,
+    Within,
+    parse_where,
+)
 from semblant_search.where.values import parse_time
 from support.asking import request_for
 from support.examples import examples
@@ -204,6 +219,12 @@ def within(item: Any, where: Range, kind: FieldType) -> bool:
     return all(holds(bound, getattr(where, bound)) for bound in ("gt", "gte", "lt", "lte"))
 
 
+def inside(item: Any, where: Within) -> bool:
+    lat, lon = item["lat"], item["lon"]
+    along = where.west <= lon <= where.east if where.west <= where.east else lon >= where.west or lon <= where.east
+    return bool(where.south <= lat <= where.north and along)
+
+
 def matches(where: Where, payload: dict[str, Any]) -> bool:
     if isinstance(where, And):
         return all(matches(term, payload) for term in where.terms)
@@ -211,8 +232,10 @@ def matches(where: Where, payload: dict[str, Any]) -> bool:
         return any(matches(term, payload) for term in where.terms)
     if isinstance(where, Not):
         return not matches(where.term, payload)
-    assert isinstance(where, (Equals, Range, OneOf, Exists, StartsWith, Contains))
+    assert isinstance(where, (Equals, Range, OneOf, Exists, StartsWith, Contains, Within))
     items, kind = values_of(payload, where.name), FIELDS.get(where.name, FieldType.KEYWORD)
+    if isinstance(where, Within):
+        return any(inside(item, where) for item in items)
     if isinstance(where, Equals):
         return any(equal(item, where.value, kind) for item in items)
     if isinstance(where, OneOf):
@@ -271,8 +294,14 @@ def leaf(name: str) -> st.SearchStrategy[Where]:
     return st.one_of(kinds)
 
 
+PLACES = [payload["gps"] for payload in PAYLOADS.values() if "gps" in payload]
+RECTANGLES = st.builds(
+    lambda lats, west, east: Within("gps", min(lats), west, max(lats), east),
+    st.tuples(*[st.one_of(st.sampled_from([place["lat"] for place in PLACES]), st.integers(-90, 90))] * 2),
+    *[st.one_of(st.sampled_from([place["lon"] for place in PLACES]), st.integers(-180, 180))] * 2,
+)
 FILTERS = st.recursive(
-    st.sampled_from(sorted(TYPED)).flatmap(leaf),
+    st.one_of(st.sampled_from(sorted(TYPED)).flatmap(leaf), RECTANGLES),
     lambda inner: st.one_of(
         st.lists(inner, min_size=2, max_size=3).map(lambda terms: And(tuple(terms))),
         st.lists(inner, min_size=2, max_size=3).map(lambda terms: Or(tuple(terms))),
@@ -289,6 +318,39 @@ def test_filters_choose_what_the_documentation_says_on_every_store(edge: Store, 
     assert [record.id for record in edge.scroll(where=where, fields=[])] == expected
     assert [record.id for record in other.scroll(where=where, fields=[], batch=50)] == expected
     assert edge.count(where) == other.count(where) == len(expected)
+
+
+def kilometres(one: dict[str, float], lat: float, lon: float) -> float:
+    """Along a globe, by the haversine formula."""
+    low, high = math.radians(one["lat"]), math.radians(lat)
+    across, up = math.radians(lon - one["lon"]) / 2, (high - low) / 2
+    return 2 * 6371.0 * math.asin(math.sqrt(math.sin(up) ** 2 + math.cos(low) * math.cos(high) * math.sin(across) ** 2))
+
+
+@pytest.mark.parametrize(
+    ("lat", "lon", "km"), [(52.5, 13.4, 2500), (0, 179, 3000), (-80, 0, 4000), (10, 10, 20_000), (60, -30, 100)]
+)
+def test_what_is_near_is_told_along_the_globe(edge: Store, other: Store, lat: float, lon: float, km: float) -> None:
+    away = {id: kilometres(payload["gps"], lat, lon) for id, payload in PAYLOADS.items() if "gps" in payload}
+    assert all(abs(far / km - 1) > 1e-3 for far in away.values()), "nothing lies where globes of other radii differ"
+    expected = sorted(id for id, far in away.items() if far < km)
+    for store in (edge, other):
+        assert [record.id for record in store.scroll(where=F("gps").near(lat, lon, km), fields=[])] == expected
+
+
+@pytest.mark.parametrize(
+    ("west", "east", "expected"),
+    [(-180, 180, "abcd"), (170, 180, "b"), (-180, -170, "a"), (170, -170, "ab"), (180, -180, "ab"), (0, 0, "c"), (12, 13, "d")],
+)
+def test_the_meridian_where_degrees_begin_is_no_edge(
+    database: Database, name: str, west: float, east: float, expected: str
+) -> None:
+    places = {"a": -180, "b": 180, "c": 0, "d": 12.25}
+    payloads = [{"_uri": one, "gps": {"lat": 5.0, "lon": lon}} for one, lon in places.items()]
+    with closing(database.create(small(name, fields={"gps": FieldType.GEO}))) as store:
+        store.upsert([Point(point_id(f"file:///{payload['_uri']}"), POINTS[0].image, payload) for payload in payloads])
+        found = store.scroll(where=F("gps").within(5, west, 5, east))
+        assert "".join(sorted(record.payload["_uri"] for record in found)) == expected
 
 
 @settings(max_examples=examples(60))

@@ -20,6 +20,8 @@ What an expression may say, and what it means:
 | `taken == "2024-05-01"` | on a datetime field: any time of that day, UTC; a full time means that instant |
 | `taken <= "2024-05-01"` | up to and including that day; `<` before it, `>` after it, `>=` from its first moment on |
 | `taken > date("2024-05-01T12:00:00Z")` | `date(…)` makes clear that it is a time, not text; no zone means UTC |
+| `within(place, 52.3, 13.1, 52.7, 13.8)` | a place between south, west, north and east, in degrees |
+| `near(place, 52.5, 13.4, 10)` | a place less than 10 kilometres from that latitude and longitude |
 | `camera.model == "X100"` | nested keys |
 | `field("odd name") == 1` | names that are no Python names; dots still separate nested keys |
 | `… and …`, `… or …`, `not …`, `( … )` | as in Python, `not` binds tighter than `and`, `and` tighter than `or` |
@@ -37,6 +39,7 @@ from __future__ import annotations
 from .expression import And, Contains, Equals, Exists, Not, OneOf, Or, Range, StartsWith, Where
 from .form import F, as_where
 from .parser import parse_where
+from .places import Near, Within
 
 __all__ = [
     "And",
@@ -44,12 +47,14 @@ __all__ = [
     "Equals",
     "Exists",
     "F",
+    "Near",
     "Not",
     "OneOf",
     "Or",
     "Range",
     "StartsWith",
     "Where",
+    "Within",
     "as_where",
     "parse_where",
 ]

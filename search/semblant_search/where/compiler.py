@@ -27,6 +27,7 @@ from .expression import (
     Where,
 )
 from .numbers import EXACT, Numbers, float_bounds, whole_numbers
+from .places import Near, Within, outward, spans
 from .values import Origin, Value, error_at, parse_time, value_text
 
 if TYPE_CHECKING:
@@ -130,6 +131,8 @@ class _Compiler:
             return self.models.Filter(must_not=[self.dialect.is_empty(json_path(where.name))])
         if isinstance(where, (StartsWith, Contains)):
             return self._text(where, self._type(where.name, where.origin))
+        if isinstance(where, (Within, Near)):
+            return self._place(where, self._type(where.name, where.origin))
         raise WhereError(f"{where!r}: expected a filter")
 
     def _any(self, terms: Sequence[Where]) -> list[Any]:
@@ -244,6 +247,24 @@ class _Compiler:
             return self._match(node.name, self.models.MatchPrefix(prefix=node.text))
         return self._match(node.name, self.models.MatchSubstring(substring=node.text))
 
+    def _place(self, node: Within | Near, kind: FieldType | None) -> Any:
+        function = "within" if isinstance(node, Within) else "near"
+        if kind not in (FieldType.GEO, None):
+            raise error_at(f"{function} looks at places, but {node.name} is {_A[kind]}", node.origin, at_value=False)
+        if isinstance(node, Near):
+            circle = self.models.GeoRadius(center=self._point(node.lat, node.lon), radius=node.km * 1000)
+            return self.models.FieldCondition(key=json_path(node.name), geo_radius=circle)
+        boxes = [self._box(node, west, east) for west, east in spans(node.west, node.east)]
+        return boxes[0] if len(boxes) == 1 else self.models.Filter(should=boxes)
+
+    def _box(self, node: Within, west: float, east: float) -> Any:
+        south, north = outward(node.south, node.north, 90)
+        box = self.models.GeoBoundingBox(top_left=self._point(north, west), bottom_right=self._point(south, east))
+        return self.models.FieldCondition(key=json_path(node.name), geo_bounding_box=box)
+
+    def _point(self, lat: float, lon: float) -> Any:
+        return self.models.GeoPoint(lon=lon, lat=lat)
+
     def _numbers(self, name: str, bounds: dict[str, float]) -> Any:
         exact = float_bounds(bounds)
         if exact is None:
@@ -300,7 +321,7 @@ def _require(name: str, kind: FieldType | None, allowed: tuple[FieldType, ...], 
         FieldType.FLOAT: f"write {name} == 3.5 without quotes",
         FieldType.BOOL: f"write {name} == true or {name} == false",
         FieldType.DATETIME: f'write {name} == "2024-05-01" or {name} < "2024-05-01T12:00:00Z"',
-        FieldType.GEO: f"only exists({name}) can be asked of a place",
+        FieldType.GEO: f"write within({name}, south, west, north, east) or near({name}, latitude, longitude, kilometres)",
     }[kind]
     raise error_at(f"{value_text(value)}: {name} is {_A[kind]}; {advice}", origin)
 

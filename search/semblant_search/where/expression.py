@@ -22,6 +22,7 @@ __all__ = [
     "Range",
     "StartsWith",
     "Where",
+    "name_text",
     "one_of",
 ]
 
@@ -277,7 +278,7 @@ class Not(_Counted):
             return f"{name_text(term.name)} != {value_text(term.value)}"
         if isinstance(term, OneOf):
             return f"{name_text(term.name)} not in {str(term)[len(name_text(term.name)) + 4 :]}"
-        return f"not {term}" if isinstance(term, (Exists, StartsWith, Contains)) else f"not ({term})"
+        return f"not {term}" if isinstance(term, Leaf) and not isinstance(term, Range) else f"not ({term})"
 
 
 def one_of(name: str, values: tuple[Value | None, ...], origin: Origin | None = None) -> Where:

@@ -9,6 +9,7 @@ from semblant_search.errors import WhereError
 
 from .expression import MAX_VALUES, Contains, Equals, Exists, Not, Range, StartsWith, Where, check_name, one_of
 from .parser import parse_where
+from .places import Near, Within
 from .values import Value, shown
 
 if TYPE_CHECKING:
@@ -80,6 +81,14 @@ class F:
     def contains(self, text: str) -> Where:
         """Text that has `text` somewhere in it; upper and lower case differ."""
         return Contains(self.name, text)
+
+    def within(self, south: float, west: float, north: float, east: float) -> Where:
+        """A place in this rectangle, in degrees; across the 180th meridian where `west` is greater than `east`."""
+        return Within(self.name, south, west, north, east)
+
+    def near(self, lat: float, lon: float, km: float) -> Where:
+        """A place less than `km` kilometres from there."""
+        return Near(self.name, lat, lon, km)
 
 
 def as_where(where: str | Where | None) -> Where | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from semblant_search.errors import WhereError
 
@@ -20,8 +21,12 @@ from .expression import (
     check_name,
     one_of,
 )
+from .places import Near, Within
 from .source import Source
 from .values import Origin, Value, parse_time, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["parse_where"]
 
@@ -32,6 +37,14 @@ _NEGATIONS: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.NotEq: ast.Eq, ast.Not
 _FLIPPED = {"gt": "lt", "gte": "lte", "lt": "gt", "lte": "gte"}
 _ORDER: dict[type[ast.cmpop], str] = {ast.Gt: "gt", ast.GtE: "gte", ast.Lt: "lt", ast.LtE: "lte"}
 _CONSTANTS = {"true": True, "false": False, "null": None}
+
+_FORMS = {
+    "exists": "exists(price)",
+    "startswith": 'startswith(label, "text")',
+    "contains": 'contains(label, "text")',
+    "within": "within(place, south, west, north, east)",
+    "near": "near(place, latitude, longitude, kilometres)",
+}
 
 
 def parse_where(text: str) -> Where:
@@ -192,11 +205,11 @@ class _Parser:
         return Contains(field, text, self._origin(right, left))
 
     def _call(self, node: ast.Call, function: str) -> Where:
-        arguments = {"exists": 1, "startswith": 2, "contains": 2}.get(function)
-        if arguments is None:
-            raise self._error(node, f"{function}: unknown function; there are exists, startswith, contains, date and field")
-        if len(node.args) != arguments or node.keywords:
-            form = "exists(price)" if function == "exists" else f'{function}(label, "text")'
+        form = _FORMS.get(function)
+        if form is None:
+            there = ", ".join(_FORMS)
+            raise self._error(node, f"{function}: unknown function; there are {there}, date and field")
+        if len(node.args) != form.count(",") + 1 or node.keywords:
             raise self._error(node, f"{function}: expected the form {form}")
         name = self._name(node.args[0])
         if name is None:
@@ -204,10 +217,20 @@ class _Parser:
             raise self._error(node.args[0], f"{function}: expected a field name first, not {what}")
         if function == "exists":
             return Exists(name, self._origin(node.args[0]))
+        if function in ("within", "near"):
+            return self._place(node, function, name)
         text = self._value(node.args[1])
         if not isinstance(text, str):
             raise self._error(node.args[1], f"{function}: expected text in quotes, not {_describe(node.args[1])}")
         return (StartsWith if function == "startswith" else Contains)(name, text, self._origin(node.args[0], node.args[1]))
+
+    def _place(self, node: ast.Call, function: str, name: str) -> Where:
+        numbers = [self._value(value) for value in node.args[1:]]
+        for value, given in zip(node.args[1:], numbers, strict=True):
+            if isinstance(given, bool) or not isinstance(given, (int, float)):
+                raise self._error(value, f"{function}: expected a number, as in {_FORMS[function]}")
+        kind: Callable[..., Where] = Within if function == "within" else Near
+        return kind(name, *numbers, origin=self._origin(node.args[0], node.args[1]))
 
     def _name(self, node: ast.expr) -> str | None:
         """A field name, or None for what can only be a value."""
