@@ -351,6 +351,7 @@ def test_the_meridian_where_degrees_begin_is_no_edge(
         store.upsert([Point(point_id(f"file:///{payload['_uri']}"), POINTS[0].image, payload) for payload in payloads])
         found = store.scroll(where=F("gps").within(5, west, 5, east))
         assert "".join(sorted(record.payload["_uri"] for record in found)) == expected
+        assert store.count(F("gps").within(-90, west, 90, east)) == len(expected)
 
 
 @settings(max_examples=examples(60))

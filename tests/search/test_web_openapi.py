@@ -52,6 +52,7 @@ OPERATIONS = {
     "about": "GET /v1/about",
     "folders": "GET /v1/folders",
     "histogram": "GET /v1/histogram",
+    "places": "GET /v1/places",
     "livez": "GET /livez",
     "readyz": "GET /readyz",
     "metrics": "GET /metrics",

@@ -67,19 +67,22 @@ class Near(Leaf):
 
 
 def outward(low: float, high: float, most: float) -> tuple[float, float]:
-    """The bounds a hair further out, as engines leave the edges of a rectangle out; no further than there are degrees."""
-    return max(-most, low - _HAIR), min(most, high + _HAIR)
+    """The bounds a hair further out, as engines leave the edges of a rectangle out.
+
+    A hair less than there are degrees at most: Edge's index finds nothing in what ends at a pole or the 180th meridian.
+    """
+    return max(_HAIR - most, low - _HAIR), min(most - _HAIR, high + _HAIR)
 
 
 def spans(west: float, east: float) -> list[tuple[float, float]]:
     """`(left, right)` of the rectangles that an engine is asked for, any of which.
 
     Beyond the 180th meridian there are no degrees, so that an edge there cannot be moved outward: a narrow rectangle across it,
-    left > right, has what lies on it. Edge's index finds nothing in wide ones across it, or in those that end at it.
+    left > right, has what lies on it. Edge's index finds nothing in wide ones across it.
     """
     if west > east:
         return [*spans(west, 180), *spans(-180, east)]
-    found = [outward(west, east, 180 - _HAIR)]
+    found = [outward(west, east, 180)]
     if west == -180:
         found.append((180.0, min(found[0][1], -179.0)))
     if east == 180:

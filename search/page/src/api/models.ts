@@ -13,6 +13,7 @@ export type Folders = Models["Folders"];
 export type Hit = Models["Hit"];
 export type Histogram = Models["Histogram"];
 export type Picture = Models["Picture"];
+export type PlaceCell = Models["PlaceCell"];
 export type Problem = Models["Problem"];
 export type Working = Models["ComparingFiles"];
 

@@ -6,22 +6,23 @@ import { fieldLabel } from "../state/names";
 import { fields } from "../state/service";
 import { FacetFilter } from "./FacetFilter";
 import { FolderFilter } from "./FolderFilter";
+import { PlaceFilter } from "./PlaceFilter";
 import { RangeFilter } from "./RangeFilter";
 
-const OWN = ["_taken_at", "_camera", "_format", "_width", "_height", "_bytes", "_indexed_at"];
+const OWN = ["_taken_at", "_place", "_camera", "_format", "_width", "_height", "_bytes", "_indexed_at"];
 const OPEN_AT_FIRST = 5;
 
 /** Whether the filters are beside the pictures; on a small screen, over them. */
 export const filtersShown = signal(window.innerWidth >= 1000);
 
 export function clearFilters(): void {
-  go({ folder: "", values: {}, ranges: {}, where: "" });
+  go({ folder: "", values: {}, ranges: {}, places: {}, where: "" });
 }
 
 export function Filters() {
   const kinds = fields.value;
   const theirs = Object.keys(kinds)
-    .filter((field) => !field.startsWith("_") && kinds[field] !== "geo")
+    .filter((field) => !field.startsWith("_"))
     .sort();
   const own = OWN.filter((field) => field in kinds);
   return (
@@ -49,8 +50,8 @@ export function Filters() {
 }
 
 function FieldFilter({ field, kind, open }: { field: string; kind: string; open: boolean }) {
-  const chosen = field in state.value.values || field in state.value.ranges;
-  const Kind = kind === "keyword" || kind === "bool" ? FacetFilter : RangeFilter;
+  const chosen = field in state.value.values || field in state.value.ranges || field in state.value.places;
+  const Kind = kind === "geo" ? PlaceFilter : kind === "keyword" || kind === "bool" ? FacetFilter : RangeFilter;
   return <Section name={fieldLabel(field)} open={open || chosen} chosen={chosen}>{() => <Kind field={field} />}</Section>;
 }
 

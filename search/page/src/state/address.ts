@@ -3,6 +3,8 @@ import { computed, signal } from "@preact/signals";
 
 export type View = "pictures" | "duplicates" | "jobs";
 export type Range = readonly [low: string, high: string];
+/** Degrees. */
+export type Rectangle = readonly [south: number, west: number, north: number, east: number];
 
 export interface State {
   view: View;
@@ -20,6 +22,8 @@ export interface State {
   values: Readonly<Record<string, readonly string[]>>;
   /** Chosen ranges of numbers and dates; an empty end is open. */
   ranges: Readonly<Record<string, Range>>;
+  /** Chosen rectangles of fields of places. */
+  places: Readonly<Record<string, Rectangle>>;
   where: string;
   order: string;
   ascending: boolean;
@@ -38,6 +42,7 @@ export const EMPTY: State = {
   folder: "",
   values: {},
   ranges: {},
+  places: {},
   where: "",
   order: "_indexed_at",
   ascending: false,
@@ -51,8 +56,8 @@ addEventListener("popstate", () => {
 
 export const searching = computed(() => state.value.like.length + state.value.unlike.length > 0);
 export const filtered = computed(() => {
-  const { folder, values, ranges, where } = state.value;
-  return folder !== "" || where !== "" || Object.keys(values).length + Object.keys(ranges).length > 0;
+  const { folder, values, ranges, places, where } = state.value;
+  return folder !== "" || where !== "" || Object.keys(values).length + Object.keys(ranges).length + Object.keys(places).length > 0;
 });
 
 /** Show something else. It is a step to come back from, unless it `replaces` the one before. */
@@ -78,6 +83,7 @@ export function href(next: State): string {
   put("folder", next.folder);
   for (const [field, values] of Object.entries(next.values)) values.forEach((one) => put(`in.${field}`, one));
   for (const [field, [low, high]] of Object.entries(next.ranges)) put(`range.${field}`, `${low}..${high}`);
+  for (const [field, sides] of Object.entries(next.places)) put(`place.${field}`, sides.join(","));
   put("where", next.where);
   put("order", next.order === EMPTY.order ? "" : next.order);
   put("ascending", next.ascending ? "1" : "");
@@ -90,9 +96,12 @@ export function parse(search: string): State {
   const text = (name: string) => words.get(name) ?? "";
   const values: Record<string, string[]> = {};
   const ranges: Record<string, Range> = {};
+  const places: Record<string, Rectangle> = {};
   for (const [name, value] of words) {
     if (name.startsWith("in.")) (values[name.slice(3)] ??= []).push(value);
     const ends = name.startsWith("range.") ? value.split("..") : [];
+    const sides = name.startsWith("place.") ? value.split(",").map(Number) : [];
+    if (sides.length === 4 && sides.every(Number.isFinite)) places[name.slice(6)] = sides as unknown as Rectangle;
     if (ends.length === 2) ranges[name.slice(6)] = [ends[0] ?? "", ends[1] ?? ""];
   }
   const region = text("region").split(",").map(Number);
@@ -109,6 +118,7 @@ export function parse(search: string): State {
     folder: text("folder"),
     values,
     ranges,
+    places,
     where: text("where"),
     order: text("order") || EMPTY.order,
     ascending: text("ascending") === "1",

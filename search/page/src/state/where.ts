@@ -24,6 +24,9 @@ export function whereOf(state: State, without = ""): string | null {
     if (low) parts.push(`${fieldName(field)} >= ${bound(low)}`);
     if (high) parts.push(`${fieldName(field)} <= ${bound(high)}`);
   }
+  for (const [field, sides] of Object.entries(state.places)) {
+    if (field !== without) parts.push(`within(${fieldName(field)}, ${sides.join(", ")})`);
+  }
   return parts.length ? parts.join(" and ") : null;
 }
 

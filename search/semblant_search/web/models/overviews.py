@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-__all__ = ["About", "Bin", "Folder", "Folders", "Histogram"]
+__all__ = ["About", "Bin", "Folder", "Folders", "Histogram", "PlaceCell", "Places"]
 
 
 class About(BaseModel):
@@ -53,3 +53,20 @@ class Histogram(BaseModel):
     kind: Literal["integer", "float", "datetime"]
     unit: Literal["year", "month", "day", "hour"] | None = Field(None, description="Of dates: what a bin is.")
     bins: list[Bin]
+
+
+class PlaceCell(BaseModel):
+    """Pictures whose places lie within a rectangle of degrees."""
+
+    south: float
+    west: float
+    north: float
+    east: float
+    count: int
+
+
+class Places(BaseModel):
+    """Where the places of a field lie. Without pictures that have one, there are no cells."""
+
+    field: str
+    cells: list[PlaceCell]

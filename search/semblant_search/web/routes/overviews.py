@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import asdict
 from importlib.metadata import version
 from itertools import pairwise
 from typing import Annotated, Any
@@ -15,7 +16,8 @@ from semblant_search.errors import InvalidInput
 from semblant_search.shown import shown
 from semblant_search.web.access import Access
 from semblant_search.web.bins import date_edges, number_edges
-from semblant_search.web.models.overviews import About, Folders, Histogram
+from semblant_search.web.models.overviews import About, Folders, Histogram, Places
+from semblant_search.web.place_cells import place_cells
 from semblant_search.web.service import Service
 from semblant_search.where import F, Where
 
@@ -111,6 +113,26 @@ def add_overview_routes(router: APIRouter, service: Service) -> None:
             {"low": low, "high": high, "count": count} for (low, high), count in zip(pairwise(edges), counts, strict=True)
         ]
         return answer(told)
+
+    @router.get(
+        "/places",
+        operation_id="places",
+        summary="Where the places of a field lie",
+        response_model=Places,
+        responses=PROBLEMS,
+    )
+    async def places(
+        access: Searcher,
+        field: Annotated[str, Query(description="The field's name.")],
+        where: Filter = None,
+        cells: Annotated[int, Query(ge=1, le=200, description="Cells, about.")] = 100,
+        collection: Name = usual,
+    ) -> Response:
+        client = await service.client(collection)
+        if (await client.manifest()).fields.get(field) is not FieldType.GEO:
+            raise InvalidInput(f"field {shown(field)}: expected one of places; see the collection's fields")
+        found = await place_cells(client, field, access.filter(where, settings.max_filter), cells)
+        return answer({"field": field, "cells": [asdict(cell) for cell in found]})
 
 
 def _folders(uris: list[str], within: str | None) -> dict[str, Any]:
