@@ -5,28 +5,24 @@ Nothing is written before everything is found: an interrupted analysis leaves th
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from semblant_search import FieldType
-from semblant_search.errors import NotIndexed
 
-from .clusters import Clustering, assign, fit_clusters
-from .naming import name_clusters
+from .clusters import Clustering, fit_clusters
 from .outliers import outlier_scores
 from .projection import fit_map, place
+from .records import describe_clusters, read_records, serving_store, vectors_of, write_values
 from .runs import CLUSTER_FIELDS, MAP_FIELDS, OUTLIER_FIELDS, AnalysisRun, read_centres, read_run, write_centres, write_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from semblant_search.store import Database, Record, Store
 
 __all__ = ["Analysed", "cluster_collection", "keep_up", "map_collection", "score_outliers"]
 
-_BATCH = 1000
 _FITTED = 100_000
 """Pictures that a map is fitted to; the others of a larger collection are placed among them."""
 
@@ -78,9 +74,9 @@ def map_collection(
         CollectionNotFound, StoreLocked: there is none of that name; a job is at work on it.
         MissingExtra: openTSNE is not installed.
     """
-    with _serving(database, collection) as store:
-        records = _records(store)
-        vectors = _vectors(records)
+    with serving_store(database, collection) as store:
+        records = read_records(store)
+        vectors = vectors_of(records)
         last = np.array([[record.payload.get(name, np.nan) for name in MAP_FIELDS] for record in records], np.float64)
         chosen = np.arange(len(records))
         if len(records) > fitted:
@@ -92,7 +88,7 @@ def map_collection(
         if len(rest):
             positions[rest] = place(vectors[rest], vectors[chosen], positions[chosen])[0]
         values = {"_x": positions[:, 0], "_y": positions[:, 1]}
-        _write(store, records, values, MAP_FIELDS)
+        write_values(store, records, values, MAP_FIELDS)
         settings = {"seed": seed, "from_last": bool(known)}
         run = write_run(store, "map", len(records), settings, {"fitted": len(chosen), "placed": len(rest)})
         return _analysed(store, run, records, vectors, values)
@@ -121,29 +117,14 @@ def cluster_collection(
         InvalidInput: more clusters than different pictures.
         MissingExtra: scikit-learn or kneed is not installed.
     """
-    with _serving(database, collection) as store:
-        records = _records(store)
-        vectors = _vectors(records)
+    with serving_store(database, collection) as store:
+        records = read_records(store)
+        vectors = vectors_of(records)
         found = fit_clusters(vectors, k, seed=seed, on_progress=on_progress)
         values = {"_cluster": found.labels, "_cluster_distance": found.distances}
-        payloads = [record.payload for record in records]
-        fields = [name for name, kind in store.manifest.fields.items() if kind in _TELLING and not name.startswith("_")]
-        names = name_clusters(found.labels.tolist(), payloads, fields, clusters=found.k)
-        sizes = np.bincount(found.labels, minlength=found.k)
-        clusters = [
-            {
-                "cluster": number,
-                "pictures": int(sizes[number]),
-                "name": None if name is None else str(name.value),
-                "field": None if name is None else name.field,
-                "share": None if name is None else round(name.share, 4),
-                "elsewhere": None if name is None else round(name.elsewhere, 4),
-                "representatives": [records[row].payload["_uri"] for row in _nearest_to_centre(found, number)],
-            }
-            for number, name in enumerate(names)
-        ]
+        clusters = describe_clusters(store, records, found.labels, found.distances, found.k)
         write_centres(store, found.centres)
-        _write(store, records, values, CLUSTER_FIELDS)
+        write_values(store, records, values, CLUSTER_FIELDS)
         results = {
             "k": found.k,
             "silhouette": None if np.isnan(found.silhouettes).all() else round(float(found.silhouettes.mean()), 4),
@@ -161,11 +142,11 @@ def score_outliers(database: Database, collection: str = "images") -> Analysed:
         NotIndexed: the collection is empty.
         CollectionNotFound, StoreLocked: there is none of that name; a job is at work on it.
     """
-    with _serving(database, collection) as store:
-        records = _records(store)
-        vectors = _vectors(records)
+    with serving_store(database, collection) as store:
+        records = read_records(store)
+        vectors = vectors_of(records)
         values = {"_outlier": outlier_scores(vectors)}
-        _write(store, records, values, OUTLIER_FIELDS)
+        write_values(store, records, values, OUTLIER_FIELDS)
         order = np.argsort(-values["_outlier"], kind="stable")[:100]
         farthest = [{"uri": records[row].payload["_uri"], "score": round(float(values["_outlier"][row]), 3)} for row in order]
         above = int((values["_outlier"] > 3).sum())
@@ -185,62 +166,22 @@ def keep_up(store: Store) -> int:
     records = [record for record in store.scroll(fields=wanted) if any(name not in record.payload for name in wanted)]
     if not records:
         return 0
-    everything = _records(store)
+    everything = read_records(store)
     lacking = [any(name not in record.payload for name in wanted) for record in everything]
     rows = np.flatnonzero(lacking)  # of now: clients may have added and deleted some since
     if not len(rows):
         return 0
-    vectors = _vectors(everything)
+    vectors = vectors_of(everything)
     values: dict[str, np.ndarray] = {}
     if centres is not None:
-        values["_cluster"], values["_cluster_distance"] = assign(vectors[rows], centres)
+        values["_cluster"], values["_cluster_distance"] = centres.assign(vectors[rows])
     if mapped:
         old = np.setdiff1d(np.arange(len(everything)), rows)
         positions = np.array([[everything[row].payload[name] for name in MAP_FIELDS] for row in old], np.float32).reshape(-1, 2)
         placed, _ = place(vectors[rows], vectors[old], positions)
         values["_x"], values["_y"] = placed[:, 0], placed[:, 1]
-    _write(store, [everything[row] for row in rows], values, {})
+    write_values(store, [everything[row] for row in rows], values, {})
     return len(rows)
-
-
-_TELLING = (FieldType.KEYWORD, FieldType.BOOL, FieldType.INTEGER)
-_REPRESENTATIVES = 8
-
-
-def _nearest_to_centre(found: Clustering, number: int) -> list[int]:
-    rows = np.flatnonzero(found.labels == number)
-    return [int(row) for row in rows[np.argsort(found.distances[rows], kind="stable")[:_REPRESENTATIVES]]]
-
-
-@contextmanager
-def _serving(database: Database, collection: str) -> Iterator[Store]:
-    """The serving generation, for the only one who writes."""
-    with database.claim(collection), closing(database.open(collection)) as store:
-        yield store
-
-
-def _records(store: Store) -> list[Record]:
-    records = list(store.scroll(with_image=True))
-    if not records:
-        raise NotIndexed(f"collection {store.manifest.collection!r} is empty: index pictures first (semblant index)")
-    return records
-
-
-def _vectors(records: Sequence[Record]) -> np.ndarray:
-    return np.array([record.image for record in records], np.float32)
-
-
-def _write(store: Store, records: Sequence[Record], values: Mapping[str, np.ndarray], fields: Mapping[str, FieldType]) -> None:
-    if fields:
-        store.add_fields(fields)
-    for start in range(0, len(records), _BATCH):
-        rows = {records[row].id: row for row in range(start, min(start + _BATCH, len(records)))}
-        changed = {}
-        with store.writing:  # clients may have changed or deleted pictures since they were read
-            for record in store.retrieve(list(rows)):
-                found = {name: column[rows[record.id]].item() for name, column in values.items()}
-                changed[record.id] = {**record.payload, **found}
-            store.set_payloads(changed)
 
 
 def _analysed(

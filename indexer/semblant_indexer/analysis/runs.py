@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 from semblant_search import FieldType
 from semblant_search.errors import StoreError
 from semblant_search.json_models import parse_object, read_model, write_model
+from semblant_search.querying.clusters import CENTRES_ASSET, read_centres
 
 if TYPE_CHECKING:
     from semblant_search.store import Store
@@ -23,6 +24,7 @@ __all__ = [
     "AnalysisRun",
     "read_centres",
     "read_run",
+    "rewrite_run",
     "write_centres",
     "write_run",
 ]
@@ -36,7 +38,6 @@ CLUSTER_FIELDS = {"_cluster": FieldType.INTEGER, "_cluster_distance": FieldType.
 OUTLIER_FIELDS = {"_outlier": FieldType.FLOAT}
 """How far a picture lies from its neighbours beside what is usual, in robust standard deviations."""
 
-_CENTRES = "analysis-centres.npz"
 _ADVICE = "run the analysis again"
 
 
@@ -80,20 +81,20 @@ def write_run(store: Store, kind: Kind, pictures: int, settings: dict[str, Any],
     return run
 
 
-def read_centres(store: Store) -> np.ndarray | None:
-    """float32 `[k, dim]`: the centres of the clusters, or None."""
-    data = store.asset(_CENTRES)
-    if data is None:
-        return None
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return np.asarray(arrays["centres"], np.float32)
+def rewrite_run(store: Store, run: AnalysisRun) -> AnalysisRun:
+    """Keep what was changed about the last run, and return it as the next version."""
+    last = read_run(store, run.kind)
+    changed = replace(run, version=1 if last is None else last.version + 1)
+    store.put_asset(_name(run.kind), json.dumps(write_model(changed)).encode())
+    return changed
 
 
-def write_centres(store: Store, centres: np.ndarray) -> None:
-    """Keep the centres, so that new pictures get their cluster."""
+def write_centres(store: Store, centres: np.ndarray, owners: np.ndarray | None = None) -> None:
+    """Keep the centres, float32 `[m, dim]`, so that new pictures get their cluster: `owners`, int32 `[m]`, or the row's number."""
     buffer = io.BytesIO()
-    np.savez(buffer, centres=centres)
-    store.put_asset(_CENTRES, buffer.getvalue())
+    owned = np.arange(len(centres)) if owners is None else owners
+    np.savez(buffer, centres=centres, owners=owned.astype(np.int32))
+    store.put_asset(CENTRES_ASSET, buffer.getvalue())
 
 
 def _name(kind: Kind) -> str:

@@ -120,6 +120,8 @@ _SERVICE = {
     "job-running": _Kind(409, "job-running", "Another job is at work"),
     "job-not-found": _Kind(404, "job-not-found", "There is no such job"),
     "source-refused": _Kind(403, "source-refused", "Jobs may not read this"),
+    "map-not-ready": _Kind(503, "map-not-ready", "The map is being read"),
+    "map-changed": _Kind(409, "map-changed", "The map is another one by now"),
     "not-found": _Kind(404, "not-found", "There is no such address"),
     "method-not-allowed": _Kind(405, "method-not-allowed", "The address does not know this method"),
     "internal-error": _Kind(500, "internal-error", "The service failed"),

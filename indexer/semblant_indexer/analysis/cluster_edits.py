@@ -1,0 +1,148 @@
+"""What people change about clusters: names, clusters that are one, and one that is several."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from semblant_search.errors import InvalidInput, NotIndexed
+
+from .clusters import fit_clusters
+from .records import describe_clusters, read_records, serving_store, vectors_of, write_values
+from .runs import read_centres, read_run, rewrite_run, write_centres
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from semblant_search.querying.clusters import ClusterCentres
+    from semblant_search.store import Database, Record, Store
+
+    from .runs import AnalysisRun
+
+__all__ = ["merge_clusters", "rename_cluster", "split_cluster"]
+
+
+def rename_cluster(database: Database, collection: str, cluster: int, name: str | None) -> AnalysisRun:
+    """Give a cluster a name of one's own; None takes it away.
+
+    Raises:
+        NotIndexed: the collection has no clusters.
+        InvalidInput: there is no cluster of that number.
+        CollectionNotFound, StoreLocked: there is none of that name; a job is at work on it.
+    """
+    with serving_store(database, collection) as store:
+        run = _run(store)
+        rows = [dict(one) for one in run.results["clusters"]]
+        _check(rows, [cluster])
+        rows[cluster].update(name=name or None, field=None, share=None, elsewhere=None, own=bool(name))
+        return rewrite_run(store, dataclasses.replace(run, results={**run.results, "clusters": rows}))
+
+
+def merge_clusters(database: Database, collection: str, clusters: Sequence[int]) -> AnalysisRun:
+    """Make several clusters one, which keeps the lowest of their numbers; the last clusters take the numbers that are free.
+
+    New pictures that would have come into one of them come into it from then on.
+
+    Raises:
+        NotIndexed, InvalidInput, CollectionNotFound, StoreLocked: as `rename_cluster`; fewer than two clusters.
+    """
+    with serving_store(database, collection) as store:
+        run, records = _run(store), read_records(store)
+        labels = _labels(records)
+        rows = list(run.results["clusters"])
+        chosen = sorted(set(clusters))
+        _check(rows, chosen)
+        if len(chosen) < 2:
+            raise InvalidInput(f"clusters {list(clusters)}: expected two or more")
+        numbers = np.arange(len(rows))
+        numbers[chosen] = chosen[0]
+        kept = [number for number in range(len(rows)) if number not in chosen[1:]]
+        # Numbers stay where they can: those of the last ones move into the gaps.
+        gaps = [number for number in chosen[1:] if number < len(kept)]
+        for gap, last in zip(gaps, [number for number in kept if number >= len(kept)], strict=True):
+            numbers[last] = gap
+        centres, owners = _centres(store)
+        return _write(
+            store, run, records, labels, numbers[labels], None, (centres, numbers[owners]), {n: int(numbers[n]) for n in kept}
+        )
+
+
+def split_cluster(database: Database, collection: str, cluster: int, into: int = 2, *, seed: int = 0) -> AnalysisRun:
+    """Make one cluster several, by k-means on its pictures: the largest part keeps the number, the others get new ones.
+
+    Raises:
+        NotIndexed, InvalidInput, CollectionNotFound, StoreLocked: as `rename_cluster`; more parts than different pictures.
+        MissingExtra: scikit-learn is not installed.
+    """
+    with serving_store(database, collection) as store:
+        run, records = _run(store), read_records(store)
+        labels = _labels(records)
+        rows = list(run.results["clusters"])
+        _check(rows, [cluster])
+        inside = np.flatnonzero(labels == cluster)
+        found = fit_clusters(vectors_of([records[row] for row in inside]), into, seed=seed)
+        numbers = np.array([cluster, *range(len(rows), len(rows) + into - 1)])
+        changed = labels.copy()
+        changed[inside] = numbers[found.labels]
+        distances = np.full(len(records), np.nan, np.float32)
+        distances[inside] = found.distances
+        centres, owners = _centres(store)
+        others = owners != cluster
+        parts = (np.concatenate([centres[others], found.centres]), np.concatenate([owners[others], numbers]))
+        kept = {number: number for number in range(len(rows)) if number != cluster}
+        return _write(store, run, records, labels, changed, distances, parts, kept)
+
+
+def _run(store: Store) -> AnalysisRun:
+    run = read_run(store, "clusters")
+    if run is None:
+        raise NotIndexed(f"collection {store.manifest.collection!r} has no clusters: make them (semblant cluster)")
+    return run
+
+
+def _centres(store: Store) -> ClusterCentres:
+    centres = read_centres(store)
+    if centres is None:
+        raise NotIndexed(f"collection {store.manifest.collection!r} has no centres of clusters: make them (semblant cluster)")
+    return centres
+
+
+def _check(rows: Sequence[Any], clusters: Sequence[int]) -> None:
+    for cluster in clusters:
+        if not 0 <= cluster < len(rows):
+            raise InvalidInput(f"cluster {cluster}: expected one of 0 to {len(rows) - 1}")
+
+
+def _labels(records: Sequence[Record]) -> np.ndarray:
+    return np.array([record.payload.get("_cluster", -1) for record in records], np.int64)
+
+
+def _write(
+    store: Store,
+    run: AnalysisRun,
+    records: Sequence[Record],
+    before: np.ndarray,
+    labels: np.ndarray,
+    distances: np.ndarray | None,
+    centres: tuple[np.ndarray, np.ndarray],
+    kept: dict[int, int],
+) -> AnalysisRun:
+    """Centres first: a picture that comes meanwhile gets a number that there is."""
+    labels = np.where(before < 0, before, labels)
+    lengths = _distances(records) if distances is None else np.where(np.isnan(distances), _distances(records), distances)
+    count = int(centres[1].max()) + 1
+    rows = describe_clusters(store, records, labels, lengths, count)
+    for old, new in kept.items():
+        last = run.results["clusters"][old]
+        if last.get("own"):
+            rows[new].update(name=last["name"], field=None, share=None, elsewhere=None, own=True)
+    write_centres(store, *centres)
+    moved = np.flatnonzero((labels != before) | (lengths != _distances(records)))
+    values = {"_cluster": labels[moved].astype(np.int32), "_cluster_distance": lengths[moved].astype(np.float32)}
+    write_values(store, [records[row] for row in moved], values, {})
+    return rewrite_run(store, dataclasses.replace(run, results={**run.results, "k": count, "clusters": rows}))
+
+
+def _distances(records: Sequence[Record]) -> np.ndarray:
+    return np.array([record.payload.get("_cluster_distance", 2.0) for record in records], np.float32)
