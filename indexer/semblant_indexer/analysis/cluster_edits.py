@@ -63,9 +63,8 @@ def merge_clusters(database: Database, collection: str, clusters: Sequence[int])
         for gap, last in zip(gaps, [number for number in kept if number >= len(kept)], strict=True):
             numbers[last] = gap
         centres, owners = _centres(store)
-        return _write(
-            store, run, records, labels, numbers[labels], None, (centres, numbers[owners]), {n: int(numbers[n]) for n in kept}
-        )
+        moved = {number: int(numbers[number]) for number in kept}
+        return _write(store, run, records, labels, numbers[labels], None, (centres, numbers[owners]), moved)
 
 
 def split_cluster(database: Database, collection: str, cluster: int, into: int = 2, *, seed: int = 0) -> AnalysisRun:
@@ -138,7 +137,7 @@ def _write(
         if last.get("own"):
             rows[new].update(name=last["name"], field=None, share=None, elsewhere=None, own=True)
     write_centres(store, *centres)
-    moved = np.flatnonzero((labels != before) | (lengths != _distances(records)))
+    moved = np.flatnonzero((labels != before) | (lengths != _distances(records))).tolist()
     values = {"_cluster": labels[moved].astype(np.int32), "_cluster_distance": lengths[moved].astype(np.float32)}
     write_values(store, [records[row] for row in moved], values, {})
     return rewrite_run(store, dataclasses.replace(run, results={**run.results, "k": count, "clusters": rows}))

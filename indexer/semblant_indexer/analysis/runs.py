@@ -90,7 +90,7 @@ def rewrite_run(store: Store, run: AnalysisRun) -> AnalysisRun:
 
 
 def write_centres(store: Store, centres: np.ndarray, owners: np.ndarray | None = None) -> None:
-    """Keep the centres, float32 `[m, dim]`, so that new pictures get their cluster: `owners`, int32 `[m]`, or the row's number."""
+    """Keep the centres, float32 `[m, dim]`, for new pictures; `owners`, int32 `[m]`: their clusters, or their rows."""
     buffer = io.BytesIO()
     owned = np.arange(len(centres)) if owners is None else owners
     np.savez(buffer, centres=centres, owners=owned.astype(np.int32))

@@ -1,10 +1,12 @@
 // The page: its head, the filters beside what is shown, and what comes over it.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { Clusters } from "./clusters/Clusters";
 import { keyAsked } from "./api/key";
 import { Duplicates } from "./duplicates/Duplicates";
 import { Filters, filtersShown } from "./filters/Filters";
 import { Jobs } from "./jobs/Jobs";
+import { MapTab } from "./map/MapTab";
 import { HelpDialog, KeyDialog, helping } from "./parts/Dialogs";
 import { Icon } from "./parts/Icon";
 import { Notices } from "./parts/Notices";
@@ -12,7 +14,7 @@ import { SelectionBar } from "./parts/SelectionBar";
 import { Pictures } from "./pictures/Pictures";
 import { takePictures } from "./query/ask";
 import { SearchBar } from "./query/SearchBar";
-import { EMPTY, type View, filtered, go, href, searching, state } from "./state/address";
+import { EMPTY, type State, type View, filtered, go, href, searching, state } from "./state/address";
 import { doing, working } from "./state/jobs";
 import { about, missing, trouble } from "./state/service";
 import { clearSelection, selecting } from "./state/selection";
@@ -20,6 +22,8 @@ import { Viewer } from "./viewer/Viewer";
 
 const VIEWS: readonly (readonly [View, string])[] = [
   ["pictures", "Pictures"],
+  ["map", "Map"],
+  ["clusters", "Clusters"],
   ["duplicates", "Duplicates"],
   ["jobs", "Jobs"],
 ];
@@ -32,9 +36,9 @@ export function App() {
     return () => removeEventListener("keydown", shortcuts);
   }, []);
   const { view, open, collection } = state.value;
-  const filters = filtersShown.value && view !== "jobs";
+  const filters = filtersShown.value && view !== "jobs" && view !== "clusters";
   return (
-    <div class={`page${filters ? " with-filters" : ""}`}>
+    <div class={`page${filters ? " with-filters" : ""}${view === "map" ? " with-map" : ""}`}>
       <a class="skip" href="#main">
         To the pictures
       </a>
@@ -49,7 +53,7 @@ export function App() {
         <SearchBar />
         <nav class="views" aria-label="Views">
           {VIEWS.map(([name, label]) => (
-            <Link key={name} to={{ ...EMPTY, collection, view: name }} current={view === name}>
+            <Link key={name} to={elsewhere(name)} current={view === name}>
               {label}
               {name === "jobs" && working.value.length > 0 && <span class="working">{percent()}</span>}
             </Link>
@@ -64,7 +68,7 @@ export function App() {
       </header>
       {filters && <Filters />}
       <main id="main" tabIndex={-1}>
-        {trouble.value && !keyAsked.value ? <Trouble /> : view === "duplicates" ? <Duplicates /> : view === "jobs" ? <Jobs /> : <Pictures />}
+        {trouble.value && !keyAsked.value ? <Trouble /> : <Shown view={view} />}
       </main>
       {open && <Viewer />}
       <SelectionBar />
@@ -78,6 +82,20 @@ export function App() {
       )}
     </div>
   );
+}
+
+function Shown({ view }: { view: View }) {
+  if (view === "map") return <MapTab />;
+  if (view === "clusters") return <Clusters />;
+  if (view === "duplicates") return <Duplicates />;
+  return view === "jobs" ? <Jobs /> : <Pictures />;
+}
+
+/** Another view begins at its beginning; the pictures and the map show the same ones. */
+function elsewhere(view: View): State {
+  const { collection } = state.value;
+  const both: readonly View[] = ["pictures", "map"];
+  return both.includes(view) && both.includes(state.value.view) ? { ...state.value, view, open: "" } : { ...EMPTY, collection, view };
 }
 
 /** Why nothing is shown: there is no collection, or not yet. */

@@ -77,9 +77,7 @@ class Maps:
                 headers={"Retry-After": "5"},
             ) from None
         if version is not None and points.version != version:
-            raise ServiceError(
-                "map-changed", f"the map is {points.version} by now, and not {version[:64]!r}: read its points again"
-            )
+            raise ServiceError("map-changed", f"the map has version {points.version} by now: read its points again")
         return points
 
     def _points(self, key: tuple[str, str], collection: str, access: Access) -> MapPoints:

@@ -78,9 +78,9 @@ def _add_routes(router: APIRouter, service: Service, maps: Maps) -> None:
         )
         own = [name for name in fields if not name.startswith("_") and fields[name] is not FieldType.GEO]
         told = MapFacts(
-            map_version=mapped and mapped.version,
-            map_made_at=mapped and mapped.made_at,
-            clusters_version=clustered and clustered.version,
+            map_version=None if mapped is None else mapped.version,
+            map_made_at=None if mapped is None else mapped.made_at,
+            clusters_version=None if clustered is None else clustered.version,
             pictures=await client.count(access.where),
             fields=[*sorted(own), *(name for name in _COLOURED_BY if name in fields)],
             may_make=access.allows("admin") and access.where is None and not service.settings.read_only,

@@ -3,6 +3,8 @@ import type { components } from "./schema";
 
 type Models = components["schemas"];
 export type About = Models["About"];
+export type Cluster = Models["Cluster"];
+export type Clusters = Models["Clusters"];
 export type CollectionFacts = Models["CollectionFacts"];
 export type Duplicate = Models["Duplicate"];
 export type DuplicateGroup = Models["DuplicateGroup"];
@@ -12,6 +14,7 @@ export type FeatureHit = Models["FeatureHit"];
 export type Folders = Models["Folders"];
 export type Hit = Models["Hit"];
 export type Histogram = Models["Histogram"];
+export type MapFacts = Models["MapFacts"];
 export type Picture = Models["Picture"];
 export type PlaceCell = Models["PlaceCell"];
 export type Problem = Models["Problem"];

@@ -16,7 +16,7 @@ const OPEN_AT_FIRST = 5;
 export const filtersShown = signal(window.innerWidth >= 1000);
 
 export function clearFilters(): void {
-  go({ folder: "", values: {}, ranges: {}, places: {}, where: "" });
+  go({ folder: "", values: {}, ranges: {}, places: {}, where: "", lasso: [] });
 }
 
 export function Filters() {

@@ -1,7 +1,10 @@
 // What is shown is what the address says: one value, read from it and written to it. Back and forward are undo and redo.
 import { computed, signal } from "@preact/signals";
 
-export type View = "pictures" | "duplicates" | "jobs";
+export const VIEWS = ["pictures", "map", "clusters", "duplicates", "jobs"] as const;
+export type View = (typeof VIEWS)[number];
+/** A place of the map: `_x`, `_y`. */
+export type Place = readonly [x: number, y: number];
 export type Range = readonly [low: string, high: string];
 /** Degrees. */
 export type Rectangle = readonly [south: number, west: number, north: number, east: number];
@@ -25,10 +28,16 @@ export interface State {
   /** Chosen rectangles of fields of places. */
   places: Readonly<Record<string, Rectangle>>;
   where: string;
+  /** What was drawn around on the map: pictures that lie within are chosen. */
+  lasso: readonly Place[];
   order: string;
   ascending: boolean;
   /** The picture in the viewer. */
   open: string;
+  /** The field that the map is coloured by. */
+  colour: string;
+  /** What part of the map is seen: x, y, and how many times the whole; empty for the whole. */
+  at: readonly number[];
 }
 
 export const EMPTY: State = {
@@ -44,9 +53,12 @@ export const EMPTY: State = {
   ranges: {},
   places: {},
   where: "",
+  lasso: [],
   order: "_indexed_at",
   ascending: false,
   open: "",
+  colour: "",
+  at: [],
 };
 
 export const state = signal(parse(location.search));
@@ -56,8 +68,8 @@ addEventListener("popstate", () => {
 
 export const searching = computed(() => state.value.like.length + state.value.unlike.length > 0);
 export const filtered = computed(() => {
-  const { folder, values, ranges, places, where } = state.value;
-  return folder !== "" || where !== "" || Object.keys(values).length + Object.keys(ranges).length + Object.keys(places).length > 0;
+  const { folder, values, ranges, places, where, lasso } = state.value;
+  return folder !== "" || where !== "" || lasso.length > 0 || Object.keys(values).length + Object.keys(ranges).length + Object.keys(places).length > 0;
 });
 
 /** Show something else. It is a step to come back from, unless it `replaces` the one before. */
@@ -85,9 +97,12 @@ export function href(next: State): string {
   for (const [field, [low, high]] of Object.entries(next.ranges)) put(`range.${field}`, `${low}..${high}`);
   for (const [field, sides] of Object.entries(next.places)) put(`place.${field}`, sides.join(","));
   put("where", next.where);
+  put("lasso", next.lasso.map((place) => place.map(short).join(",")).join(" "));
   put("order", next.order === EMPTY.order ? "" : next.order);
   put("ascending", next.ascending ? "1" : "");
   put("open", next.open);
+  put("colour", next.colour);
+  put("at", next.at.map(short).join(","));
   return words.size ? `?${words}` : location.pathname;
 }
 
@@ -104,15 +119,22 @@ export function parse(search: string): State {
     if (sides.length === 4 && sides.every(Number.isFinite)) places[name.slice(6)] = sides as unknown as Rectangle;
     if (ends.length === 2) ranges[name.slice(6)] = [ends[0] ?? "", ends[1] ?? ""];
   }
-  const region = text("region").split(",").map(Number);
+  const numbers = (name: string, count: number) => {
+    const found = text(name).split(",").map(Number);
+    return found.length === count && found.every(Number.isFinite) ? found : [];
+  };
+  const lasso = text("lasso")
+    .split(" ")
+    .map((one) => one.split(",").map(Number))
+    .filter((one) => one.length === 2 && one.every(Number.isFinite)) as unknown as Place[];
   const diversity = Number(text("diversity"));
   return {
     ...EMPTY,
-    view: text("view") === "duplicates" || text("view") === "jobs" ? (text("view") as View) : "pictures",
+    view: VIEWS.find((one) => one === text("view")) ?? "pictures",
     collection: text("collection"),
     like: words.getAll("like"),
     unlike: words.getAll("unlike"),
-    region: region.length === 4 && region.every(Number.isFinite) ? region : [],
+    region: numbers("region", 4),
     by: text("by") === "details" ? "details" : "look",
     diversity: diversity > 0 && diversity <= 1 ? diversity : 0,
     folder: text("folder"),
@@ -120,8 +142,16 @@ export function parse(search: string): State {
     ranges,
     places,
     where: text("where"),
+    lasso: lasso.length > 2 ? lasso : [],
     order: text("order") || EMPTY.order,
     ascending: text("ascending") === "1",
     open: text("open"),
+    colour: text("colour"),
+    at: numbers("at", 3),
   };
+}
+
+/** A number as short as the address needs it. */
+function short(value: number): string {
+  return String(Number(value.toPrecision(5)));
 }

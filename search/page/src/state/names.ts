@@ -11,6 +11,8 @@ const OWN_FIELDS: Record<string, string> = {
   _camera: "Camera",
   _place: "Place",
   _uri: "Address",
+  _cluster: "Cluster",
+  _outlier: "Outlier",
 };
 
 export function fieldLabel(field: string): string {

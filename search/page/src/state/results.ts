@@ -3,7 +3,7 @@ import { batch, computed, signal } from "@preact/signals";
 import { ServiceProblem, get, isAborted, messageOf, post, postForm, revision } from "../api/call";
 import { key } from "../api/key";
 import type { Example, Problem, Shown } from "../api/models";
-import { type State, state } from "./address";
+import { type State, type View, state } from "./address";
 import { removed } from "./removals";
 import { about, collection } from "./service";
 import { isUpload, upload } from "./uploads";
@@ -12,6 +12,8 @@ import { whereOf } from "./where";
 
 const PAGE = 120;
 const MOST_REMEMBERED = 8;
+/** Views that show what is found. */
+const SHOWING: readonly View[] = ["pictures", "map"];
 
 interface Page {
   pictures: Shown[];
@@ -38,10 +40,10 @@ let next: string | null = null;
 let asking: AbortController | null = null;
 
 /** What a question is about: whatever else changes in the address, such as the picture in the viewer, asks nothing again. */
-const question = computed(() => JSON.stringify({ ...state.value, open: "", view: state.value.view === "pictures" }));
+const question = computed(() => JSON.stringify({ ...state.value, open: "", colour: "", at: [], view: SHOWING.includes(state.value.view) }));
 
 watch([question, revision, key, collection, about], () => {
-  if (about.peek() && state.peek().view === "pictures") void begin();
+  if (about.peek() && SHOWING.includes(state.peek().view)) void begin();
 });
 
 async function begin(): Promise<void> {

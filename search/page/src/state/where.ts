@@ -1,5 +1,5 @@
 // From what was chosen to one filter, in the service's language of expressions.
-import type { State } from "./address";
+import type { Place, State } from "./address";
 
 /** A field's name as an expression takes it. */
 export function fieldName(field: string): string {
@@ -27,9 +27,46 @@ export function whereOf(state: State, without = ""): string | null {
   for (const [field, sides] of Object.entries(state.places)) {
     if (field !== without) parts.push(`within(${fieldName(field)}, ${sides.join(", ")})`);
   }
+  if (state.lasso.length) parts.push(within(state.lasso));
   return parts.length ? parts.join(" and ") : null;
 }
 
 function bound(value: string): string {
   return Number.isFinite(Number(value)) && value.trim() ? value : `date(${text(value)})`;
+}
+
+const STRIPS = 40;
+
+/** What lies inside a line, as strips of it: a rectangle is one, other shapes are as near as their many strips come. */
+function within(lasso: readonly Place[]): string {
+  const ys = lasso.map((place) => place[1]);
+  const [bottom, top] = [Math.min(...ys), Math.max(...ys)];
+  const strips: { low: number; high: number; ends: string }[] = [];
+  for (let strip = 0; strip < STRIPS; strip += 1) {
+    const low = bottom + ((top - bottom) * strip) / STRIPS;
+    const high = bottom + ((top - bottom) * (strip + 1)) / STRIPS;
+    const last = strips.at(-1);
+    const ends = crossings(lasso, (low + high) / 2)
+      .map(([left, right]) => `(_x >= ${number(left)} and _x <= ${number(right)})`)
+      .join(" or ");
+    if (last && last.ends === ends) last.high = high;
+    else if (ends) strips.push({ low, high, ends });
+  }
+  const said = strips.map(({ low, high, ends }) => `(_y >= ${number(low)} and _y < ${number(high)} and (${ends}))`);
+  return said.length ? `(${said.join(" or ")})` : "_x is null and _x is not null";
+}
+
+/** The stretches of a line of the map that lie inside. */
+function crossings(lasso: readonly Place[], y: number): [number, number][] {
+  const found: number[] = [];
+  lasso.forEach(([x1, y1], place) => {
+    const [x2, y2] = lasso[(place + 1) % lasso.length] ?? [x1, y1];
+    if (y1 <= y !== y2 <= y) found.push(x1 + ((y - y1) / (y2 - y1)) * (x2 - x1));
+  });
+  found.sort((one, other) => one - other);
+  return Array.from({ length: found.length >> 1 }, (_, pair) => [found[2 * pair] ?? 0, found[2 * pair + 1] ?? 0]);
+}
+
+function number(value: number): string {
+  return value.toFixed(3);
 }
