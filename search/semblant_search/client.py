@@ -89,6 +89,7 @@ class SearchClient(ExampleClient):
         unique: bool = False,
         order_by: str | None = None,
         descending: bool = False,
+        within_cluster: bool | int = False,
     ) -> list[Hit]:
         """The pictures that look most like one, or hold something that looks like a region of it, best first.
 
@@ -119,6 +120,9 @@ class SearchClient(ExampleClient):
                 which must be given, in the order of their values, ties by id. Every picture is compared; those without a value
                 are left out.
             descending: with `order_by`: begin with the highest value.
+            within_cluster: compare only with the pictures of the cluster nearest to this one, or of so many clusters: fewer
+                pictures, of which none belongs to another group, and hits beyond the cluster's edge are missed. Needs clusters
+                (`semblant cluster`).
 
         Raises:
             InvalidInput: limit or offset out of range; a region without area or outside the picture, or of a collection whose
@@ -126,11 +130,13 @@ class SearchClient(ExampleClient):
             ImageError: the picture cannot be read or decoded.
             PointNotFound: a URI that is neither in the collection nor a local file.
             EncoderError: the picture must be encoded, and the collection's encoder is not at hand.
-            NotIndexed: `fpr` of a collection that has not measured what chance scores in it, as one of fewer than 50 pictures.
+            NotIndexed: `fpr` of a collection that has not measured what chance scores in it, as one of fewer than 50 pictures;
+                `within_cluster` of one that has no clusters.
             StoreError: the database fails.
         """
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
-        selection = selection_of(request, diversity, unique, order_by, descending, fpr=fpr, region=region is not None)
+        chosen = (diversity, unique, order_by, descending)
+        selection = selection_of(request, *chosen, fpr=fpr, region=region is not None, within_cluster=within_cluster)
         check_switches(include_self=include_self)
         if region is not None:
             check_region(region)
@@ -269,6 +275,7 @@ class SearchClient(ExampleClient):
         unique: bool = False,
         order_by: str | None = None,
         descending: bool = False,
+        within_cluster: bool | int = False,
     ) -> list[Hit]:
         """The pictures whose embeddings are nearest to a vector by cosine, best first.
 
@@ -276,14 +283,15 @@ class SearchClient(ExampleClient):
             vector: `[D]` numbers, of any length but zero; it is compared by direction.
             limit, where, offset, min_score, fpr, exact: as in `search`.
             ef_search: candidates that HNSW keeps while it walks; more is slower and finds more of the true neighbours.
-            diversity, unique, order_by, descending: as in `search`.
+            diversity, unique, order_by, descending, within_cluster: as in `search`.
 
         Raises:
             InvalidInput: a vector of another size, or with values that are not finite.
         """
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
         request = replace(request, ef_search=check_ef_search(ef_search))
-        selection = selection_of(request, diversity, unique, order_by, descending, fpr=fpr)
+        chosen = (diversity, unique, order_by, descending)
+        selection = selection_of(request, *chosen, fpr=fpr, within_cluster=within_cluster)
         return self._collection.by_vector(vector, request, selection)
 
     def search_features(

@@ -15,6 +15,7 @@ from .images import DEFAULT_MAX_PIXELS
 from .lazy_encoder import LazyEncoder
 from .orb import CALIBRATION_ASSET
 from .querying.background import BACKGROUND_ASSET, LEAST_QUERIES, Background
+from .querying.clusters import ClusterCentres, read_centres
 
 if TYPE_CHECKING:
     import os
@@ -33,6 +34,7 @@ _PATIENCE = 10.0
 """Seconds that a change waits for a generation that its job has open still."""
 _MEASURED = 5
 """Of how many looks for another generation one compares what this one has measured with what was read of it."""
+_CENTRES_SECONDS = 5.0
 _SWITCHES = 3
 """Generations that may go away under one call, one after the other, before it fails."""
 
@@ -75,6 +77,7 @@ class Generation:
         self._background_read = False
         self._measured: dict[str, bytes | None] = {}
         self._measured_at = time.monotonic()
+        self._centres: tuple[float, ClusterCentres | None] | None = None
         self._users = 1  # `Serving` itself
 
     @property
@@ -114,6 +117,15 @@ class Generation:
                 self._features = None
             if BACKGROUND_ASSET in changed:
                 self._background_read = False
+
+    @property
+    def centres(self) -> ClusterCentres | None:
+        """Where the clusters lie, read again now and then: people make others while a generation serves."""
+        with self._lock:
+            now = time.monotonic()
+            if self._centres is None or now - self._centres[0] > _CENTRES_SECONDS:
+                self._centres = (now, read_centres(self.store))
+            return self._centres[1]
 
     def fields_for(self, records: Iterable[Mapping[str, Any]]) -> Mapping[str, FieldType]:
         """The types of the fields, read again where records have one that is not known: another process may have made it."""

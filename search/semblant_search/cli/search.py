@@ -60,6 +60,12 @@ _EXPLORING = ("like", "unlike", "diversity", "unique", "group_by")
 @click.option("--unlike", multiple=True, metavar="PICTURE", help="An example of what not to find; may be given many times.")
 @click.option("--diversity", type=float, help="How much hits shall differ among each other, 0 to 1; 0.3 is a good beginning.")
 @click.option("--unique", is_flag=True, help="One hit for each group of copies; the others are counted.")
+@click.option(
+    "--within-cluster",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Compare only within the N clusters nearest to PICTURE (`semblant cluster` makes them); 1 to 3 are usual.",
+)
 @click.option("--group-by", metavar="FIELD", help="The best hits for each value of a field, such as an album; -k of values.")
 @click.option("--encoder", metavar="FILE", help="The encoder.onnx of the collection, where the database does not keep it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -113,6 +119,10 @@ def _mode(options: dict[str, Any]) -> str:
         raise click.UsageError("--exact and --min-score are for searches by the whole look, not for --features")
     if options["fpr"] is not None and (options["features"] or options["fused"] or options["region"] is not None):
         raise click.UsageError("--fpr is for searches by the look of a whole picture; --features has --min-confidence")
+    if options["within_cluster"] is not None and (
+        options["features"] or options["fused"] or examples or options["group_by"] is not None or options["region"] is not None
+    ):
+        raise click.UsageError("--within-cluster is for searches by the look of a whole picture")
     if options["fused"] and options["region"] is not None:
         raise click.UsageError("--region goes with --features, or with a search by look, not with --fused")
     for name in ("min_confidence", "show"):
@@ -137,7 +147,8 @@ def _ask(client: SearchClient, source: ImageSource, by: str, options: dict[str, 
     look |= {"diversity": options["diversity"], "unique": options["unique"]}
     if by == "examples":
         return client.search_like([source, *options["like"]], list(options["unlike"]), **look)
-    return client.search(source, region=region, fpr=options["fpr"], **look)
+    within = options["within_cluster"] or False
+    return client.search(source, region=region, fpr=options["fpr"], within_cluster=within, **look)
 
 
 def _ask_groups(client: SearchClient, source: ImageSource, options: dict[str, Any]) -> Sequence[HitGroup]:

@@ -158,6 +158,7 @@ def selection_values(selection: Selection) -> dict[str, Any]:
         "order_by": None if order is None else order.field,
         "descending": (order is not None and order.descending) or None,
         "fpr": selection.fpr,
+        "within_cluster": selection.within_cluster or None,
     }
     return {name: value for name, value in told.items() if value is not None}
 

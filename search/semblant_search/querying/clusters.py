@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from semblant_search.errors import StoreError
+from semblant_search.errors import NotIndexed, StoreError
+from semblant_search.where import And, OneOf
 
 if TYPE_CHECKING:
+    from semblant_search.serving import Generation
     from semblant_search.store import Store
+    from semblant_search.where import Where
 
-__all__ = ["CENTRES_ASSET", "ClusterCentres", "read_centres"]
+__all__ = ["CENTRES_ASSET", "ClusterCentres", "read_centres", "within_clusters"]
 
 CENTRES_ASSET = "analysis-centres.npz"
 
@@ -60,3 +63,14 @@ def read_centres(store: Store) -> ClusterCentres | None:
     if centres.ndim != 2 or owners.shape != centres.shape[:1] or not len(centres):
         raise StoreError(f"{CENTRES_ASSET}: {centres.shape} centres and {owners.shape} owners; make the clusters again")
     return ClusterCentres(centres, owners)
+
+
+def within_clusters(generation: Generation, vector: np.ndarray, where: Where | None, probes: int) -> Where:
+    """A filter that leaves the pictures of the clusters nearest to a vector. Raises `NotIndexed` where there are none."""
+    centres = generation.centres
+    if centres is None:
+        raise NotIndexed(
+            f"within_cluster: collection {generation.manifest.collection!r} has no clusters: make them (semblant cluster)"
+        )
+    inside = OneOf("_cluster", tuple(centres.nearest(vector, probes)))
+    return inside if where is None else And((where, inside))

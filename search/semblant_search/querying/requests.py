@@ -36,6 +36,7 @@ __all__ = [
     "check_limit",
     "check_max_pixels",
     "check_parts",
+    "check_probes",
     "check_refresh",
     "check_several",
     "check_switch",
@@ -109,6 +110,13 @@ def check_weight(weight: object, name: str) -> float:
     if number is None or number <= 0:
         raise InvalidInput(f"{name}: weight {shown(weight)}: expected a number above 0")
     return number
+
+
+def check_probes(within_cluster: bool | int) -> int:
+    """How many clusters are looked into, 0 for all pictures; raises `InvalidInput` unless it is a switch or a number from 1."""
+    if isinstance(within_cluster, (bool, np.bool_)):
+        return int(within_cluster)
+    return _whole("within_cluster", within_cluster, 1, "True, False, or how many clusters, at least 1")
 
 
 def check_switch(name: str, value: bool) -> bool:

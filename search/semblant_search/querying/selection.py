@@ -14,7 +14,8 @@ from semblant_search.where import And, Not, OneOf
 from semblant_search.where.values import shown
 
 from .background import LEAST_QUERIES
-from .requests import check_diversity, check_fpr, check_switch, hits_of
+from .clusters import within_clusters
+from .requests import check_diversity, check_fpr, check_probes, check_switch, hits_of
 from .shortlist import BLOCK, Shortlist
 
 if TYPE_CHECKING:
@@ -57,12 +58,14 @@ class Selection:
         unique: one of each group of copies.
         order_by: a field that they are in the order of.
         fpr: share of strangers that may get a hit; None asks for no more than the request does.
+        within_cluster: of how many clusters, the nearest to the query, they are; 0 for all pictures.
     """
 
     diversity: float | None = None
     unique: bool = False
     order_by: OrderBy | None = None
     fpr: float | None = None
+    within_cluster: int = 0
 
     @property
     def plain(self) -> bool:
@@ -79,6 +82,7 @@ def selection_of(
     *,
     fpr: float | None = None,
     region: bool = False,
+    within_cluster: bool | int = False,
 ) -> Selection:
     """Checked arguments, for a search by a region or not. Raises `InvalidInput` for what makes no sense, or none together."""
     fpr = check_fpr(fpr)
@@ -86,10 +90,13 @@ def selection_of(
         raise InvalidInput("fpr with a region: what chance scores is measured for whole pictures; give min_score instead")
     if diversity is not None and region:
         raise InvalidInput("diversity with region: hits differ by their whole look; leave one of the two out")
+    probes = check_probes(within_cluster)
+    if probes and region:
+        raise InvalidInput("within_cluster with a region: clusters are of whole pictures; leave one of the two out")
     if order_by is None:
         if check_switch("descending", descending):
             raise InvalidInput("descending: by which field? Give order_by; without it the best hits come first")
-        return Selection(check_diversity(diversity), check_switch("unique", unique), fpr=fpr)
+        return Selection(check_diversity(diversity), check_switch("unique", unique), fpr=fpr, within_cluster=probes)
     if not isinstance(order_by, str):
         raise InvalidInput(f"order_by {shown(order_by)}: expected the name of a field")
     if diversity is not None:
@@ -98,7 +105,9 @@ def selection_of(
         raise InvalidInput(
             "order_by: say by min_score or fpr what is alike enough; for all pictures there is scroll(order_by=…)"
         )
-    return Selection(None, check_switch("unique", unique), OrderBy(order_by, check_switch("descending", descending)), fpr)
+    return Selection(
+        None, check_switch("unique", unique), OrderBy(order_by, check_switch("descending", descending)), fpr, probes
+    )
 
 
 def beyond_chance(generation: Generation, request: SearchRequest, fpr: float | None) -> SearchRequest:
@@ -134,6 +143,10 @@ def select(
     """
     store = generation.store
     request = beyond_chance(generation, request, selection.fpr)
+    if selection.within_cluster and isinstance(request.query, Nearest):
+        request = replace(
+            request, where=within_clusters(generation, request.query.vector, request.where, selection.within_cluster)
+        )
     background = generation.background if probable and isinstance(request.query, Nearest) else None
     if selection.plain and isinstance(request.query, (Nearest, Cells)):
         # More than asked for, and cut here: a picture that is asked for need not come first among exact copies.

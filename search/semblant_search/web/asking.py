@@ -28,8 +28,8 @@ __all__ = ["by_details", "by_look", "fused", "picture_json"]
 _ALWAYS = {"limit", "where", "offset", "cursor", "fields", "collection"}
 _SELECTING = {"min_score", "exact", "include_self", "diversity", "unique", "order_by", "descending"}
 _KINDS = {
-    "picture": {"id", "uri", "url", "fpr", "region", "mask", "group_by", "group_size", *_SELECTING},
-    "vector": {"vector", "fpr", "ef_search", *_SELECTING} - {"include_self"},
+    "picture": {"id", "uri", "url", "fpr", "region", "mask", "group_by", "group_size", "within_cluster", *_SELECTING},
+    "vector": {"vector", "fpr", "ef_search", "within_cluster", *_SELECTING} - {"include_self"},
     "like": {"url", "like", "unlike", "strategy", *_SELECTING},
     "context": {"url", "target", "context", "exact", "include_self", "unique"},
     "group_by": {"id", "uri", "url", "group_by", "group_size", "min_score", "exact", "include_self"},
@@ -77,7 +77,10 @@ async def by_look(
         return {"hits": [], "groups": told, **_following(groups, offset, limit, query, pictures, collection, access)}
     if kind == "vector":
         assert query.vector is not None
-        hits = await client.search_vector(query.vector, limit, fpr=query.fpr, ef_search=query.ef_search, **page, **chosen)
+        within = query.within_cluster or False
+        hits = await client.search_vector(
+            query.vector, limit, fpr=query.fpr, ef_search=query.ef_search, within_cluster=within, **page, **chosen
+        )
     elif kind == "like":
         liked = [*map(bytes, pictures), *await _examples(client, query.like or [], access)]
         unliked = await _examples(client, query.unlike or [], access)
@@ -95,7 +98,14 @@ async def by_look(
     else:
         picture = await _picture(client, query, pictures, access)
         hits = await client.search(
-            picture, limit, fpr=query.fpr, region=_region(query), include_self=query.include_self, **page, **chosen
+            picture,
+            limit,
+            fpr=query.fpr,
+            region=_region(query),
+            include_self=query.include_self,
+            within_cluster=query.within_cluster or False,
+            **page,
+            **chosen,
         )
     told = [_hit_json(hit, query.fields) for hit in hits]
     return {"hits": told, **_following(hits, offset, limit, query, pictures, collection, access)}

@@ -120,6 +120,7 @@ SEARCH = (
             ),
             "--diversity": Row(["--diversity", "0.3"], {"search.diversity": 0.3}),
             "--unique": Row(["--unique"], {"search.unique": True}),
+            "--within-cluster": Row(["--within-cluster", "2"], {"search.within_cluster": 2}),
             "--group-by": Row(["--group-by", "label"], _asked("search_groups", "query.jpg", "label"), _INSTEAD),
             "--encoder": Row(["--encoder", "mine.onnx"], {"SearchClient.encoder": "mine.onnx"}),
         },

@@ -2,20 +2,23 @@
 import { type Signal, useComputed } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { chooseValue } from "./choosing";
-import { type Category, type Colours } from "./columns";
+import type { Colours } from "./columns";
+import { Dot } from "./Legend";
+import type { Rgb } from "./palette";
 import type { MapView } from "./view";
 
 interface Props {
   view: MapView;
+  palette: readonly Rgb[];
   colours: Colours;
   frames: Signal<number>;
 }
 
 const GAP = 6;
 
-export function Labels({ view, colours, frames }: Props) {
+export function Labels({ view, palette, colours, frames }: Props) {
   const list = useRef<HTMLUListElement>(null);
-  const named = useComputed(() => [...colours.legend].sort((one, other) => other.count - one.count));
+  const named = useComputed(() => colours.legend.map((one, place) => ({ ...one, place })).sort((one, other) => other.count - one.count));
   // Moved by hand: a name more or less in each frame is nothing to compare trees for.
   useEffect(() => {
     const place = () => {
@@ -40,16 +43,13 @@ export function Labels({ view, colours, frames }: Props) {
       {named.value.map((one) => (
         <li key={String(one.value)} class="is-hidden">
           <button type="button" class="map-name" tabIndex={-1} title={`Only ${one.label}`} onClick={() => chooseValue(colours.field, one.value)}>
-            <Name one={one} />
+            <Dot colour={palette[one.place]} />
+            <bdi>{one.label}</bdi>
           </button>
         </li>
       ))}
     </ul>
   );
-}
-
-function Name({ one }: { one: Category }) {
-  return <bdi>{one.label}</bdi>;
 }
 
 const sizes = new WeakMap<HTMLElement, [number, number]>();

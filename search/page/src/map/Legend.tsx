@@ -3,23 +3,18 @@ import { useSignal } from "@preact/signals";
 import { fieldLabel, shownValue } from "../state/names";
 import { chooseValue, isChosen } from "./choosing";
 import { type Colours, NONE, OTHER } from "./columns";
-import { css } from "./palette";
-import type { MapView } from "./view";
+import { type Rgb, css } from "./palette";
 
 interface Props {
-  view: MapView;
+  palette: readonly Rgb[];
   colours: Colours;
   /** What else is to be said. */
   said: string;
 }
 
-export function Legend({ view, colours, said }: Props) {
+export function Legend({ palette, colours, said }: Props) {
   const open = useSignal(window.innerWidth >= 700);
-  const dot = (place: number) => (
-    <svg class="map-dot" viewBox="0 0 10 10" width="10" height="10" aria-hidden="true">
-      <circle cx="5" cy="5" r="5" fill={css(view.palette[place] ?? [128, 128, 128])} />
-    </svg>
-  );
+  const dot = (place: number) => <Dot colour={palette[place]} />;
   return (
     <aside class="map-legend" aria-label="Legend">
       <details open={open.value} onToggle={(event) => (open.value = event.currentTarget.open)}>
@@ -30,7 +25,7 @@ export function Legend({ view, colours, said }: Props) {
           <div class="map-ramp">
             <svg viewBox={`0 0 ${colours.steps} 1`} preserveAspectRatio="none" aria-hidden="true">
               {Array.from({ length: colours.steps }, (_, step) => (
-                <rect key={step} x={step} y={0} width={1.05} height={1} fill={css(view.palette[step] ?? [128, 128, 128])} />
+                <rect key={step} x={step} y={0} width={1.05} height={1} fill={css(palette[step] ?? [128, 128, 128])} />
               ))}
             </svg>
             <span>{shownValue(colours.low, colours.field)}</span>
@@ -65,5 +60,13 @@ export function Legend({ view, colours, said }: Props) {
         {said && <p class="hint">{said}</p>}
       </details>
     </aside>
+  );
+}
+
+export function Dot({ colour = [128, 128, 128] }: { colour: Rgb | undefined }) {
+  return (
+    <svg class="map-dot" viewBox="0 0 10 10" width="10" height="10" aria-hidden="true">
+      <circle cx="5" cy="5" r="5" fill={css(colour)} />
+    </svg>
   );
 }

@@ -1,6 +1,6 @@
 // The map: every picture a point, pictures in their place as one comes nearer, and what one does with them.
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { isAborted, messageOf, post, revision, ServiceProblem } from "../api/call";
 import { clearFilters } from "../filters/Filters";
 import { type Place, filtered, go, searching, state } from "../state/address";
@@ -15,6 +15,7 @@ import { type Tool, key, listen } from "./gestures";
 import { Labels } from "./Labels";
 import { Legend } from "./Legend";
 import { NoneYet, useMapFacts } from "./making";
+import { paletteOf } from "./palette";
 import { Selection } from "./Selection";
 import { Tools } from "./Tools";
 import { MapView } from "./view";
@@ -76,7 +77,10 @@ function Drawn({ fields, field, version, clusters }: DrawnProps) {
     const silent = listen(place, made, {
       tool: () => tool.peek(),
       onLine: (drawing) => (line.value = drawing),
-      onDrawn: (drawing) => choose(made, points.peek(), drawing),
+      onDrawn: (drawing) => {
+        choose(made, points.peek(), drawing);
+        tool.value = "move";
+      },
       onHover: pointed,
       onLeave: () => {
         made.hover(-1);
@@ -136,7 +140,8 @@ function Drawn({ fields, field, version, clusters }: DrawnProps) {
     );
     return () => asking.abort();
   }, [field, pointsVersion, clusters]);
-  useEffect(() => view.peek()?.setColours(colours.value, dark), [colours.value, dark, pointsVersion]);
+  const palette = useMemo(() => paletteOf(colours.value, dark), [colours.value, dark]);
+  useEffect(() => view.peek()?.setColours(colours.value, palette), [colours.value, palette, pointsVersion]);
 
   // What was found or filtered is shown strongly.
   const where = whereOf(state.value);
@@ -193,10 +198,10 @@ function Drawn({ fields, field, version, clusters }: DrawnProps) {
           {kept.value && <polygon class="is-kept" points={kept.value} />}
           {drawing.value && <polygon points={drawing.value} />}
         </svg>
-        {view.value && colours.value?.kind === "categories" && <Labels view={view.value} colours={colours.value} frames={frames} />}
+        {view.value && colours.value?.kind === "categories" && <Labels view={view.value} palette={palette} colours={colours.value} frames={frames} />}
         {busy.value && <p class="map-said" role="status">The map is coming…</p>}
         {view.value && <Tools view={view.value} tool={tool} fields={fields} field={field} />}
-        {view.value && colours.value && <Legend view={view.value} colours={colours.value} said={view.value.renderer.kind === "canvas" ? SLOW : ""} />}
+        {view.value && colours.value && <Legend palette={palette} colours={colours.value} said={view.value.renderer.kind === "canvas" ? SLOW : ""} />}
         {view.value && hovered.value.row >= 0 && <Card view={view.value} colours={colours.value} {...hovered.value} onClose={() => (hovered.value = { row: -1, left: 0, top: 0, fixed: false })} />}
       </div>
       {(searching.value || filtered.value) && <Selection count={chosen.value} onAll={clearFilters} onFly={() => view.peek()?.flyToFocus()} onHover={(id) => void point(view.peek(), points.peek(), id)} />}
@@ -214,12 +219,26 @@ async function point(view: MapView | null, points: Points | null, id: string): P
 /** What was drawn around becomes a filter. */
 function choose(view: MapView, points: Points | null, drawing: readonly (readonly [number, number])[]): void {
   if (!points) return;
-  const step = Math.max(1, Math.ceil(drawing.length / 60)); // an address is no place for every pixel of a line
-  const lasso = drawing.filter((_, place) => place % step === 0).map(([left, top]): Place => {
+  // An address is no place for every pixel of a line.
+  const lasso = simplified(drawing, 3).map(([left, top]): Place => {
     const [x, y] = toMap(view.camera, view.size, left, top);
     return [Number((points.left + x * points.extent).toPrecision(5)), Number((points.top - y * points.extent).toPrecision(5))];
   });
   go({ lasso, like: [], unlike: [], region: [] });
+}
+
+/** Fewer places of a line that stays within so many pixels of it (Ramer, 1972; Douglas and Peucker, 1973). */
+function simplified(line: readonly (readonly [number, number])[], within: number): readonly (readonly [number, number])[] {
+  const [first, last] = [line[0], line.at(-1)];
+  if (!first || !last || line.length < 3) return line;
+  const long = Math.hypot(last[0] - first[0], last[1] - first[1]);
+  let [farthest, most] = [0, within];
+  line.forEach(([x, y], place) => {
+    const away = long > 0 ? Math.abs((last[0] - first[0]) * (first[1] - y) - (first[0] - x) * (last[1] - first[1])) / long : Math.hypot(x - first[0], y - first[1]);
+    if (away > most) [farthest, most] = [place, away];
+  });
+  if (!farthest) return [first, last];
+  return [...simplified(line.slice(0, farthest + 1), within).slice(0, -1), ...simplified(line.slice(farthest), within)];
 }
 
 /** What is chosen, on the screen. */

@@ -10,7 +10,7 @@ const MOST_POINTS = 60_000;
 
 export class CanvasRenderer implements Renderer {
   readonly kind = "canvas";
-  readonly side = 128;
+  readonly side = 180;
   private readonly pictures = new Map<number, ImageBitmap>();
   private points: Points | null = null;
   private column: Uint8Array | null = null;

@@ -4,12 +4,12 @@ import { type Points, unit } from "./columns";
 
 /** Levels that keep a distance, as the service computed them: each is 1/√2 of the one before it. */
 const SPACED = 24;
-const MOST = 700;
+const MOST = 360;
 
 /** The room of one picture in CSS pixels: a little more as one comes nearer. */
 export function roomOf(camera: Camera, size: Size): number {
   const least = size.width < 500 ? 44 : 56;
-  return least * Math.max(1, (camera.zoom / homeOf(size).zoom) ** 0.14);
+  return least * Math.min(Math.max(1, (camera.zoom / homeOf(size).zoom) ** 0.28), 2.6);
 }
 
 /** The level up to which pictures are shown, and how far they lie apart there at least, in CSS pixels. */

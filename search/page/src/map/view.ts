@@ -27,12 +27,12 @@ export class MapView {
   renderer: Renderer;
   withPictures = true;
   points: Points | null = null;
-  palette: readonly Rgb[] = paletteOf(null, false);
   /** Called after each frame. */
   onFrame = (): void => undefined;
   /** Called when the camera has come to rest. */
   onRest = (): void => undefined;
   private colours: Colours | null = null;
+  private palette: readonly Rgb[] = paletteOf(null, false);
   private pictures: RowPictures | null = null;
   private grid: Grid | null = null;
   private shown = new Uint8Array();
@@ -46,7 +46,6 @@ export class MapView {
   private speed = { x: 0, y: 0 };
   private moved = 0;
   private last = 0;
-  private dark = false;
 
   /** @param calm - nothing flies, glides or fades. */
   constructor(
@@ -91,11 +90,10 @@ export class MapView {
     this.invalidate();
   }
 
-  setColours(colours: Colours | null, dark: boolean): void {
+  setColours(colours: Colours | null, palette: readonly Rgb[]): void {
     this.colours = colours;
-    this.dark = dark;
-    this.palette = paletteOf(colours, dark);
-    this.renderer.setPalette(this.palette);
+    this.palette = palette;
+    this.renderer.setPalette(palette);
     this.renderer.setColours(colours?.column ?? null);
     this.invalidate();
   }
@@ -327,7 +325,7 @@ export class MapView {
     this.renderer.resize(this.size);
     if (!this.points) return;
     this.renderer.setPoints(this.points);
-    this.setColours(this.colours, this.dark);
+    this.setColours(this.colours, this.palette);
     this.renderer.setShown(this.shown as Uint8Array<ArrayBuffer>);
     this.pictures?.dispose();
     this.readPictures();

@@ -121,7 +121,7 @@ export class WebGlRenderer implements Renderer {
     private readonly gl: WebGL2RenderingContext,
     density: number,
   ) {
-    this.side = density > 1 ? 204 : 128;
+    this.side = density > 1 ? 255 : 180;
     this.atlas = new Atlas(density > 1 ? LAYERS + 2 : LAYERS, this.side);
     this.points = programOf(gl, POINTS);
     this.tiles = programOf(gl, TILES);

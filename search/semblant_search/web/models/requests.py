@@ -115,6 +115,9 @@ class SingleQuery(_Named, _Options):
     region: Region | None = Field(None, description="Look for this part: x, y, width, height in pixels.")
     mask: str | None = _MASK
     diversity: float | None = Field(None, ge=0, le=1, description="How much hits differ among each other.")
+    within_cluster: int | None = Field(
+        None, ge=1, le=1000, description="Compare only within so many clusters, those nearest to the query."
+    )
     unique: bool = Field(False, description="One hit of each group of copies.")
     order_by: str | None = Field(None, description="A field that hits are in the order of.")
     descending: bool = Field(False, description="With `order_by`: begin with the highest value.")
