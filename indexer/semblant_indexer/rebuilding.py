@@ -11,6 +11,7 @@ from semblant_search.sources import forget_source, generation_sources, owners, p
 from semblant_search.writing.source_changes import release
 
 from .added import Carrying
+from .analysis.carrying import carry_analyses
 from .ledger import TRANSIENT
 from .sources.remembered import job_for, open_job_source
 
@@ -118,6 +119,23 @@ class Rebuild:
             release(new, [one.id for one in new.scroll(where=pictures_of(id), fields=())], id)
             forget_source(new, id)
         return removed
+
+    def carry_analyses(self, new: Store) -> list[str]:
+        """Take the map and the clusters of the serving generation over; returns notes."""
+        try:
+            old = self._db.open(self._job.collection, self._serving)
+        except StoreLocked:  # somebody searches it
+            kinds = [
+                word
+                for word, name in (("map", "analysis-map.json"), ("cluster", "analysis-clusters.json"))
+                if self._db.asset(self._job.collection, self._serving, name) is not None
+            ]
+            commands = " and ".join(f"`semblant {word}`" for word in kinds)
+            lost = f"another process has the serving generation, so that its analyses were not kept: run {commands}"
+            return [lost] if kinds else []
+        with closing(old):
+            carry_analyses(old, new)
+        return []
 
     def check_nothing_lost(self, new: Store, parts: Sequence[SourceRun]) -> list[str]:
         """Compare the new generation with the serving one before it takes its place; returns notes.

@@ -193,6 +193,9 @@ class _Run:
         serving = db.collections().get(job.collection)
         vocabulary = generations.orb_of(store)[1]
         changed = any(part.changed for part in parts) or main.ledger.interrupted()
+        kept: list[str] = []
+        if self.rebuild is not None and serving != store.manifest.generation:
+            kept = self.wait(self.rebuild.carry_analyses, store)
         if changed:
             self.wait(keep_up, store)
         if changed or serving != store.manifest.generation:
@@ -205,7 +208,7 @@ class _Run:
         if changed or store.asset(BACKGROUND_ASSET) is None:  # of a collection that an older version indexed
             with self.stage("background"):
                 store.put_asset(BACKGROUND_ASSET, self.wait(measure_background, store).to_bytes())
-        notes = [note for part in parts for note in (*part.source.notes, *part.notes)]
+        notes = [*kept, *(note for part in parts for note in (*part.source.notes, *part.notes))]
         if serving != store.manifest.generation:
             parts = self._take_over(store, parts)  # what was changed meanwhile
             if self.rebuild is not None:

@@ -137,6 +137,45 @@ def test_an_interrupted_analysis_leaves_the_last_one(db: Database) -> None:
         assert read_run(store, "map") == first.run
 
 
+def test_hdbscan_finds_dense_places_of_the_map_and_leaves_out_what_lies_alone(db: Database) -> None:
+    with pytest.raises(NotIndexed, match="semblant map"):
+        cluster_collection(db, method="hdbscan")
+    map_collection(db)
+    with pytest.raises(InvalidInput, match="k 3"):
+        cluster_collection(db, k=3, method="hdbscan")
+    found = cluster_collection(db, method="hdbscan")
+    labels = found.values["_cluster"]
+    sizes = [row["pictures"] for row in found.run.results["clusters"]]
+    assert sizes == [int((labels == number).sum()) for number in range(len(sizes))]
+    assert sizes == sorted(sizes, reverse=True)
+    assert min(sizes) >= 5
+    assert labels.min() >= -1
+    assert found.run.settings["method"] == "hdbscan"
+
+
+def test_a_rebuilt_generation_keeps_the_map_and_the_clusters(
+    indexed: Path, tmp_path: Path, index: Callable[..., IndexReport], records: Callable[..., dict[str, Record]]
+) -> None:
+    with closing(open_database(str(tmp_path / "db"))) as database:
+        map_collection(database)
+        cluster_collection(database, k=3)
+        score_outliers(database)
+    before = {uri: record.payload for uri, record in records().items()}
+    gone = min((indexed / "coat").glob("*.png"))
+    gone.rename(indexed / "coat" / "another.png")
+    assert index(indexed, rebuild=True).generation == "g0002"
+    after = {uri: record.payload for uri, record in records().items()}
+    told = ("_x", "_y", "_cluster", "_cluster_distance", "_outlier")
+    (new,) = after.keys() - before.keys()
+    assert {uri: [after[uri][name] for name in told] for uri in after if uri != new} == {
+        uri: [before[uri][name] for name in told] for uri in after if uri != new
+    }
+    assert {"_x", "_y", "_cluster"} <= after[new].keys()  # as a new one, among its neighbours
+    with closing(open_database(str(tmp_path / "db"))) as database, closing(database.open("images")) as store:
+        for kind in ("map", "clusters", "outliers"):
+            assert read_run(store, kind) is not None
+
+
 def test_one_writes_at_a_time(db: Database) -> None:
     with db.claim("images"), pytest.raises(StoreLocked):
         cluster_collection(db, k=2)

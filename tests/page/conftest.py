@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Request
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SOFTWARE_WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+"""WebGL on a machine without a graphics card: unsafe with pages of strangers only."""
 TIMEOUT = 30_000
 """Milliseconds: of a busy machine."""
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
@@ -115,7 +117,7 @@ class Shown:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *SOFTWARE_WEBGL])
         expect.set_options(timeout=TIMEOUT)
         yield browser
         browser.close()

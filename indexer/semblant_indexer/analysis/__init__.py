@@ -5,7 +5,8 @@ The functions on arrays (`fit_map`, `fit_clusters`, `outlier_scores`, …) know 
 that filters and the page can use.
 """
 
-from .clusters import Clustering, assign, elbow, fit_clusters
+from .cluster_edits import merge_clusters, rename_cluster, split_cluster
+from .clusters import Clustering, assign, elbow, fit_clusters, fit_dense_clusters
 from .collections import cluster_collection, map_collection, score_outliers
 from .naming import ClusterName, name_clusters
 from .neighbors import nearest_neighbors
@@ -24,12 +25,16 @@ __all__ = [
     "cluster_collection",
     "elbow",
     "fit_clusters",
+    "fit_dense_clusters",
     "fit_map",
     "map_collection",
+    "merge_clusters",
     "name_clusters",
     "nearest_neighbors",
     "outlier_scores",
     "place",
     "read_run",
+    "rename_cluster",
     "score_outliers",
+    "split_cluster",
 ]

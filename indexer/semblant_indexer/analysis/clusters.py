@@ -11,7 +11,7 @@ from semblant_search.errors import InvalidInput, MissingExtra
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Clustering", "assign", "elbow", "fit_clusters"]
+__all__ = ["Clustering", "assign", "elbow", "fit_clusters", "fit_dense_clusters"]
 
 _WHOLE = 10_000
 """Pictures up to which k-means looks at all of them in every step; more are looked at in batches (Sculley, 2010)."""
@@ -28,7 +28,7 @@ class Clustering:
 
     Attributes:
         centres: float32 `[k, dim]`, of unit length, the largest cluster first.
-        labels: int32 `[n]`: the cluster of each vector, the nearest centre.
+        labels: int32 `[n]`: the cluster of each vector, the nearest centre; of HDBSCAN −1 for none.
         distances: float32 `[n]`: one minus the cosine to that centre, 0–2.
         inertias: sum of squared distances by the number of clusters that was tried; of the chosen one only where it was given.
         silhouettes: float32 `[s]`: of a sample, −1 (in the wrong cluster) to 1 (far from all others); NaN for one cluster.
@@ -85,6 +85,51 @@ def fit_clusters(
     labels, distances = assign(vectors, centres)
     sampled, silhouettes = _silhouettes(vectors, labels, seed)
     return Clustering(centres, labels, distances, inertias, silhouettes, sampled)
+
+
+def fit_dense_clusters(positions: np.ndarray, vectors: np.ndarray, least: int | None = None) -> Clustering:
+    """Clusters as dense places of a map (HDBSCAN; Campello et al., 2013): how many there are is found, and not all are in one.
+
+    Of a map, and not of vectors: in many dimensions everything is about as far from everything else.
+
+    Args:
+        positions: float `[n, 2]`, of a map.
+        vectors: float32 `[n, dim]`, of unit length: the centres are the means of these.
+        least: pictures of a cluster at least; None for one in 200, and five at least.
+
+    Returns:
+        Clusters by size; labels are −1 for pictures that are in none. One for all where no place is denser than others.
+
+    Raises:
+        InvalidInput: no vectors, or `least` below two.
+        MissingExtra: scikit-learn is not installed (`semblant-indexer[map]`).
+    """
+    if not len(vectors):
+        raise InvalidInput("no vectors to cluster: expected one at least")
+    least = max(5, len(vectors) // 200) if least is None else least
+    if least < 2:
+        raise InvalidInput(f"least {least}: expected two pictures of a cluster at least")
+    try:
+        from sklearn.cluster import HDBSCAN
+    except ModuleNotFoundError as error:
+        raise MissingExtra("clusters", "semblant-indexer[map]") from error
+    found = np.zeros(len(vectors), np.int64)
+    if len(vectors) > least:
+        found = HDBSCAN(min_cluster_size=least, min_samples=min(5, least), copy=True).fit(positions).labels_
+    if (found < 0).all():
+        found = np.zeros(len(vectors), np.int64)
+    numbers = np.unique(found[found >= 0])
+    numbers = numbers[np.argsort([-(found == number).sum() for number in numbers], kind="stable")]
+    labels = np.full(len(vectors), -1, np.int32)
+    for place, number in enumerate(numbers):
+        labels[found == number] = place
+    centres = np.array([vectors[labels == place].mean(axis=0) for place in range(len(numbers))], np.float32)
+    centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
+    nearest = np.where(labels >= 0, labels, 0)
+    distances = np.clip(1 - (vectors * centres[nearest]).sum(axis=1), 0, 2).astype(np.float32)
+    inside = np.flatnonzero(labels >= 0)
+    sampled, silhouettes = _silhouettes(vectors[inside], labels[inside], 0)
+    return Clustering(centres, labels, distances, {}, silhouettes, inside[sampled])
 
 
 def assign(vectors: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

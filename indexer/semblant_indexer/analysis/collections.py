@@ -6,11 +6,12 @@ Nothing is written before everything is found: an interrupted analysis leaves th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from semblant_search.errors import InvalidInput, NotIndexed
 
-from .clusters import Clustering, fit_clusters
+from .clusters import Clustering, fit_clusters, fit_dense_clusters
 from .outliers import outlier_scores
 from .projection import fit_map, place
 from .records import describe_clusters, read_records, serving_store, vectors_of, write_values
@@ -99,6 +100,7 @@ def cluster_collection(
     collection: str = "images",
     *,
     k: int | None = None,
+    method: Literal["kmeans", "hdbscan"] = "kmeans",
     seed: int = 0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Analysed:
@@ -108,19 +110,28 @@ def cluster_collection(
         database: open; nobody else may write to the collection meanwhile.
         collection: its name.
         k: how many clusters; None for the elbow of 1 to 30.
+        method: k-means on the vectors, or HDBSCAN on the map, which finds by itself how many there are; what lies in no dense
+            place has the cluster −1.
         seed: of the first centres.
         on_progress: called with the numbers of clusters that are tried, and all.
 
     Raises:
-        NotIndexed: the collection is empty.
+        NotIndexed: the collection is empty, or has no map for HDBSCAN.
         CollectionNotFound, StoreLocked: there is none of that name; a job is at work on it.
-        InvalidInput: more clusters than different pictures.
+        InvalidInput: `k` with HDBSCAN; more clusters than different pictures.
         MissingExtra: scikit-learn or kneed is not installed.
     """
+    if method not in ("kmeans", "hdbscan"):
+        raise InvalidInput(f"method {method!r}: expected 'kmeans' or 'hdbscan'")
+    if method == "hdbscan" and k is not None:
+        raise InvalidInput(f"k {k} with hdbscan, which finds by itself how many clusters there are: leave one of the two out")
     with serving_store(database, collection) as store:
         records = read_records(store)
         vectors = vectors_of(records)
-        found = fit_clusters(vectors, k, seed=seed, on_progress=on_progress)
+        if method == "hdbscan":
+            found = fit_dense_clusters(_positions(store, records), vectors)
+        else:
+            found = fit_clusters(vectors, k, seed=seed, on_progress=on_progress)
         values = {"_cluster": found.labels, "_cluster_distance": found.distances}
         clusters = describe_clusters(store, records, found.labels, found.distances, found.k)
         write_centres(store, found.centres)
@@ -131,7 +142,7 @@ def cluster_collection(
             "inertias": {str(number): round(inertia, 4) for number, inertia in found.inertias.items()},
             "clusters": clusters,
         }
-        run = write_run(store, "clusters", len(records), {"k": k, "seed": seed}, results)
+        run = write_run(store, "clusters", len(records), {"method": method, "k": k, "seed": seed}, results)
         return _analysed(store, run, records, vectors, values, found)
 
 
@@ -182,6 +193,14 @@ def keep_up(store: Store) -> int:
         values["_x"], values["_y"] = placed[:, 0], placed[:, 1]
     write_values(store, [everything[row] for row in rows], values, {})
     return len(rows)
+
+
+def _positions(store: Store, records: Sequence[Record]) -> np.ndarray:
+    if any(name not in record.payload for record in records for name in MAP_FIELDS):
+        raise NotIndexed(
+            f"collection {store.manifest.collection!r} has no whole map, which HDBSCAN works on: make one (semblant map)"
+        )
+    return np.array([[record.payload[name] for name in MAP_FIELDS] for record in records], np.float64)
 
 
 def _analysed(

@@ -22,6 +22,8 @@ __all__ = [
     "MAP_FIELDS",
     "OUTLIER_FIELDS",
     "AnalysisRun",
+    "Kind",
+    "copy_run",
     "read_centres",
     "read_run",
     "rewrite_run",
@@ -87,6 +89,13 @@ def rewrite_run(store: Store, run: AnalysisRun) -> AnalysisRun:
     changed = replace(run, version=1 if last is None else last.version + 1)
     store.put_asset(_name(run.kind), json.dumps(write_model(changed)).encode())
     return changed
+
+
+def copy_run(old: Store, new: Store, kind: Kind) -> None:
+    """Keep the last run of another generation with this one."""
+    run = read_run(old, kind)
+    if run is not None:
+        new.put_asset(_name(kind), json.dumps(write_model(run)).encode())
 
 
 def write_centres(store: Store, centres: np.ndarray, owners: np.ndarray | None = None) -> None:

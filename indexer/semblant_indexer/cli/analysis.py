@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 from semblant_search.cli import command_errors
@@ -76,6 +76,13 @@ def map_(target: Target, out: Path | None, seed: int, fresh: bool, quiet: bool, 
 
 @click.command()
 @database_options
+@click.option(
+    "--method",
+    type=click.Choice(["kmeans", "hdbscan"]),
+    default="kmeans",
+    show_default=True,
+    help="k-means on the vectors, or HDBSCAN on the map (`semblant map`), which leaves pictures out that lie alone.",
+)
 @click.option("-k", "--clusters", "k", type=int, metavar="K", help="How many.  [default: the elbow of 1 to 30]")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Draw them, the elbow and silhouettes."
@@ -84,7 +91,15 @@ def map_(target: Target, out: Path | None, seed: int, fresh: bool, quiet: bool, 
 @_quiet
 @_json
 @command_errors()
-def cluster(target: Target, k: int | None, out: Path | None, seed: int, quiet: bool, as_json: bool) -> None:
+def cluster(
+    target: Target,
+    method: Literal["kmeans", "hdbscan"],
+    k: int | None,
+    out: Path | None,
+    seed: int,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Sort all pictures into clusters of those that look alike, and name each by what its pictures have in common.
 
     Writes `_cluster`, 0 for the largest, and `_cluster_distance`; pictures that an index job adds later get theirs at once.
@@ -92,7 +107,7 @@ def cluster(target: Target, k: int | None, out: Path | None, seed: int, quiet: b
     from semblant_indexer.analysis.collections import cluster_collection
 
     with closing(target.database()) as db, _progress("cluster", quiet=quiet) as tell:
-        found = cluster_collection(db, target.collection, k=k, seed=seed, on_progress=tell)
+        found = cluster_collection(db, target.collection, k=k, method=method, seed=seed, on_progress=tell)
     rows = found.run.results["clusters"]
     if out is not None and found.clustering is not None:
         from semblant_search.drawing.gallery import save_picture

@@ -241,6 +241,7 @@ INDEXER = (
         _opening(
             {
                 "--collection": Row(["--collection", "art"], {"cluster_collection.collection": "art"}),
+                "--method": Row(["--method", "hdbscan"], {"cluster_collection.method": "hdbscan"}),
                 "-k": Row(["-k", "7"], {"cluster_collection.k": 7}),
                 "--clusters": Row(["--clusters", "8"], {"cluster_collection.k": 8}),
                 "--seed": Row(["--seed", "3"], {"cluster_collection.seed": 3}),
