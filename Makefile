@@ -89,7 +89,7 @@ mutants-sample: $(STAMP) ## forty of them, drawn at random, where the tests are 
 bench: $(STAMP) ## run every script in bench/, one JSON line each: three and a half hours; says first how long each takes
 	$(PY) bench/run_all.py
 
-bench-quick: $(STAMP) ## the same with fewer pictures and shorter trainings: fifteen minutes
+bench-quick: $(STAMP) ## the same with fewer pictures and shorter trainings: sixteen minutes
 	$(PY) bench/run_all.py --quick
 
 IMAGES := service indexer

@@ -1,6 +1,6 @@
 // The names of clusters, or of other values, over where most of their pictures lie; never one over another.
-import { type Signal, useComputed } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import type { Signal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { chooseValue } from "./choosing";
 import type { Colours } from "./columns";
 import { Dot } from "./Legend";
@@ -18,13 +18,13 @@ const GAP = 6;
 
 export function Labels({ view, palette, colours, frames }: Props) {
   const list = useRef<HTMLUListElement>(null);
-  const named = useComputed(() => colours.legend.map((one, place) => ({ ...one, place })).sort((one, other) => other.count - one.count));
+  const named = useMemo(() => colours.legend.map((one, place) => ({ ...one, place })).sort((one, other) => other.count - one.count), [colours]);
   // Moved by hand: a name more or less in each frame is nothing to compare trees for.
   useEffect(() => {
     const place = () => {
       const taken: [number, number, number, number][] = [];
       [...(list.current?.children ?? [])].forEach((item, number) => {
-        const one = named.peek()[number];
+        const one = named[number];
         if (!(item instanceof HTMLElement) || !one) return;
         const [left, top] = view.placeAt(one.x, one.y);
         const [wide, high] = measured(item);
@@ -40,7 +40,7 @@ export function Labels({ view, palette, colours, frames }: Props) {
   }, [view, colours]);
   return (
     <ul class="map-names" ref={list} aria-label="Names on the map">
-      {named.value.map((one) => (
+      {named.map((one) => (
         <li key={String(one.value)} class="is-hidden">
           <button type="button" class="map-name" tabIndex={-1} title={`Only ${one.label}`} onClick={() => chooseValue(colours.field, one.value)}>
             <Dot colour={palette[one.place]} />

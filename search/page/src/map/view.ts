@@ -263,6 +263,8 @@ export class MapView {
     const base = Math.min(Math.max(0.5 * Math.sqrt((size.width * size.height) / Math.max(points.count, 1)) ** 0.8, 1.4), 6.5);
     const many = points.count > WHILE_MOVING && now - this.moved < 100;
     this.renderer.draw({ camera, size, points: many ? WHILE_MOVING : points.count, pointSize: Math.min(base * near ** 0.3, 14), tiles: this.tiles });
+    mark("map-drawn");
+    if (this.tiles.some((tile) => this.renderer.has(tile.row))) mark("map-pictures");
     this.onFrame();
     return fading;
   }
@@ -330,6 +332,15 @@ export class MapView {
     this.pictures?.dispose();
     this.readPictures();
   };
+}
+
+const marked = new Set<string>();
+
+/** The first time of something, for who measures the page. */
+function mark(name: string): void {
+  if (marked.has(name)) return;
+  marked.add(name);
+  performance.mark(name);
 }
 
 function rendererOn(canvas: HTMLCanvasElement): Renderer {
