@@ -72,5 +72,7 @@ def within_clusters(generation: Generation, vector: np.ndarray, where: Where | N
         raise NotIndexed(
             f"within_cluster: collection {generation.manifest.collection!r} has no clusters: make them (semblant cluster)"
         )
+    if "_cluster" not in generation.manifest.fields:
+        generation.store.refresh()  # another process made them since
     inside = OneOf("_cluster", tuple(centres.nearest(vector, probes)))
     return inside if where is None else And((where, inside))

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import threading
 from contextlib import asynccontextmanager, closing
-from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 from semblant_search.errors import SemblantError
@@ -31,7 +30,6 @@ __all__ = ["Maps"]
 _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _KEPT = 8
-_FRESH = 20.0
 _PATIENCE = 15.0
 """Seconds that a request waits for a map to be read, before it is told to come again."""
 
@@ -86,7 +84,7 @@ class Maps:
             state = (store.manifest.generation, read_run(store, "map"), store.count(access.where))
             if known is not None and known[0] == state:
                 points = known[1]
-                if monotonic() - points.made < max(_FRESH, 20 * points.seconds):
+                if points.is_fresh(points.made):
                     return points
             points = read_points(store, access.where)
         if known is not None and known[1].version == points.version:

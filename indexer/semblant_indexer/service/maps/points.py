@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["MapPoints", "columns", "read_points"]
 
 _STEPS = 65_535
+_FRESH = 20.0
 
 
 @dataclass
@@ -39,7 +40,7 @@ class MapPoints:
         version: names exactly these columns.
         seconds: that it took to read them.
         made: `monotonic()` then.
-        colours: of fields that were asked for.
+        colours: of fields that were asked for: when they were read, and the answer.
     """
 
     ids: np.ndarray
@@ -52,7 +53,7 @@ class MapPoints:
     version: str
     seconds: float
     made: float
-    colours: dict[str, bytes] = field(default_factory=dict)
+    colours: dict[str, tuple[float, bytes]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -70,6 +71,10 @@ class MapPoints:
             return np.full(len(asked), -1)
         found = np.minimum(np.searchsorted(names, asked), len(names) - 1)
         return np.where(names[found] == asked, order[found], -1)
+
+    def is_fresh(self, read: float) -> bool:
+        """Whether what was read at that moment need not be read again: what takes long is read less often."""
+        return monotonic() - read < max(_FRESH, 20 * self.seconds)
 
     def columns(self) -> bytes:
         """What the page draws."""

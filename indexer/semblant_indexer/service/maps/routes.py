@@ -1,6 +1,8 @@
 """The routes of the map. Those of the clusters are in a module of their own."""
 
 import asyncio
+import hashlib
+from time import monotonic
 from typing import Annotated, Any
 
 import numpy as np
@@ -128,12 +130,15 @@ def _add_routes(router: APIRouter, service: Service, maps: Maps) -> None:
         points = await maps.points(collection, access, version)
         named = access.where is None
         run = await asyncio.to_thread(maps.with_store, collection, lambda store: read_run(store, "clusters"))
-        tag = f"{points.version}-{field.encode().hex()[:64]}-{getattr(run, 'version', 0)}-{int(named)}"
-        if tag not in points.colours:
-            points.colours[tag] = await asyncio.to_thread(
+        key = f"{field}-{0 if run is None else run.version}-{named}"
+        known = points.colours.get(key)
+        if known is None or not points.is_fresh(known[0]):
+            data = await asyncio.to_thread(
                 maps.with_store, collection, lambda store: read_colours(store, points, field, named=named)
             )
-        return _tagged(request, tag, lambda: points.colours[tag])
+            known = points.colours[key] = (monotonic(), data)
+        data = known[1]
+        return _tagged(request, hashlib.sha256(points.version.encode() + data).hexdigest()[:32], lambda: data)
 
     @router.get(
         "/map/mask",
