@@ -126,6 +126,8 @@ def prepared(fashion_small: Path, photos: Path, tmp_path_factory: pytest.TempPat
     (root / ".venv").symlink_to(sys.prefix)
     job = ["--encoder", str(root / "encoder.onnx"), "--db", str(root / "pictures.db"), "--workers", "1", "--quiet"]
     assert CliRunner().invoke(semblant, ["index", str(root / "PICTURES"), *job]).exit_code == 0
+    clusters = ["cluster", "--db", str(root / "pictures.db"), "-k", "3", "--quiet"]
+    assert CliRunner().invoke(semblant, clusters).exit_code == 0
     return root
 
 
