@@ -105,7 +105,7 @@ def opened(page: Page, address: str) -> float:
     page.wait_for_selector(".views a")
     page.evaluate(_CLICK)
     page.wait_for_function("performance.getEntriesByName('map-drawn').length > 0", timeout=300_000)
-    return round(page.evaluate(_SINCE, "map-drawn"))
+    return float(round(page.evaluate(_SINCE, "map-drawn")))
 
 
 def moved(page: Page, seconds: float) -> dict[str, float]:

@@ -91,7 +91,7 @@ class _Cells:
         best = rows[self._best[self._keys[rows]] == rows]
         chosen = best[~self._near(best, self._best, order)]
         self._best[self._keys[rows]] = -1
-        return chosen
+        return np.asarray(chosen)
 
     def _near(self, rows: np.ndarray, grid: np.ndarray, order: np.ndarray | None) -> np.ndarray:
         near = np.zeros(len(rows), bool)

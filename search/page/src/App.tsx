@@ -91,11 +91,11 @@ function Shown({ view }: { view: View }) {
   return view === "jobs" ? <Jobs /> : <Pictures />;
 }
 
-/** Another view begins at its beginning; the pictures and the map show the same ones. */
+/** A view begins at its beginning; but from the pictures to the map and back, the same ones are shown. */
 function elsewhere(view: View): State {
   const { collection } = state.value;
   const both: readonly View[] = ["pictures", "map"];
-  return both.includes(view) && both.includes(state.value.view) ? { ...state.value, view, open: "" } : { ...EMPTY, collection, view };
+  return both.includes(view) && both.includes(state.value.view) && view !== state.value.view ? { ...state.value, view, open: "" } : { ...EMPTY, collection, view };
 }
 
 /** Why nothing is shown: there is no collection, or not yet. */

@@ -33,6 +33,8 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["x", "select it; with Shift, all up to it"],
   ["/", "filter by name or expression"],
   ["f", "show or hide the filters"],
+  ["+ − 0", "on the map: nearer, farther, all of it"],
+  ["r l", "on the map: choose with a rectangle, or by drawing around"],
   ["Esc", "close, select none, leave the search"],
   ["?", "these keys"],
 ];
