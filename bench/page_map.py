@@ -104,7 +104,7 @@ def opened(page: Page, address: str) -> float:
     page.goto(f"{address}?view=jobs")
     page.wait_for_selector(".views a")
     page.evaluate(_CLICK)
-    page.wait_for_function("performance.getEntriesByName('map-drawn').length > 0", timeout=300_000)
+    page.wait_for_function("() => performance.getEntriesByName('map-drawn').length > 0", timeout=300_000)
     return float(round(page.evaluate(_SINCE, "map-drawn")))
 
 
@@ -156,7 +156,7 @@ def with_pictures(browser: Browser, folder: Path, count: int) -> dict[str, float
     with serving(folder / "photographs.db", "images") as (_, port):
         page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
         drawn = opened(page, f"http://localhost:{port}/")
-        page.wait_for_function("performance.getEntriesByName('map-pictures').length > 0")
+        page.wait_for_function("() => performance.getEntriesByName('map-pictures').length > 0")
         first = round(page.evaluate(_SINCE, "map-pictures"))
         page.context.close()
     return {"pictures": count, "drawn_ms": drawn, "first_ms": first}

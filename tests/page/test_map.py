@@ -112,19 +112,19 @@ def test_the_map_comes_with_its_tab_and_has_points_pictures_and_names(
         page.locator(".map-legend summary").click()
     expect(page.locator(".map-legend li")).to_have_count(4)
     # Pictures are asked for by rows, and their thumbnails one by one.
-    page.wait_for_function("performance.getEntriesByType('resource').some((one) => one.name.includes('/thumbnail'))")
+    page.wait_for_function("() => performance.getEntriesByType('resource').some((one) => one.name.includes('/thumbnail'))")
 
 
 def test_moving_and_zooming_are_in_the_address_and_so_are_colours(map_page: Shown) -> None:
     page = map_page.page
     assert "at=" not in page.url
     page.get_by_role("button", name="Nearer").click()
-    page.wait_for_function("location.search.includes('at=')")
+    page.wait_for_function("() => location.search.includes('at=')")
     drag(page, (0, 0), (-60, 40))
-    page.wait_for_function("!location.search.includes('at=0.5%2C0.5')")
+    page.wait_for_function("() => !location.search.includes('at=0.5%2C0.5')")
     kept = page.url
     page.get_by_label("Colour by").select_option("part")
-    page.wait_for_function("location.search.includes('colour=part')")
+    page.wait_for_function("() => location.search.includes('colour=part')")
     expect(page.locator(".map-names")).to_contain_text("whole")
     page.reload()
     expect(page.locator(".map-names")).to_contain_text("whole")
@@ -132,7 +132,7 @@ def test_moving_and_zooming_are_in_the_address_and_so_are_colours(map_page: Show
     page.get_by_label("Colour by").select_option("area")
     expect(page.locator(".map-ramp")).to_have_count(1)
     page.get_by_role("button", name="The whole map").click()
-    page.wait_for_function("!location.search.includes('at=')")
+    page.wait_for_function("() => !location.search.includes('at=')")
 
 
 def test_keys_move_the_map_and_show_a_picture(map_page: Shown) -> None:
@@ -141,9 +141,9 @@ def test_keys_move_the_map_and_show_a_picture(map_page: Shown) -> None:
     page.locator(".map-box").focus()
     page.keyboard.press("+")
     page.keyboard.press("ArrowLeft")
-    page.wait_for_function("location.search.includes('at=')")
+    page.wait_for_function("() => location.search.includes('at=')")
     page.keyboard.press("0")
-    page.wait_for_function("!location.search.includes('at=')")
+    page.wait_for_function("() => !location.search.includes('at=')")
     page.keyboard.press("Enter")
     card = page.locator(".map-card.is-fixed")
     expect(card.locator("img.is-loaded")).to_be_visible()
@@ -210,7 +210,7 @@ def test_without_webgl_the_map_is_drawn_all_the_same_and_says_so(
     expect(page.locator(".map-legend .hint")).to_contain_text("without WebGL")
     drawn(page)
     page.get_by_role("button", name="Nearer").click()
-    page.wait_for_function("location.search.includes('at=')")
+    page.wait_for_function("() => location.search.includes('at=')")
 
 
 def test_a_collection_without_a_map_says_how_to_make_one_and_makes_it(
