@@ -47,6 +47,7 @@ class Maps:
         self._reading: dict[tuple[str, str], asyncio.Task[MapPoints]] = {}
         self._making: dict[str, Making] = {}
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
         self._stopped = False
 
     def with_store(self, collection: str, ask: Callable[[Store], _T]) -> _T:
@@ -113,10 +114,11 @@ class Maps:
         """
         with closing(self.database.open(collection)):
             pass
-        if self._thread is not None and self._thread.is_alive():
-            raise ServiceError("job-running", "an analysis is being made, and one at a time is: wait for its end (GET map)")
-        making = Making.model_validate({"kind": kind, "done": 0, "total": 0})
-        self._making[collection] = making
+        with self._lock:
+            if any(one.problem is None for one in self._making.values()):
+                raise ServiceError("job-running", "an analysis is being made, and one at a time is: wait for its end (GET map)")
+            making = Making.model_validate({"kind": kind, "done": 0, "total": 0})
+            self._making[collection] = making
         self._thread = threading.Thread(target=self._work, args=(collection, making, k), name=f"semblant-{kind}", daemon=True)
         self._thread.start()
         return making
@@ -153,9 +155,9 @@ class Maps:
         except Exception:
             _logger.exception("the %s of %r failed", making.kind, collection)
             making.problem = "it failed; the service's log says why"
-        else:
-            self._making.pop(collection, None)
         self.forget(collection)
+        if making.problem is None:
+            self._making.pop(collection, None)
 
 
 class _StoppedError(Exception):

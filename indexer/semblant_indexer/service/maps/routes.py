@@ -75,6 +75,7 @@ def _add_routes(router: APIRouter, service: Service, maps: Maps) -> None:
     async def get_map(access: Searcher, collection: Name = usual) -> Response:
         client = await service.client(collection)
         fields = (await client.manifest()).fields
+        making = maps.making(collection)  # before what it makes: where nothing is being made, all of it is there
         mapped, clustered = await asyncio.to_thread(
             maps.with_store, collection, lambda store: (read_run(store, "map"), read_run(store, "clusters"))
         )
@@ -86,7 +87,7 @@ def _add_routes(router: APIRouter, service: Service, maps: Maps) -> None:
             pictures=await client.count(access.where),
             fields=[*sorted(own), *(name for name in _COLOURED_BY if name in fields)],
             may_make=access.allows("admin") and access.where is None and not service.settings.read_only,
-            making=maps.making(collection),
+            making=making,
         )
         return answer(told.model_dump(mode="json"))
 
