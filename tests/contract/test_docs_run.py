@@ -61,7 +61,7 @@ NOT_RUN = {
 """Lines that are not run, by how they begin."""
 
 INSTEAD = {
-    "semblant train PICTURES --out model ": "semblant train PICTURES --out model --epochs 1 --batch 10 --size 32 ",
+    "semblant train PICTURES --out model": "semblant train PICTURES --out model --epochs 1 --batch 10 --size 32",
     "semblant train pictures/ --out model ": "semblant train pictures/ --out model --epochs 1 --batch 10 ",
     '{"minutes": 10}': '{"epochs": 1, "batch": 10}',
     "semblant learn pictures/": "semblant learn pictures/ --way pixels",
