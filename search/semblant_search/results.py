@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .late import Late
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
+    from typing_extensions import Self
+
+    from .store import ScoredRecord
 
 __all__ = ["FeatureHit", "Hit", "HitGroup", "Picture", "PicturePage", "split_payload"]
 
 
 @dataclass(frozen=True)
-class Picture:
+class Picture(Late):
     """A picture of the collection.
 
     Equal where all of it is, metadata and facts included. Hashable, by all but those two, which are mappings: hits can be kept
@@ -77,6 +82,15 @@ class Hit(Picture):
     score: float = 0.0
     probability: float | None = None
     copies: int | None = field(default=None, kw_only=True)
+
+    @classmethod
+    def of_record(cls, record: ScoredRecord, probability: float | None) -> Self:
+        """The hit that a record is; its payload is split when it is looked at."""
+        return cls.late(record.source, {"score": record.score, "probability": probability})
+
+    def _values_of(self, source: Any) -> Mapping[str, Any]:
+        uri, metadata, facts = split_payload(source.payload or {})
+        return {"uri": uri, "metadata": metadata, "facts": facts}
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, as `--json` prints them; the copies only where they were counted."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.querying.answers import by_details, by_look, fused, in_groups
@@ -105,7 +104,7 @@ class LocalCollection:
     ) -> list[Hit]:
         def ask(generation: Generation) -> list[Hit]:
             query = Nearest(check_vector(vector, generation.manifest))
-            return select(generation, replace(request, query=query), selection)
+            return select(generation, request.asking(query), selection)
 
         return self.serving.call(ask)
 
