@@ -69,6 +69,11 @@ class LocalCollection:
     def closed(self) -> bool:  # noqa: D102
         return self.serving.closed
 
+    @property
+    def service_jobs(self) -> None:
+        """None: this process is no service."""
+        return
+
     def close(self) -> None:  # noqa: D102
         self.serving.close()
         if self._owns_database:
