@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
-from semblant_search import Hit, SearchClient
+from semblant_search import Hit, InvalidInput, SearchClient
 from semblant_search.late import Late
 
 if TYPE_CHECKING:
@@ -96,3 +97,21 @@ def test_what_was_looked_at_whole_holds_the_engine_s_hit_no_more(client: SearchC
     assert all(isinstance(hit, Late) and hit.source is not hit for hit in hits)
     assert [hit.uri for hit in hits] == [hit.source.uri for hit in hits]
     assert all(hit.source is hit for hit in hits)
+
+
+@pytest.mark.parametrize("length", [1e-38, 1e-3, 0.99999, 1.00001, 3.0, 3e38])
+def test_a_vector_of_any_length_is_its_direction(client: SearchClient, length: float) -> None:
+    """Also where the square of its length is beyond 32-bit floats."""
+    vector = np.asarray(_vector(client), dtype=np.float32)
+    plain, longer = client.search_vector(vector, 5), client.search_vector(vector * np.float32(length), 5)
+    assert [hit.score for hit in longer] == pytest.approx([hit.score for hit in plain], abs=1e-6)
+    assert max(hit.score for hit in longer) <= 1.000001
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_vector_that_has_no_direction_is_refused(client: SearchClient, wrong: float) -> None:
+    vector = np.asarray(_vector(client), dtype=np.float32)
+    for number in (0, slice(None)):
+        vector[number] = wrong
+        with pytest.raises(InvalidInput, match="expected finite numbers"):
+            client.search_vector(vector)

@@ -225,9 +225,11 @@ def check_vector(vector: np.ndarray | Sequence[float], manifest: Manifest) -> np
 
     An engine takes a short vector for none at all and leaves it as it is, so that its scores would be as short.
     """
-    plain = type(vector) is np.ndarray and vector.dtype == np.float32 and vector.shape == (manifest.dim,)
-    if plain and abs(float(vector.dot(vector)) - 1) < _UNIT:  # type: ignore[union-attr]
-        return vector  # type: ignore[return-value]  # as encoders make them
+    if type(vector) is np.ndarray and vector.dtype == np.float32 and vector.shape == (manifest.dim,):
+        with np.errstate(all="ignore"):  # a length may be beyond 32-bit floats
+            square = float(vector.dot(vector))
+        if abs(square - 1) < _UNIT:
+            return vector  # as encoders make them
     try:
         given = np.asarray(vector)
         if given.dtype.kind not in "iufO":  # NumPy reads numbers out of text and dates, and drops what is imaginary
