@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from typing_extensions import Self
 
@@ -16,23 +16,26 @@ _new, _set = object.__new__, object.__setattr__
 
 
 class Late:
-    """A base of frozen dataclasses with an `id`, which are made as ever, or by `late`.
+    """A base of frozen dataclasses with an `id`, which are made as ever, or by `late_all`.
 
     Thread-safe; compared, copied and pickled as any other.
     """
 
     @classmethod
-    def late(cls, source: object, values: dict[str, Any]) -> Self:
-        """One that has these values, and makes the others, which have no defaults, when they are looked at.
+    def late_all(cls, given: Iterable[tuple[object, dict[str, Any]]]) -> list[Self]:
+        """Some that have certain values, and make the others, which have no defaults, when they are looked at.
 
         Args:
-            source: an engine's own hit, or a record: it has an `id` and a `payload`.
-            values: its own from then on.
+            given: for each its source, which is an engine's own hit, or a record, and has an `id` and a `payload`; and its
+                values, which are its own from then on.
         """
-        values[_SOURCE] = source
-        made = _new(cls)
-        _set(made, "__dict__", values)
-        return made
+        all_made = []
+        for source, values in given:
+            values[_SOURCE] = source
+            made = _new(cls)
+            _set(made, "__dict__", values)
+            all_made.append(made)
+        return all_made
 
     @property
     def source(self) -> Any:

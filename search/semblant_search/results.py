@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
-    from typing_extensions import Self
-
-    from .store import ScoredRecord
 
 __all__ = ["FeatureHit", "Hit", "HitGroup", "Picture", "PicturePage", "split_payload"]
 
@@ -82,11 +79,6 @@ class Hit(Picture):
     score: float = 0.0
     probability: float | None = None
     copies: int | None = field(default=None, kw_only=True)
-
-    @classmethod
-    def of_record(cls, record: ScoredRecord, probability: float | None) -> Self:
-        """The hit that a record is; its payload is split when it is looked at."""
-        return cls.late(record.source, {"score": record.score, "probability": probability})
 
     def _values_of(self, source: Any) -> Mapping[str, Any]:
         uri, metadata, facts = split_payload(source.payload or {})

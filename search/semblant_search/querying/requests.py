@@ -226,9 +226,8 @@ def check_vector(vector: np.ndarray | Sequence[float], manifest: Manifest) -> np
     An engine takes a short vector for none at all and leaves it as it is, so that its scores would be as short.
     """
     if type(vector) is np.ndarray and vector.dtype == np.float32 and vector.shape == (manifest.dim,):
-        with np.errstate(all="ignore"):  # a length may be beyond 32-bit floats
-            square = float(vector.dot(vector))
-        if abs(square - 1) < _UNIT:
+        double = vector.astype(np.float64)  # the square of a length may be beyond 32-bit floats
+        if abs(double.dot(double) - 1) < _UNIT:
             return vector  # as encoders make them
     try:
         given = np.asarray(vector)
@@ -250,7 +249,7 @@ def check_vector(vector: np.ndarray | Sequence[float], manifest: Manifest) -> np
 
 def hits_of(records: Iterable[ScoredRecord], background: Background | None = None) -> list[Hit]:
     """The store's answer as hits; with their probabilities where the scores are cosines and the background of them is known."""
-    of_record = Hit.of_record
     if background is None:
-        return [of_record(record, None) for record in records]
-    return [of_record(record, background.probability(record.score)) for record in records]
+        return Hit.late_all((record.source, {"score": record.score, "probability": None}) for record in records)
+    chance = background.probability
+    return Hit.late_all((record.source, {"score": record.score, "probability": chance(record.score)}) for record in records)

@@ -198,10 +198,9 @@ class Searches:
 
 def scored(hits: Sequence[Any], scale: int) -> list[ScoredRecord]:
     """Hits from what a query returns; their ids and payloads become Python's when they are looked at."""
-    late = ScoredRecord.late
     if scale == 1:
-        return [late(hit, {"score": hit.score}) for hit in hits]
-    return [late(hit, {"score": hit.score / scale}) for hit in hits]
+        return ScoredRecord.late_all((hit, {"score": hit.score}) for hit in hits)
+    return ScoredRecord.late_all((hit, {"score": hit.score / scale}) for hit in hits)
 
 
 def record_of(point: Any) -> Record:
