@@ -4,11 +4,14 @@
 of 1,000 queries (with `--quick` 10,000 pictures, 300 queries) is asked by vector, and by vector with a filter. In a second
 collection of as many, by a `cae` that learned from 6,000 of them, it is asked by the path of a picture that is not indexed.
 
-Compared: `SearchClient` and a bare `EdgeShard.query` of the same request on the same open shard. For a path the bare way is to
-decode and fit the file, to encode it with the same ONNX Runtime session, and to ask the shard; each of the parts is timed.
+Compared: `SearchClient` and a bare `EdgeShard.query` of the same request on the same open shard, whose hits nobody looks at: an
+id and a payload become Python's when they are looked at, here as there. With `looked_at` every payload is read, too, which the
+client parts into URI, metadata and facts. For a path the bare way is to decode and fit the file, to encode it with the same
+ONNX Runtime session, and to ask the shard; each of the parts is timed.
+
 Both take turns, and turns at going first, as often as each other; 50 queries warm up; medians. Recall@10 is measured against
-`exact=True`, with the same filter. Limits on time are the README's numbers (1.48 × and 1.21 ×), the first a twelfth and the
-second a fifth more for noise (on a busy machine it was 1.28); the path's limit is that of a vector. Recall of the README
+`exact=True`, with the same filter. The limit on a vector's time is 1.37 ×, what it was on a busy machine, and a twelfth
+more for noise; the others are those of before hits were read late, for less was measured of them since. Recall of the README
 (.9998) is that of 1,000 ankle boots, which come first in the folder; of queries from all categories it is .9953 to .9957, and
 the limit is .002 less, for a graph is built by several threads and is never the same twice. With few pictures the engine is
 faster and the client is not: the quick limits on time are looser.
@@ -51,7 +54,7 @@ QUICK_STEP = 6  # every sixth picture is indexed
 LABEL = "Sneaker"
 WHERE = f"label == '{LABEL}' and price < {PRICE_BELOW}"
 RECALL = (at_least("plain/recall@10", 0.993), at_least("filtered/recall@10", 0.998))
-LIMITS = (at_most("plain/ratio", 1.6), at_most("filtered/ratio", 1.45), at_most("picture/ratio", 1.6), *RECALL)
+LIMITS = (at_most("plain/ratio", 1.5), at_most("filtered/ratio", 1.45), at_most("picture/ratio", 1.6), *RECALL)
 QUICK_LIMITS = (at_most("plain/ratio", 2), at_most("filtered/ratio", 2.5), at_most("picture/ratio", 2), *RECALL)
 
 
@@ -96,19 +99,24 @@ def build(folder: Path, there: np.ndarray, labels: list[str | None], fingerprint
     return time.perf_counter() - started
 
 
-def by_vector(client: SearchClient, shard: Any, asked: np.ndarray, *, filtered: bool) -> dict[str, float]:
+def by_vector(client: SearchClient, shard: Any, asked: np.ndarray, *, filtered: bool) -> dict[str, Any]:
     """Times of both ways, and recall@10 of the client."""
-    where = WHERE if filtered else None
+    where, label = (WHERE, LABEL) if filtered else (None, None)
     measured = take_turns(
         len(asked),
         lambda number: client.search_vector(asked[number], LIMIT, where=where),
-        lambda number: list(shard.query(bare_request(asked[number], label=LABEL if filtered else None))),
+        lambda number: list(shard.query(bare_request(asked[number], label=label))),
+    )
+    looked_at = take_turns(
+        len(asked),
+        lambda number: [hit for hit in client.search_vector(asked[number], LIMIT, where=where) if hit.uri and hit.metadata],
+        lambda number: [hit for hit in shard.query(bare_request(asked[number], label=label)) if hit.id and hit.payload],
     )
     found = 0
     for vector in asked:
         exact = {hit.id for hit in client.search_vector(vector, LIMIT, where=where, exact=True)}
         found += len(exact & {hit.id for hit in client.search_vector(vector, LIMIT, where=where)})
-    return {**measured, "recall@10": round(found / LIMIT / len(asked), 4)}
+    return {**measured, "looked_at": looked_at, "recall@10": round(found / LIMIT / len(asked), 4)}
 
 
 def by_path(client: SearchClient, shard: Any, encoder: Encoder, paths: list[Path]) -> dict[str, float]:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         WhereError,
     )
     from .images import Fit
+    from .jobs import Job, JobEvent, JobFailure, JobProgress
     from .results import FeatureHit, Hit, HitGroup, Picture, PicturePage
     from .where import F, Where, parse_where
     from .writing.adding import NewPicture
@@ -66,6 +67,10 @@ __all__ = [
     "HitGroup",
     "ImageError",
     "InvalidInput",
+    "Job",
+    "JobEvent",
+    "JobFailure",
+    "JobProgress",
     "Manifest",
     "MetadataError",
     "MissingExtra",
@@ -108,6 +113,10 @@ _HOME = {
     "Fit": "images",
     "Hit": "results",
     "HitGroup": "results",
+    "Job": "jobs",
+    "JobEvent": "jobs",
+    "JobFailure": "jobs",
+    "JobProgress": "jobs",
     "Manifest": "collection",
     "NewPicture": "writing.adding",
     "Picture": "results",

@@ -7,6 +7,7 @@ import contextvars
 import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial, wraps
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from .collection import Manifest
     from .encoder import Encoder
+    from .jobs import JobEvent
+    from .open_collection.service_jobs import JobEvents
     from .store import Database, RetryPolicy
 
 __all__ = ["AsyncSearchClient"]
@@ -52,13 +55,58 @@ def _iterated(
     @wraps(method)
     async def call(self: AsyncSearchClient, /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncIterator[_R]:
         found = await self._run(lambda: method(self._open(), *args, **kwargs))
+        turn = threading.Lock()
+
+        def some_more() -> list[_R]:
+            with turn:
+                return list(islice(found, _AT_ONCE))
+
+        def leave() -> None:
+            with turn:  # a turn that was cancelled is at work to its end
+                if isinstance(found, Generator):  # it holds a generation open
+                    found.close()
+
         try:
-            while some := await self._run(lambda: list(islice(found, _AT_ONCE))):
+            while some := await self._run(some_more):
                 for one in some:
                     yield one
         finally:
-            if isinstance(found, Generator):  # it holds a generation open
-                found.close()
+            self._later(leave)
+
+    return call
+
+
+def _followed(
+    method: Callable[Concatenate[SearchClient, _P], JobEvents],
+) -> Callable[Concatenate[AsyncSearchClient, _P], AsyncIterator[JobEvent]]:
+    """Each as it comes, heard by a thread of its own: that may take days, and is no work."""
+
+    @wraps(method)
+    async def call(self: AsyncSearchClient, /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncIterator[JobEvent]:
+        found = await self._run(lambda: method(self._open(), *args, **kwargs))
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[JobEvent | Exception | None] = asyncio.Queue()
+
+        def tell(what: JobEvent | Exception | None) -> None:
+            with suppress(RuntimeError):  # the loop was closed
+                loop.call_soon_threadsafe(queue.put_nowait, what)
+
+        def hear() -> None:
+            try:
+                for event in found:
+                    tell(event)
+                tell(None)
+            except Exception as error:
+                tell(error)
+
+        threading.Thread(target=hear, name="semblant-job-events", daemon=True).start()
+        try:
+            while (told := await queue.get()) is not None:
+                if isinstance(told, Exception):
+                    raise told
+                yield told
+        finally:
+            found.close()
 
     return call
 
@@ -164,12 +212,24 @@ class AsyncSearchClient:
     sources = _awaited(SearchClient.sources)
     remove_source = _awaited(SearchClient.remove_source)
     relocate_source = _awaited(SearchClient.relocate_source)
+    jobs = _awaited(SearchClient.jobs)
+    get_job = _awaited(SearchClient.get_job)
+    start_job = _awaited(SearchClient.start_job)
+    follow_job = _followed(SearchClient.follow_job)
+    cancel_job = _awaited(SearchClient.cancel_job)
 
     async def _run(self, call: Callable[[], _R]) -> _R:
         if self._closed:
             raise StoreError("this AsyncSearchClient is closed; make a new one")
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self._executor, partial(context.run, call))
+
+    def _later(self, call: Callable[[], None]) -> None:
+        """In a worker thread, or here where there are none any more."""
+        try:
+            self._executor.submit(call)
+        except RuntimeError:
+            call()
 
     def _open(self) -> SearchClient:
         with self._lock:

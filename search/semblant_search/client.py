@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .errors import InvalidInput
@@ -14,7 +13,6 @@ from .querying.batches import Asked, check_on_error
 from .querying.regions import check_region
 from .querying.requests import (
     check_confidence,
-    check_ef_search,
     check_parts,
     check_several,
     check_switches,
@@ -288,8 +286,7 @@ class SearchClient(ExampleClient):
         Raises:
             InvalidInput: a vector of another size, or with values that are not finite.
         """
-        request = request_of(limit, where, offset, exact=exact, min_score=min_score)
-        request = replace(request, ef_search=check_ef_search(ef_search))
+        request = request_of(limit, where, offset, exact=exact, min_score=min_score, ef_search=ef_search)
         chosen = (diversity, unique, order_by, descending)
         selection = selection_of(request, *chosen, fpr=fpr, within_cluster=within_cluster)
         return self._collection.by_vector(vector, request, selection)

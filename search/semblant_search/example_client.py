@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
-from .collection_client import CollectionClient
 from .errors import InvalidInput
 from .images.sources import buffered
+from .job_client import JobClient
 from .querying.examples import given_example, given_examples, given_pairs
 from .querying.requests import check_field, check_group_size, check_switches, request_of
 from .querying.selection import selection_of
@@ -25,7 +25,7 @@ __all__ = ["ExampleClient"]
 Strategy = Literal["average_vector", "best_score"]
 
 
-class ExampleClient(CollectionClient):
+class ExampleClient(JobClient):
     """Searches by examples. `SearchClient` is what one opens."""
 
     def search_like(

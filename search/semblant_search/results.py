@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .late import Late
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -15,7 +17,7 @@ __all__ = ["FeatureHit", "Hit", "HitGroup", "Picture", "PicturePage", "split_pay
 
 
 @dataclass(frozen=True)
-class Picture:
+class Picture(Late):
     """A picture of the collection.
 
     Equal where all of it is, metadata and facts included. Hashable, by all but those two, which are mappings: hits can be kept
@@ -77,6 +79,10 @@ class Hit(Picture):
     score: float = 0.0
     probability: float | None = None
     copies: int | None = field(default=None, kw_only=True)
+
+    def _values_of(self, source: Any) -> Mapping[str, Any]:
+        uri, metadata, facts = split_payload(source.payload or {})
+        return {"uri": uri, "metadata": metadata, "facts": facts}
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, as `--json` prints them; the copies only where they were counted."""

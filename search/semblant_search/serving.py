@@ -179,15 +179,18 @@ class Serving:
 
     def call(self, ask: Callable[[Generation], _T]) -> _T:
         """What `ask` returns of the serving generation. Asked again of the next one, where this one was deleted meanwhile."""
-        for left in reversed(range(_SWITCHES)):
-            with self.current() as generation:
-                try:
-                    return ask(generation)
-                except CollectionNotFound:
-                    self._look(now=True)
-                    if left == 0 or self._generation in (generation, None):
-                        raise
-        raise AssertionError  # the last attempt returns or raises
+        left = _SWITCHES
+        while True:
+            left -= 1
+            generation = self._kept()
+            try:
+                return ask(generation)
+            except CollectionNotFound:
+                self._look(now=True)
+                if left == 0 or self._generation in (generation, None):
+                    raise
+            finally:
+                generation.release()
 
     def change(self, make: Callable[[Generation], _T]) -> _T:
         """What `make` returns, which changes the serving generation.
@@ -225,14 +228,7 @@ class Serving:
     @contextmanager
     def current(self) -> Iterator[Generation]:
         """The serving generation, which stays open inside the block. Raises `StoreError` after closing."""
-        if time.monotonic() - self._looked >= self._refresh:
-            self._look()
-        while True:
-            generation = self._generation
-            if generation is None:
-                raise StoreError("this SearchClient is closed; make a new one")
-            if generation.keep():  # otherwise another one took its place just now
-                break
+        generation = self._kept()
         try:
             yield generation
         finally:
@@ -244,6 +240,17 @@ class Serving:
             generation, self._generation = self._generation, None
         if generation is not None:
             generation.release()
+
+    def _kept(self) -> Generation:
+        """The serving generation, to be released."""
+        if time.monotonic() - self._looked >= self._refresh:
+            self._look()
+        while True:
+            generation = self._generation
+            if generation is None:
+                raise StoreError("this SearchClient is closed; make a new one")
+            if generation.keep():  # otherwise another one took its place just now
+                return generation
 
     def _following(self, name: str) -> Generation:
         try:

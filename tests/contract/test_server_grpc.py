@@ -9,13 +9,16 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import grpc  # type: ignore[import-untyped]
+import httpx
 import pytest
 from click.testing import CliRunner
+from qdrant_client import grpc as messages
 from semblant_search import SearchClient
 from semblant_search.cli import semblant
 from semblant_search.errors import StoreDenied, StoreError, StoreUnavailable
 from semblant_search.store import open_database
-from semblant_search.store.engines.qdrant.connection import RetryPolicy
+from semblant_search.store.engines.qdrant.connection import Connection, Deadline, RetryPolicy, connect
+from semblant_search.store.engines.qdrant.outage import missing_share
 from semblant_search.store.engines.qdrant.server import QdrantDatabase
 
 if TYPE_CHECKING:
@@ -43,6 +46,47 @@ class Script(grpc.GenericRpcHandler):  # type: ignore[misc]
             return b""
 
         return grpc.unary_unary_rpc_method_handler(answer)
+
+
+class Shards(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """A node that has one shard, and knows of another that is dead and of one that is on a node that calls itself alive."""
+
+    def service(self, details: Any) -> Any:
+        assert details.method == "/qdrant.Collections/CollectionClusterInfo"
+        dead, alive = messages.ReplicaState.Dead, messages.ReplicaState.Active
+        told = messages.CollectionClusterInfoResponse(
+            peer_id=1,
+            shard_count=3,
+            local_shards=[messages.LocalShardInfo(shard_id=0, state=alive)],
+            remote_shards=[
+                messages.RemoteShardInfo(shard_id=1, peer_id=2, state=dead),
+                messages.RemoteShardInfo(shard_id=2, peer_id=3, state=alive),
+            ],
+        )
+        return grpc.unary_unary_rpc_method_handler(lambda *_: told.SerializeToString())
+
+
+def test_what_is_away_is_asked_of_the_node_itself_and_not_of_what_is_at_the_usual_rest_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def refuse(_: httpx.Client, request: httpx.Request, **__: Any) -> httpx.Response:
+        asked.append(str(request.url))
+        raise httpx.ConnectError("no server")
+
+    monkeypatch.setattr(httpx.Client, "send", refuse)
+    server = grpc.server(ThreadPoolExecutor(2), handlers=[Shards()])
+    url = f"grpc://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    with closing(connect(url, api_key=None, timeout=5, deadline=Deadline())) as client:
+        connection = Connection(client, url, AT_ONCE, 5)
+        assert "No node answers for 1 of the 3 shards of 'images': 33%" in missing_share(connection, "images")
+        assert asked == []
+        usual = Connection(client, "grpc://127.0.0.1:6334", AT_ONCE, 5)  # beside it, REST is where everyone has it
+        assert "1 of the 3 shards" in missing_share(usual, "images")
+        assert [url.rpartition("/")[2] for url in asked] == ["cluster"]
+    server.stop(None).wait()
 
 
 @pytest.fixture(scope="module")

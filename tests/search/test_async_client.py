@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from semblant_search import AsyncSearchClient, CollectionNotFound, InvalidInput, SearchClient, StoreError
+from semblant_search.async_client import _iterated
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
     from pathlib import Path
 
 
@@ -85,6 +86,39 @@ def test_all_pictures_come_one_by_one_and_may_be_left_halfway(db: Path) -> None:
     with SearchClient(db) as client:
         assert every == [picture.id for picture in client.pictures(order_by="price")]
         assert some == [picture.id for picture in client.scroll(3).pictures]
+
+
+def test_a_listing_that_is_cancelled_amid_a_turn_is_left_once_the_turn_is_over(db: Path) -> None:
+    held, at_work, left = threading.Event(), threading.Event(), threading.Event()
+
+    def slowly(_: SearchClient) -> Iterator[int]:
+        try:
+            at_work.set()
+            held.wait(30)
+            yield 1
+        finally:
+            left.set()
+
+    listing = _iterated(slowly)
+
+    async def ask() -> None:
+        async with AsyncSearchClient(db) as client:
+
+            async def go_through() -> None:
+                async for _ in listing(client):
+                    pass
+
+            task = asyncio.create_task(go_through())
+            while not at_work.is_set():
+                await asyncio.sleep(0.01)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert not left.is_set()
+            held.set()
+
+    run(ask())
+    assert left.wait(30)
 
 
 def test_the_first_call_opens_it_and_errors_come_through(db: Path, tmp_path: Path) -> None:

@@ -176,6 +176,7 @@ def _closed() -> Any:
 BASE: dict[str, dict[str, Any]] = {
     "add": {"picture": "NEW"},
     "add_many": {"items": []},
+    "cancel_job": {"job": "0123456789abcdef"},
     "close": {},
     "collections": {},
     "count": {},
@@ -184,8 +185,11 @@ BASE: dict[str, dict[str, Any]] = {
     "duplicates": {},
     "embed": {"pictures": ["ONE"]},
     "facet": {"field": "label"},
+    "follow_job": {"job": "0123456789abcdef"},
     "get": {"picture": "ONE"},
+    "get_job": {"job": "0123456789abcdef"},
     "get_many": {"pictures": ["ONE"]},
+    "jobs": {},
     "pictures": {},
     "relocate_source": {"name": "shop", "root": "/elsewhere"},
     "remove_source": {"name": "none"},
@@ -197,6 +201,7 @@ BASE: dict[str, dict[str, Any]] = {
     "search_groups": {"picture": "ONE", "group_by": "label"},
     "search_like": {"like": ["ONE"]},
     "sources": {},
+    "start_job": {"source": "shop"},
     "search_vector": {"vector": np.ones(49)},
     "update_metadata": {"pictures": ["ONE"], "metadata": {}},
 }

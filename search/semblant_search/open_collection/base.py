@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from semblant_search.where import Where
     from semblant_search.writing.source_changes import Released, Relocation, SourceSummary
 
+    from .service_jobs import ServiceJobs
+
 __all__ = ["OpenCollection"]
 
 
@@ -38,6 +40,11 @@ class OpenCollection(Protocol):
     @property
     def closed(self) -> bool:
         """Whether it answers no more."""
+        ...
+
+    @property
+    def service_jobs(self) -> ServiceJobs | None:
+        """Its jobs, where it is behind a service."""
         ...
 
     def close(self) -> None:

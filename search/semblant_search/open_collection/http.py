@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,11 +15,16 @@ from semblant_search.errors import ImageError, InvalidInput, StoreDenied, StoreE
 from semblant_search.shown import shown_error, without_password
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import httpx
 
-__all__ = ["SCHEMES", "ServiceConnection"]
+__all__ = ["SCHEMES", "NoSuchAddressError", "ServiceConnection"]
+
+
+class NoSuchAddressError(StoreError):
+    """The service does not know the address: a part of it is not installed, or it is of another version."""
+
 
 SCHEMES = {"semblant": "http", "semblants": "https"}
 """Of a service's address, and what is spoken then."""
@@ -44,6 +50,10 @@ _ERRORS: Mapping[str, type[errors.SemblantError]] = {
     "starting": StoreUnavailable,
     "stopping": StoreUnavailable,
     "too-busy": StoreUnavailable,
+    "job-running": errors.StoreLocked,
+    "job-not-found": InvalidInput,
+    "source-refused": InvalidInput,
+    "not-found": NoSuchAddressError,
     "timed-out": StoreUnavailable,
 }
 _PASSING = {"starting", "stopping", "too-busy", "database-unavailable"}
@@ -107,6 +117,26 @@ class ServiceConnection:
             raise InvalidInput(f"half of a surrogate pair cannot be sent to a service: {shown_error(error)}") from error
         return self._ask("POST", path, files=parts)
 
+    @contextmanager
+    def stream(self, path: str, headers: Mapping[str, str], silence: float) -> Iterator[Iterator[str] | None]:
+        """The lines of an answer as they come; None where there are none to come (204).
+
+        Raises:
+            StoreUnavailable: the connection cannot be made, breaks, or says nothing for `silence` seconds; also inside the
+                block.
+        """
+        import httpx
+
+        limits = httpx.Timeout(self.timeout, read=silence)
+        try:
+            with self._opened().stream("GET", self._base + path, headers=dict(headers), timeout=limits) as response:
+                if not response.is_success:
+                    response.read()
+                    raise self._error(response)[0]
+                yield None if response.status_code == 204 else response.iter_lines()
+        except httpx.HTTPError as error:
+            raise StoreUnavailable(f"service {self.location!r} cannot be reached: {shown_error(error)}") from error
+
     def close(self) -> None:
         """Release the connections. Closing twice is no error."""
         self.closed = True
@@ -166,7 +196,8 @@ class ServiceConnection:
             code, detail = str(problem["code"]), str(problem["detail"])
         except (ValueError, KeyError, TypeError):
             text = f"service {self.location!r} answers with {response.status_code} and no problem; is it a Semblant service?"
-            return StoreError(text), response.status_code in (502, 503, 504)
+            kind = NoSuchAddressError if response.status_code == 404 else StoreError
+            return kind(text), response.status_code in (502, 503, 504)
         return error_of(problem, code, detail), code in _PASSING
 
 

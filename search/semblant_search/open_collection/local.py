@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.querying.answers import by_details, by_look, fused, in_groups
@@ -70,6 +69,11 @@ class LocalCollection:
     def closed(self) -> bool:  # noqa: D102
         return self.serving.closed
 
+    @property
+    def service_jobs(self) -> None:
+        """None: this process is no service."""
+        return
+
     def close(self) -> None:  # noqa: D102
         self.serving.close()
         if self._owns_database:
@@ -105,7 +109,7 @@ class LocalCollection:
     ) -> list[Hit]:
         def ask(generation: Generation) -> list[Hit]:
             query = Nearest(check_vector(vector, generation.manifest))
-            return select(generation, replace(request, query=query), selection)
+            return select(generation, request.asking(query), selection)
 
         return self.serving.call(ask)
 

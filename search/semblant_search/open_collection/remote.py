@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from semblant_search.where import Where
     from semblant_search.writing.source_changes import Released, Relocation, SourceSummary
 
+    from .service_jobs import ServiceJobs
+
 __all__ = ["RemoteCollection"]
 
 _PAGE = 1000
@@ -50,6 +52,12 @@ class RemoteCollection(RemoteSearches):
         timeout: seconds for one call.
         max_pixels: larger pictures are refused before they are sent, where that can be told without decoding them.
     """
+
+    @property
+    def service_jobs(self) -> ServiceJobs:  # noqa: D102
+        from .service_jobs import ServiceJobs
+
+        return ServiceJobs(self._service)
 
     def manifests(self) -> dict[str, Manifest]:  # noqa: D102
         what = f"a manifest that service {self.location!r} sends"

@@ -79,7 +79,7 @@ def by_look(
     else:
         query = resolve(generation.store, picture, with_image=True)
         look = Nearest(_vector_of(generation, query))
-    return select(generation, replace(request, query=look), selection, _left_out(query, include_self))
+    return select(generation, request.asking(look), selection, _left_out(query, include_self))
 
 
 def in_groups(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from bisect import bisect_right
 from dataclasses import dataclass
 from math import exp, inf, isfinite, log
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ from semblant_search.json_models import parse_object, read_model, write_model
 from semblant_search.store import Nearest, SearchRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from semblant_search.store import Store
 
 __all__ = ["BACKGROUND_ASSET", "LEAST_QUERIES", "Background", "measure_background"]
@@ -85,7 +88,7 @@ class Background:
 
     def _chance(self, score: float) -> float:
         if score < self.scores[-1]:
-            return float(np.interp(score, self.scores, _SHARES))
+            return _between(score, self.scores, _SHARES)
         beyond = (_nearness(score) - _nearness(self.scores[-1])) / self.scale
         if self.shape == 0:
             return _TAIL * exp(-beyond)
@@ -139,6 +142,17 @@ def measure_background(store: Store, *, sample: int = _SAMPLE) -> Background:
     # A missing neighbour is as far as the last one, so that it makes no step.
     nearness = np.array([[_nearness(score) for score in row + row[-1:] * (_NEIGHBOURS - len(row))] for row in rows])
     return _fitted(_unrelated(nearness))
+
+
+def _between(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
+    """`np.interp`, which takes ten times as long for one number."""
+    place = bisect_right(xs, x)
+    if place == 0:
+        return ys[0]
+    if place == len(xs):
+        return ys[-1]
+    slope = (ys[place] - ys[place - 1]) / (xs[place] - xs[place - 1])
+    return slope * (x - xs[place - 1]) + ys[place - 1]
 
 
 def _nearness(score: float) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from semblant_search.errors import InvalidInput
 from semblant_search.images.sources import is_single
-from semblant_search.results import Hit, split_payload
+from semblant_search.results import Hit
 from semblant_search.shown import shown, shown_error
 from semblant_search.store import Nearest, SearchRequest
 from semblant_search.where import as_where
@@ -29,7 +29,6 @@ __all__ = [
     "check_capacity",
     "check_confidence",
     "check_diversity",
-    "check_ef_search",
     "check_field",
     "check_fpr",
     "check_group_size",
@@ -49,6 +48,8 @@ __all__ = [
     "score_threshold",
 ]
 
+_UNIT = 1e-6
+"""Squares of lengths that differ from 1 by less are those of unit vectors, in 32-bit floats; to engines, too."""
 _NO_QUERY = Nearest(np.empty(0, dtype=np.float32))
 
 
@@ -61,7 +62,13 @@ _MOST = 2**31 - 1
 
 
 def request_of(
-    limit: int, where: str | Where | None, offset: int = 0, *, exact: bool = False, min_score: float | None = None
+    limit: int,
+    where: str | Where | None,
+    offset: int = 0,
+    *,
+    exact: bool = False,
+    min_score: float | None = None,
+    ef_search: int | None = None,
 ) -> SearchRequest:
     """A checked request that still lacks its query. Raises `InvalidInput`."""
     return SearchRequest(
@@ -70,6 +77,7 @@ def request_of(
         offset=_whole("offset", offset, 0, "a whole number of hits to skip, 0 or more"),
         where=as_where(where),
         exact=check_switch("exact", exact),
+        ef_search=None if ef_search is None else _whole("ef_search", ef_search, 1, "a whole number of candidates, at least 1"),
         score_threshold=None if min_score is None else score_threshold(min_score),
     )
 
@@ -77,11 +85,6 @@ def request_of(
 def check_limit(limit: int) -> int:
     """The limit as an int; raises `InvalidInput` unless it is a whole number from 1 up."""
     return _whole("limit", limit, 1, "a whole number of hits, at least 1")
-
-
-def check_ef_search(ef_search: int | None) -> int | None:
-    """The same as an int; raises `InvalidInput` unless it is a whole number from 1 up, or None."""
-    return None if ef_search is None else _whole("ef_search", ef_search, 1, "a whole number of candidates, at least 1")
 
 
 def check_fpr(fpr: float | None) -> float | None:
@@ -222,6 +225,10 @@ def check_vector(vector: np.ndarray | Sequence[float], manifest: Manifest) -> np
 
     An engine takes a short vector for none at all and leaves it as it is, so that its scores would be as short.
     """
+    if type(vector) is np.ndarray and vector.dtype == np.float32 and vector.shape == (manifest.dim,):
+        double = vector.astype(np.float64)  # the square of a length may be beyond 32-bit floats
+        if abs(double.dot(double) - 1) < _UNIT:
+            return vector  # as encoders make them
     try:
         given = np.asarray(vector)
         if given.dtype.kind not in "iufO":  # NumPy reads numbers out of text and dates, and drops what is imaginary
@@ -242,9 +249,7 @@ def check_vector(vector: np.ndarray | Sequence[float], manifest: Manifest) -> np
 
 def hits_of(records: Iterable[ScoredRecord], background: Background | None = None) -> list[Hit]:
     """The store's answer as hits; with their probabilities where the scores are cosines and the background of them is known."""
-    hits = []
-    for record in records:
-        uri, metadata, facts = split_payload(record.payload)
-        probability = None if background is None else background.probability(record.score)
-        hits.append(Hit(record.id, uri, metadata, facts, record.score, probability))
-    return hits
+    if background is None:
+        return Hit.late_all((record.source, {"score": record.score, "probability": None}) for record in records)
+    chance = background.probability
+    return Hit.late_all((record.source, {"score": record.score, "probability": chance(record.score)}) for record in records)

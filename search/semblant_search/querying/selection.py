@@ -73,6 +73,9 @@ class Selection:
         return self.diversity is None and not self.unique and self.order_by is None
 
 
+_BEST = Selection()
+
+
 def selection_of(
     request: SearchRequest,
     diversity: float | None = None,
@@ -85,6 +88,9 @@ def selection_of(
     within_cluster: bool | int = False,
 ) -> Selection:
     """Checked arguments, for a search by a region or not. Raises `InvalidInput` for what makes no sense, or none together."""
+    usual = diversity is None and unique is False and order_by is None and descending is False
+    if usual and fpr is None and within_cluster is False:
+        return _BEST
     fpr = check_fpr(fpr)
     if fpr is not None and region:
         raise InvalidInput("fpr with a region: what chance scores is measured for whole pictures; give min_score instead")
@@ -149,10 +155,12 @@ def select(
         )
     background = generation.background if probable and isinstance(request.query, Nearest) else None
     if selection.plain and isinstance(request.query, (Nearest, Cells)):
+        if not left_out:
+            return hits_of(store.query(request), background)
         # More than asked for, and cut here: a picture that is asked for need not come first among exact copies.
-        wide = replace(request, limit=request.limit + request.offset + len(left_out), offset=0) if left_out else request
+        wide = replace(request, limit=request.limit + request.offset + len(left_out), offset=0)
         records = [record for record in store.query(wide) if record.id not in left_out]
-        return hits_of(records[request.offset : request.offset + request.limit] if left_out else records, background)
+        return hits_of(records[request.offset : request.offset + request.limit], background)
     if selection.order_by is not None:
         records, copies = _in_order(store, request, selection.order_by, left_out, unique=selection.unique)
     else:

@@ -6,6 +6,7 @@ Exact copies score the same, and which of them an engine puts on which page chan
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import gt
 from typing import TYPE_CHECKING
 
 from .queries import Mmr
@@ -35,18 +36,22 @@ def _with_neighbours(search: Search) -> Search:
     """With the hit before the page and the one after it, which show whether equal scores were cut apart."""
     if isinstance(search.query, Mmr):  # an order of its own
         return search
-    before = min(search.offset, 1)
-    return search._replace(offset=search.offset - before, limit=search.limit + before + 1)
+    before = 1 if search.offset else 0
+    query, limit, offset, *others = search
+    return type(search)(query, limit + before + 1, offset - before, *others)
 
 
 def _page(engine: Engine, search: Search, found: list[ScoredRecord]) -> list[ScoredRecord]:
     begin = min(search.offset, 1)
     end = begin + search.limit
-    page = found[begin:end]
-    cut = [pair for pair in (found[begin - 1 : begin + 1] if begin else [], found[end - 1 : end + 1]) if len(pair) == 2]
-    if any(first.score == second.score for first, second in cut):
+    if _cut(found, begin) or _cut(found, end):
         return _among_equals(engine, search)
-    return _sorted(page)
+    return _sorted(found[begin:end])
+
+
+def _cut(found: list[ScoredRecord], place: int) -> bool:
+    """Whether the hits before and behind a place have one score."""
+    return 0 < place < len(found) and found[place - 1].score == found[place].score
 
 
 def _among_equals(engine: Engine, search: Search) -> list[ScoredRecord]:
@@ -64,4 +69,7 @@ def _among_equals(engine: Engine, search: Search) -> list[ScoredRecord]:
 
 
 def _sorted(found: Sequence[ScoredRecord]) -> list[ScoredRecord]:
+    scores = [hit.score for hit in found]
+    if all(map(gt, scores, scores[1:])):  # as nearly always: no id has to be made to know the order
+        return list(found)
     return sorted(found, key=lambda hit: (-hit.score, hit.id))

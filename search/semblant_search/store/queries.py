@@ -142,3 +142,9 @@ class SearchRequest:
     exact: bool = False
     ef_search: int | None = None
     score_threshold: float | None = None
+
+    def asking(self, query: Query) -> SearchRequest:
+        """The same of another query, quickly."""
+        other = object.__new__(SearchRequest)
+        other.__dict__.update(self.__dict__, query=query)
+        return other

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from semblant_search.late import Late
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -55,12 +57,15 @@ class Record:
 
 
 @dataclass(frozen=True)
-class ScoredRecord:
+class ScoredRecord(Late):
     """A hit. What `score` means is said by the kind of query, see `store.queries`."""
 
     id: str
     score: float
     payload: dict[str, Any]
+
+    def _values_of(self, source: Any) -> Mapping[str, Any]:
+        return {"payload": source.payload or {}}
 
 
 @dataclass(frozen=True)

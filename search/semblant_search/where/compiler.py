@@ -67,12 +67,12 @@ def compile_where(where: Where, dialect: Dialect, fields: Mapping[str, FieldType
         WhereError: an unknown field, or a comparison that the field's type does not have; points at the column. Also more
             than 10,000 conditions as the engine takes them: each value of a list on a field of decimals or dates is one.
     """
-    key = tuple(fields.items())
     kept: WeakKeyDictionary[Dialect, tuple[Any, Any]] | None = getattr(where, "_compiled", None)
     if kept is None:
         kept = WeakKeyDictionary()
         object.__setattr__(where, "_compiled", kept)
     of_fields, compiled = kept.get(dialect, (None, None))
+    key = tuple(fields.items())
     if of_fields != key:
         condition = _Compiler(dialect, fields).condition(where)
         compiled = condition if isinstance(condition, dialect.models.Filter) else dialect.models.Filter(must=[condition])

@@ -120,7 +120,8 @@ class EdgeEngine:
         self.writing = threading.RLock()
         self._users = 1
         self._closing = threading.Lock()
-        self._turn = threading.Condition()
+        self._lock = threading.Lock()
+        self._turn = threading.Condition(self._lock)
         self._at_work, self._replacing = 0, False
         self._done: list[Any] | None = None
         self._changed = 0
@@ -359,14 +360,14 @@ class EdgeEngine:
                 "database belongs to one process at a time: open it after forking (in gunicorn without --preload), or use a "
                 "Qdrant server (give its URL in place of the directory)"
             )
-        with self._turn:
+        with self._lock:
             while self._replacing:
                 self._turn.wait()
             self._at_work += 1
         try:
             return call(self._path, getattr(self._shard, method), *arguments)
         finally:
-            with self._turn:
+            with self._lock:
                 self._at_work -= 1
                 if self._replacing and not self._at_work:
                     self._turn.notify_all()

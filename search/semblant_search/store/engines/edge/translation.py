@@ -197,10 +197,10 @@ class Searches:
 
 
 def scored(hits: Sequence[Any], scale: int) -> list[ScoredRecord]:
-    """Hits from what a query returns."""
+    """Hits from what a query returns; their ids and payloads become Python's when they are looked at."""
     if scale == 1:
-        return [ScoredRecord(str(hit.id), hit.score, hit.payload or {}) for hit in hits]
-    return [ScoredRecord(str(hit.id), hit.score / scale, hit.payload or {}) for hit in hits]
+        return ScoredRecord.late_all((hit, {"score": hit.score}) for hit in hits)
+    return ScoredRecord.late_all((hit, {"score": hit.score / scale}) for hit in hits)
 
 
 def record_of(point: Any) -> Record:

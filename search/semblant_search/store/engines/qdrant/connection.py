@@ -231,10 +231,10 @@ def connect(url: str, *, api_key: str | None, timeout: float, deadline: Deadline
         url = urlunsplit(parts._replace(netloc=place))
     scheme = parts.scheme.lower()
     options: dict[str, Any] = {"headers": headers, "timeout": math.ceil(timeout), "check_compatibility": False}
+    if deadline is not None:  # of a gRPC client for the few calls that there is only REST for
+        options["event_hooks"] = {"request": [deadline.limit]}
     if scheme.startswith("grpc"):
         return QdrantClient(host=host, grpc_port=port or 6334, https=scheme == "grpcs", prefer_grpc=True, **options)
-    if deadline is not None:
-        options["event_hooks"] = {"request": [deadline.limit]}
     return QdrantClient(url=url, **options)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from semblant_search.errors import StoreError
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["missing_share"]
 
 _SECONDS = 2.0
+_GRPC_PORT = 6334
 
 
 def missing_share(connection: Connection, collection: str) -> str:
@@ -35,10 +37,18 @@ def missing_share(connection: Connection, collection: str) -> str:
 
 
 def _peers_away(connection: Connection) -> set[int]:
-    """Nodes that the one that is asked does not reach."""
+    """Nodes that the one that is asked does not reach. Only REST tells; without it, shards count as they call themselves."""
+    if not _rest_is_known(connection.location):
+        return set()
     try:
         status = connection.ask_once("cluster_status", seconds=_SECONDS)
         failing = {address.rstrip("/") for address in status.message_send_failures}
         return {int(id) for id, peer in status.peers.items() if peer.uri.rstrip("/") in failing}
     except (StoreError, AttributeError):  # one that is no cluster has no peers
         return set()
+
+
+def _rest_is_known(location: str) -> bool:
+    """Whether REST is where qdrant-client looks for it: beside a gRPC port of one's own, at 6333, may be another server."""
+    parts = [urlsplit(node) for node in location.split(",")]
+    return not any(each.scheme.startswith("grpc") and each.port not in (None, _GRPC_PORT) for each in parts)

@@ -1,0 +1,74 @@
+"""Hits whose ids and payloads become Python's when they are first looked at: most callers look at few of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from typing_extensions import Self
+
+__all__ = ["Late"]
+
+_SOURCE = "_source"
+_new, _set = object.__new__, object.__setattr__
+
+
+class Late:
+    """A base of frozen dataclasses with an `id`, which are made as ever, or by `late_all`.
+
+    Thread-safe; compared, copied and pickled as any other.
+    """
+
+    @classmethod
+    def late_all(cls, given: Iterable[tuple[object, dict[str, Any]]]) -> list[Self]:
+        """Some that have certain values, and make the others, which have no defaults, when they are looked at.
+
+        Args:
+            given: for each its source, which is an engine's own hit, or a record, and has an `id` and a `payload`; and its
+                values, which are its own from then on.
+        """
+        all_made = []
+        for source, values in given:
+            values[_SOURCE] = source
+            made = _new(cls)
+            _set(made, "__dict__", values)
+            all_made.append(made)
+        return all_made
+
+    @property
+    def source(self) -> Any:
+        """What has its id and payload: where they come from, or it itself."""
+        return self.__dict__.get(_SOURCE, self)
+
+    def _values_of(self, source: Any) -> Mapping[str, Any]:
+        """All values but the id that were not given."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: an engine's own hit cannot be pickled."""
+        self._complete()
+        return dict(self.__dict__)
+
+    def _complete(self) -> None:
+        values = self.__dict__
+        source = values.get(_SOURCE)
+        if source is not None:
+            values.setdefault("id", str(source.id))  # another thread may have been faster, whose values stay
+            for name, value in self._values_of(source).items():
+                values.setdefault(name, value)
+            values.pop(_SOURCE, None)
+
+    if TYPE_CHECKING is False:  # a type checker would take every name for one that there is
+
+        def __getattr__(self, name: str) -> Any:
+            values = self.__dict__
+            source = values.get(_SOURCE)
+            if name == "id" and source is not None:
+                values.setdefault("id", str(source.id))
+            elif name in self.__dataclass_fields__:
+                self._complete()
+            if name in values:
+                return values[name]
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
