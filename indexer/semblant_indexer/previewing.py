@@ -22,7 +22,7 @@ from semblant_search.store import open_database
 from semblant_search.store.files import sha256_of
 from semblant_search.store.names import without_password
 from semblant_search.writing.exif import exif_facts_of
-from semblant_search.writing.source_changes import owned_payload
+from semblant_search.writing.shared_pictures import owned_payload
 
 from . import generations
 from .job import Duplicates, patient
