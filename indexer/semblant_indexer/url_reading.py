@@ -14,7 +14,7 @@ from semblant_search.errors import ImageError
 from semblant_search.shown import shown_error, shown_name, without_users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from concurrent.futures import Future
 
     import httpx
@@ -35,29 +35,7 @@ _PLAIN_SIGNATURE = frozenset(
     {"signature", "expires", "policy", "key-pair-id", "awsaccesskeyid", "googleaccessid", "ossaccesskeyid"}
 )
 _AZURE = frozenset(
-    [
-        "sv",
-        "ss",
-        "srt",
-        "sr",
-        "sp",
-        "st",
-        "se",
-        "spr",
-        "sip",
-        "sig",
-        "si",
-        "sdd",
-        "skoid",
-        "sktid",
-        "skt",
-        "ske",
-        "sks",
-        "skv",
-        "saoid",
-        "suoid",
-        "scid",
-    ]
+    "sv ss srt sr sp st se spr sip sig si sdd skoid sktid skt ske sks skv saoid suoid scid".split()  # noqa: SIM905
 )
 
 
@@ -162,7 +140,7 @@ class ReadAhead:
         self._from_one_host = max(1, from_one_host)
         self._hosts: dict[str, threading.Semaphore] = {}
         self._pool: ThreadPoolExecutor | None = None
-        self._read: Callable[[str], bytes]
+        self._client: httpx.Client | None = None
         self._waiting: deque[str] = deque()
         self._begun: dict[str, Future[bytes]] = {}
 
@@ -186,8 +164,7 @@ class ReadAhead:
         while self._waiting and len(self._begun) < _AHEAD:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(_AHEAD, thread_name_prefix="semblant-url")
-                client = _client()
-                self._read = lambda url: read_web_url(url, self._limit, client)
+                self._client = _client()
             url = self._waiting.popleft()
             host = urlsplit(url).netloc.rpartition("@")[2].lower()
             places = self._hosts.setdefault(host, threading.Semaphore(self._from_one_host))
@@ -195,4 +172,4 @@ class ReadAhead:
 
     def _one(self, url: str, places: threading.Semaphore) -> bytes:
         with places:
-            return self._read(url)
+            return read_web_url(url, self._limit, self._client)
