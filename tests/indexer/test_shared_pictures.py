@@ -124,6 +124,8 @@ def test_a_lost_ledger_takes_no_field_of_a_shared_picture_and_the_next_run_those
 
     listed("a.csv", price=1, stock=7)
     listed("b.csv", size=2)
+    assert index(tmp_path / "a.csv").unchanged == 1
+    assert index(pictures / "bag").unchanged == 1  # the tenth of them is there; that it is of three sources is no news
     (tmp_path / "db" / "images" / "ledger.sqlite").unlink()
     assert listed("a.csv", price=1) == {"price": 1, "stock": 7, "size": 2}
     assert listed("a.csv", price=2) == {"price": 2, "size": 2}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from semblant_search.store import Store
 
-__all__ = ["FIELDS_OF", "Released", "both", "claimed", "joined", "owned_payload", "release", "said_by"]
+__all__ = ["FIELDS_OF", "Released", "both", "claimed", "joined", "owned_payload", "release", "said_by", "says_the_same"]
 
 FIELDS_OF = "_fields_of"
 """The payload field of a picture of several sources: by the id of a source the names of the metadata fields that it said."""
@@ -44,6 +44,11 @@ def claimed(payload: Mapping[str, Any], said: Mapping[str, Iterable[str]], holde
     all_holders = sorted(set(holders))
     known = {holder: sorted(said[holder]) for holder in all_holders if holder in said} if len(all_holders) > 1 else {}
     return {**rest, SOURCES_FIELD: all_holders, **({FIELDS_OF: known} if known else {})}
+
+
+def says_the_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two payloads differ in nothing, or only in which source said what."""
+    return {**one, FIELDS_OF: None} == {**other, FIELDS_OF: None}
 
 
 def joined(payload: Mapping[str, Any], source: str) -> dict[str, Any]:
