@@ -114,7 +114,9 @@ class History:
         if rebuild:
             self.rebuild(source, state=options["state"])
         else:
-            self.index(source, prune=bool(options["prune"]), state=str(options["state"]))
+            # What a first job has left serves nobody: a preview counts it as new, the next job goes on with it.
+            known = bool(self.scanned)
+            self.index(source, prune=bool(options["prune"]), state=str(options["state"]), previewed=known)
 
     def index_two_at_once(self) -> None:
         """Jobs of two sources begin in the same moment, each on a machine of its own: one waits for the other."""
@@ -130,7 +132,9 @@ class History:
         for source, pruned in zip(chosen, prune, strict=True):
             self._indexed(source, prune=pruned)
 
-    def index(self, source: str | None = None, *, prune: bool | None = None, state: str | None = None) -> None:
+    def index(
+        self, source: str | None = None, *, prune: bool | None = None, state: str | None = None, previewed: bool = True
+    ) -> None:
         """A job of one source, with or without `--prune`."""
         source = source or self.dice.choice(list(self.held))
         prune = self.dice.random() < 0.4 if prune is None else prune
@@ -140,7 +144,8 @@ class History:
         self.log += [f"index {source} prune={job.prune} state={job.state and job.state.name}"]
         assert report.points == len(self._indexed(source, prune=job.prune))
         assert (expected.moved, expected.removed, expected.pruned) == (report.moved, report.removed, report.pruned)
-        assert (expected.found, expected.new + expected.changed) == (report.found, report.encoded)
+        assert expected.found == report.found
+        assert not previewed or expected.new + expected.changed == report.encoded
 
     def rebuild(self, source: str | None = None, **options: Any) -> None:
         """All sources anew, from one of them; what is gone is gone."""
