@@ -12,15 +12,16 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import ADDED, SOURCES_FIELD, uri_path
+from semblant_search.collection import ADDED, SOURCES_FIELD, FieldType, uri_path
 from semblant_search.encoder import ENCODED_AT_ONCE
 from semblant_search.errors import ImageError, InvalidInput, StoreError, StoreLocked
 from semblant_search.images import most_bytes, read_file
 from semblant_search.orb import Vocabulary
 from semblant_search.sources import generation_sources, note_added, owners
+from semblant_search.store.texts import with_text
 from semblant_search.where import F
 from semblant_search.writing.adding import Named, points_of, read_named, recipe_for
-from semblant_search.writing.source_changes import both, release
+from semblant_search.writing.shared_pictures import both, claimed, release, said_by
 
 from . import generations
 from .retraining import copied_point
@@ -116,10 +117,13 @@ class Carrying:
         return present
 
     def _bring(self, old: Store, new: Store, records: Sequence[Record]) -> None:
+        text = FieldType.KEYWORD
+        kinds = new.manifest.fields
+        texts = [name for name, kind in old.manifest.fields.items() if kind is not text and kinds.get(name) is text]
         indexed = {record.id: record.payload for record in new.retrieve([record.id for record in records])}
         own = {id: payload for id, payload in indexed.items() if id not in self._seen or id in self._own}
         self._own |= own.keys()
-        new.set_payloads({one.id: both(_added(one).payload, own[one.id]) for one in records if one.id in own})
+        new.set_payloads({one.id: both(_added(one, texts).payload, own[one.id]) for one in records if one.id in own})
         rest = [record for record in records if record.id not in own]
         settings, vocabulary = generations.orb_of(new)
         words = None if vocabulary is None else Vocabulary.from_bytes(vocabulary)
@@ -135,7 +139,7 @@ class Carrying:
             data = _bytes_of(record, self.job)
             if data is not None:
                 try:
-                    again.append((read_named(recipe, data, str(record.payload["_uri"])), _added(record).payload))
+                    again.append((read_named(recipe, data, str(record.payload["_uri"])), _added(record, texts).payload))
                     continue
                 except ImageError:
                     data = None
@@ -147,7 +151,7 @@ class Carrying:
             copied.append(record.id)
         with_details = same_details and settings is not None
         found = old.retrieve(copied, with_image=True, with_features=with_details, with_cells=True)
-        new.upsert([copied_point(_added(record), words) for record in found])
+        new.upsert([copied_point(_added(record, texts), words) for record in found])
         for part in _parts(again):
             new.upsert(points_of([one for one, _ in part], [said for _, said in part], self.encoder, words, new.manifest))
 
@@ -168,9 +172,15 @@ class Carrying:
         return not known or any(record.id == ADDED for record in known)  # before there were records, only clients marked
 
 
-def _added(record: Record) -> Record:
-    """What of a picture is the client's: whether it is a source's as well is for that source's job to say."""
-    return replace(record, payload={**record.payload, SOURCES_FIELD: [ADDED]})
+def _added(record: Record, texts: Sequence[str] = ()) -> Record:
+    """What of a picture is the client's: whether it is a source's as well is for that source's job to say.
+
+    `texts` are the fields that are text in the new generation only.
+    """
+    said = said_by(record.payload)
+    others = set().union(*said.values()) - said[ADDED] if ADDED in said else set()
+    own = {name: value for name, value in record.payload.items() if name not in others}
+    return replace(record, payload=with_text(claimed(own, {}, [ADDED]), texts))
 
 
 def _bytes_of(record: Record, job: IndexJob) -> bytes | None:

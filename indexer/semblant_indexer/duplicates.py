@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from semblant_search.collection import FieldType, point_id
 from semblant_search.sources import owners, read_sources
 from semblant_search.where import F
-from semblant_search.writing.source_changes import release
+from semblant_search.writing.shared_pictures import release
 
 from .job import Duplicates
 
@@ -37,13 +38,14 @@ def settle_duplicates(store: Store, ledger: Ledger, policy: Duplicates, source: 
     marking: dict[str, set[str]] = {}
     for record in read_sources(store):
         marking.setdefault(str(record.settings.get("duplicates")), set()).add(record.id)
-    stand = {} if policy is Duplicates.KEEP else _settle(store, ledger, policy, source)
-    for each, field in _FIELDS.items():
-        if field in store.manifest.fields:
-            _unsay(store, ledger, field, stand if each is policy else {}, marking.get(each.value, set()) - {source})
+    marks = {each: _Marks(store, ledger, source, field, marking.get(each.value, set())) for each, field in _FIELDS.items()}
+    stand = {} if policy is Duplicates.KEEP else _settle(store, ledger, policy, marks[policy])
+    for each, mark in marks.items():
+        if mark.field in store.manifest.fields:
+            mark.take_away(stand if each is policy else {})
 
 
-def _settle(store: Store, ledger: Ledger, policy: Duplicates, source: str) -> dict[str, object]:
+def _settle(store: Store, ledger: Ledger, policy: Duplicates, marks: _Marks) -> dict[str, object]:
     groups = ledger.groups()
     stand: dict[str, object] = {}
     while part := list(itertools.islice(groups, 500)):
@@ -61,9 +63,9 @@ def _settle(store: Store, ledger: Ledger, policy: Duplicates, source: str) -> di
                     dropped += others
                 else:
                     said |= dict.fromkeys(others, first)
-            _say(store, payloads, _FIELDS[policy], said)
+            marks.say(payloads, said)
             stand |= said
-            release(store, [point_id(uri) for uri in dropped], source)
+            release(store, [point_id(uri) for uri in dropped], marks.source)
         ledger.set_duplicates(dropped)
     return stand
 
@@ -72,32 +74,44 @@ def _payloads(store: Store, uris: Sequence[str]) -> dict[str, dict[str, object]]
     return {str(record.payload["_uri"]): record.payload for record in store.retrieve([point_id(uri) for uri in uris])}
 
 
-def _say(store: Store, payloads: Mapping[str, dict[str, object]], field: str, said: Mapping[str, object]) -> None:
-    changes = {uri: {**payloads[uri], field: value} for uri, value in said.items() if payloads[uri].get(field) != value}
-    store.set_payloads({point_id(uri): payload for uri, payload in changes.items()})
+@dataclass(frozen=True)
+class _Marks:
+    """The marks of one policy on the pictures of a source.
 
-
-def _unsay(store: Store, ledger: Ledger, field: str, stand: Mapping[str, object], marking: set[str]) -> None:
-    """Take the field from pictures of this source that are no duplicates any more: the others are gone or have changed.
-
-    Sources that are `marking` have the policy of this field.
+    Attributes:
+        field: that holds them.
+        marking: ids of the sources with this policy.
     """
-    with store.writing:
-        _unsay_all(store, ledger, field, stand, marking)
 
+    store: Store
+    ledger: Ledger
+    source: str
+    field: str
+    marking: set[str]
 
-def _unsay_all(store: Store, ledger: Ledger, field: str, stand: Mapping[str, object], marking: set[str]) -> None:
-    marked = {str(record.payload["_uri"]): record for record in store.scroll(where=F(field).exists())}
-    over = [
-        uri
-        for uri in ledger.scanned(uri for uri in marked if uri not in stand)
-        if marking.isdisjoint(owners(marked[uri].payload)) or ledger.knows_all(_named(marked[uri].payload[field]))
-    ]
-    for start in range(0, len(over), 500):
-        part = [marked[uri] for uri in over[start : start + 500]]
-        kept = {record.id: {name: value for name, value in record.payload.items() if name != field} for record in part}
-        store.set_payloads(kept)
+    def say(self, payloads: Mapping[str, dict[str, object]], said: Mapping[str, object]) -> None:
+        """Mark pictures, but those that another source has marked by what only that one knows: so that two come to rest."""
+        changes = {
+            uri: {**payloads[uri], self.field: value}
+            for uri, value in said.items()
+            if payloads[uri].get(self.field) != value and not self._is_another_s(payloads[uri])
+        }
+        self.store.set_payloads({point_id(uri): payload for uri, payload in changes.items()})
 
+    def take_away(self, stand: Mapping[str, object]) -> None:
+        """Take the marks from pictures of this source that are no duplicates any more: the others are gone or have changed."""
+        with self.store.writing:
+            found = self.store.scroll(where=F(self.field).exists())
+            marked = {str(one.payload["_uri"]): one for one in found if self.source in (owners(one.payload) or [self.source])}
+            scanned = self.ledger.scanned(uri for uri in marked if uri not in stand)
+            over = [marked[uri] for uri in scanned if not self._is_another_s(marked[uri].payload)]
+            for start in range(0, len(over), 500):
+                part = {record.id: record.payload for record in over[start : start + 500]}
+                kept = {id: {name: one[name] for name in one if name != self.field} for id, one in part.items()}
+                self.store.set_payloads(kept)
 
-def _named(mark: object) -> list[str]:
-    return [str(uri) for uri in mark] if isinstance(mark, list) else [str(mark)]
+    def _is_another_s(self, payload: Mapping[str, object]) -> bool:
+        """Whether a picture has a mark of another source's policy that names pictures which this source does not know."""
+        if (mark := payload.get(self.field)) is None or not (self.marking - {self.source}) & set(owners(payload)):
+            return False
+        return not self.ledger.knows_all([str(uri) for uri in mark] if isinstance(mark, list) else [str(mark)])

@@ -1,8 +1,8 @@
 """Whose pictures are whose: a job writes its source's id into its points, and takes away no other source's.
 
 A picture that several sources hold carries all their ids, and the metadata of all: where two name the same field, the value of
-the job that wrote the picture last counts. No job takes a field away from it, since nobody knows which source gave it. It
-goes with the last of its sources.
+the job that wrote the picture last counts, and a field goes with the last source that says it. The picture goes with the last
+of its sources.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from semblant_search.collection import SOURCES_FIELD, point_id
 from semblant_search.sources import owners, pictures_of
-from semblant_search.writing.source_changes import owned_payload
+from semblant_search.writing.shared_pictures import joined, owned_payload
 
 from .ledger import Entry
 
@@ -103,8 +103,7 @@ def _adopt(store: Store, ledger: Ledger, source: str, *, write: bool) -> None:
         with store.writing:
             found = store.retrieve([point_id(uri) for uri in uris])
             if write:
-                payloads = {one.id: {**one.payload, SOURCES_FIELD: sorted({*owners(one.payload), source})} for one in found}
-                store.set_payloads(payloads)
+                store.set_payloads({one.id: joined(one.payload, source) for one in found})
         ledger.record([_entry(record) for record in found], seen=False)
 
 

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import SOURCES_FIELD, point_id, uri_path
+from semblant_search.collection import point_id, uri_path
 from semblant_search.encoder import Encoder
 from semblant_search.errors import InvalidInput, NotADatabase, StoreError
 from semblant_search.shown import shown_name, without_users
-from semblant_search.sources import identity_of, owners, read_source, read_sources
+from semblant_search.sources import identity_of, read_source, read_sources
 from semblant_search.store import open_database
 from semblant_search.store.files import sha256_of
 from semblant_search.store.names import without_password
 from semblant_search.writing.exif import exif_facts_of
-from semblant_search.writing.source_changes import owned_payload
+from semblant_search.writing.shared_pictures import joined, owned_payload, says_the_same
 
 from . import generations
 from .job import Duplicates, patient
@@ -255,13 +255,12 @@ def _kinds(part: list[Todo], store: Store, source: str, *, exif: bool) -> Iterat
             maybe.append(todo)
     there = {record.id: record.payload for record in store.retrieve([point_id(todo.uri) for todo in maybe])}
     for todo in maybe:
-        before = there.get(point_id(todo.uri), {})
-        before[SOURCES_FIELD] = sorted({*owners(before), source})
+        before = joined(there.get(point_id(todo.uri), {}), source)
         facts = {name: value for name, value in before.items() if name.startswith("_")}
         if exif and (path := uri_path(todo.uri)) is not None and not todo.same_file:
             facts = with_exif(facts, exif_facts_of(path.read_bytes()))
         after = owned_payload(before, {**json.loads(todo.payload), **facts}, source, keep=todo.unknown_metadata)
-        yield ("unchanged" if after == before else "metadata"), None
+        yield ("unchanged" if says_the_same(after, before) else "metadata"), None
 
 
 def _is_empty(todo: Todo) -> bool:

@@ -9,6 +9,8 @@ from semblant_search.errors import ImageError
 from semblant_search.images import read_file
 from semblant_search.shown import shown_error, shown_name, without_users
 
+from .url_reading import is_web_url, read_web_url, unsigned
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -30,8 +32,8 @@ def tar_member(path: str, offset: int, size: int) -> str:
 
 
 def name_of(place: str) -> str:
-    """A place as a user knows it."""
-    return place.split(":", 3)[3] if place.startswith(_TAR) else place
+    """A place as a user knows it: without the signature of a URL, which is a secret while it lasts."""
+    return unsigned(place.split(":", 3)[3] if place.startswith(_TAR) else place)
 
 
 def read_content(place: str, limit: int) -> Content:
@@ -44,6 +46,8 @@ def read_content(place: str, limit: int) -> Content:
         _, offset, size, path = place.split(":", 3)
         _check_size(path, int(size), limit)
         return Content(_read_part(path, int(offset), int(size)), -1)
+    if is_web_url(place):
+        return Content(read_web_url(place, limit), -1)
     if "://" in place:
         return Content(_read_url(place, limit), -1)
     data, facts = read_file(place, limit=limit)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from semblant_search.collection import ADDED, uri_path
 from semblant_search.errors import InvalidInput, SemblantError, StoreLocked
 from semblant_search.sources import forget_source, generation_sources, owners, pictures_of, read_sources
-from semblant_search.writing.source_changes import release
+from semblant_search.writing.shared_pictures import release
 
 from .added import Carrying
 from .analysis.carrying import carry_analyses

@@ -14,7 +14,7 @@ from semblant_search.shown import shown_name
 from semblant_search.sources import note_added, pictures_of, read_source, write_source
 from semblant_search.writing.exif import EXIF_FIELDS
 from semblant_search.writing.points import now
-from semblant_search.writing.source_changes import release
+from semblant_search.writing.shared_pictures import release
 
 from . import generations
 from .duplicates import settle_duplicates

@@ -32,7 +32,8 @@ from semblant_search.orb import OrbSettings, Vocabulary, unpack
 from semblant_search.writing.exif import exif_facts_of
 from semblant_search.writing.pictures import PictureRecipe
 
-from .reading import name_of, read_content
+from .reading import Content, name_of, read_content
+from .url_reading import FROM_ONE_HOST, ReadAhead
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,8 +118,10 @@ def work(connection: Connection, frames: SharedFrames, number: int, config: Work
     """Answer tasks; `EOFError` or `OSError` when the parent is gone."""
     vocabulary = Vocabulary.from_bytes(config.vocabulary) if config.vocabulary is not None else None
     recipe = PictureRecipe(config.fit, config.max_pixels, config.orb, config.exif)
+    ahead = ReadAhead(most_bytes(config.max_pixels), FROM_ONE_HOST // len(frames.at))
     while True:
         task: Task = pickle.loads(connection.recv_bytes())
+        ahead.expect(path for path, _ in task.files)
         results: list[Decoded | Unchanged | Rejected] = []
         filled = 0
         for position, (path, known) in enumerate(task.files):
@@ -126,7 +129,9 @@ def work(connection: Connection, frames: SharedFrames, number: int, config: Work
             frames.at[number] = position
             try:
                 place = frames.pixels[task.slot, filled]
-                result: Decoded | Unchanged | Rejected = _one(path, known, place, config, recipe, vocabulary)
+                data = ahead.take(path)
+                content = read_content(path, most_bytes(config.max_pixels)) if data is None else Content(data, -1)
+                result: Decoded | Unchanged | Rejected = _one(path, content, known, place, config, recipe, vocabulary)
             except ImageError as error:
                 result = Rejected(error.reason, str(error))
             filled += isinstance(result, Decoded)
@@ -137,13 +142,14 @@ def work(connection: Connection, frames: SharedFrames, number: int, config: Work
 
 def _one(
     path: str,
+    content: Content,
     known: frozenset[str],
     pixels: np.ndarray,
     config: WorkerConfig,
     recipe: PictureRecipe,
     vocabulary: Vocabulary | None,
 ) -> Decoded | Unchanged:
-    data, mtime_ns = read_content(path, most_bytes(config.max_pixels))
+    data, mtime_ns = content
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 in known:
         return Unchanged(sha256, len(data), mtime_ns, exif_facts_of(data) if config.exif else None)

@@ -11,7 +11,7 @@ from semblant_search.collection import SOURCES_FIELD, point_id
 from semblant_search.store import Point, SparseVector
 from semblant_search.writing.exif import EXIF_FIELDS
 from semblant_search.writing.points import PictureFacts, as_kept, now, payload_of, point_of, words_of
-from semblant_search.writing.source_changes import owned_payload
+from semblant_search.writing.shared_pictures import FIELDS_OF, owned_payload, says_the_same
 
 from .ledger import Entry, Todo
 from .ownership import owned
@@ -31,7 +31,7 @@ __all__ = ["Counts", "Outcome", "Writer", "settle", "with_exif"]
 
 
 _MOST = 2048
-_OF_THE_OLD_NAME = (SOURCES_FIELD, "_uris", "_duplicate_of")
+_OF_THE_OLD_NAME = (SOURCES_FIELD, FIELDS_OF, "_uris", "_duplicate_of")
 _LONGEST = 1.0
 """Pictures, and seconds, between two writes at most."""
 
@@ -178,7 +178,7 @@ class Writer:
                 continue
             if different:
                 payloads[record.id] = payload
-            entries.append(_indexed(todo, file, written=different))
+            entries.append(_indexed(todo, file, written=not says_the_same(payload, record.payload)))
         self._store.set_payloads(payloads)
         self._ledger.record(entries)
 

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from .results import FeatureHit, Hit, HitGroup, Picture, PicturePage
     from .where import F, Where, parse_where
     from .writing.adding import NewPicture
-    from .writing.source_changes import Released, Relocation, SourceSummary
+    from .writing.shared_pictures import Released
+    from .writing.source_changes import Relocation, SourceSummary
 
 __all__ = [
     "AsyncSearchClient",
@@ -121,7 +122,7 @@ _HOME = {
     "NewPicture": "writing.adding",
     "Picture": "results",
     "PicturePage": "results",
-    "Released": "writing.source_changes",
+    "Released": "writing.shared_pictures",
     "Relocation": "writing.source_changes",
     "SearchClient": "client",
     "SourceSummary": "writing.source_changes",

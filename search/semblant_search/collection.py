@@ -54,14 +54,14 @@ class FieldType(str, Enum):
     GEO = "geo"
 
 
-def wider(one: FieldType, other: FieldType) -> FieldType | None:
-    """The type whose values are those of both: itself for two of a kind, `FLOAT` for numbers; None for all others.
+def wider(one: FieldType, other: FieldType) -> FieldType:
+    """The type whose values are those of both: itself for two of a kind, `FLOAT` for numbers, text for all others.
 
-    Text is not the wider type of numbers: an index of text finds no number that is in the payload already.
+    What is in the payload already has to become text, too (`Store.add_fields`): an index of text finds no numbers.
     """
     if one is other:
         return one
-    return FieldType.FLOAT if {one, other} == {FieldType.INTEGER, FieldType.FLOAT} else None
+    return FieldType.FLOAT if {one, other} == {FieldType.INTEGER, FieldType.FLOAT} else FieldType.KEYWORD
 
 
 RESERVED_FIELDS: Mapping[str, FieldType] = {
@@ -293,7 +293,9 @@ class Manifest:
         return self.encoder.dim
 
     def with_fields(self, fields: Mapping[str, FieldType]) -> Manifest:
-        """A copy that knows more payload fields; one of whole numbers may become one of floats, and takes whole ones then, too.
+        """A copy that knows more payload fields.
+
+        One of whole numbers may become one of floats, and takes whole ones then, too; any may become one of text.
 
         Raises:
             MetadataError: one changes its type in another way.
@@ -302,7 +304,7 @@ class Manifest:
         for name, kind in fields.items():
             known = self.fields.get(name, kind)
             joined = wider(known, kind)
-            if joined is None:
+            if joined is FieldType.KEYWORD and kind is not joined:
                 raise MetadataError(
                     f"metadata field {name!r} is {kind.value}, but collection {self.collection!r} holds it as {known.value}; "
                     "convert the column, or build a new generation with --rebuild"

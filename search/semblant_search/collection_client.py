@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from .store import RetryPolicy
     from .where import Where
     from .writing.adding import NewPicture
-    from .writing.source_changes import Released, Relocation, SourceSummary
+    from .writing.shared_pictures import Released
+    from .writing.source_changes import Relocation, SourceSummary
 
 __all__ = ["CollectionClient"]
 

@@ -157,7 +157,7 @@ def test_other_arguments_are_refused(store: Store) -> None:
         with pytest.raises(InvalidInput, match="UUID"):
             call([ONE.id, "17"])
     with pytest.raises(MetadataError, match=r"price.*float"):
-        store.add_fields({"price": FieldType.KEYWORD})
+        store.add_fields({"price": FieldType.DATETIME})
 
 
 @pytest.mark.parametrize("name", ["", ".hidden", "a/b", "ä.onnx", "a b", "a\n"])

@@ -671,6 +671,28 @@ def test_a_field_of_whole_numbers_becomes_one_of_floats_in_place(database: Datab
     again.close()
 
 
+def test_a_field_of_any_type_becomes_one_of_text_in_place(database: Database, name: str) -> None:
+    fields = {"stock": FieldType.FLOAT, "camera.iso": FieldType.INTEGER, "sold": FieldType.BOOL, "rest": FieldType.INTEGER}
+    store = database.create(small(name, fields=fields))
+    one, other, third = (replace(point, payload={}) for point in POINTS[:3])
+    said = {"stock": [60.0, 59.9], "camera": {"iso": 100, "model": "X"}, "sold": True, "rest": 3}
+    store.upsert([replace(one, payload=said), replace(other, payload={"rest": 4}), third])
+    store.add_fields(dict.fromkeys(("stock", "camera.iso", "sold"), FieldType.KEYWORD))
+    store.upsert([replace(third, payload={"stock": "sold out"})])
+    store.close()
+    again = database.open(name, "g0001")
+    assert again.manifest.fields == {**dict.fromkeys(fields, FieldType.KEYWORD), "rest": FieldType.INTEGER}
+    (record,) = again.retrieve([one.id], with_image=True)
+    assert record.payload == {"stock": ["60.0", "59.9"], "camera": {"iso": "100", "model": "X"}, "sold": "true", "rest": 3}
+    assert record.image is not None
+    asked = [F("stock") == "59.9", F("stock") == "sold out", F("camera.iso") == "100", F("sold") == "true", F("rest") > 2]
+    assert [again.count(where) for where in asked] == [1, 1, 1, 1, 2]
+    assert again.facet("stock") == {"59.9": 1, "60.0": 1, "sold out": 1}
+    again.optimize()
+    assert again.count(F("stock") == "59.9") == 1
+    again.close()
+
+
 def test_fields_can_be_added_and_keep_their_type(database: Database, name: str) -> None:
     store = database.create(small(name, fields={}))
     store.upsert(POINTS)
@@ -680,7 +702,7 @@ def test_fields_can_be_added_and_keep_their_type(database: Database, name: str) 
     assert store.count(F("price") < 3) == sum(matches(F("price") < 3, dict(payload)) for payload in PAYLOADS.values())
     store.add_fields({"price": FieldType.FLOAT})
     with pytest.raises(MetadataError, match="price"):
-        store.add_fields({"price": FieldType.KEYWORD})
+        store.add_fields({"price": FieldType.BOOL})
     fields = store.manifest.fields
     store.close()
     again = database.open(name, "g0001")

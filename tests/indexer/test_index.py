@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from semblant_indexer import IndexJob, Progress
 from semblant_indexer.sources import FolderSource
-from semblant_search import Encoder, SearchClient, canonical_uri
+from semblant_search import Encoder, FieldType, SearchClient, canonical_uri
 from semblant_search.errors import EncoderError, EncoderMismatch, InvalidInput, MetadataError, NotADatabase
 from semblant_search.orb import OrbSettings
 from support.encoders import encoder_bytes
@@ -371,13 +371,38 @@ def test_a_value_that_does_not_fit_the_collection_s_type_costs_itself(pictures: 
     assert [record.payload["price"] for record in records().values() if "price" in record.payload] == [7]
 
 
-def test_a_column_that_changes_its_type_is_refused(pictures: Path, index: Index) -> None:
+def test_a_column_may_become_text_with_what_is_there(pictures: Path, index: Index, tmp_path: Path) -> None:
+    one, other = (path.relative_to(pictures) for path in some(pictures, 2))
+    (pictures / "metadata.csv").write_text(f"file,price,size\n{one},1,7\n{other},2.5,8\n")
+    index(pictures)
+    (pictures / "metadata.csv").write_text(f"file,price,size\n{other},dear,8\n")  # the other row is gone, its value is not
+    (tmp_path / "table.csv").write_text(f"file,price\n{pictures / one},4\n")
+    report = index(pictures)
+    assert (report.failed, report.points, index(pictures).unchanged) == (0, 30, 30)
+    assert "metadata field 'price' was float in this collection, and is keyword from now on" in report.notes
+    assert index(tmp_path / "table.csv").failed == 0
+    with SearchClient(tmp_path / "db") as client:
+        found = {
+            where: client.count(where) for where in ("price == 'dear'", "price == '4'", "startswith(price, 'd')", "size > 7")
+        }
+    assert found == {"price == 'dear'": 1, "price == '4'": 1, "startswith(price, 'd')": 1, "size > 7": 1}
+
+
+def test_a_field_that_is_declared_as_text_becomes_text(pictures: Path, index: Index, records: Records) -> None:
+    one, other = (path.relative_to(pictures) for path in some(pictures, 2))
+    (pictures / "metadata.csv").write_text(f"file,sku\n{one},123\n{other},124\n")
+    index(pictures)
+    (pictures / "metadata.csv").write_text(f"file,sku\n{one},123\n{other},A-124\n")
+    index(pictures, fields={"sku": FieldType.KEYWORD})
+    assert sorted(record.payload["sku"] for record in records().values() if "sku" in record.payload) == ["123", "A-124"]
+
+
+def test_a_declared_type_that_the_collection_s_values_cannot_have_is_refused(pictures: Path, index: Index) -> None:
     name = some(pictures)[0].relative_to(pictures)
     (pictures / "metadata.csv").write_text(f"file,price\n{name},1\n")
     index(pictures)
-    (pictures / "metadata.csv").write_text(f"file,price\n{name},dear\n")
-    with pytest.raises(MetadataError, match="'price' is keyword, but collection 'images' holds it as integer"):
-        index(pictures)
+    with pytest.raises(MetadataError, match="'price' is bool, but collection 'images' holds it as integer"):
+        index(pictures, fields={"price": FieldType.BOOL})
 
 
 @pytest.mark.parametrize(

@@ -257,7 +257,8 @@ def test_a_time_beyond_the_calendar_is_the_error_of_its_picture_and_leaves_the_d
         (["1", "2"], FLOAT, FLOAT), (["1", "2"], KEYWORD, KEYWORD), (["1.5"], KEYWORD, KEYWORD), (["true"], KEYWORD, KEYWORD),
         (["1.5"], INTEGER, FLOAT), (["a"], FLOAT, KEYWORD), (["1", "sold"], INTEGER, INTEGER), (["sold", "1.5"], FLOAT, FLOAT),
         (["1", "sold"], FLOAT, FLOAT), (["1.5", "sold"], INTEGER, FLOAT), (["N/A"], FLOAT, FLOAT), (["N/A"], BOOL, BOOL),
-        (["true"], FLOAT, BOOL), (["2024-05-01"], KEYWORD, KEYWORD),
+        (["true"], FLOAT, KEYWORD), (["2024-05-01"], KEYWORD, KEYWORD),
+        (["2024-05-01"], INTEGER, KEYWORD), (["2024-05-01", "soon"], DATETIME, DATETIME),
     ],
 )  # fmt: skip
 def test_a_shorter_table_takes_the_wider_types_of_its_collection(cells: list[str], known: FieldType, kind: FieldType) -> None:

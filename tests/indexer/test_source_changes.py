@@ -56,8 +56,9 @@ def test_a_source_is_removed_with_the_pictures_that_no_other_holds(
         assert [(one.name, one.pictures) for one in client.sources()] == [("bag", 10)]
     assert set(records()) == {canonical_uri(path) for path in (pictures / "bag").iterdir()}
     assert index(pictures / "bag", prune=True).unchanged == 10
+    assert not any("label" in record.payload for record in records().values())  # the outer folder said it
     report = index(pictures)
-    assert (report.indexed, report.points) == (20, 30)
+    assert (report.encoded, report.indexed, report.points) == (20, 30, 30)
     asked = CliRunner().invoke(sources, ["remove", "zzz", "--db", str(tmp_path / "db")], input="y\n")
     assert asked.exit_code == 2
     assert "no such source; there: 'bag', 'pictures'" in asked.output

@@ -68,7 +68,7 @@ def test_names_of_columns_that_cannot_be_fields(name: str, words: str) -> None:
     assert not name or repr(name) in str(caught.value)
 
 
-def test_fields_are_added_and_keep_their_type_or_become_floats() -> None:
+def test_fields_are_added_and_keep_their_type_or_become_wider() -> None:
     before = manifest(label=FieldType.KEYWORD)
     after = before.with_fields({"price": FieldType.FLOAT, "label": FieldType.KEYWORD})
     assert after.fields == {"label": FieldType.KEYWORD, "price": FieldType.FLOAT}
@@ -77,15 +77,18 @@ def test_fields_are_added_and_keep_their_type_or_become_floats() -> None:
     assert after.with_fields({"price": FieldType.INTEGER}) == after  # floats hold whole numbers, too
     whole = before.with_fields({"stock": FieldType.INTEGER})
     assert whole.with_fields({"stock": FieldType.FLOAT}).fields["stock"] is FieldType.FLOAT
-    with pytest.raises(MetadataError, match="'price' is keyword, but collection 'images' holds it as float; convert"):
-        after.with_fields({"new": FieldType.BOOL, "price": FieldType.KEYWORD})
+    assert after.with_fields({"price": FieldType.KEYWORD}).fields["price"] is FieldType.KEYWORD
+    with pytest.raises(MetadataError, match="'price' is bool, but collection 'images' holds it as float; convert"):
+        after.with_fields({"new": FieldType.BOOL, "price": FieldType.BOOL})
+    with pytest.raises(MetadataError, match="'label' is integer, but collection 'images' holds it as keyword; convert"):
+        after.with_fields({"label": FieldType.INTEGER})
 
 
 @pytest.mark.parametrize("one", FieldType)
 @pytest.mark.parametrize("other", FieldType)
-def test_only_numbers_have_a_wider_type(one: FieldType, other: FieldType) -> None:
+def test_numbers_are_floats_together_and_all_others_text(one: FieldType, other: FieldType) -> None:
     numbers = {FieldType.INTEGER, FieldType.FLOAT}
-    assert wider(one, other) is (one if one is other else FieldType.FLOAT if {one, other} == numbers else None)
+    assert wider(one, other) is (one if one is other else FieldType.FLOAT if {one, other} == numbers else FieldType.KEYWORD)
 
 
 def test_fields_survive_the_manifest_s_json() -> None:

@@ -1,14 +1,17 @@
 """Random histories of sources that overlap, and a plain Python model of what the collection must hold after each step.
 
 Three sources: a folder, a folder within it, and a list that names pictures of both and beside them. Two ledgers, as of two
-machines, either of which may be lost at any time.
+machines, either of which may be lost at any time. Jobs are killed at a write and run again, and two run at once.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import shutil
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["History"]
+
+_DYING = Path(__file__).with_name("dying_job.py")
 
 
 class History:
@@ -55,7 +60,8 @@ class History:
     def step(self) -> None:
         """Do something, and compare."""
         actions: list[Callable[[], None]] = [self.index] * 8 + [self.add, self.delete, self.rename] * 2
-        action = self.dice.choice([*actions, self.modify, self.edit_list, self.lose_ledger, self.rebuild])
+        rare = [self.modify, self.edit_list, self.lose_ledger, self.rebuild, self.kill, self.kill, self.index_two_at_once]
+        action = self.dice.choice([*actions, *rare])
         self.log.append(action.__name__)
         action()
         self.check()
@@ -93,21 +99,58 @@ class History:
         """One machine's ledgers are gone."""
         shutil.rmtree(self._folder / self.dice.choice(["first", "second"]), ignore_errors=True)
 
-    def index(self, source: str | None = None) -> None:
+    def kill(self) -> None:
+        """A job is killed at one of its writes, and run again."""
+        rebuild = bool(self.scanned) and self.dice.random() < 0.25
+        source = self.dice.choice(sorted(self.scanned) if rebuild else list(self.held))
+        options = {"prune": self.dice.random() < 0.4, "state": str(self._folder / self.dice.choice(["first", "second"]))}
+        call, number = self.dice.choice(["upsert", "set_payloads", "delete", "optimize"]), self.dice.randint(1, 2)
+        when = self.dice.choice(["before", "after"])
+        self.log[-1] = f"kill {source} {call} {number} {when} rebuild={rebuild} {options}"
+        told = {**options, "rebuild": rebuild, "prune_limit": 1.0, "keep_generations": 0}
+        process = self._start(source, call, str(number), when, told)
+        _, error = process.communicate(timeout=300)
+        assert process.returncode in (0, -9), (error, self.log)
+        if rebuild:
+            self.rebuild(source, state=options["state"])
+        else:
+            # What a first job has left serves nobody: a preview counts it as new, the next job goes on with it.
+            known = bool(self.scanned)
+            self.index(source, prune=bool(options["prune"]), state=str(options["state"]), previewed=known)
+
+    def index_two_at_once(self) -> None:
+        """Jobs of two sources begin in the same moment, each on a machine of its own: one waits for the other."""
+        chosen = self.dice.sample(list(self.held), 2)
+        prune = [self.dice.random() < 0.4 for _ in chosen]
+        self.log[-1] = f"two at once {chosen} {prune}"
+        processes = []
+        for number, source in enumerate(chosen):
+            told = {"state": str(self._folder / ("first", "second")[number]), "prune": prune[number], "wait": 250}
+            processes.append(self._start(source, "upsert", "1000000", "before", {**told, "prune_limit": 1.0}))
+        ends = [(process.communicate(timeout=300)[1], process.returncode) for process in processes]
+        assert [code for _, code in ends] == [0, 0], (ends, self.log)
+        for source, pruned in zip(chosen, prune, strict=True):
+            self._indexed(source, prune=pruned)
+
+    def index(
+        self, source: str | None = None, *, prune: bool | None = None, state: str | None = None, previewed: bool = True
+    ) -> None:
         """A job of one source, with or without `--prune`."""
         source = source or self.dice.choice(list(self.held))
-        job = self._job(source, prune=self.dice.random() < 0.4, prune_limit=1.0)
+        prune = self.dice.random() < 0.4 if prune is None else prune
+        job = self._job(source, prune=prune, prune_limit=1.0, **({} if state is None else {"state": Path(state)}))
         expected = preview(job)
         report = run(job)
-        self.log[-1:] = [f"index {source} prune={job.prune} state={job.state and job.state.name}"] if self.log else []
+        self.log += [f"index {source} prune={job.prune} state={job.state and job.state.name}"]
         assert report.points == len(self._indexed(source, prune=job.prune))
         assert (expected.moved, expected.removed, expected.pruned) == (report.moved, report.removed, report.pruned)
-        assert (expected.found, expected.new + expected.changed) == (report.found, report.encoded)
+        assert expected.found == report.found
+        assert not previewed or expected.new + expected.changed == report.encoded
 
-    def rebuild(self) -> None:
+    def rebuild(self, source: str | None = None, **options: Any) -> None:
         """All sources anew, from one of them; what is gone is gone."""
-        source = self.dice.choice([one for one in self.held if one in self.scanned] or ["all"])
-        run(self._job(source, rebuild=True, prune_limit=1.0))
+        source = source or self.dice.choice([one for one in self.held if one in self.scanned] or ["all"])
+        run(self._job(source, rebuild=True, prune_limit=1.0, **options))
         for each in {source, *self.scanned}:
             self.held[each] = {uri: content for uri, content in self._scan(each).items() if content is not None}
         self.scanned.add(source)
@@ -148,11 +191,16 @@ class History:
         return {canonical_uri(path): _content(path) for path in paths}
 
     def _job(self, source: str, **options: Any) -> IndexJob:
-        place = {"all": self.all, "inner": self.inner, "list.csv": self.table}[source]
-        state = self._folder / self.dice.choice(["first", "second"])
-        return IndexJob(
-            str(place), self._encoder, self._db, orb=None, workers=1, threads=1, state=state, keep_generations=0, **options
-        )
+        state = Path(options.pop("state", self._folder / self.dice.choice(["first", "second"])))
+        fixed: dict[str, Any] = {"orb": None, "workers": 1, "threads": 1, "keep_generations": 0}
+        return IndexJob(self._place(source), self._encoder, self._db, state=state, **fixed, **options)
+
+    def _place(self, source: str) -> str:
+        return str({"all": self.all, "inner": self.inner, "list.csv": self.table}[source])
+
+    def _start(self, source: str, call: str, number: str, when: str, options: dict[str, Any]) -> subprocess.Popen[str]:
+        words = [self._place(source), str(self._encoder), self._db, call, number, when, json.dumps(options)]
+        return subprocess.Popen([sys.executable, str(_DYING), *words], stderr=subprocess.PIPE, text=True)
 
     def _files(self) -> list[Path]:
         return sorted([*self.all.rglob("*.png"), *self.beside.glob("*.png")])

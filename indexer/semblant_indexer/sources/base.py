@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from semblant_search.collection import uri_path
 
+from semblant_indexer.url_reading import is_web_url
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -78,7 +80,7 @@ class Source(Protocol):
 
 def only_within(item: Item, roots: Sequence[Path]) -> Item:
     """The item, to be skipped where its file, once links are followed, lies in none of the folders, which are resolved."""
-    if item.place is not None:  # the member of a tar, which is the source itself
+    if item.place is not None and not is_web_url(item.place):  # the member of a tar, which is the source itself
         return item
     path = uri_path(item.uri)
     real = None if path is None else Path(os.path.realpath(path))

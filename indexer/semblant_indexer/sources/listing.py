@@ -12,6 +12,7 @@ from semblant_indexer.losses import Losses
 from semblant_indexer.matching import FileFinder
 from semblant_indexer.tables import infer_types, read_rows, row_uri
 from semblant_indexer.uris import UriBase, UrlBase
+from semblant_indexer.url_reading import unsigned
 
 from .base import Item, Problem
 from .behind_urls import Fetched
@@ -101,7 +102,8 @@ class ListSource:
             row.record, lambda field, problem: self._unfit.add(f"values of metadata field {field!r}", f"{where}: {problem}")
         )
         if path is None:
-            return Item(uri, metadata=metadata)
+            name = unsigned(uri)
+            return Item(name, metadata=metadata, place=None if name == uri else uri)
         try:
             facts = _facts(path)
             if facts is None:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from semblant_search.results import FeatureHit, Hit, HitGroup, Picture, PicturePage
     from semblant_search.store import SearchRequest
     from semblant_search.where import Where
-    from semblant_search.writing.source_changes import Released, Relocation, SourceSummary
+    from semblant_search.writing.shared_pictures import Released
+    from semblant_search.writing.source_changes import Relocation, SourceSummary
 
     from .service_jobs import ServiceJobs
 

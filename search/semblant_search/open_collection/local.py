@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from semblant_search.serving import Generation, Settings
     from semblant_search.store import Database, SearchRequest
     from semblant_search.where import Where
-    from semblant_search.writing.source_changes import Released, Relocation, SourceSummary
+    from semblant_search.writing.shared_pictures import Released
+    from semblant_search.writing.source_changes import Relocation, SourceSummary
 
 __all__ = ["LocalCollection"]
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from semblant_search.querying.batches import OnError
     from semblant_search.querying.listing import Listing
     from semblant_search.where import Where
-    from semblant_search.writing.source_changes import Released, Relocation, SourceSummary
+    from semblant_search.writing.shared_pictures import Released
+    from semblant_search.writing.source_changes import Relocation, SourceSummary
 
     from .service_jobs import ServiceJobs
 
@@ -170,7 +171,7 @@ class RemoteCollection(RemoteSearches):
         return [SourceSummary(**one) for one in self._service.get("/sources", collection=self._name)["sources"]]
 
     def remove_source(self, name: str) -> Released:  # noqa: D102
-        from semblant_search.writing.source_changes import Released
+        from semblant_search.writing.shared_pictures import Released
 
         return Released(**self._service.send("POST", "/sources/remove", {"collection": self._name, "name": name}))
 

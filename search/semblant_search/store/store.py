@@ -8,7 +8,7 @@ from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import CELLS_VECTOR, FEATURES_VECTOR, IMAGE_VECTOR
+from semblant_search.collection import CELLS_VECTOR, FEATURES_VECTOR, IMAGE_VECTOR, FieldType
 from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.stages import in_stage
 from semblant_search.where.compiler import json_path
@@ -22,6 +22,7 @@ from .ordering import Position, check_order, ordered
 from .point_checks import check_found, check_ids, check_payload, check_points
 from .queries import MOST_CANDIDATES, Cells, Mmr, Nearest, Recommend
 from .query_checks import average, check_request
+from .texts import make_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from semblant_search.collection import FieldType, Manifest
+    from semblant_search.collection import Manifest
     from semblant_search.where import Where
 
     from .engines.base import Engine, Paths
@@ -243,8 +244,8 @@ class Store:
     def add_fields(self, fields: Mapping[str, FieldType]) -> None:
         """Create payload indexes and remember them in the manifest.
 
-        A field of whole numbers becomes one of floats where `fields` says so, in place. Raises `MetadataError` where a type
-        changes in another way.
+        A field of whole numbers becomes one of floats where `fields` says so, and any field one of text, with the values that
+        are there, in place. Raises `MetadataError` where a type changes in another way.
         """
         if self._manifest.with_fields(fields) == self._manifest:
             return
@@ -254,6 +255,8 @@ class Store:
             for name, kind in manifest.fields.items():
                 if self._manifest.fields.get(name) is not kind:
                     self._engine.create_index(name, kind)
+            if changed := [name for name, kind in self._manifest.fields.items() if kind is not manifest.fields[name]]:
+                make_text(self._engine, [name for name in changed if manifest.fields[name] is FieldType.KEYWORD])
             if manifest != self._manifest:
                 self._engine.write_manifest(manifest)
                 self._manifest = manifest

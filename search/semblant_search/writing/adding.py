@@ -26,6 +26,7 @@ from semblant_search.sources import note_added, owners
 from .exif import EXIF_FIELDS
 from .pictures import PictureRecipe
 from .points import PictureFacts, as_kept, now, payload_of, point_of, words_of
+from .shared_pictures import claimed
 from .values import as_json, fields_of, typed
 
 if TYPE_CHECKING:
@@ -198,7 +199,8 @@ def _add(
                 continue
             new_fields |= unknown
             mine = sorted({ADDED, *held.get(point.id, ())})  # one that a job indexed stays its source's, too
-            writing[point.id] = point = replace(point, payload={**metadata, **point.payload, SOURCES_FIELD: mine})
+            said = {ADDED: list(metadata)}
+            writing[point.id] = point = replace(point, payload=claimed({**metadata, **point.payload}, said, mine))
             uri, own, facts = split_payload(point.payload)
             added[number] = Picture(point_id(uri), uri, own, facts)
         used = {

@@ -79,24 +79,22 @@ class TypeInference:
     def adopt(self, fields: Mapping[str, FieldType]) -> None:
         """Take the types of a collection's fields where those hold more than the values say: a shorter table has fewer kinds.
 
-        Where some values of a column have the collection's type and others do not, the others are what does not fit.
+        Where some values of a column have the collection's type and others do not, the others are what does not fit; where
+        none has, the field is to become one of text.
         """
         for name, kind in self.fields.items():
             known = fields.get(name)
             if known is None:
                 continue
             looks = self._looks.get(name, {}).keys() - {Look.NOTHING, Look.NAN}
-            if known is FieldType.KEYWORD:
-                if kind is not FieldType.GEO:
-                    self._declared[name] = known
-            elif not looks and name not in self._given:  # nothing but N/A has no type of its own
+            if known is FieldType.KEYWORD or (not looks and name not in self._given):
                 self._declared[name] = known
-            elif (both := wider(known, kind)) is not None:
+            elif (both := wider(known, kind)) is not FieldType.KEYWORD:
                 self._declared[name] = both
             elif name not in self._given:
-                found = {kind_of((look,)) for look in looks}
-                if fitting := {both for one in found if (both := wider(known, one)) is not None}:
-                    self._declared[name] = known if fitting == {known} else FieldType.FLOAT
+                found = {wider(known, kind_of((look,))) for look in looks}
+                fitting = found - {FieldType.KEYWORD} or found
+                self._declared[name] = fitting.pop() if len(fitting) == 1 else FieldType.FLOAT
         self._fields = None
 
     @property

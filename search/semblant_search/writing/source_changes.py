@@ -8,21 +8,22 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import SOURCES_FIELD, canonical_uri, point_id, uri_path
 from semblant_search.errors import InvalidInput
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.orb import Vocabulary
 from semblant_search.shown import shown, shown_name
-from semblant_search.sources import find_source, forget_source, owners, pictures_of, read_sources, write_source
+from semblant_search.sources import find_source, forget_source, pictures_of, read_sources, write_source
 from semblant_search.store import Point
 from semblant_search.store.files import sha256_of
 
 from .points import words_of
+from .shared_pictures import Released, owned_payload, release
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from semblant_search.serving import Generation
     from semblant_search.sources import SourceRecord
@@ -32,15 +33,12 @@ __all__ = [
     "Released",
     "Relocation",
     "SourceSummary",
-    "both",
-    "owned_payload",
-    "release",
     "relocate_source",
     "remove_source",
     "summaries",
 ]
 
-_TOGETHER, _WITH_VECTORS = 1000, 256
+_WITH_VECTORS = 256
 
 
 @dataclass(frozen=True)
@@ -66,13 +64,6 @@ class SourceSummary:
         return dataclasses.asdict(self)
 
 
-class Released(NamedTuple):
-    """What became of pictures that a source gave up: `deleted`, or `kept` because another source holds them."""
-
-    deleted: int
-    kept: int
-
-
 @dataclass(frozen=True)
 class Relocation:
     """What became of the pictures of a source that moved.
@@ -96,39 +87,6 @@ class Relocation:
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
         return dataclasses.asdict(self)
-
-
-def both(other: Mapping[str, Any], indexed: Mapping[str, Any]) -> dict[str, Any]:
-    """The payload of a picture that another source holds as well: the job's values come over the other's."""
-    metadata = {name: value for name, value in other.items() if not name.startswith("_")}
-    return {**metadata, **indexed, SOURCES_FIELD: sorted({*owners(other), *owners(indexed)})}
-
-
-def owned_payload(before: Mapping[str, Any], payload: Mapping[str, Any], source: str, *, keep: bool = False) -> dict[str, Any]:
-    """A payload as a source's job writes it, over the one that is there.
-
-    What the job does not name is kept where another source holds the picture, and with `keep`: nobody knows whose it is.
-    """
-    mine = {**payload, SOURCES_FIELD: [source]}
-    return both(before, mine) if keep or any(owner != source for owner in owners(before)) else mine
-
-
-def release(store: Store, ids: Sequence[str], source: str) -> Released:
-    """Give up pictures of a source: those that no other source holds are deleted."""
-    deleted = kept = 0
-    for part in _parts(ids, _TOGETHER):
-        with store.writing:
-            found = store.retrieve(part, fields=[SOURCES_FIELD])
-            shared = [record.id for record in found if any(owner != source for owner in owners(record.payload))]
-            payloads = {}
-            for record in store.retrieve(shared):
-                left = [owner for owner in owners(record.payload) if owner != source]
-                payloads[record.id] = {**record.payload, SOURCES_FIELD: left}
-            store.set_payloads(payloads)
-            gone = sorted({record.id for record in found} - set(shared))
-            store.delete(gone)
-        deleted, kept = deleted + len(gone), kept + len(shared)
-    return Released(deleted, kept)
 
 
 def summaries(generation: Generation) -> list[SourceSummary]:

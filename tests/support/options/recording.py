@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 from semblant_search.cli import semblant
 from semblant_search.client import SearchClient
-from semblant_search.writing.source_changes import Released, Relocation
+from semblant_search.writing.shared_pictures import Released
+from semblant_search.writing.source_changes import Relocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -35,6 +35,8 @@ _NO_ROOM_GRPC = "qdrant-insufficient-storage"  # in the metadata of what has the
 _TOO_LARGE = "split your request"  # of a rate limit: it will not pass later either
 _GONE = re.compile(r"[Cc]ollection .*(not found|n't exist|not exist)")
 _LONGEST_TIME = 1e9  # seconds, some thirty years
+_LOCKED = re.compile(r"\b[Ll]ocked|Write operations are forbidden")
+_RIGHTS = re.compile(r"^Forbidden: |access .*is required|[Aa]ccess to ")
 _DENIED_GRPC = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
 
 
@@ -48,7 +50,7 @@ class RetryPolicy:
         attempts: tries of one call, at least 1.
         first_wait: seconds before the second try; each further wait may be twice as long. The wait is drawn at random between
             half of that and all of it, so that many clients do not come back together.
-        longest_wait: seconds, also for what the server itself asks for (`Retry-After`).
+        longest_wait: seconds. What the server itself asks for (`Retry-After`) is waited out while there is time.
         total_timeout: seconds for one call with all its tries; None is the `timeout` of the client, which is otherwise for one
             try. A try gets what is left of it.
         stall: seconds without progress after which indexes that a server builds are not waited for any longer.
@@ -73,7 +75,7 @@ class RetryPolicy:
         """Seconds to wait after the `attempt`-th try (from 1); `asked` is the server's own wish."""
         ceiling = min(self.first_wait * 2.0 ** (attempt - 1), self.longest_wait)
         drawn = random.uniform(ceiling / 2, ceiling)
-        return drawn if asked is None else min(max(asked, drawn), self.longest_wait)
+        return drawn if asked is None else max(asked, drawn)
 
 
 def _is_time(seconds: object) -> bool:
@@ -276,7 +278,7 @@ def _asked_wait(error: Exception) -> float | None:
 
     if isinstance(error, UnexpectedResponse):
         asked = error.headers.get("Retry-After", "")
-        return float(asked) if asked.isdecimal() else None
+        return min(float(asked), _LONGEST_TIME) if asked.isdecimal() else None
     return getattr(error, "retry_after_s", None)
 
 
@@ -291,10 +293,7 @@ def _by_status(error: Any, location: str) -> StoreError:
     except (ValueError, KeyError, TypeError):
         detail = content[:200].decode(errors="replace").strip() or str(error.reason_phrase)
     if error.status_code in (401, 403):
-        return StoreDenied(
-            f"server {location!r} refuses this API key ({error.status_code}: {detail}); "
-            "give the right one (--api-key, api_key=…)"
-        )
+        return StoreDenied(_denied(error.status_code, detail, location))
     if error.status_code == _NO_ROOM:
         return _full(location, f"507: {detail}")
     if error.status_code in _TRY_AGAIN and _TOO_LARGE not in detail:
@@ -302,6 +301,21 @@ def _by_status(error: Any, location: str) -> StoreError:
     if error.status_code == 404 and _GONE.search(detail):
         return _gone(location, detail)
     return StoreError(f"server {location!r} answers {error.status_code}: {detail}")
+
+
+def _denied(status: int, detail: str, location: str) -> str:
+    if status == 401:
+        return f"server {location!r} refuses this API key (401: {detail}); give the right one (--api-key, api_key=…)"
+    if _LOCKED.search(detail):
+        return f"server {location!r} is locked against writes (403: {detail}); who runs it has to unlock it, no key does"
+    if _RIGHTS.search(detail):
+        return (
+            f"server {location!r} does not allow this to the API key (403: {detail}); give one that may (--api-key, api_key=…)"
+        )
+    return (
+        f"server {location!r} refuses the request (403: {detail}): it, or a proxy before it, is closed to this machine, this "
+        "request or this API key (--api-key, api_key=…)"
+    )
 
 
 def _by_code(error: Any, location: str) -> StoreError:
