@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,7 +120,11 @@ class FolderSource:
             used = {name for names in folder.sidecars.values() for name in names}
             self._used += len(used)
             for name in folder.others:
-                if name not in used and not self._tables.uses(folder.path, name):
+                if name.lower().endswith(".zip"):
+                    path = os.path.join(folder.path, name)  # noqa: PTH118 - bytes that are no text pass
+                    why = f"{path!r}: is a ZIP archive; index it as a source of its own: semblant index {shlex.quote(path)}"
+                    yield Item(folder.base.join(name), problem=Problem("skipped", "unsupported", why))
+                elif name not in used and not self._tables.uses(folder.path, name):
                     self._others[file_kind(name)] += 1
             for entry in folder.pictures:
                 yield self._item(entry, folder)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import re
+import zlib
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,6 +33,14 @@ _VIDEO_BRANDS = (
     b"qt  ",
     b"3gp4",
     b"dash",
+    b"mp4v",
+    b"MSNV",
+    b"3gp5",
+    b"3gp6",
+    b"3g2a",
+    b"f4v ",
+    b"XAVC",
+    b"hvc1",
 )
 
 
@@ -45,42 +55,75 @@ class OtherKind:
 
     Attributes:
         name: as people call it.
-        advice: what would read it, or what to do.
-        module: the optional library that reads it here; None where nothing does.
+        advice: what to do, where no library reads it here.
+        extra: the extra of `semblant-search` that reads it; None where nothing does.
+        module: of the library that comes with the extra.
+        is_active: whether reading it does what the file says, or takes what time and memory the file likes: a service does not
+            read such a file of a stranger.
     """
 
     name: str
-    advice: str
-    module: str | None = None
+    advice: str = ""
+    extra: str | None = None
+    module: str = ""
+    is_active: bool = False
 
-    def opened(self, data: bytes, name: str) -> ImageFile.ImageFile:
-        """The picture, not yet decoded, where its library is installed; else `ImageError` says what it is and what reads it."""
-        if self.module == "pillow_heif" and find_spec("pillow_heif") is not None:
-            import pillow_heif
+    @property
+    def is_readable(self) -> bool:
+        """Whether its library is installed."""
+        return self.extra is not None and find_spec(self.module) is not None
 
-            plugin: Any = pillow_heif.HeifImageFile  # as it is, not put into Pillow's register, which is the program's own
-            return cast("ImageFile.ImageFile", plugin(io.BytesIO(data), ""))
-        reason = "unsupported" if self.module else "not-an-image"
-        raise ImageError(f"{name}: is {self.name}, {_NOT_READ}; {self.advice}", reason=reason)
+    def opened(self, data: bytes, name: str, fragment: str | None = None) -> ImageFile.ImageFile:
+        """The picture, not yet decoded. Raises `ImageError`, which says what it is and what reads it."""
+        self.check(name)
+        return cast("ImageFile.ImageFile", self._reader.opened(data, fragment, name))
+
+    def other_frames(self, data: bytes, name: str) -> list[str]:
+        """See `frames.other_frames`."""
+        self.check(name)
+        return cast("list[str]", self._reader.other_frames(data))
+
+    def check(self, name: str) -> None:
+        """Raise `ImageError` where its library is not installed, or there is none."""
+        if self.is_readable:
+            return
+        if self.extra is None:
+            raise ImageError(f"{name}: is {self.name}, {_NOT_READ}; {self.advice}", reason="not-an-image")
+        said = f"which needs another library: pip install 'semblant-search[{self.extra}]'"
+        raise ImageError(f"{name}: is {self.name}, {said}", reason="unsupported")
+
+    @property
+    def _reader(self) -> Any:
+        return import_module(f"semblant_search.images.library.{self.extra}")
 
 
-_HEIF = OtherKind("a HEIC picture", "it needs another library: pip install 'semblant-search[heif]'", "pillow_heif")
-_VIDEO = OtherKind("a video", "take frames out of it, for instance with ffmpeg, and index those")
-_RAW = OtherKind("a camera's raw file", "develop it to JPEG or TIFF, for instance with darktable or pip install rawpy")
-_JXL = OtherKind("a JPEG XL picture", "convert it to PNG or JPEG, for instance by djxl or pip install pillow-jxl-plugin")
-_SVG = OtherKind("an SVG drawing", "draw it as PNG, for instance by rsvg-convert or pip install resvg-py")
+_HEIF = OtherKind("a HEIC picture", extra="heif", module="pillow_heif")
+_VIDEO = OtherKind("a video", extra="video", module="av", is_active=True)
+_RAW = OtherKind("a camera's raw file", extra="raw", module="rawpy", is_active=True)
+_JXL = OtherKind("a JPEG XL picture", extra="jxl", module="pillow_jxl")
+_SVG = OtherKind("an SVG drawing", extra="svg", module="resvg_py", is_active=True)
+_PDF = OtherKind("a PDF document", extra="pdf", module="pypdfium2", is_active=True)
 _DEEP_PSD = OtherKind("a Photoshop file of 16 or 32 bits a channel", "save it with 8, or as PNG or TIFF")
 _KINDS: tuple[tuple[bytes, int, OtherKind], ...] = (
-    (b"%PDF-", 0, OtherKind("a PDF document", "draw its pages as PNG, for instance by pdftoppm or pip install pypdfium2")),
+    (b"%PDF-", 0, _PDF),
     (b"\xff\x0a", 0, _JXL),
     (b"\0\0\0\x0cJXL \r\n\x87\n", 0, _JXL),
     (b"FUJIFILMCCD-RAW", 0, _RAW),
     (b"IIRO", 0, _RAW),
     (b"IIU\0", 0, _RAW),
     (b"CR\2", 8, _RAW),
+    (b"FOVb", 0, _RAW),
+    (b"\0MRM", 0, _RAW),
     (b"\x1aE\xdf\xa3", 0, _VIDEO),
     (b"AVI ", 8, _VIDEO),
-    (b"PK\3\4", 0, OtherKind("a ZIP archive", "unpack it, and index the folder")),
+    (b"FLV\1", 0, _VIDEO),
+    (b"0&\xb2u\x8ef\xcf\x11", 0, _VIDEO),
+    (b"\0\0\1\xba", 0, _VIDEO),
+    (b"\0\0\1\xb3", 0, _VIDEO),
+    (b"moov", 4, _VIDEO),
+    (b"mdat", 4, _VIDEO),
+    (b"wide", 4, _VIDEO),
+    (b"PK\3\4", 0, OtherKind("a ZIP archive", "index it as a source of its own: semblant index ARCHIVE.zip")),
     (b"gimp xcf", 0, OtherKind("a GIMP drawing (XCF)", "export it as PNG")),
     (b"v/1\1", 0, OtherKind("an OpenEXR picture", "convert it to PNG or TIFF, for instance with ImageMagick")),
     (b"#?RADIANCE", 0, OtherKind("a Radiance HDR picture", "convert it to PNG or TIFF, for instance with ImageMagick")),
@@ -115,8 +158,23 @@ def other_kind(data: bytes) -> OtherKind | None:
         if not brands.isdisjoint(_HEIF_BRANDS):
             return _HEIF
         return _VIDEO if not brands.isdisjoint(_VIDEO_BRANDS) else None
-    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
-    return _SVG if head.startswith(b"<") and b"<svg" in head else None
+    if data.startswith(b"G") and data[188:189] == b"G" and data[376:377] == b"G":
+        return _VIDEO
+    return _SVG if _is_svg(data) else None
+
+
+def _is_svg(data: bytes) -> bool:
+    """Also compressed, and with a comment or a document type before the drawing."""
+    head = data[:4096]
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            head = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data[:65536], 4096)
+        except zlib.error:
+            return False
+    head = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        head = head.replace(b"\0", b"")[2:]
+    return head.startswith(b"<") and re.search(rb"<(?:[A-Za-z_][\w.-]*:)?svg[\s>]", head) is not None
 
 
 def raw_by_tags(tags: Mapping[int, Any]) -> OtherKind | None:

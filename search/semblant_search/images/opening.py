@@ -14,6 +14,7 @@ from semblant_search.stages import in_stage
 from .alpha import has_no_alpha
 from .colour import profile_for
 from .exif import is_adobe_rgb, orientation_in
+from .frames import split_bytes
 from .headers import icon_sizes, open_header
 from .icc import ADOBE_RGB
 from .modes import simple_mode
@@ -48,6 +49,8 @@ _TURNS = {
 """EXIF orientations, and what brings each upright."""
 _CAMERA_TAGS, _CAMERA_DIRECTORIES = (0x010F, 0x0110, 0x0132), (0x8769, 0x8825)
 """Make, model and date; what else EXIF says, and GPS."""
+_UPRIGHT = ("JXL", "RAW", "VIDEO")
+"""Formats that their libraries turn."""
 _NEVER_KEPT = ("CMYK", "LAB")
 """Modes that never keep their numbers, for there is no such mode among the four."""
 _JPEG_END = b"\xff\xd9"
@@ -81,7 +84,9 @@ def open_image(
     luma: bool = False,
     srgb: bool = True,
 ) -> Image.Image:
-    """Decode a picture as a viewer shows it: first frame, EXIF orientation applied, mode L, RGB, LA or RGBA, in sRGB.
+    """Decode a picture as a viewer shows it: EXIF orientation applied, mode L, RGB, LA or RGBA, in sRGB.
+
+    Of a file with several pictures it is the first, or the one that its bytes name (`frames.frame_bytes`).
 
     Args:
         source: a path, the bytes of a file (`bytes`, `bytearray`, `memoryview`), an open binary file or `BytesIO`, a Pillow
@@ -118,9 +123,11 @@ def open_picture(
         return OpenedPicture(array_image, *array_image.size, None)
     data = None if isinstance(source, Image.Image) else bytes_of(source, max_pixels)
     try:
-        for wide, high in icon_sizes(data or b""):
+        whole = data or b""
+        data = None if data is None else split_bytes(data)[0]  # from here on the file, whichever of its pictures is meant
+        for wide, high in icon_sizes(whole):
             _check_size(max(wide, 1), max(high, 1), max_pixels, name)
-        image = open_header(data, name) if data is not None else cast("Image.Image", source)
+        image = open_header(whole, name) if data is not None else cast("Image.Image", source)
         width, height = image.size
         _check_size(width, height, max_pixels, name)
         kind = image.format
@@ -136,6 +143,8 @@ def open_picture(
         if image.width * image.height > width * height:  # some learn their size while decoding
             width, height = image.size
             _check_size(width, height, max_pixels, name)
+        if kind == "JXL" and data is not None:
+            profile = _profile(image)  # which is known only now
         file, orientation, samples = image, _orientation(image, data), range_of(image)
         if orientation in _TURNS:
             image = image.transpose(Image.Transpose[_TURNS[orientation]])
@@ -239,6 +248,8 @@ def _orientation(image: Image.Image, data: bytes | None) -> int:
     Of an image that is the caller's, or a TIFF, what Pillow knows. A program that makes errors of warnings hears of them: else
     the picture would lie on its side for that program only.
     """
+    if image.format in _UPRIGHT:
+        return 1
     if data is not None and image.format != "TIFF" and "Raw profile type exif" not in image.info:
         return orientation_in(image.info) or 1
     try:

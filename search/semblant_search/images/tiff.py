@@ -39,18 +39,20 @@ def is_misread(picture: ImageFile.ImageFile) -> bool:
     return _first(tags, _BITS, 1) > 8 and _first(tags, _SAMPLES, 1) > 1
 
 
-def wide_tiff(data: bytes, name: str) -> WideTiff | None:
-    """A TIFF that Pillow does not know, not yet decoded; None where its head cannot be read at all.
+def wide_tiff(data: bytes, name: str, number: int = 0) -> ImageFile.ImageFile | None:
+    """A page of a TIFF that Pillow does not know, not yet decoded; None where its head cannot be read at all.
+
+    A camera's raw file is the picture of its own library.
 
     Raises:
         ImageError: of a kind that is not read, or that needs tifffile.
     """
-    tags = _tags(data)
+    tags = _tags(data, number)
     if tags is None:
         return None
     raw = raw_by_tags(tags)
     if raw is not None:
-        raw.opened(data, name)
+        return raw.opened(data, name)
     if find_spec("tifffile") is None:
         raise ImageError(
             f"{name}: is a TIFF of {_kind(tags)}, which needs another library: pip install 'semblant-search[tiff]'",
@@ -59,7 +61,7 @@ def wide_tiff(data: bytes, name: str) -> WideTiff | None:
     if _first(tags, _FORMAT, 1) not in (1, 2, 3) or tags.get(_PHOTOMETRIC) not in _CHANNELS:
         text = f"{name}: is a TIFF of {_kind(tags)}, which is not read; save it as greys or RGB of 8 or 16 bits"
         raise ImageError(text, reason="unsupported")
-    return WideTiff(io.BytesIO(data), "")
+    return WideTiff(data, number)
 
 
 class WideTiff(ImageFile.ImageFile):
@@ -68,9 +70,13 @@ class WideTiff(ImageFile.ImageFile):
     format = "TIFF"
     format_description = "TIFF, read by tifffile"
 
+    def __init__(self, data: bytes, number: int = 0) -> None:
+        self._number = number
+        super().__init__(io.BytesIO(data), "")
+
     def _open(self) -> None:
         assert self.fp is not None
-        tags = _tags(self.fp.read())
+        tags = _tags(self.fp.read(), self._number)
         if tags is None:
             raise SyntaxError("not a TIFF")
         self._tags = tags
@@ -103,7 +109,7 @@ class WideTiff(ImageFile.ImageFile):
         assert self.fp is not None
         self.fp.seek(0)
         with tifffile.TiffFile(self.fp) as file:
-            page = file.pages[0]
+            page = file.pages[self._number]
             try:
                 array, planes_first = page.asarray(maxworkers=1), page.axes[0] == "S"
             except ValueError as error:
@@ -133,14 +139,17 @@ class WideTiff(ImageFile.ImageFile):
         return Image.frombytes(self._mode, self.size, levels.tobytes())
 
 
-def _tags(data: bytes) -> Mapping[int, Any] | None:
+def _tags(data: bytes, number: int) -> Mapping[int, Any] | None:
     from PIL import TiffImagePlugin
 
     try:
         directory = TiffImagePlugin.ImageFileDirectory_v2(data[:16] if data[2:3] in b"+\0" and b"+" in data[2:4] else data[:8])
         file = io.BytesIO(data)
-        file.seek(directory.next)
-        directory.load(file)
+        for _ in range(number + 1):
+            if not directory.next:
+                return None
+            file.seek(directory.next)
+            directory.load(file)
         return dict(directory) if {_WIDTH, _HEIGHT} <= directory.keys() else None
     except Exception:  # of a damaged head: its errors have no common base
         return None

@@ -1,0 +1,123 @@
+"""Pictures within a file: the frames of an animation, the pages of a document, moments of a film.
+
+The first picture of a file is the file's own. Another one is named by a fragment of the file's URI, `…/scan.tif#frame=3`,
+`…/book.pdf#page=12` (RFC 8118) and `…/film.mp4#t=40` (W3C Media Fragments, in seconds); frames and pages count from 1. Its
+bytes are a line with that name and then those of the file, so that wherever bytes stand for a picture they tell which one, and
+the SHA-256 of two frames of a file differ.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from semblant_search.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL import Image
+
+__all__ = ["MOMENT", "chosen", "frame_bytes", "no_such", "other_frames", "page_number", "seek", "split_bytes", "split_uri"]
+
+_FRAGMENT = re.compile(r"(?:frame|page)=[1-9][0-9]{0,8}|t=[0-9]{1,6}(?:\.[0-9]{1,3})?", re.ASCII)
+_MARK = b"semblant:frame "
+_LONGEST_MARK = 64
+_MOST = 100_000
+"""Pictures of a file that are counted."""
+MOMENT = "t="
+_EVERY = 10
+"""Seconds from one moment of a film to the next, where all are wanted."""
+_REDUCED_PAGE = 254
+"""TIFF's `NewSubfileType`, whose first bit says that a page is a smaller copy of another one."""
+
+
+def split_uri(uri: str) -> tuple[str, str | None]:
+    """URI of the file, and the fragment that names one of its pictures; None for the first one."""
+    file, mark, fragment = uri.rpartition("#")
+    return (file, fragment) if mark and _FRAGMENT.fullmatch(fragment) else (uri, None)
+
+
+def frame_bytes(data: bytes, fragment: str | None) -> bytes:
+    """What stands for one picture of a file: of the first one the file's own bytes."""
+    return data if fragment is None else b"".join((_MARK, fragment.encode(), b"\n", data))
+
+
+def split_bytes(data: bytes) -> tuple[bytes, str | None]:
+    """The inverse of `frame_bytes`."""
+    if not data.startswith(_MARK):
+        return data, None
+    end = data.find(b"\n", len(_MARK), _LONGEST_MARK)
+    fragment = data[len(_MARK) : max(end, 0)].decode("ascii", "replace")
+    return (data[end + 1 :], fragment) if _FRAGMENT.fullmatch(fragment) else (data, None)
+
+
+def seek(picture: Image.Image, fragment: str | None, name: str) -> None:
+    """Go to a frame of an opened picture, which is at its first one. Raises `ImageError` where there is none."""
+    if fragment is None:
+        return
+    number = page_number(fragment, name)
+    try:
+        picture.seek(number)
+    except EOFError as error:
+        raise no_such(name, fragment) from error
+
+
+def page_number(fragment: str | None, name: str) -> int:
+    """Of a frame in its file, from 0. Raises `ImageError` for what is named in another way."""
+    kind, _, number = (fragment or "frame=1").partition("=")
+    if kind != "frame":
+        raise no_such(name, str(fragment))
+    return int(number) - 1
+
+
+def no_such(name: str, fragment: str) -> ImageError:
+    """The error for a picture that a file does not have."""
+    return ImageError(f"{name}: has no {fragment.replace('=', ' ')}", reason="missing")
+
+
+def other_frames(data: bytes, name: str = "picture") -> list[str]:
+    """Fragments of all pictures of a file but the first; of a film those of each full second.
+
+    This may take a native library: a program that has to live on asks for it in another process.
+
+    Raises:
+        ImageError: no picture.
+    """
+    from .headers import open_header
+    from .kinds import other_kind
+
+    kind = other_kind(data)
+    if kind is not None and not data.startswith(b"\xff\xd8\xff"):
+        return kind.other_frames(data, name)
+    picture = open_header(data, name)
+    with picture:
+        count = min(int(getattr(picture, "n_frames", 1)), _MOST)
+        if picture.format in ("PSD", "ICO"):  # layers and sizes of one picture
+            return []
+        numbers = range(2, count + 1)
+        if picture.format == "TIFF":
+            return [f"frame={number}" for number in numbers if not _is_reduced(picture, number)]
+        return [f"frame={number}" for number in numbers]
+
+
+def chosen(others: Sequence[str], wanted: int | None) -> list[str]:
+    """Of all pictures of a file but the first those that are wanted: so many with the first, evenly spread; None is all.
+
+    All of a film is one picture every ten seconds.
+    """
+    if wanted is None:
+        return [each for each in others if not each.startswith(MOMENT) or int(float(each[2:])) % _EVERY == 0]
+    if wanted > len(others):
+        return list(others)
+    every = (len(others) + 1) / wanted
+    return [others[int(number * every) - 1] for number in range(1, wanted)]
+
+
+def _is_reduced(picture: Image.Image, number: int) -> bool:
+    try:
+        picture.seek(number - 1)
+    except Exception:  # a page of a kind that Pillow does not read is told of when it is
+        return False
+    tags = getattr(picture, "tag_v2", {})
+    return bool(int(tags.get(_REDUCED_PAGE, 0)) & 1)
