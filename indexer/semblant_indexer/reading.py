@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from semblant_search.errors import ImageError
+from semblant_search.frame_names import frame_bytes
 from semblant_search.images import read_file
-from semblant_search.images.frames import frame_bytes
 from semblant_search.shown import shown_error, shown_name, without_users
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Content(NamedTuple):
     """What was read of a picture.
 
     Attributes:
-        data: what stands for the picture (`images.frames.frame_bytes`).
+        data: what stands for the picture (`frame_names.frame_bytes`).
         mtime_ns: time of the file's last change where reading told it, else -1.
         size: bytes of the file.
     """
@@ -46,7 +46,7 @@ def zip_member(path: str, name: str) -> str:
 
 
 def frame_of(place: str, fragment: str) -> str:
-    """The place of one of several pictures in a file (`images.frames`)."""
+    """The place of one of several pictures in a file (`frame_names`)."""
     return f"{_FRAME}{fragment}:{place}"
 
 

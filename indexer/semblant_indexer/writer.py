@@ -32,7 +32,7 @@ __all__ = ["Counts", "Outcome", "Writer", "settle", "with_exif"]
 
 UNSUPPORTED = "unsupported"
 _MOST = 2048
-_OF_THE_OLD_NAME = (SOURCES_FIELD, "_uris", "_duplicate_of")
+_OF_THE_OLD_NAME = (SOURCES_FIELD, "_uris", "_names", "_duplicate_of")
 _LONGEST = 1.0
 """Pictures, and seconds, between two writes at most."""
 

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import FieldType
+from semblant_search.collection import FieldType, canonical_uri
 from semblant_search.writing.metadata import TypeInference, clean_text
 
 from semblant_indexer.losses import Losses
@@ -96,6 +96,12 @@ class FolderSource:
         self._metadata.adopt(known)
         self._sidecars.declare(self._metadata.fields)
         self._sidecars.adopt(known)
+
+    @property
+    def second_names(self) -> dict[str, list[str]]:
+        """Of links, and of hard links but the first."""
+        found = self._left.second.items()
+        return {canonical_uri(Path(path)): [canonical_uri(Path(name)) for name in names] for path, names in found}
 
     @property
     def notes(self) -> list[str]:

@@ -45,8 +45,8 @@ def open_source(
     """A folder, a list of pictures, or archives: here, or behind a URL that fsspec opens.
 
     Args:
-        source: a folder, a `.csv`, `.tsv`, `.jsonl` or `.parquet` list, a `.tar` or `.zip` file or a pattern for several, or the
-            URL of one of these.
+        source: a folder, a `.csv`, `.tsv`, `.jsonl` or `.parquet` list, a `.tar` or `.zip` file or a pattern for several, or
+            the URL of one of these.
         metadata: table about the pictures of a folder; None takes what `FoundTables` finds.
         declared: types of metadata fields that are not to be inferred.
         selection: which files of a folder to take.

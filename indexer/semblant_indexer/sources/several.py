@@ -64,6 +64,11 @@ class FramesSource:
         self._source.adopt_types(known)
 
     @property
+    def second_names(self) -> Mapping[str, Sequence[str]]:
+        """As the other's."""
+        return self._source.second_names
+
+    @property
     def notes(self) -> list[str]:
         """The other's, and which files have more pictures than were found."""
         return [*self._source.notes, *self._losses.notes]

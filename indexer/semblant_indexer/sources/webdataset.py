@@ -104,6 +104,11 @@ class WebDatasetSource:
         self._inference.adopt(known)
 
     @property
+    def second_names(self) -> Mapping[str, Sequence[str]]:
+        """None."""
+        return {}
+
+    @property
     def notes(self) -> list[str]:
         """Members and values that were left out, and fields that are not what they look like."""
         return [*self._losses.notes, *self._inference.notes, *told(self._used, self._others, self._left)]

@@ -13,9 +13,10 @@ import struct
 from typing import TYPE_CHECKING
 
 from semblant_search.errors import ImageError
+from semblant_search.frame_names import split_bytes
 
 from .embedded import embedded_profile
-from .frames import page_number, seek, split_bytes
+from .frames import page_number, seek
 from .kinds import is_tiff, other_kind, raw_by_tags
 from .png import SIGNATURE, readable_png
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from semblant_search.errors import ImageError
 
+from .strangers import are_strangers
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -85,6 +87,8 @@ class OtherKind:
 
     def check(self, name: str) -> None:
         """Raise `ImageError` where its library is not installed, or there is none."""
+        if self.is_active and are_strangers():
+            raise ImageError(f"{name}: is {self.name}, which a service does not read; send a PNG of it", reason="unsupported")
         if self.is_readable:
             return
         if self.extra is None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from semblant_search.errors import ImageError
+from semblant_search.frame_names import split_bytes
 from semblant_search.stages import in_stage
 
 from .alpha import has_no_alpha
 from .colour import profile_for
 from .exif import is_adobe_rgb, orientation_in
-from .frames import split_bytes
 from .headers import icon_sizes, open_header
 from .icc import ADOBE_RGB
 from .modes import simple_mode
@@ -86,7 +86,7 @@ def open_image(
 ) -> Image.Image:
     """Decode a picture as a viewer shows it: EXIF orientation applied, mode L, RGB, LA or RGBA, in sRGB.
 
-    Of a file with several pictures it is the first, or the one that its bytes name (`frames.frame_bytes`).
+    Of a file with several pictures it is the first, or the one that its bytes name (`frame_names.frame_bytes`).
 
     Args:
         source: a path, the bytes of a file (`bytes`, `bytearray`, `memoryview`), an open binary file or `BytesIO`, a Pillow
