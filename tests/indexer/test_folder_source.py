@@ -44,7 +44,7 @@ def test_every_common_suffix_is_a_picture_s_and_others_are_counted(tmp_path: Pat
     suffixes = set(common.split())
     assert suffixes <= PICTURE_SUFFIXES
     assert all(has_picture_suffix(f"x.{suffix}") and has_picture_suffix(f"x.y.{suffix.upper()}") for suffix in suffixes)
-    assert not any(map(has_picture_suffix, ("x.txt", "x.png.txt", "x.json", "x", "x.", "x.pngx", "x.mp4", "x.zip")))
+    assert not any(map(has_picture_suffix, ("x.txt", "x.png.txt", "x.json", "x", "x.", "x.pngx", "x.mp3", "x.zip")))
     root = tree(tmp_path / "p", "a.PNG", "b.Jpg", "notes.txt", "table.csv", "c.mp4", "noending", "d.png.bak")
     source = FolderSource(root)
     assert names_of(source, root) == ["a.PNG", "b.Jpg"]

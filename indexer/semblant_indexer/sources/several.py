@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import select
 import subprocess
 import sys
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FramesSource"]
 
+COMMAND = ("-m", "semblant_indexer.sources.counting")
 _PATIENCE = 60.0
 """Seconds that counting the pictures of one file may take."""
 _MOST = 1000
@@ -116,8 +118,16 @@ class _Counter:
         if head.startswith(_PLAIN) or (head.startswith(b"\x89PNG") and b"acTL" not in head):
             return []
         if self._process is None:
-            command = [sys.executable, "-m", "semblant_indexer.sources.counting"]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            from semblant_indexer.pool import child_environment
+
+            self._process = subprocess.Popen(
+                [sys.executable, *COMMAND],
+                env=child_environment(),
+                cwd=os.path.sep,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is the job's affair
+            )
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None

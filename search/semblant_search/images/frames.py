@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from semblant_search.errors import ImageError
@@ -55,20 +56,20 @@ def other_frames(data: bytes, name: str = "picture") -> list[str]:
         ImageError: no picture.
     """
     from .headers import open_header
-    from .kinds import other_kind
+    from .kinds import is_tiff, other_kind
+    from .tiff import pages
 
     kind = other_kind(data)
     if kind is not None and not data.startswith(b"\xff\xd8\xff"):
         return kind.other_frames(data, name)
-    picture = open_header(data, name)
-    with picture:
-        count = min(int(getattr(picture, "n_frames", 1)), _MOST)
+    if is_tiff(data):
+        found = enumerate(islice(pages(data), _MOST), start=1)
+        return [f"frame={number}" for number, tags in found if number > 1 and not int(tags.get(_REDUCED_PAGE, 0)) & 1]
+    with open_header(data, name) as picture:
         if picture.format in ("PSD", "ICO"):  # layers and sizes of one picture
             return []
-        numbers = range(2, count + 1)
-        if picture.format == "TIFF":
-            return [f"frame={number}" for number in numbers if not _is_reduced(picture, number)]
-        return [f"frame={number}" for number in numbers]
+        count = min(int(getattr(picture, "n_frames", 1)), _MOST)
+    return [f"frame={number}" for number in range(2, count + 1)]
 
 
 def chosen(others: Sequence[str], wanted: int | None) -> list[str]:
@@ -82,12 +83,3 @@ def chosen(others: Sequence[str], wanted: int | None) -> list[str]:
         return list(others)
     every = (len(others) + 1) / wanted
     return [others[int(number * every) - 1] for number in range(1, wanted)]
-
-
-def _is_reduced(picture: Image.Image, number: int) -> bool:
-    try:
-        picture.seek(number - 1)
-    except Exception:  # a page of a kind that Pillow does not read is told of when it is
-        return False
-    tags = getattr(picture, "tag_v2", {})
-    return bool(int(tags.get(_REDUCED_PAGE, 0)) & 1)

@@ -143,8 +143,8 @@ def open_picture(
         if image.width * image.height > width * height:  # some learn their size while decoding
             width, height = image.size
             _check_size(width, height, max_pixels, name)
-        if kind == "JXL" and data is not None:
-            profile = _profile(image)  # which is known only now
+        if kind in _UPRIGHT and data is not None:  # profile and size are known only now
+            profile, (width, height) = _profile(image), image.size
         file, orientation, samples = image, _orientation(image, data), range_of(image)
         if orientation in _TURNS:
             image = image.transpose(Image.Transpose[_TURNS[orientation]])

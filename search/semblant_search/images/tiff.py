@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 from importlib.util import find_spec
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -19,9 +20,9 @@ from .kinds import raw_by_tags
 from .samples import range_by_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["WideTiff", "is_misread", "wide_tiff"]
+__all__ = ["WideTiff", "is_misread", "pages", "wide_tiff"]
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 258, 259, 262, 277
 _PLANES, _EXTRA, _FORMAT, _ICC = 284, 338, 339, 34675
@@ -140,19 +141,25 @@ class WideTiff(ImageFile.ImageFile):
 
 
 def _tags(data: bytes, number: int) -> Mapping[int, Any] | None:
+    found = next(islice(pages(data), number, None), None)
+    return found if found is not None and {_WIDTH, _HEIGHT} <= found.keys() else None
+
+
+def pages(data: bytes) -> Iterator[Mapping[int, Any]]:
+    """The tags of each page of a TIFF, as Pillow reads them, up to one that is damaged."""
     from PIL import TiffImagePlugin
 
+    seen: set[int] = set()
     try:
         directory = TiffImagePlugin.ImageFileDirectory_v2(data[:16] if data[2:3] in b"+\0" and b"+" in data[2:4] else data[:8])
         file = io.BytesIO(data)
-        for _ in range(number + 1):
-            if not directory.next:
-                return None
+        while directory.next and directory.next not in seen:
+            seen.add(directory.next)
             file.seek(directory.next)
             directory.load(file)
-        return dict(directory) if {_WIDTH, _HEIGHT} <= directory.keys() else None
+            yield dict(directory)
     except Exception:  # of a damaged head: its errors have no common base
-        return None
+        return
 
 
 def _first(tags: Mapping[int, Any], tag: int, default: int) -> int:

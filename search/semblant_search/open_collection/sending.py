@@ -75,7 +75,8 @@ class PictureSender:
         if not isinstance(picture, (str, os.PathLike)):
             return PictureQuery(data=self.bytes_of(picture))
         id = id_of(picture)
-        found = self._collection.get_many([id], with_vectors=False)[0]
+        found = self._collection.get_many([picture], with_vectors=False)[0]
+        id = id if found is None else found.id
         is_uri = isinstance(picture, str) and "://" in picture
         if found is not None and (is_uri or id == picture):
             return PictureQuery(id)

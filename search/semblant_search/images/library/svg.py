@@ -45,6 +45,8 @@ class SvgDrawing(LibraryPicture):
         scale = scale_within(width, height, max(1.0, _LEAST / longest), _LONGEST)
         self._size = max(round(width * scale), 1), max(round(height * scale), 1)
         self._mode = "RGBA"
+        self._root.attrib.setdefault("viewBox", f"0 0 {width:g} {height:g}")
+        self._root.attrib.update(width=str(self._size[0]), height=str(self._size[1]))
 
     def decoded(self) -> Image.Image:
         """Drawn on nothing."""
@@ -52,7 +54,7 @@ class SvgDrawing(LibraryPicture):
 
         text = ElementTree.tostring(self._root, encoding="unicode")
         try:
-            drawn = resvg_py.svg_to_bytes(svg_string=text, width=self._size[0], height=self._size[1])
+            drawn = resvg_py.svg_to_bytes(svg_string=text)
         except ValueError as error:
             raise ImageError(f"an SVG drawing that cannot be drawn: {error}", reason="not-an-image") from error
         with Image.open(io.BytesIO(drawn)) as picture:
