@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from semblant_search.errors import MetadataError
+
+from semblant_indexer.field_names import nested
 
 from .columns import Row, field_names, file_column
 from .texts import encoding_of
@@ -52,6 +54,7 @@ def _rows(lines: _Lines, path: Path, losses: Losses, wanted: str | None) -> Iter
     header = [name.strip() for name in next(rows, (1, []))[1] or []]
     position = file_column(header, path, wanted, lines.number or 1)
     names = field_names(header, position, path, losses)
+    within = any("." in name for name in names if name is not None)
     unnamed = {number for number, name in enumerate(header) if not name}
     width = len(header)
     for line, cells in rows:
@@ -77,7 +80,8 @@ def _rows(lines: _Lines, path: Path, losses: Losses, wanted: str | None) -> Iter
                 "columns without a name", f"{path.name}: column {number + 1}, with {cells[number][:60]!r} in line {line}"
             )
             unnamed.discard(number)
-        yield Row(line, file, {name: cell for name, cell in zip(names, cells, strict=False) if name is not None})
+        record: dict[str, Any] = {name: cell for name, cell in zip(names, cells, strict=False) if name is not None}
+        yield Row(line, file, nested(record.items()) if within else record)
 
 
 class _Lines:
