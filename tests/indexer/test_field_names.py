@@ -52,9 +52,9 @@ def test_names_are_kept_as_a_filter_can_say_them(
             csv.writer(file).writerows([row.keys(), row.values()])
     elif kind == "parquet":
         pyarrow = pytest.importorskip("pyarrow")
-        import pyarrow.parquet
+        parquet = pytest.importorskip("pyarrow.parquet")
 
-        pyarrow.parquet.write_table(pyarrow.table({name: [value] for name, value in row.items()}), root / "metadata.parquet")
+        parquet.write_table(pyarrow.table({name: [value] for name, value in row.items()}), root / "metadata.parquet")
     else:
         (root / ("metadata.jsonl" if kind == "jsonl" else "a.png.json")).write_text(json.dumps(row))
     source = open_source(str(root))
