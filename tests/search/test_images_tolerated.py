@@ -190,3 +190,19 @@ def test_heic_is_read_where_its_library_is_installed() -> None:
     assert registered == Image.OPEN  # Pillow's register is the program's own
     with pytest.raises(ImageError, match="over the limit"):
         open_picture(buffer.getvalue(), max_pixels=1000)
+
+
+def test_a_big_endian_bigtiff_is_read_without_a_warning() -> None:
+    """Pillow takes it for a small one, and warns of what it finds there."""
+    tifffile = pytest.importorskip("tifffile")
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, np.asarray(COLOURS), photometric="rgb", bigtiff=True, byteorder=">", metadata=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert open_image(buffer.getvalue()).tobytes() == COLOURS.tobytes()
+
+
+def test_a_webp_that_is_shorter_than_it_says_is_cut() -> None:
+    with pytest.raises(ImageError) as caught:
+        open_image(encoded(COLOURS, "WEBP")[:-20])
+    assert caught.value.reason == "truncated"

@@ -17,7 +17,7 @@ from semblant_search.frame_names import split_bytes
 
 from .embedded import embedded_profile
 from .frames import page_number, seek
-from .kinds import is_tiff, other_kind, raw_by_tags
+from .kinds import is_tiff, is_unknown_to_pillow, other_kind, raw_by_tags
 from .png import SIGNATURE, readable_png
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def open_header(data: bytes, name: str = "picture") -> ImageFile.ImageFile:
     if other is not None:
         return _with_colours(other.opened(data, name, fragment), data)
     missing = []
-    for kind in _FORMATS:
+    for kind in () if is_unknown_to_pillow(data) else _FORMATS:
         found = _parsed(data, kind)
         if isinstance(found, str):
             missing.append(found)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from PIL import ImageFile
 
-__all__ = ["OtherKind", "is_tiff", "other_kind", "raw_by_tags"]
+__all__ = ["OtherKind", "is_tiff", "is_unknown_to_pillow", "other_kind", "raw_by_tags"]
 
 _NOT_READ = "not a picture in a format that Semblant reads"
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -185,6 +185,11 @@ def raw_by_tags(tags: Mapping[int, Any]) -> OtherKind | None:
     """A camera's raw file in the shape of a TIFF (DNG, NEF, ARW, …), whose first picture is a preview; None for a picture."""
     mosaic = tags.get(_PHOTOMETRIC) in _OF_RAW or (tags.get(_REDUCED, 0) == 1 and _OTHER_PICTURES in tags)
     return _RAW if _DNG_VERSION in tags or mosaic else None
+
+
+def is_unknown_to_pillow(data: bytes) -> bool:
+    """Whether it is a TIFF of more than 4 GB, big-endian, which Pillow takes for a smaller one, and warns of."""
+    return data.startswith(b"MM\0+")
 
 
 def is_tiff(data: bytes) -> bool:

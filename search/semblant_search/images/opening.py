@@ -157,8 +157,10 @@ def open_picture(
             _keep_exif(file, shown)
         borrowed = shown is image and data is None
         return OpenedPicture(_labelled(shown, None if converted else profile, borrowed), width, height, kind)
-    except ImageError:
-        raise
+    except ImageError as error:
+        if str(error).startswith(name):
+            raise
+        raise ImageError(f"{name}: {error}", reason=error.reason) from error  # of a library's, which knows no name
     except Image.DecompressionBombError as error:  # a few plugins ask for the program's limit by themselves
         text = f"{name}: Pillow refuses its size by PIL.Image.MAX_IMAGE_PIXELS, which this program may change: {error}"
         raise ImageError(text, reason="too-large") from error
@@ -169,8 +171,14 @@ def open_picture(
         raise ImageError(f"{name}: not enough memory to decode it", reason="too-large") from error
     except Exception as error:  # what Pillow's plugins raise on malformed files has no common base
         text = str(error) or type(error).__name__
-        reason = "truncated" if any(word in text.lower() for word in _TRUNCATED) else "not-an-image"
+        is_cut = any(word in text.lower() for word in _TRUNCATED) or _is_cut_riff(data or b"")
+        reason = "truncated" if is_cut else "not-an-image"
         raise ImageError(f"{name}: cannot be decoded: {text}", reason=reason) from error
+
+
+def _is_cut_riff(data: bytes) -> bool:
+    """Whether a WebP file is shorter than it says, of which its decoder says no more than that it makes nothing of it."""
+    return data.startswith(b"RIFF") and int.from_bytes(data[4:8], "little") + 8 > len(data)
 
 
 def _check_size(width: int, height: int, max_pixels: int, name: str) -> None:
@@ -195,6 +203,9 @@ def _profile(image: Image.Image) -> bytes | None:
 
 def _keep_exif(picture: Image.Image, made: Image.Image) -> None:
     """Give what was made of a TIFF its tags and EXIF block, which in other formats are a part of `info`."""
+    tags = getattr(picture, "tag_v2", None)
+    if tags is not None and tags.keys().isdisjoint((*_CAMERA_TAGS, *_CAMERA_DIRECTORIES)):
+        return
     with contextlib.suppress(Exception):  # damaged ones: what Pillow raises has no common base
         exif, kept = picture.getexif(), made.getexif()
         kept.update({tag: value for tag, value in exif.items() if tag in _CAMERA_TAGS})
@@ -252,6 +263,10 @@ def _orientation(image: Image.Image, data: bytes | None) -> int:
         return 1
     if data is not None and image.format != "TIFF" and "Raw profile type exif" not in image.info:
         return orientation_in(image.info) or 1
+    tags = getattr(image, "tag_v2", None)  # of a TIFF itself: Pillow's EXIF warns of what it does not know of BigTIFF
+    if tags is not None:
+        found = tags.get(0x0112, 1)
+        return int(found) if isinstance(found, int) else 1
     try:
         return int(image.getexif().get(0x0112, 1))
     except Warning:

@@ -16,7 +16,7 @@ from PIL import Image, ImageFile
 
 from semblant_search.errors import ImageError
 
-from .kinds import raw_by_tags
+from .kinds import is_unknown_to_pillow, raw_by_tags
 from .samples import range_by_tags
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ def wide_tiff(data: bytes, name: str, number: int = 0) -> ImageFile.ImageFile | 
     Raises:
         ImageError: of a kind that is not read, or that needs tifffile.
     """
+    if is_unknown_to_pillow(data) and find_spec("tifffile") is None:
+        text = f"{name}: is a BigTIFF, big-endian, which needs another library: pip install 'semblant-search[tiff]'"
+        raise ImageError(text, reason="unsupported")
     tags = _tags(data, number)
     if tags is None:
         return None
@@ -87,6 +90,9 @@ class WideTiff(ImageFile.ImageFile):
         self._size = int(tags[_WIDTH]), int(tags[_HEIGHT])
         if _ICC in tags:
             self.info["icc_profile"] = tags[_ICC]
+        self.fp.seek(0)
+        if is_unknown_to_pillow(self.fp.read(4)):
+            return
         with contextlib.suppress(Exception):  # damaged tags: what Pillow raises on them has no common base
             self.fp.seek(0)
             self.getexif().load_from_fp(self.fp)
@@ -116,7 +122,9 @@ class WideTiff(ImageFile.ImageFile):
             except ValueError as error:
                 if "imagecodecs" not in str(error):
                     raise
-                text = f"a TIFF of {_kind(self._tags)}, compressed in a way that needs another library: pip install imagecodecs"
+                text = (
+                    f"is a TIFF of {_kind(self._tags)}, compressed in a way that needs another library: pip install imagecodecs"
+                )
                 raise ImageError(text, reason="unsupported") from error
         if array.ndim == 3 and planes_first:
             array = np.moveaxis(array, 0, -1)
@@ -150,6 +158,14 @@ def pages(data: bytes) -> Iterator[Mapping[int, Any]]:
     from PIL import TiffImagePlugin
 
     seen: set[int] = set()
+    if is_unknown_to_pillow(data):
+        with contextlib.suppress(Exception):  # as below
+            import tifffile
+
+            with tifffile.TiffFile(io.BytesIO(data)) as whole:
+                for page in whole.pages:
+                    yield {tag.code: tag.value for tag in page.tags.values()}
+        return
     try:
         directory = TiffImagePlugin.ImageFileDirectory_v2(data[:16] if data[2:3] in b"+\0" and b"+" in data[2:4] else data[:8])
         file = io.BytesIO(data)

@@ -83,7 +83,9 @@ class JxlPicture(LibraryPicture):
             self.info["icc_profile"] = picture.info.get("icc_profile")
             return picture
         if facts.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "F", "F;16"):
-            raise ImageError(f"a JPEG XL picture of mode {facts.mode}, which is not read; save it as PNG", reason="unsupported")
+            raise ImageError(
+                f"is a JPEG XL picture of mode {facts.mode}, which is not read; save it as PNG", reason="unsupported"
+            )
         self.info["icc_profile"] = profile
         mode = facts.mode.partition(";")[0] if facts.mode == "F;16" else facts.mode
         return Image.frombytes(mode, (facts.width, facts.height), pixels)

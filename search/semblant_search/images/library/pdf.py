@@ -32,10 +32,10 @@ class PdfPage(LibraryPicture):
     def _open(self) -> None:
         with _LOCK, _document(self._data) as document:
             if self.number >= len(document):
-                raise no_such("a PDF document", self._fragment or "page=1")
+                raise ImageError(f"has no {(self._fragment or 'page=1').replace('=', ' ')}", reason="missing")
             width, height = document.get_page_size(self.number)
         if not (width > 0 and height > 0):
-            raise ImageError("a PDF page without a size", reason="empty")
+            raise ImageError("is a PDF page without a size", reason="empty")
         self._scale = scale_within(width, height, _SCALE, _LONGEST)
         self._size = max(round(width * self._scale), 1), max(round(height * self._scale), 1)
         self._mode = "RGB"
@@ -67,5 +67,5 @@ def _document(data: bytes) -> Any:
         return pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
-            raise ImageError("a PDF document that needs a password", reason="unreadable") from error
-        raise ImageError(f"a PDF document that cannot be read: {error}", reason="not-an-image") from error
+            raise ImageError("is a PDF document that needs a password", reason="unreadable") from error
+        raise ImageError(f"is a PDF document that cannot be read: {error}", reason="not-an-image") from error

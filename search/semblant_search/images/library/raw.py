@@ -77,4 +77,4 @@ def _read(data: bytes) -> Any:
 def _unread(error: Exception) -> ImageError:
     text = error.args[0] if error.args else error
     text = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
-    return ImageError(f"a camera's raw file that LibRaw does not read: {text}", reason="not-an-image")
+    return ImageError(f"is a camera's raw file that LibRaw does not read: {text}", reason="not-an-image")

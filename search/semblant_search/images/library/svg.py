@@ -56,7 +56,7 @@ class SvgDrawing(LibraryPicture):
         try:
             drawn = resvg_py.svg_to_bytes(svg_string=text)
         except ValueError as error:
-            raise ImageError(f"an SVG drawing that cannot be drawn: {error}", reason="not-an-image") from error
+            raise ImageError(f"is an SVG drawing that cannot be drawn: {error}", reason="not-an-image") from error
         with Image.open(io.BytesIO(drawn)) as picture:
             return picture.convert("RGBA")
 
@@ -80,15 +80,15 @@ def _parsed(data: bytes) -> ElementTree.Element:
             with gzip.open(io.BytesIO(data)) as file:
                 data = file.read(_MOST_BYTES + 1)
         except (OSError, EOFError) as error:
-            raise ImageError(f"an SVG drawing that cannot be unpacked: {error}", reason="truncated") from error
+            raise ImageError(f"is an SVG drawing that cannot be unpacked: {error}", reason="truncated") from error
     if len(data) > _MOST_BYTES:
-        raise ImageError(f"an SVG drawing of more than {_MOST_BYTES:,} bytes", reason="too-large")
+        raise ImageError(f"is an SVG drawing of more than {_MOST_BYTES:,} bytes", reason="too-large")
     try:
         root = ElementTree.fromstring(data)  # expat bears no entities that multiply, and follows none to other files
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise ImageError(f"an SVG drawing that is no XML: {error}", reason="not-an-image") from error
+        raise ImageError(f"is an SVG drawing that is no XML: {error}", reason="not-an-image") from error
     if root.tag.rpartition("}")[2] != "svg":
-        raise ImageError("XML, but no SVG drawing", reason="not-an-image")
+        raise ImageError("is XML, but no SVG drawing", reason="not-an-image")
     for element in root.iter():
         for link in _LINKS:
             target = element.get(link)
@@ -118,7 +118,7 @@ def _check_uses(root: ElementTree.Element) -> None:
         return counted[element]
 
     if weight(root, 0) > _MOST_USED:
-        raise ImageError(f"an SVG drawing of more than {_MOST_USED:,} elements", reason="too-large")
+        raise ImageError(f"is an SVG drawing of more than {_MOST_USED:,} elements", reason="too-large")
 
 
 def _size(root: ElementTree.Element) -> tuple[float, float]:
@@ -138,7 +138,7 @@ def _size(root: ElementTree.Element) -> tuple[float, float]:
         height = height if height is not None else width * box[1] / box[0]
     width, height = _DEFAULT[0] if width is None else width, _DEFAULT[1] if height is None else height
     if not (0 < width < 1e9 and 0 < height < 1e9):
-        raise ImageError("an SVG drawing without a size", reason="empty")
+        raise ImageError("is an SVG drawing without a size", reason="empty")
     return width, height
 
 

@@ -53,9 +53,9 @@ class VideoFrame(LibraryPicture):
                         break
             except av.error.FFmpegError as error:
                 if frame is None:
-                    raise ImageError(f"a video that cannot be decoded: {error.strerror}", reason="truncated") from error
+                    raise ImageError(f"is a video that cannot be decoded: {error.strerror}", reason="truncated") from error
         if frame is None:
-            raise ImageError("a video without a picture", reason="empty")
+            raise ImageError("is a video without a picture", reason="empty")
         return _upright(frame, stream)
 
 
@@ -84,12 +84,12 @@ def _container(data: bytes) -> Any:
     try:
         return av.open(io.BytesIO(data), mode="r")
     except av.error.FFmpegError as error:
-        raise ImageError(f"a video that cannot be read: {error.strerror}", reason="not-an-image") from error
+        raise ImageError(f"is a video that cannot be read: {error.strerror}", reason="not-an-image") from error
 
 
 def _stream(container: Any) -> Any:
     if not container.streams.video:
-        raise ImageError("a film without pictures", reason="not-an-image")
+        raise ImageError("is a film without pictures", reason="not-an-image")
     stream = container.streams.video[0]
     stream.thread_type = "NONE"
     return stream
