@@ -26,6 +26,8 @@ _SEPARATORS = ",;\t|"
 _SAID = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 """Excel's first line, which names the separator."""
 _QUOTED = re.compile(r'"[^"]*"')
+_GUARDED = re.compile(r'="((?:[^"]|"")*)"')
+"""A cell that is to be text for Excel whatever it looks like: `="0042"`."""
 _LONGEST_ROW = 10_000
 """Lines that one row may have; where more seem to belong to it, a quote was not closed."""
 _MOST_UNCLOSED = 20
@@ -80,6 +82,10 @@ def _rows(lines: _Lines, path: Path, losses: Losses, wanted: str | None) -> Iter
                 "columns without a name", f"{path.name}: column {number + 1}, with {cells[number][:60]!r} in line {line}"
             )
             unnamed.discard(number)
+        if guarded := [number for number, cell in enumerate(cells) if cell.startswith('="')]:
+            for number in guarded:
+                if (text := _GUARDED.fullmatch(cells[number])) is not None:
+                    cells[number] = text[1].replace('""', '"')
         record: dict[str, Any] = {name: cell for name, cell in zip(names, cells, strict=False) if name is not None}
         yield Row(line, file, nested(record.items()) if within else record)
 
