@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyvips
@@ -134,7 +134,7 @@ def _samples() -> Iterator[tuple[str, bytes, np.ndarray]]:
                     said = ((340, first), (341, last)) if name == "said" else ()
                     tags = [(number, code, 1, value if code in (11, 12) else int(value), True) for number, value in said]
                     buffer = io.BytesIO()
-                    options = {"photometric": photometric, "byteorder": order, "extratags": tags, "metadata": None}
+                    options: Any = {"photometric": photometric, "byteorder": order, "extratags": tags, "metadata": None}
                     tifffile.imwrite(buffer, wide.astype(f"{order}{kind}"), **options)
                     shown = RGB if photometric == "rgb" else GREY
                     yield f"samples {kind} {photometric} {name} {order}", buffer.getvalue(), shown
@@ -190,8 +190,9 @@ def more_by_libvips() -> Iterator[tuple[str, bytes]]:
             yield f"avif of {bits} bits in {name}", other.heifsave_buffer(**options)
     for name in ("p3", "srgb"):
         other = colour.icc_transform(name, input_profile="srgb")
-        for options in ({"lossless": True}, {"Q": 95}, {"near_lossless": True, "lossless": True}):
-            yield f"webp of libvips in {name} {sorted(options)}", other.webpsave_buffer(**options)
+        ways: list[dict[str, Any]] = [{"lossless": True}, {"Q": 95}, {"near_lossless": True, "lossless": True}]
+        for way in ways:
+            yield f"webp of libvips in {name} {sorted(way)}", other.webpsave_buffer(**way)
     for dither in (0.0, 1.0):
         yield f"gif of libvips {dither}", colour.gifsave_buffer(dither=dither)
         yield f"gif of libvips interlaced {dither}", colour.gifsave_buffer(dither=dither, interlace=True)

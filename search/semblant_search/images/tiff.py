@@ -164,7 +164,7 @@ def pages(data: bytes) -> Iterator[Mapping[int, Any]]:
 
             with tifffile.TiffFile(io.BytesIO(data)) as whole:
                 for page in whole.pages:
-                    yield {tag.code: tag.value for tag in page.tags.values()}
+                    yield {tag.code: tag.value for tag in page.aspage().tags.values()}
         return
     try:
         directory = TiffImagePlugin.ImageFileDirectory_v2(data[:16] if data[2:3] in b"+\0" and b"+" in data[2:4] else data[:8])
