@@ -139,6 +139,9 @@ def test_an_exif_block_that_breaks_off_behind_the_orientation_still_turns_the_pi
         (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "a video"),
         (b"\0\0\0\x18ftypqt  \0\0\0\0qt      ", "a video"),
         (b"\x1aE\xdf\xa3" + bytes(40), "a video"),
+        (b"\0\0\0\x14ftypXAVC\0\0\0\0XAVC", "a video"),
+        ((b"G" + bytes(187)) * 3, "a video"),
+        ((bytes(4) + b"G" + bytes(187)) * 3, "a video"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "a camera's raw file"),
         (b"II*\0\x10\0\0\0CR\2\0" + bytes(100), "a camera's raw file"),
         (b"\xff\x0a" + bytes(40), "a JPEG XL picture"),
@@ -206,3 +209,10 @@ def test_a_webp_that_is_shorter_than_it_says_is_cut() -> None:
     with pytest.raises(ImageError) as caught:
         open_image(encoded(COLOURS, "WEBP")[:-20])
     assert caught.value.reason == "truncated"
+
+
+def test_a_page_with_a_drawing_in_it_is_none() -> None:
+    page = b"<!DOCTYPE html><html><body><svg xmlns='http://www.w3.org/2000/svg'></svg></body></html>"
+    with pytest.raises(ImageError, match="is not a picture in a format") as caught:
+        open_image(page)
+    assert caught.value.reason == "not-an-image"

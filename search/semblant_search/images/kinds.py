@@ -22,28 +22,7 @@ __all__ = ["OtherKind", "is_tiff", "is_unknown_to_pillow", "other_kind", "raw_by
 
 _NOT_READ = "not a picture in a format that Semblant reads"
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_VIDEO_BRANDS = (
-    b"isom",
-    b"iso2",
-    b"iso4",
-    b"iso5",
-    b"iso6",
-    b"mp41",
-    b"mp42",
-    b"avc1",
-    b"M4V ",
-    b"qt  ",
-    b"3gp4",
-    b"dash",
-    b"mp4v",
-    b"MSNV",
-    b"3gp5",
-    b"3gp6",
-    b"3g2a",
-    b"f4v ",
-    b"XAVC",
-    b"hvc1",
-)
+_AUDIO_BRANDS = (b"M4A ", b"M4B ", b"M4P ", b"F4A ")
 
 
 _REDUCED, _PHOTOMETRIC, _OTHER_PICTURES, _DNG_VERSION = 254, 262, 330, 50706
@@ -161,9 +140,9 @@ def other_kind(data: bytes) -> OtherKind | None:
             return _RAW
         if not brands.isdisjoint(_HEIF_BRANDS):
             return _HEIF
-        return _VIDEO if not brands.isdisjoint(_VIDEO_BRANDS) else None
-    if data.startswith(b"G") and data[188:189] == b"G" and data[376:377] == b"G":
-        return _VIDEO
+        return _VIDEO if data[8:12] not in _AUDIO_BRANDS else None
+    if any(data[start : start + 2 * size + 1 : size] == b"GGG" for start, size in ((0, 188), (4, 192))):
+        return _VIDEO  # packets of an MPEG transport stream, as cameras and as broadcasters write it
     return _SVG if _is_svg(data) else None
 
 
@@ -178,6 +157,8 @@ def _is_svg(data: bytes) -> bool:
     head = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         head = head.replace(b"\0", b"")[2:]
+    if b"<html" in head.lower() or b"<!doctype html" in head.lower():
+        return False  # a page with a drawing in it, such as a server's that has no picture
     return head.startswith(b"<") and re.search(rb"<(?:[A-Za-z_][\w.-]*:)?svg[\s>]", head) is not None
 
 
