@@ -18,7 +18,7 @@ from semblant_search.store import RetryPolicy
 from semblant_search.store.names import without_password
 from semblant_search.store.open import DEFAULT_TIMEOUT
 
-from .sources.selection import Selection
+from .sources.selection import Selection, checked_frames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +60,7 @@ class IndexJob:
         source_name: what the collection calls the source; None takes the name that it has, for a new one that of its folder or
             file.
         include, exclude, hidden, include_system: which files of a folder are taken; see `sources.Selection`.
+        frames: of files with several pictures (pages, frames, films) the `first`, `all`, or so many, evenly spread.
         metadata: table about the pictures of a folder; None takes the one that was given the last time, or else
             `metadata.csv`, `.jsonl` or `.parquet` in the folder, in folders below, or beside it.
         find_metadata: without it, and where `metadata` is None, no table is read, and what tables said is taken away.
@@ -98,6 +99,7 @@ class IndexJob:
     exclude: tuple[str, ...] = ()
     hidden: bool = False
     include_system: bool = False
+    frames: str | int = "first"
     metadata: Path | None = None
     find_metadata: bool = True
     file_column: str | None = None
@@ -136,6 +138,7 @@ class IndexJob:
             kinds = ", ".join(kind.value for kind in Duplicates)
             raise InvalidInput(f"duplicates {self.duplicates!r}: expected one of {kinds}") from error
         check_collection_name(self.collection)
+        object.__setattr__(self, "frames", checked_frames(self.frames))
         self.selection  # noqa: B018 - raises where a pattern cannot be used
         for name in ("source", "db"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):

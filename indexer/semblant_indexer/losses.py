@@ -15,13 +15,15 @@ class Losses:
         self._counts: dict[str, int] = {}
         self._first: dict[str, str] = {}
 
-    def add(self, what: str, where: str) -> None:
+    def add(self, what: str, where: str, *, told: str = "left out") -> None:
         """Count a loss.
 
         Args:
             what: its kind, in the plural, such as `rows that name no picture`.
             where: this one, with file and line.
+            told: what became of it.
         """
+        what = f"{told}: {what}"
         self._counts[what] = self._counts.get(what, 0) + 1
         self._first.setdefault(what, where)
 
@@ -34,6 +36,6 @@ class Losses:
     def notes(self) -> list[str]:
         """One line for each kind, in the order in which they came first."""
         told = list(self._counts)[:_MOST]
-        lines = [f"left out: {what} ({self._counts[what]:,}; the first: {self._first[what]})" for what in told]
+        lines = [f"{what} ({self._counts[what]:,}; the first: {self._first[what]})" for what in told]
         rest = len(self._counts) - len(told)
         return [*lines, f"left out: {rest:,} more kinds of what cannot be kept"] if rest > 0 else lines

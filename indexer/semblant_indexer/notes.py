@@ -9,12 +9,14 @@ from semblant_search.orb import OrbSettings
 from semblant_search.where import F
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from semblant_search.store import Store
 
     from .job import IndexJob
     from .source_run import SourceRun
 
-__all__ = ["of_collection", "rebuilt_as_well"]
+__all__ = ["of_collection", "rebuilt_as_well", "skipped"]
 
 
 def of_collection(store: Store, job: IndexJob, *, built: bool) -> list[str]:
@@ -27,6 +29,11 @@ def rebuilt_as_well(part: SourceRun) -> str:
     counts = part.ledger.account()
     account = " + ".join(f"{counts[name]:,} {name}" for name in ("indexed", "unchanged", "duplicate", "failed", "skipped"))
     return f"source {part.record.name!r} was rebuilt as well: found {part.found:,} = {account}"
+
+
+def skipped(unread: Mapping[str, Sequence[str]]) -> list[str]:
+    """Notes on pictures that another library would read, by what `Ledger.unsupported` says of them."""
+    return [f"{len(uris):,} skipped, such as {uris[0]!r}: {why}" for why, uris in sorted(unread.items())]
 
 
 def _without_details(store: Store, job: IndexJob) -> list[str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["PICTURE_SUFFIXES", "has_picture_suffix"]
+__all__ = ["LIBRARY_SUFFIXES", "PICTURE_SUFFIXES", "has_picture_suffix", "needs_library"]
 
-PICTURE_SUFFIXES = frozenset(
+_RAW = """3fr arw cr2 cr3 crw dcr dng erf iiq kdc mef mos mrw nef nrw orf pef raf rw2 rwl sr2 srf srw x3f"""
+_VIDEOS = """3gp avi flv m2ts m4v mkv mov mp4 mpeg mpg mts webm wmv"""
+LIBRARY_SUFFIXES = frozenset(f"heic heif hif jxl pdf svg svgz {_RAW} {_VIDEOS}".split())
+"""Of kinds that a library of its own reads, which may not be installed."""
+PICTURE_SUFFIXES = LIBRARY_SUFFIXES | frozenset(
     {
         "png",
         "apng",
@@ -15,9 +19,6 @@ PICTURE_SUFFIXES = frozenset(
         "gif",
         "webp",
         "avif",
-        "heic",
-        "heif",
-        "hif",
         "tif",
         "tiff",
         "bmp",
@@ -41,3 +42,8 @@ PICTURE_SUFFIXES = frozenset(
 def has_picture_suffix(name: str) -> bool:
     """Whether a file's name is one of a picture."""
     return name.rpartition(".")[2].lower() in PICTURE_SUFFIXES
+
+
+def needs_library(name: str) -> bool:
+    """Whether a file's name is one of a picture that a library of its own reads."""
+    return name.rpartition(".")[2].lower() in LIBRARY_SUFFIXES

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import check_field_name
 from semblant_search.errors import MetadataError
 from semblant_search.writing.looks import is_place
-from semblant_search.writing.metadata import clean_text
+
+from .field_names import field_name, nested, unlike
 
 if TYPE_CHECKING:
     from .losses import Losses
@@ -47,13 +47,19 @@ def kept_record(record: dict[str, Any], place: str, losses: Losses) -> dict[str,
 
 def _kept(record: dict[str, Any], prefix: str, place: str, losses: Losses) -> dict[str, Any]:
     kept: dict[str, Any] = {}
+    if any("." in given for given in record):
+        record = _with_keys_within(record)
     for given, value in record.items():
-        name = clean_text(given)
         try:
-            check_field_name(name)
+            name = field_name(given, [given.partition(".")[0]])  # its dots that mean something are gone by now
         except MetadataError as error:
             losses.add("metadata fields whose names cannot be a field's", f"{place}: {error}")
             continue
+        if unlike(name, given):
+            if name in record or name in kept:
+                losses.add("metadata fields that have the name of another one", f"{place}: {given!r}")
+                continue
+            losses.add("metadata fields", f"{place}: {given!r} as {name!r}", told="kept under other names")
         full = prefix + name
         if isinstance(value, list):
             value = _list(value, full, place, losses)
@@ -66,6 +72,26 @@ def _kept(record: dict[str, Any], prefix: str, place: str, losses: Losses) -> di
             value = _kept(value, f"{full}.", place, losses)
         kept[name] = value
     return kept
+
+
+def _with_keys_within(record: dict[str, Any]) -> dict[str, Any]:
+    """The same, a key with dots as keys within each other where none of the others is in the way."""
+    plain = {name: value for name, value in record.items() if "." not in name}
+    left: dict[str, Any] = {}
+    within: list[tuple[str, Any]] = []
+    for given, value in record.items():
+        if "." not in given:
+            continue
+        try:
+            is_path = field_name(given, [*plain, *(name for name, _ in within)]) == given
+        except MetadataError:
+            is_path = False
+        is_path = is_path and not any(name.startswith(f"{given}.") for name, _ in within)
+        if is_path:
+            within.append((given, value))
+        else:
+            left[given] = value
+    return {**plain, **left, **nested(within)}
 
 
 def _list(values: list[Any], name: str, place: str, losses: Losses) -> list[Any] | None:

@@ -25,7 +25,7 @@ from .analysis.collections import keep_up
 from .cancelling import check_cancelled
 from .engine_thread import EngineThread
 from .job import IndexJob, cores, patient
-from .notes import of_collection, rebuilt_as_well
+from .notes import of_collection, rebuilt_as_well, skipped
 from .open_databases import check_same
 from .pipeline import Pipeline
 from .pool import WorkerPool
@@ -239,7 +239,12 @@ class _Run:
             recall_at_10=recall,
             reasons=main.ledger.reasons(),
             failures=tuple(itertools.starmap(Failure, itertools.islice(main.ledger.failures(), _REPORTED_FAILURES))),
-            notes=(*notes, *map(rebuilt_as_well, parts[1:]), *of_collection(store, job, built=built)),
+            notes=(
+                *notes,
+                *skipped(main.ledger.unsupported()),
+                *map(rebuilt_as_well, parts[1:]),
+                *of_collection(store, job, built=built),
+            ),
             unpruned=main.unpruned,
             seconds=round(time.perf_counter() - began, 3),
             stages={name: round(seconds, 3) for name, seconds in self.stages.items()},

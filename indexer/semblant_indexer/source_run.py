@@ -22,6 +22,7 @@ from .job import Duplicates
 from .ledger import Ledger
 from .ownership import accounted, reconcile, strike_out_lenders
 from .pruning import incomplete, kept_though_bad, unprunable
+from .second_names import settle_names
 from .sources.remembered import settings_of
 from .writer import Counts, Writer
 
@@ -181,6 +182,7 @@ class SourceRun:
             self.moved = len(self._give_up(store, ledger.moved()))
         ledger.settle_arrivals(complete=unseen is None)
         settle_duplicates(store, ledger, self.job.duplicates, self.record.id)
+        settle_names(store, ledger, self.source.second_names, self.record.id)
         ledger.forget_without_file()
         self._prune(store)
 

@@ -27,12 +27,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from semblant_search.errors import ImageError
 from semblant_search.images import Fit, most_bytes
+from semblant_search.images.kinds import other_kind
 from semblant_search.images.process import keep_pillow_quiet
 from semblant_search.orb import OrbSettings, Vocabulary, unpack
 from semblant_search.writing.exif import exif_facts_of
 from semblant_search.writing.pictures import PictureRecipe
 
-from .reading import Content, name_of, read_content
+from .picture_names import needs_library
+from .reading import Content, head_of, name_of, read_content
 from .url_reading import FROM_ONE_HOST, ReadAhead
 
 if TYPE_CHECKING:
@@ -130,7 +132,7 @@ def work(connection: Connection, frames: SharedFrames, number: int, config: Work
             try:
                 place = frames.pixels[task.slot, filled]
                 data = ahead.take(path)
-                content = read_content(path, most_bytes(config.max_pixels)) if data is None else Content(data, -1)
+                content = _read(path, config) if data is None else Content(data, -1, len(data))
                 result: Decoded | Unchanged | Rejected = _one(path, content, known, place, config, recipe, vocabulary)
             except ImageError as error:
                 result = Rejected(error.reason, str(error))
@@ -138,6 +140,12 @@ def work(connection: Connection, frames: SharedFrames, number: int, config: Work
             results.append(result)
         frames.at[number] = -1
         connection.send_bytes(pickle.dumps(results, protocol=5))
+
+
+def _read(path: str, config: WorkerConfig) -> Content:
+    if needs_library(path) and (kind := other_kind(head_of(path))) is not None:
+        kind.check(repr(name_of(path)))  # before all of a film is read in vain
+    return read_content(path, most_bytes(config.max_pixels))
 
 
 def _one(
@@ -149,10 +157,10 @@ def _one(
     recipe: PictureRecipe,
     vocabulary: Vocabulary | None,
 ) -> Decoded | Unchanged:
-    data, mtime_ns = content
+    data, mtime_ns, size = content
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 in known:
-        return Unchanged(sha256, len(data), mtime_ns, exif_facts_of(data) if config.exif else None)
+        return Unchanged(sha256, size, mtime_ns, exif_facts_of(data) if config.exif else None)
     try:
         parts = recipe.read(data, details=sha256 not in config.extracted)
     except ImageError as error:
@@ -165,8 +173,8 @@ def _one(
     if features is not None and vocabulary is not None:
         sparse = vocabulary.sparse(unpack(features))
         words = (sparse.indices, sparse.values)
-    size = parts.width, parts.height
-    return Decoded(sha256, len(data), mtime_ns, *size, parts.format, features, words, parts.exif)
+    sides = parts.width, parts.height
+    return Decoded(sha256, size, mtime_ns, *sides, parts.format, features, words, parts.exif)
 
 
 def main() -> None:

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Counts", "Outcome", "Writer", "settle", "with_exif"]
 
 
+UNSUPPORTED = "unsupported"
 _MOST = 2048
-_OF_THE_OLD_NAME = (SOURCES_FIELD, FIELDS_OF, "_uris", "_duplicate_of")
+_OF_THE_OLD_NAME = (SOURCES_FIELD, FIELDS_OF, "_uris", "_names", "_duplicate_of")
 _LONGEST = 1.0
 """Pictures, and seconds, between two writes at most."""
 
@@ -130,8 +131,10 @@ class Writer:
         self._points += [as_kept(point, self._store.manifest) for point in outcome.points]
         self._entries += outcome.entries
         failed = self._told([entry for entry in outcome.entries if entry.outcome == "failed"])
+        skipped = sum(entry.outcome == "skipped" for entry in outcome.entries)
         self.counts.failed += failed
-        self.counts.encoded += len(outcome.entries) - failed
+        self.counts.other += skipped
+        self.counts.encoded += len(outcome.entries) - failed - skipped
         if outcome.kept:
             self.keep(outcome.kept)
         if len(self._entries) >= _MOST or time.monotonic() - self._flushed > _LONGEST:
@@ -228,10 +231,11 @@ def _indexed(todo: Todo, file: Decoded | Unchanged, *, written: bool = True) -> 
 
 
 def _failed(todo: Todo, why: Rejected, sha256: str | None) -> Entry:
+    """What another library would read is skipped: it is no fault of the file's, and the next run may have the library."""
     metadata = todo.metadata if sha256 is not None and todo.same_metadata else None
-    return Entry(
-        todo.uri, todo.size, todo.mtime_ns, sha256, metadata, "failed", why.reason, why.message, point=sha256 is not None
-    )
+    outcome = "skipped" if why.reason == UNSUPPORTED else "failed"
+    known = sha256 is not None
+    return Entry(todo.uri, todo.size, todo.mtime_ns, sha256, metadata, outcome, why.reason, why.message, point=known)
 
 
 def _too_much(todo: Todo) -> Rejected:

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 from .encoder import EncoderCard, check_card_version
 from .errors import InvalidInput, MetadataError, NotADatabase
 from .formats import FORMAT_VERSION, upgraded
+from .frame_names import split_uri
 from .json_models import MAY_BE_MISSING, parse_object, read_model, write_model
 from .shown import shown, shown_error, shown_name
 
@@ -22,12 +23,15 @@ __all__ = [
     "ADDED",
     "FORMAT_VERSION",
     "IMAGE_VECTOR",
+    "MERGED_FIELD",
+    "NAMES_FIELD",
     "RESERVED_FIELDS",
     "SOURCES_FIELD",
     "FieldType",
     "Manifest",
     "StorageOptions",
     "canonical_uri",
+    "picture_place",
     "point_id",
     "uri_path",
     "wider",
@@ -78,6 +82,8 @@ orientation), Pillow's format name (`JPEG`), size of the file in bytes, and the 
 
 SOURCES_FIELD = "_sources"
 """The payload field of the sources that hold a picture: a list of their ids, see `sources`. Older versions wrote none."""
+NAMES_FIELD, MERGED_FIELD = "_names", "_uris"
+"""Payload fields with other URIs of a picture: of its very file (links), and of files of the same bytes that were merged."""
 ADDED = "client"
 """The source of what programs add through a client. Index jobs neither prune nor move such pictures, and rebuild them."""
 
@@ -154,6 +160,16 @@ def uri_path(uri: str) -> Path | None:
     if parts.scheme != "file" or parts.fragment or parts.netloc not in ("", "localhost"):
         return None
     return Path(unquote(parts.path, errors="surrogateescape"))
+
+
+def picture_place(uri: str) -> tuple[Path, str | None] | None:
+    """The local file that a picture is in, and the fragment that names it there (`images.frames`); None where there is none.
+
+    Raises `InvalidInput` for what is no URI.
+    """
+    file, fragment = split_uri(uri)
+    path = uri_path(file)
+    return None if path is None else (path, fragment)
 
 
 def _reason(error: ValueError) -> str:

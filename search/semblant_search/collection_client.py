@@ -128,7 +128,8 @@ class CollectionClient:
     def get(self, picture: str | os.PathLike[str], *, with_vectors: bool = False) -> Picture:
         """One picture of the collection by URI, path or point id. Raises `PointNotFound`."""
         check_switches(with_vectors=with_vectors)
-        found = self._collection.get_many([id_of(picture)], with_vectors=with_vectors)[0]
+        id_of(picture)  # raises for what is no name
+        found = self._collection.get_many([picture], with_vectors=with_vectors)[0]
         if found is None:
             raise not_found(self._name, picture)
         return found

@@ -44,13 +44,13 @@ def test_every_common_suffix_is_a_picture_s_and_others_are_counted(tmp_path: Pat
     suffixes = set(common.split())
     assert suffixes <= PICTURE_SUFFIXES
     assert all(has_picture_suffix(f"x.{suffix}") and has_picture_suffix(f"x.y.{suffix.upper()}") for suffix in suffixes)
-    assert not any(map(has_picture_suffix, ("x.txt", "x.png.txt", "x.json", "x", "x.", "x.pngx", "x.mp4", "x.zip")))
-    root = tree(tmp_path / "p", "a.PNG", "b.Jpg", "notes.txt", "table.csv", "c.mp4", "noending", "d.png.bak")
+    assert not any(map(has_picture_suffix, ("x.txt", "x.png.txt", "x.json", "x", "x.", "x.pngx", "x.mp3", "x.zip")))
+    root = tree(tmp_path / "p", "a.PNG", "b.Jpg", "notes.txt", "table.csv", "c.mp3", "noending", "d.png.bak")
     source = FolderSource(root)
     assert names_of(source, root) == ["a.PNG", "b.Jpg"]
-    assert source.notes == ["5 files without a picture's name left alone: 1 BAK, 1 CSV, 1 MP4, 1 TXT, 1 without suffix"]
+    assert source.notes == ["5 files without a picture's name left alone: 1 BAK, 1 CSV, 1 MP3, 1 TXT, 1 without suffix"]
     (root / "table.csv").unlink()
-    for name in ("notes.txt", "c.mp4", "noending"):
+    for name in ("notes.txt", "c.mp3", "noending"):
         (root / name).unlink()
     assert names_of(source, root) == ["a.PNG", "b.Jpg"]
     assert source.notes == ["1 file without a picture's name left alone: 1 BAK"]

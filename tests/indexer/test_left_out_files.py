@@ -58,7 +58,7 @@ def test_a_folder_of_a_system_s_may_be_indexed_itself(tmp_path: Path) -> None:
 
 
 def test_other_files_are_counted_by_kind(tmp_path: Path) -> None:
-    names = [*(f"{number}.HEIC2" for number in range(14)), *(f"{number}.mov" for number in range(3)), "notes", "a.tar.gz"]
+    names = [*(f"{number}.HEIC2" for number in range(14)), *(f"{number}.mp3" for number in range(3)), "notes", "a.tar.gz"]
     root = tree(tmp_path / "p", "a.jpg", "metadata.csv", ".hidden/b.jpg", *names)
     (root / "metadata.csv").write_text("file,n\na.jpg,1\n")
     (root / "a.json").write_text("{}")
@@ -67,7 +67,7 @@ def test_other_files_are_counted_by_kind(tmp_path: Path) -> None:
     assert len(list(source.items())) == 1
     assert source.notes == [
         "1 sidecar used",
-        "20 files without a picture's name left alone: 14 HEIC2, 3 MOV, 1 GZ, 1 JSON, 1 without suffix",
+        "20 files without a picture's name left alone: 14 HEIC2, 3 MP3, 1 GZ, 1 JSON, 1 without suffix",
         "hidden files and folders left out: 1 (--hidden takes them)",
     ]
 

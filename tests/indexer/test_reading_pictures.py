@@ -34,11 +34,11 @@ def ten(tmp_path: Path) -> Path:
 
 
 def test_bytes_come_from_files_tars_and_urls(ten: Path) -> None:
-    assert read_content(str(ten), 10) == (b"0123456789", ten.stat().st_mtime_ns)
-    assert read_content(f"local://{ten}", 10) == (b"0123456789", -1)
+    assert read_content(str(ten), 10) == (b"0123456789", ten.stat().st_mtime_ns, 10)
+    assert read_content(f"local://{ten}", 10) == (b"0123456789", -1, 10)
     for path in (str(ten), f"local://{ten}"):
-        assert read_content(tar_member(path, 3, 4), 10) == (b"3456", -1)
-        assert read_content(tar_member(path, 0, 10), 10) == (b"0123456789", -1)
+        assert read_content(tar_member(path, 3, 4), 10) == (b"3456", -1, 4)
+        assert read_content(tar_member(path, 0, 10), 10) == (b"0123456789", -1, 10)
     assert tar_member("a:b.tar", 512, 9) == "tar:512:9:a:b.tar"
 
 

@@ -213,3 +213,20 @@ def test_what_a_mac_leaves_on_other_disks_is_no_picture(tmp_path: Path) -> None:
     items, notes = told(tree(tmp_path / "p", "1001.png", "._1001.png", "__MACOSX/._1002.png"))
     assert set(items) == {"1001.png"}
     assert notes == ["system files and folders left out: 1 AppleDouble, 1 __MACOSX (--include-system takes them)"]
+
+
+@pytest.mark.parametrize("cells", [("10%", "2,5 %"), ("1,50 €", "2 €"), ("$1.50", "$1,200.00"), ("CHF", None), ("3 EUR", "5")])
+def test_numbers_with_units_are_text_and_told(cells: tuple[str, str | None], tmp_path: Path) -> None:
+    tree(tmp_path / "p", "a.png", "b.png")
+    first, second = cells
+    (tmp_path / "p" / "metadata.csv").write_text(f"file;x\na.png;{first}\nb.png;{second or ''}\n", encoding="utf-8")
+    items, notes = told(tmp_path / "p")
+    assert items["a.png"]["x"] == first
+    assert any("a currency or a percent sign" in note for note in notes) == (first != "CHF")
+
+
+def test_a_cell_that_is_to_be_text_for_excel_is_that_text(tmp_path: Path) -> None:
+    text = 'file,ean,note\na.png,"=""0042""",=1+1\nb.png,"=""0007""","=""say """"hi"""""""\n'
+    items = table(tmp_path / "p", text, "a.png", "b.png")
+    assert items["a.png"] == {"ean": "0042", "note": "=1+1"}
+    assert items["b.png"] == {"ean": "0007", "note": 'say "hi"'}

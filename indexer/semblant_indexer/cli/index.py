@@ -37,6 +37,11 @@ _PATH = click.Path(path_type=Path)
 @click.option("--hidden", is_flag=True, help="Take files and folders whose names begin with a dot, too.")
 @click.option("--include-system", is_flag=True, help="Take what systems keep beside your files, too: @eaDir, .thumbnails, ….")
 @click.option(
+    "--frames",
+    metavar="WHICH",
+    help="Of files with several pictures (TIFF, GIF, PDF, films): first, all, or a number of them.  [default: first]",
+)
+@click.option(
     "--metadata", type=_PATH, metavar="FILE", help="Table with a `file` column; metadata.csv in SOURCE or beside it is found."
 )
 @click.option("--no-metadata", is_flag=True, help="Read no metadata table, and take away what one gave before.")

@@ -177,7 +177,7 @@ class Ledger(LedgerFile):
         self._execute(f"DELETE FROM ledger.items WHERE NOT point AND {gone}")
         self._execute(
             "UPDATE ledger.items SET outcome = 'indexed', reason = NULL, message = NULL, size = -1, mtime_ns = -1 "
-            f"WHERE outcome = 'failed' AND {gone}"
+            f"WHERE outcome IN ('failed', 'skipped') AND {gone}"
         )
 
     def removed(self) -> list[tuple[str, bool]]:
@@ -304,6 +304,17 @@ class Ledger(LedgerFile):
         while rows := self._execute(query, last=last):
             yield from rows
             last = rows[-1][0]
+
+    def unsupported(self) -> dict[str, list[str]]:
+        """What would read the pictures of the scan that were skipped for want of it, each with their URIs."""
+        found: dict[str, list[str]] = {}
+        rows = self._execute(
+            f"SELECT uri, message FROM ledger.items WHERE {MINE} AND outcome = 'skipped' AND reason = 'unsupported' "
+            "AND uri IN (SELECT uri FROM scan) ORDER BY uri"
+        )
+        for uri, message in rows:
+            found.setdefault(str(message).rpartition(": is ")[2], []).append(str(uri))
+        return found
 
     def reasons(self) -> dict[str, int]:
         """Number of failures of this source by reason, without those that were accepted."""

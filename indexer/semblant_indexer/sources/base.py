@@ -64,6 +64,11 @@ class Source(Protocol):
         ...
 
     @property
+    def second_names(self) -> Mapping[str, Sequence[str]]:
+        """URIs of other names of pictures' very files, by the URI of the picture; complete after the last item."""
+        return {}
+
+    @property
     def notes(self) -> Sequence[str]:
         """What a user should know about the source; complete after the last item."""
         ...

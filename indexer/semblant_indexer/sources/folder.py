@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import FieldType
+from semblant_search.collection import FieldType, canonical_uri
 from semblant_search.writing.metadata import TypeInference, clean_text
 
 from semblant_indexer.losses import Losses
@@ -97,6 +98,12 @@ class FolderSource:
         self._sidecars.adopt(known)
 
     @property
+    def second_names(self) -> dict[str, list[str]]:
+        """Of links, and of hard links but the first."""
+        found = self._left.second.items()
+        return {canonical_uri(Path(path)): [canonical_uri(Path(name)) for name in names] for path, names in found}
+
+    @property
     def notes(self) -> list[str]:
         """About metadata, and about every file that is no picture of the source."""
         notes = [*self._tables.notes, *self._metadata.notes, *self._read.notes, *self._unfit.notes, *self._sidecars.notes]
@@ -119,7 +126,11 @@ class FolderSource:
             used = {name for names in folder.sidecars.values() for name in names}
             self._used += len(used)
             for name in folder.others:
-                if name not in used and not self._tables.uses(folder.path, name):
+                if name.lower().endswith(".zip"):
+                    path = os.path.join(folder.path, name)  # noqa: PTH118 - bytes that are no text pass
+                    why = f"{path!r}: is a ZIP archive; index it as a source of its own: semblant index {shlex.quote(path)}"
+                    yield Item(folder.base.join(name), problem=Problem("skipped", "unsupported", why))
+                elif name not in used and not self._tables.uses(folder.path, name):
                     self._others[file_kind(name)] += 1
             for entry in folder.pictures:
                 yield self._item(entry, folder)

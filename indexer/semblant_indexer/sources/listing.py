@@ -19,7 +19,7 @@ from .behind_urls import Fetched
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from semblant_search.collection import FieldType
@@ -73,6 +73,11 @@ class ListSource:
     def adopt_types(self, known: Mapping[str, FieldType]) -> None:
         """See `Source`."""
         self._inference.adopt(known)
+
+    @property
+    def second_names(self) -> Mapping[str, Sequence[str]]:
+        """None."""
+        return {}
 
     @property
     def notes(self) -> list[str]:

@@ -19,7 +19,8 @@ from .found_tables import TABLE_NAMES, FoundTables
 from .listing import ListSource
 from .remote import RemoteFolderSource
 from .selection import Selection
-from .webdataset import WebDatasetSource
+from .several import FramesSource
+from .webdataset import ARCHIVE_SUFFIXES, WebDatasetSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,22 +40,36 @@ def open_source(
     selection: Selection | None = None,
     find_metadata: bool = True,
     file_column: str | None = None,
+    frames: str | int = "first",
 ) -> Source:
-    """A folder, a list of pictures, or tar files: here, or behind a URL that fsspec opens.
+    """A folder, a list of pictures, or archives: here, or behind a URL that fsspec opens.
 
     Args:
-        source: a folder, a `.csv`, `.tsv`, `.jsonl` or `.parquet` list, a `.tar` file or a pattern for several, or the URL of
-            one of these.
+        source: a folder, a `.csv`, `.tsv`, `.jsonl` or `.parquet` list, a `.tar` or `.zip` file or a pattern for several, or
+            the URL of one of these.
         metadata: table about the pictures of a folder; None takes what `FoundTables` finds.
         declared: types of metadata fields that are not to be inferred.
         selection: which files of a folder to take.
         find_metadata: look for metadata tables in a folder and beside it, where none is given.
         file_column: the column of a table that names the picture, if it is none of the usual ones.
+        frames: which pictures of a file that has several; see `FramesSource`.
 
     Raises:
         InvalidInput: there is no such source.
         MetadataError: a table that cannot be used.
     """
+    files = _of_files(source, metadata, declared, selection, find_metadata, file_column)
+    return files if frames in ("first", 1) else FramesSource(files, None if frames == "all" else int(frames))
+
+
+def _of_files(
+    source: str,
+    metadata: Path | None,
+    declared: Mapping[str, FieldType] | None,
+    selection: Selection | None,
+    find_metadata: bool,
+    file_column: str | None,
+) -> Source:
     if "://" in source and not source.startswith("file://"):
         return _behind_url(source, metadata, declared, selection, TABLE_NAMES if find_metadata else (), file_column)
     path = uri_path(source) if source.startswith("file://") else Path(source)
@@ -65,7 +80,7 @@ def open_source(
         _refuse_patterns(source, selection)
     if shards:
         if metadata is not None:
-            raise InvalidInput(f"{shown_name(source)} holds tar files with metadata of their own; leave --metadata away")
+            raise InvalidInput(f"{shown_name(source)} holds archives with metadata of their own; leave --metadata away")
         return WebDatasetSource(shards, canonical_uri(path), declared, include_system=_with_system(selection))
     if path.is_dir():
         if metadata is not None and not metadata.is_file():
@@ -81,7 +96,7 @@ def open_source(
         return ListSource(path, declared, file_column)
     if not path.exists():
         raise InvalidInput(f"source {shown_name(source)}: no such folder or list")
-    raise InvalidInput(f"source {shown_name(source)}: expected a folder, a list of pictures or tar files")
+    raise InvalidInput(f"source {shown_name(source)}: expected a folder, a list of pictures or archives")
 
 
 def _behind_url(
@@ -99,12 +114,12 @@ def _behind_url(
         )
     # A question mark begins a query (a signature, say), or stands for any character of a shard's name.
     suffixes = {PurePosixPath(text).suffix.lower() for text in (url, urlsplit(url).path)}
-    if suffixes.isdisjoint((".tar", *LIST_SUFFIXES)):
+    if suffixes.isdisjoint((*ARCHIVE_SUFFIXES, *LIST_SUFFIXES)):
         return RemoteFolderSource(url, declared, selection, tables, file_column)
     _refuse_patterns(url, selection)
     if not suffixes.isdisjoint(LIST_SUFFIXES):
         return ListSource(url, declared, file_column)
-    if not any(character in url.partition(".tar")[0] for character in "*?["):
+    if not any(character in url.partition(".tar")[0].partition(".zip")[0] for character in "*?["):
         return WebDatasetSource([url], url, declared, include_system=_with_system(selection))
     files, path = file_system(url)
     with listing_errors(url):
@@ -127,8 +142,8 @@ def _with_system(selection: Selection | None) -> bool:
 
 
 def _shards(path: Path) -> list[Path]:
-    """The tar files that a path means: itself, or what a pattern such as `shards/*.tar` matches."""
-    if path.suffix.lower() != ".tar" or path.is_dir():
+    """The archives that a path means: itself, or what a pattern such as `shards/*.tar` matches."""
+    if path.suffix.lower() not in ARCHIVE_SUFFIXES or path.is_dir():
         return []
     if path.is_file():
         return [path]

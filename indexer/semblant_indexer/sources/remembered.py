@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SELECTION", "job_for", "open_job_source", "record_for", "settings_of", "with_last_table"]
 
-SELECTION = ("include", "exclude", "hidden", "include_system")
-"""Settings that say which files of a folder are pictures of its source."""
+SELECTION = ("include", "exclude", "hidden", "include_system", "frames")
+"""Settings that say which files of a folder, and which pictures in them, are pictures of its source."""
 
 
 def open_job_source(job: IndexJob) -> Source:
@@ -37,6 +37,7 @@ def open_job_source(job: IndexJob) -> Source:
         selection=job.selection,
         find_metadata=job.find_metadata,
         file_column=job.file_column,
+        frames=job.frames,
     )
 
 
@@ -65,6 +66,7 @@ def settings_of(job: IndexJob) -> dict[str, Any]:
         "exclude": list(job.exclude),
         "hidden": job.hidden,
         "include_system": job.include_system,
+        "frames": job.frames,
         "metadata": None if job.metadata is None else str(job.metadata.absolute()),
         "find_metadata": job.find_metadata,
         "file_column": job.file_column,
@@ -116,6 +118,7 @@ def job_for(record: SourceRecord, job: IndexJob) -> IndexJob:
             exclude=tuple(said.get("exclude", ())),
             hidden=bool(said.get("hidden", False)),
             include_system=bool(said.get("include_system", False)),
+            frames=said.get("frames", "first"),
             metadata=None if said.get("metadata") is None else Path(said["metadata"]),
             find_metadata=bool(said.get("find_metadata", True)),
             file_column=said.get("file_column"),

@@ -25,7 +25,7 @@ from .sidecars import sidecar_record, sidecars_of
 from .walking import LeftOut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["RemoteFolderSource"]
 
@@ -105,6 +105,11 @@ class RemoteFolderSource:
         self._metadata.adopt(known)
         self._types.declare(self._metadata.fields)
         self._types.adopt(known)
+
+    @property
+    def second_names(self) -> Mapping[str, Sequence[str]]:
+        """None."""
+        return {}
 
     @property
     def notes(self) -> list[str]:

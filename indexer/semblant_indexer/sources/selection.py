@@ -9,7 +9,9 @@ from semblant_search.errors import InvalidInput
 
 from .system_files import system_kind
 
-__all__ = ["Selection"]
+__all__ = ["Selection", "checked_frames"]
+
+_MOST_FRAMES = 100_000
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,16 @@ class Selection:
     def takes_file(self, path: str) -> bool:
         """Whether to take a file, if its folder is taken."""
         return (not self.include or _matches(path, self.include)) and not _matches(path, self.exclude)
+
+
+def checked_frames(given: object) -> str | int:
+    """Which pictures of a file that has several are taken: `first`, `all`, or how many. Raises `InvalidInput`."""
+    if given in ("first", "all"):
+        return str(given)
+    number = int(given) if isinstance(given, str) and given.isascii() and given.isdigit() else given
+    if isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= _MOST_FRAMES:
+        return number
+    raise InvalidInput(f"frames {given!r}: expected 'first', 'all' or a number from 1 to {_MOST_FRAMES:,}")
 
 
 def _matches(path: str, patterns: tuple[str, ...]) -> bool:

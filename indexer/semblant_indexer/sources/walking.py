@@ -54,6 +54,7 @@ class LeftOut:
         hidden: files and folders with a leading dot.
         system: a system's files and folders, by kind.
         names: links, and second names, of pictures that are seen under another name.
+        second: path of each such picture, with its other paths.
         incomplete: why there may be pictures that were not seen.
     """
 
@@ -62,7 +63,21 @@ class LeftOut:
         self.hidden = 0
         self.system: Counter[str] = Counter()
         self.names = 0
+        self._firsts: dict[str, str] = {}
         self.incomplete: list[str] = []
+
+    @property
+    def second(self) -> dict[str, list[str]]:
+        """See above."""
+        found: dict[str, list[str]] = {}
+        for name, first in self._firsts.items():
+            found.setdefault(self._firsts.get(first, first), []).append(name)  # a link leads to a hard link's second name
+        return found
+
+    def add_name(self, first: str, name: str) -> None:
+        """Note another name of a picture."""
+        self.names += 1
+        self._firsts[name] = first
 
 
 class Walk:
@@ -115,8 +130,8 @@ class Walk:
                         (links if entry.is_symlink() and not start_is_link else below).append(entry.path)
                     elif not picture:
                         others.append(entry.name)
-                    elif (whole or entry.is_symlink()) and self._is_second_name(entry, named):
-                        left.names += 1
+                    elif (whole or entry.is_symlink()) and (first := self._first_name(entry, named)) is not None:
+                        left.add_name(first, entry.path)
                     else:
                         pictures.append(entry)
                 stack.extend(reversed(below))
@@ -142,31 +157,33 @@ class Walk:
         path = place[len(self._root) :].strip(os.sep).replace(os.sep, "/")
         return self._selection.takes_folder(path) if is_folder else self._selection.takes_file(path)
 
-    def _is_second_name(self, entry: os.DirEntry[str], named: dict[tuple[int, int], str]) -> bool:
-        """Whether a picture is there, or was there, under another name."""
+    def _first_name(self, entry: os.DirEntry[str], named: dict[tuple[int, int], str]) -> str | None:
+        """The other path under which a picture is there, or was there; None for the first one."""
         try:
             facts = entry.stat()
         except OSError:
-            return False
+            return None
         file = facts.st_dev, facts.st_ino
         if entry.is_symlink():
-            if self._is_seen(os.path.realpath(entry.path)):
-                return True
+            if (seen := self._seen(os.path.realpath(entry.path))) is not None:
+                return seen
         elif facts.st_nlink < 2:
-            return False
-        return named.setdefault(file, entry.path) != entry.path
+            return None
+        first = named.setdefault(file, entry.path)
+        return first if first != entry.path else None
 
-    def _is_seen(self, path: str) -> bool:
-        """Whether a real file is one of the walk's own."""
+    def _seen(self, path: str) -> str | None:
+        """The path of a real file that is one of the walk's own, as the walk comes to it."""
         folder, _, name = path.rpartition(os.sep)
         try:
             facts = Path(folder or os.sep).stat()
         except OSError:
-            return False
+            return None
         walked = self._folders.get((facts.st_dev, facts.st_ino))
         if walked is None or not has_picture_suffix(name) or self._selection.leaves_out(name) is not None:
-            return False
-        return self._chosen(f"{walked}{os.sep}{name}", is_folder=False)
+            return None
+        walked += os.sep + name
+        return walked if self._chosen(walked, is_folder=False) else None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -1,10 +1,12 @@
-"""WebDataset: tar files whose members come in samples, `key.jpg` beside `key.json`, `key.cls` and `key.txt`."""
+"""WebDataset: tar files whose members come in samples, `key.jpg` beside `key.json`, `key.cls` and `key.txt`. ZIP, too."""
 
 from __future__ import annotations
 
 import os
 import re
 import tarfile
+import zipfile
+import zlib
 from collections import Counter
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +18,7 @@ from semblant_search.writing.metadata import TypeInference, clean_text
 
 from semblant_indexer.losses import Losses
 from semblant_indexer.picture_names import has_picture_suffix
-from semblant_indexer.reading import tar_member
+from semblant_indexer.reading import tar_member, zip_member
 from semblant_indexer.records import kept_record, read_json
 from semblant_indexer.tables.texts import decoded
 
@@ -25,19 +27,23 @@ from .base import Item, Problem
 from .behind_urls import changed_at, file_system
 from .system_files import system_kind
 from .walking import LeftOut
+from .zips import ZipArchive, ZipMember
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["WebDatasetSource"]
+__all__ = ["ARCHIVE_SUFFIXES", "WebDatasetSource"]
 
+ARCHIVE_SUFFIXES = (".tar", ".zip")
+
+_LARGEST_FACTS = 100_000_000
 _FACTS = ("json", "cls", "txt")
 _WHOLE = re.compile(r"-?\d+", re.ASCII)
 
 
 class _Sample(NamedTuple):
-    picture: tarfile.TarInfo
+    picture: tarfile.TarInfo | ZipMember
     record: dict[str, Any]
     mtime_ns: int
 
@@ -51,13 +57,13 @@ class _Tar(NamedTuple):
 
 
 class WebDatasetSource:
-    """The pictures in uncompressed tar files; workers read them in place. A sample's JSON is its metadata.
+    """The pictures in uncompressed tar files and in ZIP archives; workers read them in place. A sample's JSON is its metadata.
 
     `key.cls` becomes the field `class`, `key.txt` the field `text`. A picture's facts are those of its own name without the
     last suffix; a sample's, whose name ends at its first dot, are those of all its pictures, wherever in the tar they lie.
 
     Args:
-        places: paths, or URLs as text, of the tar files.
+        places: paths, or URLs as text, of the archives.
         scope: what stands for all of them.
         declared: types of metadata fields that are not to be inferred.
         include_system: take members that a system keeps beside a user's files, too.
@@ -98,6 +104,11 @@ class WebDatasetSource:
         self._inference.adopt(known)
 
     @property
+    def second_names(self) -> Mapping[str, Sequence[str]]:
+        """None."""
+        return {}
+
+    @property
     def notes(self) -> list[str]:
         """Members and values that were left out, and fields that are not what they look like."""
         return [*self._losses.notes, *self._inference.notes, *told(self._used, self._others, self._left)]
@@ -128,7 +139,10 @@ class WebDatasetSource:
             sample.record,
             lambda field, problem: self._losses.add(f"values of metadata field {field!r}", f"{where}: {problem}"),
         )
-        place = tar_member(path, picture.offset_data, picture.size)
+        if isinstance(picture, ZipMember):
+            place = zip_member(path, picture.info.filename)
+        else:
+            place = tar_member(path, picture.offset_data, picture.size)
         return Item(member_uri(base, picture.name), picture.size, sample.mtime_ns, metadata, place=place)
 
     def _samples(self, place: str) -> Iterator[_Sample | Problem]:
@@ -136,16 +150,18 @@ class WebDatasetSource:
         problem: Problem | None = None
         changed = -1
         try:
-            with _opened(place) as opened_tar, tarfile.open(fileobj=opened_tar.file, mode="r:") as tar:
-                changed = opened_tar.mtime_ns
-                for member in tar:
-                    members.add(tar, member)
-                # A tar ends with blocks of zeros; tarfile takes one that was cut off between two members for a whole one.
-                if opened_tar.size < tar.offset + tarfile.BLOCKSIZE:
-                    raise tarfile.ReadError("unexpected end of data")
-        except (tarfile.TarError, OSError, EOFError, InvalidInput) as error:
+            with _opened(place) as archive:
+                changed = archive.mtime_ns
+                if _is_zip(archive.file):
+                    zipped = ZipArchive(archive.file)
+                    for inner in zipped:
+                        members.add(zipped, inner)
+                else:
+                    self._read_tar(archive, members)
+        except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, InvalidInput, NotImplementedError) as error:
             why = without_users(shown_error(error))
-            message = f"{shown_name(place)}: cannot be read to its end as an uncompressed tar: {why}"
+            kind = "a ZIP archive" if place.lower().endswith(".zip") else "an uncompressed tar"
+            message = f"{shown_name(place)}: cannot be read to its end as {kind}: {why}"
             problem = Problem("failed", "unreadable", message)
         for picture, record in members.samples():
             yield _Sample(picture, record, changed)
@@ -154,22 +170,37 @@ class WebDatasetSource:
         if problem is not None:
             yield problem
 
+    @staticmethod
+    def _read_tar(archive: _Tar, members: _Members) -> None:
+        with tarfile.open(fileobj=archive.file, mode="r:") as tar:
+            for member in tar:
+                members.add(tar, member)
+            # A tar ends with blocks of zeros; tarfile takes one that was cut off between two members for a whole one.
+            if archive.size < tar.offset + tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("unexpected end of data")
+
+
+def _is_zip(file: IO[bytes]) -> bool:
+    start = file.read(4)
+    file.seek(0)
+    return start in (b"PK\3\4", b"PK\5\6")
+
 
 class _Members:
-    """The members of one tar: pictures, and what is said of them."""
+    """The members of one archive: pictures, and what is said of them."""
 
     def __init__(self, place: str, losses: Losses, left: LeftOut, *, include_system: bool) -> None:
         self._place = place
         self._losses = losses
         self._left = left
         self._include_system = include_system
-        self._pictures: dict[str, tarfile.TarInfo] = {}
+        self._pictures: dict[str, tarfile.TarInfo | ZipMember] = {}
         self._facts: dict[str, dict[str, dict[str, Any]]] = {}
         """By the names of members without their last suffix, and by that suffix."""
         self.others: list[str] = []
         self.used = 0
 
-    def add(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    def add(self, archive: tarfile.TarFile | ZipArchive, member: tarfile.TarInfo | ZipMember) -> None:
         """Take in a member; of two of one name the later counts, as when the tar is unpacked."""
         name = member.name
         if member.isdir():
@@ -181,11 +212,11 @@ class _Members:
         elif has_picture_suffix(name):
             self._add_picture(member)
         elif dot and suffix.lower() in _FACTS and member.isfile():
-            self._add_facts(tar, member, stem, suffix.lower())
+            self._add_facts(archive, member, stem, suffix.lower())
         else:
             self.others.append(file_kind(name))
 
-    def _add_picture(self, member: tarfile.TarInfo) -> None:
+    def _add_picture(self, member: tarfile.TarInfo | ZipMember) -> None:
         name = member.name
         if member.islnk() or member.issym():
             there = member.islnk() and member.linkname in self._pictures
@@ -200,10 +231,14 @@ class _Members:
             self._losses.add("members that a later one of the same name replaces", f"{self._place}, {name!r}")
         self._pictures[name] = member
 
-    def _add_facts(self, tar: tarfile.TarFile, member: tarfile.TarInfo, stem: str, kind: str) -> None:
+    def _add_facts(self, archive: Any, member: tarfile.TarInfo | ZipMember, stem: str, kind: str) -> None:
         where = f"{self._place}, {member.name!r}"
-        opened = tar.extractfile(member)
-        data = opened.read() if opened is not None else b""
+        try:
+            opened = archive.extractfile(member)
+            data = opened.read(_LARGEST_FACTS) if opened is not None else b""
+        except (RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:  # needs a password, is damaged
+            self._losses.add("members that cannot be used", f"{where}: {error}")
+            return
         of_name = self._facts.setdefault(stem, {})
         if kind in of_name:
             self._losses.add("members that a later one of the same name replaces", where)
@@ -213,7 +248,7 @@ class _Members:
         except ValueError as error:
             self._losses.add("members that cannot be used", f"{where}: {error}")
 
-    def samples(self) -> Iterator[tuple[tarfile.TarInfo, dict[str, Any]]]:
+    def samples(self) -> Iterator[tuple[tarfile.TarInfo | ZipMember, dict[str, Any]]]:
         """Each picture with what is said of its sample, and then of itself."""
         used: set[str] = set()
         stems = {name.rpartition(".")[0] for name in self._pictures}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from semblant_search.collection import check_field_name
 from semblant_search.errors import MetadataError
+
+from semblant_indexer.field_names import field_name, unlike
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,17 +55,23 @@ def file_column(columns: Sequence[str], path: Path, wanted: str | None = None, l
 
 
 def field_names(columns: Sequence[str], position: int, path: Path, losses: Losses) -> list[str | None]:
-    """The field of each column: None for the one that names the picture, and for those that can be none."""
+    """The field of each column, of a key within another one with a dot.
+
+    None for the column that names the picture, and for those that can be none.
+    """
     names: list[str | None] = []
     for number, column in enumerate(columns):
         name: str | None = None
         if number != position:
             try:
-                name = check_field_name(column)
+                name = field_name(column, [other for other in (*columns, *names) if other])
             except MetadataError as error:
                 if column:  # one without a name is told of where it has values
                     losses.add("columns whose names cannot be a field's", f"{path.name}: {error}")
-        if name is not None and name in names:
+            else:
+                if unlike(name, column):
+                    losses.add("columns", f"{path.name}: {column!r} as {name!r}", told="kept under other names")
+        if name is not None and (name in names or any((other or "").startswith(f"{name}.") for other in names)):
             losses.add("columns that have the name of another one", f"{path.name}: {column!r} (column {number + 1})")
             name = None
         names.append(name)

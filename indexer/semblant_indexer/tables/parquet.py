@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from semblant_search.errors import MetadataError, MissingExtra
 
+from semblant_indexer.field_names import nested
 from semblant_indexer.records import kept_record
 
 from .columns import Row, field_names, file_column, picture_named
@@ -47,7 +48,7 @@ def read_parquet(path: Path, losses: Losses, wanted: str | None = None) -> Itera
                             f"{path.name}, row {number}: {columns[position]!r} must name a picture, found {str(named)[:60]!r}",
                         )
                         continue
-                    record = {name: _plain(cells[at][row]) for at, name in enumerate(names) if name is not None}
+                    record = nested((name, _plain(cells[at][row])) for at, name in enumerate(names) if name is not None)
                     yield Row(number, picture, kept_record(record, f"{path.name}, row {number}", losses))
     except (pyarrow.ArrowException, OSError) as error:
         raise MetadataError(f"{str(path)!r}: cannot be read as Parquet: {error}") from error

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from semblant_search.errors import MetadataError
+
+from semblant_indexer.field_names import nested
 
 from .columns import Row, field_names, file_column
 from .texts import encoding_of
@@ -24,6 +26,8 @@ _SEPARATORS = ",;\t|"
 _SAID = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 """Excel's first line, which names the separator."""
 _QUOTED = re.compile(r'"[^"]*"')
+_GUARDED = re.compile(r'="((?:[^"]|"")*)"')
+"""A cell that is to be text for Excel whatever it looks like: `="0042"`."""
 _LONGEST_ROW = 10_000
 """Lines that one row may have; where more seem to belong to it, a quote was not closed."""
 _MOST_UNCLOSED = 20
@@ -52,6 +56,7 @@ def _rows(lines: _Lines, path: Path, losses: Losses, wanted: str | None) -> Iter
     header = [name.strip() for name in next(rows, (1, []))[1] or []]
     position = file_column(header, path, wanted, lines.number or 1)
     names = field_names(header, position, path, losses)
+    within = any("." in name for name in names if name is not None)
     unnamed = {number for number, name in enumerate(header) if not name}
     width = len(header)
     for line, cells in rows:
@@ -77,7 +82,12 @@ def _rows(lines: _Lines, path: Path, losses: Losses, wanted: str | None) -> Iter
                 "columns without a name", f"{path.name}: column {number + 1}, with {cells[number][:60]!r} in line {line}"
             )
             unnamed.discard(number)
-        yield Row(line, file, {name: cell for name, cell in zip(names, cells, strict=False) if name is not None})
+        if guarded := [number for number, cell in enumerate(cells) if cell.startswith('="')]:
+            for number in guarded:
+                if (text := _GUARDED.fullmatch(cells[number])) is not None:
+                    cells[number] = text[1].replace('""', '"')
+        record: dict[str, Any] = {name: cell for name, cell in zip(names, cells, strict=False) if name is not None}
+        yield Row(line, file, nested(record.items()) if within else record)
 
 
 class _Lines:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
-from semblant_search.collection import uri_path
+from semblant_search.collection import picture_place
 from semblant_search.errors import ImageError, InvalidInput
-from semblant_search.images import open_image, scaled_size
+from semblant_search.images import open_image, picture_source, scaled_size
 from semblant_search.results import FeatureHit
 
 from .typography import Typography
@@ -218,10 +218,10 @@ def _load(source: ImageSource) -> Image.Image | str:
     """A thumbnail, or why there is none."""
     try:
         if isinstance(source, str) and "://" in source:
-            path = uri_path(source)
-            if path is None:
+            place = picture_place(source)
+            if place is None:
                 return "not a local file"
-            source = path
+            source = picture_source(place)
         return thumbnail(open_image(source, at_least=(BOX, BOX)))
     except ImageError as error:
         return {"missing": "file is missing", "too-large": "too large to draw"}.get(error.reason, "cannot be read")
@@ -235,7 +235,8 @@ def percent(probability: float) -> str:
 def name_of(source: ImageSource) -> str:
     """The file name of a picture given by path or URI; empty for pixels."""
     if isinstance(source, str) and "://" in source:
-        return (uri_path(source) or Path(source)).name
+        place = picture_place(source)
+        return Path(source).name if place is None else "#".join(filter(None, (place[0].name, place[1])))
     return Path(source).name if isinstance(source, (str, os.PathLike)) else ""
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
+from semblant_search.collection import picture_place
 from semblant_search.errors import ImageError
-from semblant_search.images import open_image, scaled_size
+from semblant_search.images import open_image, picture_source, scaled_size
 
 from .gallery import ACCENT, INK, LINE, MUTED, PANEL, name_of, percent
 from .typography import Typography
@@ -167,9 +168,11 @@ def _hit_panel(hit: FeatureHit) -> tuple[Image.Image, float]:
     """The hit's panel, and its pixels for each pixel of the picture as it was indexed."""
     width = int(hit.facts["_width"])
     try:
-        if hit.path is None:
+        place = picture_place(hit.uri)
+        if place is None:
             raise ImageError(f"{hit.uri}: not a local file", reason="unsupported")
-        panel = _panel(open_image(hit.path, at_least=(_SIDE, _SIDE)))
+        source = picture_source(place)
+        panel = _panel(open_image(source, at_least=(_SIDE, _SIDE)))
     except ImageError:
         height = int(hit.facts["_height"])
         scale = _SIDE / max(width, height)

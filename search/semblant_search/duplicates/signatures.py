@@ -95,7 +95,10 @@ def _facts(data: bytes) -> tuple[bool, bool]:
             if isinstance(picture, FirstJpeg):
                 animated = has_second_view(picture, data)
             else:
-                animated = picture.format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF") and getattr(picture, "n_frames", 1) > 1
+                several = (
+                    picture.format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF", "HEIF") and getattr(picture, "n_frames", 1) > 1
+                )
+                animated = several or picture.format in ("PDF", "VIDEO")
         except Exception:  # frames behind the first are damaged: what Pillow raises has no common base
             animated = True
     return deep, animated

@@ -6,7 +6,7 @@ so that train and serve cannot drift apart.
 
 from typing import TYPE_CHECKING
 
-from .files import most_bytes, read_bytes, read_file
+from .files import most_bytes, picture_source, read_bytes, read_file
 from .fit import Fit, fit_image, flatten, scaled_size, size_within, to_grey
 from .opening import DEFAULT_MAX_PIXELS, OpenedPicture, open_image, open_picture
 
@@ -22,6 +22,7 @@ __all__ = [
     "most_bytes",
     "open_image",
     "open_picture",
+    "picture_source",
     "read_bytes",
     "read_file",
     "scaled_size",

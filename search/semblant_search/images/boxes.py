@@ -1,4 +1,4 @@
-"""Boxes of a JP2 file: what stands in its header beside what Pillow tells of it."""
+"""Boxes of files that have them (ISO/IEC 14496-12): of JP2 what stands in its header beside what Pillow tells of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["jp2_boxes"]
+__all__ = ["boxes", "jp2_boxes"]
 
 _SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 
@@ -15,13 +15,13 @@ _SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 def jp2_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Name and content of each box of the header of a JP2 file; nothing of a bare codestream, which has none."""
     if data.startswith(_SIGNATURE):
-        for name, start, end in _walked(data, 0, len(data)):
+        for name, start, end in boxes(data, 0, len(data)):
             if name == b"jp2h":
-                yield from ((inner, data[first:last]) for inner, first, last in _walked(data, start, end))
+                yield from ((inner, data[first:last]) for inner, first, last in boxes(data, start, end))
                 return
 
 
-def _walked(data: bytes, place: int, limit: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(data: bytes, place: int, limit: int) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of the content of each box between two places."""
     while place + 8 <= limit:
         size, name, head = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8], 8

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import TYPE_CHECKING
 
 from semblant_search.errors import ImageError
+from semblant_search.frame_names import frame_bytes
 from semblant_search.shown import shown_name
 
-__all__ = ["most_bytes", "read_bytes", "read_file"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["most_bytes", "picture_source", "read_bytes", "read_file"]
 
 
 def most_bytes(max_pixels: int) -> int:
     """Bytes of a file of so many pixels at most: 16 bits for each of four channels, not compressed; never less than 64 MB."""
     return max(8 * max_pixels, 64_000_000)
+
+
+def picture_source(place: tuple[Path, str | None]) -> Path | bytes:
+    """What to open for a picture at a place (`collection.picture_place`). Errors of `read_bytes`."""
+    path, fragment = place
+    return path if fragment is None else frame_bytes(read_bytes(path), fragment)
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:

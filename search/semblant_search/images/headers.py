@@ -13,9 +13,11 @@ import struct
 from typing import TYPE_CHECKING
 
 from semblant_search.errors import ImageError
+from semblant_search.frame_names import split_bytes
 
 from .embedded import embedded_profile
-from .kinds import is_tiff, other_kind, raw_by_tags
+from .frames import page_number, seek
+from .kinds import is_tiff, is_unknown_to_pillow, other_kind, raw_by_tags
 from .png import SIGNATURE, readable_png
 
 if TYPE_CHECKING:
@@ -62,27 +64,33 @@ def open_header(data: bytes, name: str = "picture") -> ImageFile.ImageFile:
     What its bytes are decides, never its name. `info["icc_profile"]` is the profile of its colours by all that a PNG says.
 
     Raises:
-        ImageError: empty, cut short, or of no format that Semblant reads. What Pillow raises on damaged ones passes.
+        ImageError: empty, cut short, of no format that Semblant reads, or without the frame that is asked for. What Pillow
+            raises on damaged ones passes.
     """
+    data, fragment = split_bytes(data)
     if not data:
         raise ImageError(f"{name}: is empty (0 bytes)", reason="empty")
     if data.startswith(SIGNATURE):
         readable, profile = readable_png(data)
         picture = _parsed(readable, "PNG")
         if picture is not None and not isinstance(picture, str):
+            seek(picture, fragment, name)
             return _png_with_colours(picture, data[24], profile)
     other = None if data.startswith(b"\xff\xd8\xff") else other_kind(data)
     if other is not None:
-        return _with_colours(other.opened(data, name), data)
+        return _with_colours(other.opened(data, name, fragment), data)
     missing = []
-    for kind in _FORMATS:
+    for kind in () if is_unknown_to_pillow(data) else _FORMATS:
         found = _parsed(data, kind)
         if isinstance(found, str):
             missing.append(found)
         elif found is not None:
+            if fragment is not None and kind == "TIFF":
+                return _page(found, data, fragment, name)
+            seek(found, fragment, name)
             return _as_wide_tiff(data, name, found) or _with_colours(found, data)
     why = f" ({missing[0]})" if missing else ""
-    wide = _as_wide_tiff(data, name)
+    wide = _as_wide_tiff(data, name, number=page_number(fragment, name))
     if wide is not None:
         return wide
     for magic, kind in _SIGNATURES:
@@ -92,6 +100,21 @@ def open_header(data: bytes, name: str = "picture") -> ImageFile.ImageFile:
         f"{name}: is not a picture in a format that Semblant reads (PNG, JPEG, GIF, WebP, AVIF, TIFF, BMP, …){why}",
         reason="not-an-image",
     )
+
+
+def _page(found: ImageFile.ImageFile, data: bytes, fragment: str, name: str) -> ImageFile.ImageFile:
+    """Another page of a TIFF, which may be of another kind than its first."""
+    number = page_number(fragment, name)
+    try:
+        seek(found, fragment, name)
+    except ImageError:
+        raise
+    except Exception:  # of a kind that Pillow does not read; its errors have no common base
+        wide = _as_wide_tiff(data, name, number=number)
+        if wide is None:
+            raise
+        return wide
+    return _as_wide_tiff(data, name, found, number=number) or _with_colours(found, data)
 
 
 def _parsed(data: bytes, kind: str) -> ImageFile.ImageFile | str | None:
@@ -117,16 +140,18 @@ def _parsed(data: bytes, kind: str) -> ImageFile.ImageFile | str | None:
         return None
 
 
-def _as_wide_tiff(data: bytes, name: str, found: ImageFile.ImageFile | None = None) -> ImageFile.ImageFile | None:
-    """A TIFF that Pillow does not know, or takes for another kind; None for all else."""
+def _as_wide_tiff(
+    data: bytes, name: str, found: ImageFile.ImageFile | None = None, number: int = 0
+) -> ImageFile.ImageFile | None:
+    """A page of a TIFF that Pillow does not know, or takes for another kind; None for all else."""
     if not is_tiff(data) or (found is not None and found.format != "TIFF"):
         return None
     from .tiff import is_misread, wide_tiff
 
     raw = None if found is None else raw_by_tags(getattr(found, "tag_v2", {}))
     if raw is not None:
-        raw.opened(data, name)
-    return wide_tiff(data, name) if found is None or is_misread(found) else None
+        return raw.opened(data, name)
+    return wide_tiff(data, name, number) if found is None or is_misread(found) else None
 
 
 def _png_with_colours(picture: ImageFile.ImageFile, bits: int, profile: bytes | None) -> ImageFile.ImageFile:

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import io
+import re
+import zlib
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 from semblant_search.errors import ImageError
+
+from .strangers import are_strangers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from PIL import ImageFile
 
-__all__ = ["OtherKind", "is_tiff", "other_kind", "raw_by_tags"]
+__all__ = ["OtherKind", "is_tiff", "is_unknown_to_pillow", "other_kind", "raw_by_tags"]
 
 _NOT_READ = "not a picture in a format that Semblant reads"
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_VIDEO_BRANDS = (
-    b"isom",
-    b"iso2",
-    b"iso4",
-    b"iso5",
-    b"iso6",
-    b"mp41",
-    b"mp42",
-    b"avc1",
-    b"M4V ",
-    b"qt  ",
-    b"3gp4",
-    b"dash",
-)
+_AUDIO_BRANDS = (b"M4A ", b"M4B ", b"M4P ", b"F4A ")
 
 
 _REDUCED, _PHOTOMETRIC, _OTHER_PICTURES, _DNG_VERSION = 254, 262, 330, 50706
@@ -45,42 +36,77 @@ class OtherKind:
 
     Attributes:
         name: as people call it.
-        advice: what would read it, or what to do.
-        module: the optional library that reads it here; None where nothing does.
+        advice: what to do, where no library reads it here.
+        extra: the extra of `semblant-search` that reads it; None where nothing does.
+        module: of the library that comes with the extra.
+        is_active: whether reading it does what the file says, or takes what time and memory the file likes: a service does not
+            read such a file of a stranger.
     """
 
     name: str
-    advice: str
-    module: str | None = None
+    advice: str = ""
+    extra: str | None = None
+    module: str = ""
+    is_active: bool = False
 
-    def opened(self, data: bytes, name: str) -> ImageFile.ImageFile:
-        """The picture, not yet decoded, where its library is installed; else `ImageError` says what it is and what reads it."""
-        if self.module == "pillow_heif" and find_spec("pillow_heif") is not None:
-            import pillow_heif
+    @property
+    def is_readable(self) -> bool:
+        """Whether its library is installed."""
+        return self.extra is not None and find_spec(self.module) is not None
 
-            plugin: Any = pillow_heif.HeifImageFile  # as it is, not put into Pillow's register, which is the program's own
-            return cast("ImageFile.ImageFile", plugin(io.BytesIO(data), ""))
-        reason = "unsupported" if self.module else "not-an-image"
-        raise ImageError(f"{name}: is {self.name}, {_NOT_READ}; {self.advice}", reason=reason)
+    def opened(self, data: bytes, name: str, fragment: str | None = None) -> ImageFile.ImageFile:
+        """The picture, not yet decoded. Raises `ImageError`, which says what it is and what reads it."""
+        self.check(name)
+        return cast("ImageFile.ImageFile", self._reader.opened(data, fragment, name))
+
+    def other_frames(self, data: bytes, name: str) -> list[str]:
+        """See `frames.other_frames`."""
+        self.check(name)
+        return cast("list[str]", self._reader.other_frames(data))
+
+    def check(self, name: str) -> None:
+        """Raise `ImageError` where its library is not installed, or there is none."""
+        if self.is_active and are_strangers():
+            raise ImageError(f"{name}: is {self.name}, which a service does not read; send a PNG of it", reason="unsupported")
+        if self.is_readable:
+            return
+        if self.extra is None:
+            raise ImageError(f"{name}: is {self.name}, {_NOT_READ}; {self.advice}", reason="not-an-image")
+        said = f"which needs another library: pip install 'semblant-search[{self.extra}]'"
+        raise ImageError(f"{name}: is {self.name}, {said}", reason="unsupported")
+
+    @property
+    def _reader(self) -> Any:
+        return import_module(f"semblant_search.images.library.{self.extra}")
 
 
-_HEIF = OtherKind("a HEIC picture", "it needs another library: pip install 'semblant-search[heif]'", "pillow_heif")
-_VIDEO = OtherKind("a video", "take frames out of it, for instance with ffmpeg, and index those")
-_RAW = OtherKind("a camera's raw file", "develop it to JPEG or TIFF, for instance with darktable or pip install rawpy")
-_JXL = OtherKind("a JPEG XL picture", "convert it to PNG or JPEG, for instance by djxl or pip install pillow-jxl-plugin")
-_SVG = OtherKind("an SVG drawing", "draw it as PNG, for instance by rsvg-convert or pip install resvg-py")
+_HEIF = OtherKind("a HEIC picture", extra="heif", module="pillow_heif")
+_VIDEO = OtherKind("a video", extra="video", module="av", is_active=True)
+_RAW = OtherKind("a camera's raw file", extra="raw", module="rawpy", is_active=True)
+_JXL = OtherKind("a JPEG XL picture", extra="jxl", module="pillow_jxl")
+_SVG = OtherKind("an SVG drawing", extra="svg", module="resvg_py", is_active=True)
+_PDF = OtherKind("a PDF document", extra="pdf", module="pypdfium2", is_active=True)
 _DEEP_PSD = OtherKind("a Photoshop file of 16 or 32 bits a channel", "save it with 8, or as PNG or TIFF")
 _KINDS: tuple[tuple[bytes, int, OtherKind], ...] = (
-    (b"%PDF-", 0, OtherKind("a PDF document", "draw its pages as PNG, for instance by pdftoppm or pip install pypdfium2")),
+    (b"%PDF-", 0, _PDF),
     (b"\xff\x0a", 0, _JXL),
     (b"\0\0\0\x0cJXL \r\n\x87\n", 0, _JXL),
     (b"FUJIFILMCCD-RAW", 0, _RAW),
     (b"IIRO", 0, _RAW),
     (b"IIU\0", 0, _RAW),
     (b"CR\2", 8, _RAW),
+    (b"FOVb", 0, _RAW),
+    (b"\0MRM", 0, _RAW),
     (b"\x1aE\xdf\xa3", 0, _VIDEO),
     (b"AVI ", 8, _VIDEO),
-    (b"PK\3\4", 0, OtherKind("a ZIP archive", "unpack it, and index the folder")),
+    (b"FLV\1", 0, _VIDEO),
+    (b"0&\xb2u\x8ef\xcf\x11", 0, _VIDEO),
+    (b"\0\0\1\xba", 0, _VIDEO),
+    (b"\0\0\1\xb3", 0, _VIDEO),
+    (b"moov", 4, _VIDEO),
+    (b"mdat", 4, _VIDEO),
+    (b"wide", 4, _VIDEO),
+    (b"PK\3\4", 0, OtherKind("a ZIP archive", "index it as a source of its own: semblant index ARCHIVE.zip")),
     (b"gimp xcf", 0, OtherKind("a GIMP drawing (XCF)", "export it as PNG")),
     (b"v/1\1", 0, OtherKind("an OpenEXR picture", "convert it to PNG or TIFF, for instance with ImageMagick")),
     (b"#?RADIANCE", 0, OtherKind("a Radiance HDR picture", "convert it to PNG or TIFF, for instance with ImageMagick")),
@@ -114,15 +140,37 @@ def other_kind(data: bytes) -> OtherKind | None:
             return _RAW
         if not brands.isdisjoint(_HEIF_BRANDS):
             return _HEIF
-        return _VIDEO if not brands.isdisjoint(_VIDEO_BRANDS) else None
-    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
-    return _SVG if head.startswith(b"<") and b"<svg" in head else None
+        return _VIDEO if data[8:12] not in _AUDIO_BRANDS else None
+    if any(data[start : start + 2 * size + 1 : size] == b"GGG" for start, size in ((0, 188), (4, 192))):
+        return _VIDEO  # packets of an MPEG transport stream, as cameras and as broadcasters write it
+    return _SVG if _is_svg(data) else None
+
+
+def _is_svg(data: bytes) -> bool:
+    """Also compressed, and with a comment or a document type before the drawing."""
+    head = data[:4096]
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            head = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data[:65536], 4096)
+        except zlib.error:
+            return False
+    head = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        head = head.replace(b"\0", b"")[2:]
+    if b"<html" in head.lower() or b"<!doctype html" in head.lower():
+        return False  # a page with a drawing in it, such as a server's that has no picture
+    return head.startswith(b"<") and re.search(rb"<(?:[A-Za-z_][\w.-]*:)?svg[\s>]", head) is not None
 
 
 def raw_by_tags(tags: Mapping[int, Any]) -> OtherKind | None:
     """A camera's raw file in the shape of a TIFF (DNG, NEF, ARW, …), whose first picture is a preview; None for a picture."""
     mosaic = tags.get(_PHOTOMETRIC) in _OF_RAW or (tags.get(_REDUCED, 0) == 1 and _OTHER_PICTURES in tags)
     return _RAW if _DNG_VERSION in tags or mosaic else None
+
+
+def is_unknown_to_pillow(data: bytes) -> bool:
+    """Whether it is a TIFF of more than 4 GB, big-endian, which Pillow takes for a smaller one, and warns of."""
+    return data.startswith(b"MM\0+")
 
 
 def is_tiff(data: bytes) -> bool:

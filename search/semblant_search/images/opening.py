@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from semblant_search.errors import ImageError
+from semblant_search.frame_names import split_bytes
 from semblant_search.stages import in_stage
 
 from .alpha import has_no_alpha
@@ -48,6 +49,8 @@ _TURNS = {
 """EXIF orientations, and what brings each upright."""
 _CAMERA_TAGS, _CAMERA_DIRECTORIES = (0x010F, 0x0110, 0x0132), (0x8769, 0x8825)
 """Make, model and date; what else EXIF says, and GPS."""
+_UPRIGHT = ("JXL", "RAW", "VIDEO")
+"""Formats that their libraries turn."""
 _NEVER_KEPT = ("CMYK", "LAB")
 """Modes that never keep their numbers, for there is no such mode among the four."""
 _JPEG_END = b"\xff\xd9"
@@ -81,7 +84,9 @@ def open_image(
     luma: bool = False,
     srgb: bool = True,
 ) -> Image.Image:
-    """Decode a picture as a viewer shows it: first frame, EXIF orientation applied, mode L, RGB, LA or RGBA, in sRGB.
+    """Decode a picture as a viewer shows it: EXIF orientation applied, mode L, RGB, LA or RGBA, in sRGB.
+
+    Of a file with several pictures it is the first, or the one that its bytes name (`frame_names.frame_bytes`).
 
     Args:
         source: a path, the bytes of a file (`bytes`, `bytearray`, `memoryview`), an open binary file or `BytesIO`, a Pillow
@@ -118,9 +123,11 @@ def open_picture(
         return OpenedPicture(array_image, *array_image.size, None)
     data = None if isinstance(source, Image.Image) else bytes_of(source, max_pixels)
     try:
-        for wide, high in icon_sizes(data or b""):
+        whole = data or b""
+        data = None if data is None else split_bytes(data)[0]  # from here on the file, whichever of its pictures is meant
+        for wide, high in icon_sizes(whole):
             _check_size(max(wide, 1), max(high, 1), max_pixels, name)
-        image = open_header(data, name) if data is not None else cast("Image.Image", source)
+        image = open_header(whole, name) if data is not None else cast("Image.Image", source)
         width, height = image.size
         _check_size(width, height, max_pixels, name)
         kind = image.format
@@ -136,6 +143,8 @@ def open_picture(
         if image.width * image.height > width * height:  # some learn their size while decoding
             width, height = image.size
             _check_size(width, height, max_pixels, name)
+        if kind in _UPRIGHT and data is not None:  # profile and size are known only now
+            profile, (width, height) = _profile(image), image.size
         file, orientation, samples = image, _orientation(image, data), range_of(image)
         if orientation in _TURNS:
             image = image.transpose(Image.Transpose[_TURNS[orientation]])
@@ -148,8 +157,10 @@ def open_picture(
             _keep_exif(file, shown)
         borrowed = shown is image and data is None
         return OpenedPicture(_labelled(shown, None if converted else profile, borrowed), width, height, kind)
-    except ImageError:
-        raise
+    except ImageError as error:
+        if str(error).startswith(name):
+            raise
+        raise ImageError(f"{name}: {error}", reason=error.reason) from error  # of a library's, which knows no name
     except Image.DecompressionBombError as error:  # a few plugins ask for the program's limit by themselves
         text = f"{name}: Pillow refuses its size by PIL.Image.MAX_IMAGE_PIXELS, which this program may change: {error}"
         raise ImageError(text, reason="too-large") from error
@@ -160,8 +171,14 @@ def open_picture(
         raise ImageError(f"{name}: not enough memory to decode it", reason="too-large") from error
     except Exception as error:  # what Pillow's plugins raise on malformed files has no common base
         text = str(error) or type(error).__name__
-        reason = "truncated" if any(word in text.lower() for word in _TRUNCATED) else "not-an-image"
+        is_cut = any(word in text.lower() for word in _TRUNCATED) or _is_cut_riff(data or b"")
+        reason = "truncated" if is_cut else "not-an-image"
         raise ImageError(f"{name}: cannot be decoded: {text}", reason=reason) from error
+
+
+def _is_cut_riff(data: bytes) -> bool:
+    """Whether a WebP file is shorter than it says, of which its decoder says no more than that it makes nothing of it."""
+    return data.startswith(b"RIFF") and int.from_bytes(data[4:8], "little") + 8 > len(data)
 
 
 def _check_size(width: int, height: int, max_pixels: int, name: str) -> None:
@@ -186,6 +203,9 @@ def _profile(image: Image.Image) -> bytes | None:
 
 def _keep_exif(picture: Image.Image, made: Image.Image) -> None:
     """Give what was made of a TIFF its tags and EXIF block, which in other formats are a part of `info`."""
+    tags = getattr(picture, "tag_v2", None)
+    if tags is not None and tags.keys().isdisjoint((*_CAMERA_TAGS, *_CAMERA_DIRECTORIES)):
+        return
     with contextlib.suppress(Exception):  # damaged ones: what Pillow raises has no common base
         exif, kept = picture.getexif(), made.getexif()
         kept.update({tag: value for tag, value in exif.items() if tag in _CAMERA_TAGS})
@@ -239,8 +259,14 @@ def _orientation(image: Image.Image, data: bytes | None) -> int:
     Of an image that is the caller's, or a TIFF, what Pillow knows. A program that makes errors of warnings hears of them: else
     the picture would lie on its side for that program only.
     """
+    if image.format in _UPRIGHT:
+        return 1
     if data is not None and image.format != "TIFF" and "Raw profile type exif" not in image.info:
         return orientation_in(image.info) or 1
+    tags = getattr(image, "tag_v2", None)  # of a TIFF itself: Pillow's EXIF warns of what it does not know of BigTIFF
+    if tags is not None:
+        found = tags.get(0x0112, 1)
+        return int(found) if isinstance(found, int) else 1
     try:
         return int(image.getexif().get(0x0112, 1))
     except Warning:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 from importlib.util import find_spec
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -15,13 +16,13 @@ from PIL import Image, ImageFile
 
 from semblant_search.errors import ImageError
 
-from .kinds import raw_by_tags
+from .kinds import is_unknown_to_pillow, raw_by_tags
 from .samples import range_by_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["WideTiff", "is_misread", "wide_tiff"]
+__all__ = ["WideTiff", "is_misread", "pages", "wide_tiff"]
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 258, 259, 262, 277
 _PLANES, _EXTRA, _FORMAT, _ICC = 284, 338, 339, 34675
@@ -39,18 +40,23 @@ def is_misread(picture: ImageFile.ImageFile) -> bool:
     return _first(tags, _BITS, 1) > 8 and _first(tags, _SAMPLES, 1) > 1
 
 
-def wide_tiff(data: bytes, name: str) -> WideTiff | None:
-    """A TIFF that Pillow does not know, not yet decoded; None where its head cannot be read at all.
+def wide_tiff(data: bytes, name: str, number: int = 0) -> ImageFile.ImageFile | None:
+    """A page of a TIFF that Pillow does not know, not yet decoded; None where its head cannot be read at all.
+
+    A camera's raw file is the picture of its own library.
 
     Raises:
         ImageError: of a kind that is not read, or that needs tifffile.
     """
-    tags = _tags(data)
+    if is_unknown_to_pillow(data) and find_spec("tifffile") is None:
+        text = f"{name}: is a BigTIFF, big-endian, which needs another library: pip install 'semblant-search[tiff]'"
+        raise ImageError(text, reason="unsupported")
+    tags = _tags(data, number)
     if tags is None:
         return None
     raw = raw_by_tags(tags)
     if raw is not None:
-        raw.opened(data, name)
+        return raw.opened(data, name)
     if find_spec("tifffile") is None:
         raise ImageError(
             f"{name}: is a TIFF of {_kind(tags)}, which needs another library: pip install 'semblant-search[tiff]'",
@@ -59,7 +65,7 @@ def wide_tiff(data: bytes, name: str) -> WideTiff | None:
     if _first(tags, _FORMAT, 1) not in (1, 2, 3) or tags.get(_PHOTOMETRIC) not in _CHANNELS:
         text = f"{name}: is a TIFF of {_kind(tags)}, which is not read; save it as greys or RGB of 8 or 16 bits"
         raise ImageError(text, reason="unsupported")
-    return WideTiff(io.BytesIO(data), "")
+    return WideTiff(data, number)
 
 
 class WideTiff(ImageFile.ImageFile):
@@ -68,9 +74,13 @@ class WideTiff(ImageFile.ImageFile):
     format = "TIFF"
     format_description = "TIFF, read by tifffile"
 
+    def __init__(self, data: bytes, number: int = 0) -> None:
+        self._number = number
+        super().__init__(io.BytesIO(data), "")
+
     def _open(self) -> None:
         assert self.fp is not None
-        tags = _tags(self.fp.read())
+        tags = _tags(self.fp.read(), self._number)
         if tags is None:
             raise SyntaxError("not a TIFF")
         self._tags = tags
@@ -80,6 +90,9 @@ class WideTiff(ImageFile.ImageFile):
         self._size = int(tags[_WIDTH]), int(tags[_HEIGHT])
         if _ICC in tags:
             self.info["icc_profile"] = tags[_ICC]
+        self.fp.seek(0)
+        if is_unknown_to_pillow(self.fp.read(4)):
+            return
         with contextlib.suppress(Exception):  # damaged tags: what Pillow raises on them has no common base
             self.fp.seek(0)
             self.getexif().load_from_fp(self.fp)
@@ -103,13 +116,15 @@ class WideTiff(ImageFile.ImageFile):
         assert self.fp is not None
         self.fp.seek(0)
         with tifffile.TiffFile(self.fp) as file:
-            page = file.pages[0]
+            page = file.pages[self._number]
             try:
                 array, planes_first = page.asarray(maxworkers=1), page.axes[0] == "S"
             except ValueError as error:
                 if "imagecodecs" not in str(error):
                     raise
-                text = f"a TIFF of {_kind(self._tags)}, compressed in a way that needs another library: pip install imagecodecs"
+                text = (
+                    f"is a TIFF of {_kind(self._tags)}, compressed in a way that needs another library: pip install imagecodecs"
+                )
                 raise ImageError(text, reason="unsupported") from error
         if array.ndim == 3 and planes_first:
             array = np.moveaxis(array, 0, -1)
@@ -133,17 +148,34 @@ class WideTiff(ImageFile.ImageFile):
         return Image.frombytes(self._mode, self.size, levels.tobytes())
 
 
-def _tags(data: bytes) -> Mapping[int, Any] | None:
+def _tags(data: bytes, number: int) -> Mapping[int, Any] | None:
+    found = next(islice(pages(data), number, None), None)
+    return found if found is not None and {_WIDTH, _HEIGHT} <= found.keys() else None
+
+
+def pages(data: bytes) -> Iterator[Mapping[int, Any]]:
+    """The tags of each page of a TIFF, as Pillow reads them, up to one that is damaged."""
     from PIL import TiffImagePlugin
 
+    seen: set[int] = set()
+    if is_unknown_to_pillow(data):
+        with contextlib.suppress(Exception):  # as below
+            import tifffile
+
+            with tifffile.TiffFile(io.BytesIO(data)) as whole:
+                for page in whole.pages:
+                    yield {tag.code: tag.value for tag in page.aspage().tags.values()}
+        return
     try:
         directory = TiffImagePlugin.ImageFileDirectory_v2(data[:16] if data[2:3] in b"+\0" and b"+" in data[2:4] else data[:8])
         file = io.BytesIO(data)
-        file.seek(directory.next)
-        directory.load(file)
-        return dict(directory) if {_WIDTH, _HEIGHT} <= directory.keys() else None
+        while directory.next and directory.next not in seen:
+            seen.add(directory.next)
+            file.seek(directory.next)
+            directory.load(file)
+            yield dict(directory)
     except Exception:  # of a damaged head: its errors have no common base
-        return None
+        return
 
 
 def _first(tags: Mapping[int, Any], tag: int, default: int) -> int:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_types import ImageContent, ResourceLink, TextContent
 
+from semblant_search.collection import picture_place
 from semblant_search.errors import ImageError
 from semblant_search.file_access import file_rule
-from semblant_search.images import open_image
+from semblant_search.images import open_image, picture_source
 from semblant_search.results import FeatureHit, Hit
 
 if TYPE_CHECKING:
@@ -66,11 +67,12 @@ def thumbnail(picture: Picture) -> ImageContent | None:
     """A small JPEG of its file; None where that may not be opened, is gone, or is no picture any more."""
     from PIL import Image
 
-    path = picture.path
-    if path is None or not file_rule()(path):
+    place = picture_place(picture.uri)
+    if place is None or not file_rule()(place[0]):
         return None
     try:
-        image = open_image(path, at_least=(_SIDE, _SIDE)).convert("RGB")
+        source = picture_source(place)
+        image = open_image(source, at_least=(_SIDE, _SIDE)).convert("RGB")
     except ImageError:
         return None
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)

@@ -13,7 +13,7 @@ from semblant_search.collection import Manifest
 from semblant_search.errors import ImageError
 from semblant_search.images.sources import buffered
 from semblant_search.item_errors import ITEM_ERRORS, in_place
-from semblant_search.querying.resolving import id_of
+from semblant_search.querying.resolving import id_of, name_as_uri
 
 from .http import ServiceConnection
 from .parsing import feature_hit_of, group_of, hit_of, picture_of
@@ -83,7 +83,8 @@ class RemoteSearches:
         ids = []
         for number, name in enumerate(names):
             try:
-                ids.append(id_of(name))
+                id = id_of(name)
+                ids.append(id if id == str(name).lower() else name_as_uri(name))  # a URI may be another name of a picture
             except ITEM_ERRORS as error:
                 raise in_place(error, number) from error
         found: list[Picture | None] = []

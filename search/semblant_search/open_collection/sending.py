@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from semblant_search.collection import uri_path
+from semblant_search.collection import picture_place
 from semblant_search.errors import ImageError
+from semblant_search.frame_names import frame_bytes
 from semblant_search.images.sources import bytes_of
 from semblant_search.item_errors import ITEM_ERRORS, in_place
 from semblant_search.querying.requests import SCORE_TOLERANCE, check_vector
@@ -74,16 +75,18 @@ class PictureSender:
         if not isinstance(picture, (str, os.PathLike)):
             return PictureQuery(data=self.bytes_of(picture))
         id = id_of(picture)
-        found = self._collection.get_many([id], with_vectors=False)[0]
+        found = self._collection.get_many([picture], with_vectors=False)[0]
+        id = id if found is None else found.id
         is_uri = isinstance(picture, str) and "://" in picture
         if found is not None and (is_uri or id == picture):
             return PictureQuery(id)
-        file = uri_path(str(picture)) if is_uri else None if id == picture else Path(picture)
+        place = picture_place(str(picture)) if is_uri else None if id == picture else (Path(picture), None)
+        file, fragment = place or (None, None)
         exists = file is not None and os.path.exists(file)  # noqa: PTH110 - Path's raises for names that no file system takes
         if found is not None and not exists:
             return PictureQuery(id)
         if file is not None and exists:
-            data = bytes_of(file, self._max_pixels)
+            data = frame_bytes(bytes_of(file, self._max_pixels), fragment)
             if found is not None and hashlib.sha256(data).hexdigest() == found.facts.get("_sha256"):
                 return PictureQuery(id)
             return PictureQuery(data=data, left_out=None if found is None else found.uri)

@@ -17,8 +17,9 @@ from semblant_search.shown import shown
 from semblant_search.store import OrderBy, Position
 from semblant_search.where import as_where
 
+from .naming import by_other_names
 from .requests import check_field, check_limit, check_switches
-from .resolving import id_of
+from .resolving import id_of, name_as_uri
 
 if TYPE_CHECKING:
     import os
@@ -78,11 +79,16 @@ def pictures_of(store: Store, listing: Listing) -> Iterator[Picture]:
 
 def pictures_by_name(store: Store, names: Iterable[str | os.PathLike[str]], *, with_vectors: bool) -> list[Picture | None]:
     """The pictures of those point ids, URIs or paths, in their order; None for those that are not there."""
-    ids = [_id_in_place(number, name) for number, name in enumerate(names)]
+    given = list(names)
+    ids = [_id_in_place(number, name) for number, name in enumerate(given)]
     distinct = iter(dict.fromkeys(ids))
     found: dict[str, Picture] = {}
     while part := list(islice(distinct, _AT_ONCE)):
         found |= {record.id: _picture(record) for record in store.retrieve(part, with_image=with_vectors)}
+    missing = {id: name_as_uri(name) for id, name in zip(ids, given, strict=True) if id not in found and name != id}
+    if missing:
+        others = by_other_names(store, list(missing.values()), with_image=with_vectors)
+        found |= {id: _picture(others[uri]) for id, uri in missing.items() if uri in others}
     return [found.get(id) for id in ids]
 
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from semblant_search.collection import canonical_uri, point_id, uri_path
+from semblant_search.collection import canonical_uri, picture_place, point_id
 from semblant_search.errors import ImageError, InvalidInput, PointNotFound
 from semblant_search.file_access import file_rule
-from semblant_search.images import fit_image, most_bytes, open_picture, read_bytes, read_file
+from semblant_search.frame_names import frame_bytes
+from semblant_search.images import fit_image, most_bytes, open_picture, picture_source, read_bytes, read_file
 from semblant_search.shown import shown, shown_name
 from semblant_search.store.query_checks import no_cells
 
+from .naming import by_other_names
 from .regions import cells_in
 
 if TYPE_CHECKING:
@@ -62,12 +64,17 @@ def resolve(
     key = id_of(picture)
     records = store.retrieve([key], with_image=with_image, with_features=with_features, with_cells=with_cells)
     is_uri = isinstance(picture, str) and "://" in picture
+    if not records and key != picture:
+        uri = name_as_uri(picture)
+        others = by_other_names(store, [uri], with_image=with_image, with_features=with_features, with_cells=with_cells)
+        records = list(others.values())
+        key = records[0].id if records else key
     if records and (is_uri or key == picture or _is_unchanged(Path(picture), records[0])):
         return ResolvedQuery(key, records[0], picture)
     # What has the form of an id is never a path: a service passes on what strangers give as ids.
-    file = uri_path(str(picture)) if is_uri else None if key == picture else Path(picture)
-    if file is not None and os.path.exists(file):  # noqa: PTH110 - Path's raises for names that no file system takes
-        return ResolvedQuery(key, None, file)
+    place = picture_place(str(picture)) if is_uri else None if key == picture else (Path(picture), None)
+    if place is not None and os.path.exists(place[0]):  # noqa: PTH110 - Path's raises for names that no file system takes
+        return ResolvedQuery(key, None, picture_source(place))
     if is_uri or key == picture:
         raise not_found(store.manifest.collection, picture)
     raise ImageError(
@@ -117,11 +124,11 @@ def cells_of(manifest: Manifest, encoder: LazyEncoder, query: ResolvedQuery, reg
 
 def indexed_bytes(record: Record, max_pixels: int) -> bytes | None:
     """The bytes of a picture's file where they are still those that were indexed; None where they are not at hand."""
-    path = uri_path(str(record.payload["_uri"]))
-    if path is None or not file_rule()(path):
+    place = picture_place(str(record.payload["_uri"]))
+    if place is None or not file_rule()(place[0]):
         return None
     try:
-        data, _ = read_file(path, limit=most_bytes(max_pixels))
+        data = frame_bytes(read_file(place[0], limit=most_bytes(max_pixels))[0], place[1])
     except ImageError:
         return None
     return data if hashlib.sha256(data).hexdigest() == record.payload.get("_sha256") else None
@@ -135,7 +142,12 @@ def id_of(picture: str | os.PathLike[str]) -> str:
             return str(uuid.UUID(text))
         except ValueError:
             pass
-    return point_id(canonical_uri(picture if isinstance(picture, str) else Path(picture)))
+    return point_id(name_as_uri(picture))
+
+
+def name_as_uri(picture: str | os.PathLike[str]) -> str:
+    """The canonical URI of a picture given by URI or path."""
+    return canonical_uri(picture if isinstance(picture, str) else Path(picture))
 
 
 def check_name(picture: object) -> str:

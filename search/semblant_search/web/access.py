@@ -77,7 +77,9 @@ async def named_or_none(
     client: AsyncSearchClient, names: Sequence[str], access: Access, *, with_vectors: bool = False
 ) -> list[Picture | None]:
     """`named` with None for what there is not, for this caller."""
-    found = await client.get_many([name_to_id(name) for name in names], with_vectors=with_vectors)
+    # A URI stays one: it may be another name of a picture. No file is opened for it.
+    wanted = [canonical_uri(name) if "://" in name else name_to_id(name) for name in names]
+    found = await client.get_many(wanted, with_vectors=with_vectors)
     distinct = {picture.uri for picture in found if picture is not None}
     if access.where is None or not distinct:
         return found

@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semblant_search.collection import uri_path
+from semblant_search.collection import picture_place
 from semblant_search.errors import ImageError, InvalidInput
 from semblant_search.file_access import is_under
+from semblant_search.frame_names import frame_bytes, split_uri
 from semblant_search.images import most_bytes, read_file
 from semblant_search.shown import shown_name
 from semblant_search.stages import in_stage
@@ -52,9 +53,12 @@ def check_folder(given: str, roots: tuple[Path, ...]) -> None:
 
 @in_stage("read")
 def read_picture(picture: Picture, place: Path, max_pixels: int) -> bytes:
-    """The bytes of its file. Raises `ServiceError` where it is gone, or has other bytes than those that were indexed."""
+    """What stands for it (`frame_names`), of its file's bytes.
+
+    Raises `ServiceError` where it is gone, or has other bytes than those that were indexed.
+    """
     try:
-        data, _ = read_file(place, limit=most_bytes(max_pixels))
+        data = frame_bytes(read_file(place, limit=most_bytes(max_pixels))[0], split_uri(picture.uri)[1])
     except ImageError as error:
         if error.reason == "missing":
             raise _gone(picture) from error
@@ -72,6 +76,7 @@ def _gone(picture: Picture) -> ServiceError:
 
 def _local(uri: str) -> Path | None:
     try:
-        return uri_path(uri)
+        place = picture_place(uri)
     except InvalidInput:
         return None
+    return None if place is None else place[0]

@@ -8,6 +8,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -22,6 +23,7 @@ from starlette.responses import Response
 
 from semblant_search.errors import SemblantError
 from semblant_search.file_access import only_under
+from semblant_search.images.strangers import of_strangers
 from semblant_search.stages import recorded_by
 
 from . import problems
@@ -100,7 +102,8 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
                     expected = " or ".join(kinds + ([] if form is None else [_FORM_TYPE]))
                     raise ServiceError("unsupported-media-type", f"{kind or 'no Content-Type'}: expected {expected}")
                 async with service.turn():
-                    with only_under(()):  # a route that reads files says which
+                    strange = nullcontext() if form is None else of_strangers()
+                    with only_under(()), strange:  # a route that reads files says which
                         return await inner(request)
 
             async def handle(request: Request) -> Response:

@@ -36,6 +36,7 @@ _ZEROS = re.compile(r"0\d+", re.ASCII)  # an article number, not a quantity
 _COMMA = re.compile(r"[+-]?(0|[1-9]\d*),\d+([eE][+-]?\d{1,3})?", re.ASCII)
 _THREE = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(([ \u00a0\u202f'’]\d{3})+([.,]\d+)?|(,\d{3})+(\.\d+)?|(\.\d{3})+,\d+|(\.\d{3}){2,})")
+_UNIT = re.compile(r"([€$£¥%]\s?)?[+-]?\d[\d.,'’ \u00a0\u202f]*(\s?([€$£¥%]|EUR|USD|GBP|CHF))?")
 _DAY = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d\d.*)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|[+-]\d\d:?\d\d))?)?")
 _NO_CELL = {"#n/a", "#na", "#value!", "#ref!", "#div/0!", "#name?", "#null!", "#num!"}
@@ -55,6 +56,7 @@ class Look(Enum):
     THREE = "number with three digits after its comma"
     """`1,234`: more than a thousand, or more than one? Other values of the column may tell."""
     GROUPED = "number with separated thousands"
+    UNIT = "number with a currency or a percent sign"
     ZEROS = "number with leading zeros"
     BOOL = "truth value"
     DATETIME = "date"
@@ -68,7 +70,7 @@ class Look(Enum):
     NAN = "not a number"
 
 
-_TEXTS = frozenset({Look.TEXT, Look.ZEROS, Look.HUGE, Look.THREE, Look.GROUPED, Look.DAY, Look.BEYOND})
+_TEXTS = frozenset({Look.TEXT, Look.ZEROS, Look.HUGE, Look.THREE, Look.GROUPED, Look.UNIT, Look.DAY, Look.BEYOND})
 """What is text where nothing else is in the column."""
 _ALIKE: tuple[tuple[frozenset[Look], FieldType], ...] = (
     (frozenset({Look.INTEGER, Look.LONG}), FieldType.INTEGER),
@@ -130,6 +132,8 @@ def look_of_text(text: str) -> Look:
         return Look.THREE if _THREE.fullmatch(bare) else Look.COMMA
     if _GROUPED.fullmatch(bare):
         return Look.GROUPED
+    if len(bare) < 40 and not (bare[0].isdigit() and bare[-1].isdigit()) and _UNIT.fullmatch(bare):
+        return Look.UNIT
     return _of_date(bare) if len(bare) < 40 else Look.TEXT
 
 

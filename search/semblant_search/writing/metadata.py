@@ -33,6 +33,7 @@ _HINTS = (
         "a comma before three digits may part thousands or decimals; kept as text (write numbers as 1234.5)",
     ),
     (Look.GROUPED, {Look.INTEGER, Look.FLOAT, Look.COMMA}, "separated thousands are kept as text (write numbers as 1234.5)"),
+    (Look.UNIT, {Look.INTEGER, Look.FLOAT, Look.COMMA, Look.GROUPED}, "kept as text (write numbers as 1234.5)"),
     (Look.DAY, {Look.DATETIME}, "kept as text (write dates as 2024-05-31, or 2024-05-31T12:30:00Z)"),
 )
 """Looks of columns that are text though they do not look it, what may be among them, and what a user should know."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import uuid
 from collections import Counter
@@ -10,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import SOURCES_FIELD, canonical_uri, point_id, uri_path
+from semblant_search.collection import NAMES_FIELD, SOURCES_FIELD, canonical_uri, picture_place, point_id, uri_path
 from semblant_search.errors import InvalidInput
 from semblant_search.feature_reader import VOCABULARY_ASSET
+from semblant_search.frame_names import frame_bytes
 from semblant_search.orb import Vocabulary
 from semblant_search.shown import shown, shown_name
 from semblant_search.sources import find_source, forget_source, pictures_of, read_sources, write_source
@@ -178,17 +180,22 @@ def _moved(uri: str, old: str, new: str) -> str | None:
 def _state(uri: str, sha256: object, *, check: bool) -> str:
     if not check:
         return "renamed"
-    path = uri_path(uri)
-    if path is None:
+    place = picture_place(uri)
+    if place is None:
         raise InvalidInput(
             f"{shown_name(uri)} cannot be read from here to see whether it is the same picture; if you know that it is: "
             "check=False (--no-check)"
         )
     try:
-        found = sha256_of(path)
+        path, fragment = place
+        found = sha256_of(path) if fragment is None else _sha256_of_frame(path, fragment)
     except (OSError, ValueError):  # ValueError: a NUL in the name
         return "missing"
     return "renamed" if found == sha256 else "different"
+
+
+def _sha256_of_frame(path: Path, fragment: str) -> str:
+    return hashlib.sha256(frame_bytes(path.read_bytes(), fragment)).hexdigest()
 
 
 def _rename(store: Store, record: SourceRecord, places: Mapping[str, str]) -> None:
@@ -208,6 +215,7 @@ def _rename(store: Store, record: SourceRecord, places: Mapping[str, str]) -> No
 def _renamed(record: Record, places: Mapping[str, str], words: Vocabulary | None) -> Point:
     payload = dict(record.payload)
     payload["_uri"] = uri = places[str(payload["_uri"])]
+    payload.pop(NAMES_FIELD, None)  # the next job finds those of the new place
     if "_duplicate_of" in payload:
         payload["_duplicate_of"] = places.get(payload["_duplicate_of"], payload["_duplicate_of"])
     if "_uris" in payload:

@@ -71,6 +71,7 @@ INDEXER = (
             "--exclude": Row(["--exclude", "*.png", "--exclude", "raw"], {"run.job.exclude": ("*.png", "raw")}),
             "--hidden": Row(["--hidden"], {"run.job.hidden": True}),
             "--include-system": Row(["--include-system"], {"run.job.include_system": True}),
+            "--frames": Row(["--frames", "all"], {"run.job.frames": "all"}),
             "--no-metadata": Row(["--no-metadata"], {"run.job.find_metadata": False}),
             "--file-column": Row(["--file-column", "photo"], {"run.job.file_column": "photo"}),
             "--metadata": Row(["--metadata", "table.csv"], {"run.job.metadata": Path("table.csv")}),

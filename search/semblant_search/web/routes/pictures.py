@@ -11,6 +11,7 @@ from starlette.responses import Response
 from semblant_search.async_client import AsyncSearchClient
 from semblant_search.collection import ADDED, SOURCES_FIELD
 from semblant_search.errors import InvalidInput, MetadataError, SemblantError
+from semblant_search.frame_names import split_bytes
 from semblant_search.results import Picture as FoundPicture
 from semblant_search.web import files, problems, thumbnails
 from semblant_search.web.access import Access, named, named_or_none
@@ -270,7 +271,8 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
             "Content-Security-Policy": "sandbox; default-src 'none'",
         }
         media_type = f"image/{kind.lower()}" if kind in _FORMATS else "application/octet-stream"
-        return Response(data, headers=headers, media_type=media_type)
+        file, _ = split_bytes(data)  # of a frame or a page the file that it is in
+        return Response(file, headers=headers, media_type=media_type)
 
 
 _BINARY = {"type": "string", "format": "binary"}
