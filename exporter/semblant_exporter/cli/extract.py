@@ -35,6 +35,7 @@ _FILE = click.Path(path_type=Path)
     help="Let each direction of the PCA count the same, or leave them.  [default: as far as neighbours get better by it]",
 )
 @click.option("--policy", type=click.Choice(["pad", "crop", "stretch"]), default="pad", show_default=True, help="How to fit.")
+@click.option("--mirror", is_flag=True, help="Take the mean with the mirror image: steadier, for twice the time.")
 @click.option("--cells", is_flag=True, help="Also put out local vectors, for region queries.")
 @click.option("--mean", nargs=3, type=float, help="Of red, green, blue in 0–1, as an ONNX expects.  [default: ImageNet's]")
 @click.option("--std", nargs=3, type=float, help="Their deviations.  [default: ImageNet's]")

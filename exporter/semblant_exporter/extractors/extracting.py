@@ -68,6 +68,7 @@ class ExtractJob:
         seed: fixes the sample.
         mean, std: of each channel for pixels in 0–1, as the ONNX file expects them; None: ImageNet's.
         features: name of the ONNX file's output to take; None: the first.
+        mirror: take the mean with what is seen of the mirror image, for twice the time; not of an ONNX file.
     """
 
     arch: str
@@ -85,6 +86,7 @@ class ExtractJob:
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     features: str | None = None
+    mirror: bool = False
 
     def __post_init__(self) -> None:
         if self.dim is not None and self.dim < 1:
@@ -104,15 +106,18 @@ def extract(job: ExtractJob, on_progress: Progress | None = None) -> ExportRepor
     own = [name for name in ("mean", "std", "features") if getattr(job, name) is not None]
     if own and not is_onnx(job.arch):
         raise InvalidInput(f"{own[0]} with {job.arch}: its own are known; they are for ONNX files")
-    if is_onnx(job.arch) and (job.cells or job.weights is not None):
-        raise InvalidInput(f"{job.arch}: an ONNX file has its weights, and gives no cells; leave --weights and --cells away")
+    if is_onnx(job.arch) and (job.cells or job.mirror or job.weights is not None):
+        raise InvalidInput(
+            f"{job.arch}: an ONNX file has its weights, and gives neither cells nor the mean with the mirror image; "
+            "leave --weights, --cells and --mirror away"
+        )
     return _extract_onnx(job, on_progress) if is_onnx(job.arch) else _extract_known(job, on_progress)
 
 
 def _extract_known(job: ExtractJob, on_progress: Progress | None) -> ExportReport:
     entry = backbone(job.arch)
     height, width = job.size or (entry.side, entry.side)
-    config = ExtractorConfig(job.arch, job.pooling, height, width)
+    config = ExtractorConfig(job.arch, job.pooling, height, width, job.mirror)
     network, source = load_weights(entry, job.weights)
     model = Extractor(config, network).eval()
     fit = Fit(height, width, 3, policy=job.policy)
@@ -120,7 +125,9 @@ def _extract_known(job: ExtractJob, on_progress: Progress | None) -> ExportRepor
     reduction, power = _reduce(job, lambda pixels, progress: _features(model, pixels, progress), array, on_progress)
     cells, shape = _cells(model, array.pixels) if job.cells else (None, None)
     dim = model.dim if reduction is None else len(reduction.bias)
-    card = _card(job, job.arch, fit, dim, power, len(array), {"weights": source, "features": model.dim}, shape)
+    card = _card(
+        job, job.arch, fit, dim, power, len(array), {"weights": source, "features": model.dim, "mirror": job.mirror}, shape
+    )
     sample = spread_out(array.pixels, _CHECKED)
     data, difference = build_encoder(Graph(model, reduction, cells), card, sample)
     return _write(job, card, data, difference, len(sample), len(array))

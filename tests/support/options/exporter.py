@@ -153,6 +153,7 @@ EXPORTER = (
             "--whiten": Row(["--no-whiten", "--whiten"], {"extract.job.whiten": True}),
             "--no-whiten": Row(["--no-whiten"], {"extract.job.whiten": False}),
             "--policy": Row(["--policy", "stretch"], {"extract.job.policy": "stretch"}),
+            "--mirror": Row(["--mirror"], {"extract.job.mirror": True}),
             "--cells": Row(["--cells"], {"extract.job.cells": True}),
             "--mean": Row(["--mean", "0.5", "0.4", "0.3"], {"extract.job.mean": (0.5, 0.4, 0.3)}),
             "--std": Row(["--std", "0.5", "0.4", "0.3"], {"extract.job.std": (0.5, 0.4, 0.3)}),
