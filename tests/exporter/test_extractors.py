@@ -90,10 +90,10 @@ def test_cells_are_unit_vectors_of_places(animals: Path, tmp_path: Path) -> None
 
 
 def test_a_picture_and_its_mirror_image_are_one_where_that_is_asked_for(animals: Path, tmp_path: Path) -> None:
-    options = {"size": (64, 64), "dim": None, "pooling": "gem"}
     alike = []
     for mirror in (True, False):
-        extract(ExtractJob(LITE, animals / "bugs", tmp_path / "e.onnx", mirror=mirror, **options))
+        job = ExtractJob(LITE, animals / "bugs", tmp_path / "e.onnx", size=(64, 64), pooling="gem", dim=None, mirror=mirror)
+        extract(job)
         encoder = Encoder(tmp_path / "e.onnx")
         pixels = np.array(pictures.load(animals / "bugs", encoder.card.fit).pixels[:6])
         alike.append(np.abs(encoder.encode(pixels) - encoder.encode(np.ascontiguousarray(pixels[:, :, ::-1]))).max())

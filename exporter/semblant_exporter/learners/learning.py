@@ -47,7 +47,7 @@ _WORTH_TRAINING = 200
 _WORTH_WEIGHING = 100
 """Photographs from which on the guide can tell how much their pixels should count beside what a network sees.
 
-Of fewer it asks with a handful: of 50 sets of 36 it chose pixels for 24, and found .602 of five neighbours right, without .608.
+Of fewer it asks with a handful: of 50 sets of 36 it chose pixels for 24, and found .602 of five neighbours right, without .606.
 """
 _TIMED = 8
 _EXTRA = "semblant-exporter[pretrained]"
