@@ -57,6 +57,7 @@ NOT_RUN = {
     "semblant mcp": "runs until its input ends; tests/search/test_mcp.py talks to it",
     "curl": "asks that service; tests/search/test_web_readme.py does what these lines do",
     "semblant extract vgg16": "its weights are half a gigabyte",
+    "semblant extract dinov2.onnx": "brought by the user; tests/exporter/test_onnx_networks.py makes some",
 }
 """Lines that are not run, by how they begin."""
 

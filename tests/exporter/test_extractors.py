@@ -89,6 +89,18 @@ def test_cells_are_unit_vectors_of_places(animals: Path, tmp_path: Path) -> None
     assert np.allclose(embedding, encoder.encode(pixels), atol=1e-6)
 
 
+def test_a_picture_and_its_mirror_image_are_one_where_that_is_asked_for(animals: Path, tmp_path: Path) -> None:
+    alike = []
+    for mirror in (True, False):
+        job = ExtractJob(LITE, animals / "bugs", tmp_path / "e.onnx", size=(64, 64), pooling="gem", dim=None, mirror=mirror)
+        extract(job)
+        encoder = Encoder(tmp_path / "e.onnx")
+        pixels = np.array(pictures.load(animals / "bugs", encoder.card.fit).pixels[:6])
+        alike.append(np.abs(encoder.encode(pixels) - encoder.encode(np.ascontiguousarray(pixels[:, :, ::-1]))).max())
+        assert encoder.card.training["mirror"] is mirror
+    assert alike[0] < 1e-4 < 1e-3 < alike[1]
+
+
 def test_whitened_embeddings_use_every_direction_alike(lite: Path, animals: Path) -> None:
     encoder = Encoder(lite)
     vectors = encoder.encode(np.array(pictures.load(animals, encoder.card.fit).pixels))

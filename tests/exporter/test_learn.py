@@ -57,6 +57,8 @@ def test_pictures_are_told_apart(shoes: Path, photos: Path, clipart: Path) -> No
         (Look(3000, 256, grey=False, drawn=0, labels=0), (), ("pixels", "scratch")),
         (Look(30, 28, grey=True, drawn=0, labels=0), LITE, ("pixels", "pretrained", "fused")),
         (Look(30, 256, grey=False, drawn=0, labels=0), (), ("pixels",)),
+        (Look(36, 256, grey=False, drawn=0, labels=0), LITE, ("pixels", "pretrained")),
+        (Look(36, 256, grey=False, drawn=0.9, labels=0), LITE, ("pixels", "pretrained", "fused")),
     ],
 )
 def test_what_suits_the_pictures_is_tried(look: Look, networks: Sequence[str], ways: Sequence[str]) -> None:
@@ -67,9 +69,9 @@ def test_one_command_takes_the_best_by_its_guide_and_keeps_the_table(photos: Pat
     """Photographs: a network that has seen others beats their pixels."""
     out = tmp_path / "encoder.onnx"
     report = learn(LearnJob(photos, out, networks=LITE))
-    assert [row.way for row in report.rows] == ["pixels", "pretrained", "fused"]
+    assert [row.way for row in report.rows] == ["pixels", "pretrained"]  # so few that pixels are not weighed beside it
     assert report.chosen.guide.score == max(row.guide.score for row in report.rows)
-    assert report.chosen.way in ("pretrained", "fused")
+    assert report.chosen.way == "pretrained"
     encoder = Encoder(out)
     assert (encoder.fingerprint, encoder.card.architecture.split("+")[0]) == (report.fingerprint, LITE[0])
     assert encoder.dim == report.card.dim <= report.look.pictures - 1

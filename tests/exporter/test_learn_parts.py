@@ -7,7 +7,14 @@ import pytest
 import torch
 from semblant_exporter import metrics
 from semblant_exporter.learners.guide import judge, neighbours_looked_at, two_views
-from semblant_exporter.learners.head import FEWEST_FOR_NEIGHBOURS, HeadOptions, fit_head, fit_heads
+from semblant_exporter.learners.head import (
+    FEWEST_FOR_NEIGHBOURS,
+    HeadOptions,
+    _neighbour_weights,
+    _places_in_graph,
+    fit_head,
+    fit_heads,
+)
 from semblant_exporter.learners.stem import Network, Raster, Stem
 from torch.nn.functional import normalize
 
@@ -117,6 +124,23 @@ def test_neighbours_means_bring_classes_together_for_pictures_that_come_later() 
     few = learned[: FEWEST_FOR_NEIGHBOURS - 1]
     one, other = (fit_head([few], HeadOptions(neighbours=smoothed))([later]) for smoothed in (False, True))
     assert torch.equal(one, other)
+
+
+def test_places_in_the_graph_are_those_of_its_eigenvectors() -> None:
+    """Pictures that many short ways join are near each other there, also where few are neighbours themselves."""
+    features, labels = drawn(400, 1, 0.7)
+    weights = _neighbour_weights(normalize(features, dim=1))
+    places = _places_in_graph(weights)
+    both = (weights + weights.T).to_dense()
+    scale = both.sum(1).rsqrt()
+    values, vectors = torch.linalg.eigh(scale[:, None] * both * scale)
+    expected = normalize(vectors[:, -64:] * values[-64:].clamp(min=0), dim=1)
+    apart = (places @ places.T - expected @ expected.T).abs()
+    assert (apart < 0.02).float().mean() > 0.98  # the last of 64 are found nearly: their values lie close to the next
+    alike = labels[:, None] == labels
+    cosines = (places @ places.T).numpy()
+    assert cosines[alike].mean() > cosines[~alike].mean() + 0.2
+    assert torch.equal(_places_in_graph(weights), places)
 
 
 def test_a_raster_is_the_root_of_mean_colours() -> None:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-__all__ = ["BACKBONES", "Backbone", "backbone", "load_weights"]
+__all__ = ["BACKBONES", "IMAGENET", "Backbone", "backbone", "load_weights"]
 
-_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and deviation of each channel, for pixels in 0–1."""
 _SYMMETRIC = (127 / 255,) * 3, (128 / 255,) * 3
 _LITE = (
     ("efficientnet-lite0", "4.7 million weights from ImageNet, made for CPUs; its package carries them", 224),
@@ -48,8 +49,8 @@ class Backbone:
     summary: str
     build: Callable[[], nn.Module]
     side: int = 224
-    mean: tuple[float, float, float] = _IMAGENET[0]
-    std: tuple[float, float, float] = _IMAGENET[1]
+    mean: tuple[float, float, float] = IMAGENET[0]
+    std: tuple[float, float, float] = IMAGENET[1]
     shipped: Callable[[], Path] | None = None
     published: Callable[[], dict[str, Any]] | None = None
 

@@ -31,12 +31,14 @@ class ExtractorConfig:
         pooling: `gap` (mean over places), `gem` (generalised mean with power 3: strong responses count more) or `flatten`
             (every place keeps its numbers, so where things are counts).
         height, width: pixels, at least 32.
+        mirror: take the mean with what is seen of the mirror image, for twice the time.
     """
 
     backbone: str
     pooling: str = "gap"
     height: int = 224
     width: int = 224
+    mirror: bool = False
 
     def __post_init__(self) -> None:
         backbone(self.backbone)
@@ -72,6 +74,10 @@ class Extractor(Model):
 
     def encode(self, images: Tensor) -> Tensor:
         """`[N, D]`: D is d for `gap` and `gem`, d·h·w for `flatten`."""
+        pooled = self._pooled(images)
+        return (pooled + self._pooled(images.flip(3))) / 2 if self.config.mirror else pooled
+
+    def _pooled(self, images: Tensor) -> Tensor:
         features = self.feature_map(images)  # [N, d, h, w]
         if self.config.pooling == "gap":
             return features.mean((2, 3))

@@ -2,8 +2,8 @@
 
 Each block of features (a network's map, pooled in one way) is centred, brought to unit length and reduced by PCA; the blocks
 side by side are reduced again, and then, where the pictures are enough, mapped by a ridge regression onto the mean of each
-picture's neighbours, which is the same linear map for pictures that come later. Last comes a PCA to the numbers of the vector,
-whitened as far as the collection wants it.
+picture's neighbours beside its place in the graph of all neighbours, which is the same linear map for pictures that come later.
+Last comes a PCA to the numbers of the vector, whitened as far as the collection wants it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ NEIGHBOURS = 40
 """That the ridge's targets are averaged over: measured on photographs, where 40 is more than a class has of few pictures."""
 _NEIGHBOUR_SHARE = 16
 """One in so many of all pictures at most."""
+_GRAPH_NUMBERS = 64
+"""Coordinates in the graph of neighbours: 32 were worse, 128 no better."""
+_GRAPH_STEPS = 60
 FEWEST_FOR_NEIGHBOURS = 300
 """Below, a class may have fewer pictures than the targets have neighbours: at 15 a class, accuracy fell."""
 _RIDGE = 0.1
@@ -46,7 +49,7 @@ class HeadOptions:
         dim: numbers of a vector, at most.
         power: of whitening, 0–1.
         root: take the square root of each feature, keeping its sign: loud ones count less.
-        neighbours: map onto the mean of each picture's neighbours.
+        neighbours: map onto the mean of each picture's neighbours, beside its place in the graph of all.
         weights: of the blocks beside each other; None: all alike.
     """
 
@@ -130,21 +133,45 @@ def _fit_block(features: Tensor, weight: float, options: HeadOptions) -> _Block:
 
 
 def _onto_neighbours(z: Tensor) -> Tensor:
-    """`[d, d]`: a ridge regression of unit vectors `[n, d]` onto themselves plus their neighbours, the nearer the heavier."""
-    count = len(z)
-    k = min(NEIGHBOURS, count // _NEIGHBOUR_SHARE)
-    targets = []
-    for part in torch.split(torch.arange(count), 1024):
-        cosines = z[part] @ z.T  # [b, n]
-        cosines[torch.arange(len(part)), part] = -1  # a picture is no neighbour of itself
-        best, places = cosines.topk(k, dim=1)
-        around = (best.clamp(min=0).pow(3)[:, :, None] * z[places]).sum(1)  # [b, d]
-        targets.append(F.normalize(z[part] + around, dim=1))
-    exact, wanted = z.double(), torch.cat(targets).double()
+    """`[d, t]`: a ridge regression of unit vectors `[n, d]` onto themselves plus their neighbours, and onto their places."""
+    weights = _neighbour_weights(z)
+    around = F.normalize(z + weights @ z, dim=1)  # [n, d]
+    exact, wanted = z.double(), torch.cat([around, _places_in_graph(weights)], 1).double()
     products = exact.T @ exact  # [d, d]
     ridge: Tensor = _RIDGE * products.diagonal().mean() * torch.eye(len(products), dtype=torch.float64)
     solved: Tensor = torch.linalg.solve(products + ridge, exact.T @ wanted)
     return solved.float()
+
+
+def _neighbour_weights(z: Tensor) -> Tensor:
+    """Sparse `[n, n]`: for each unit vector its neighbours, by the cube of their cosine."""
+    count = len(z)
+    k = min(NEIGHBOURS, count // _NEIGHBOUR_SHARE)
+    rows, values = [], []
+    for part in torch.split(torch.arange(count), 1024):
+        cosines = z[part] @ z.T  # [b, n]
+        cosines[torch.arange(len(part)), part] = -1  # a picture is no neighbour of itself
+        best, places = cosines.topk(k, dim=1)
+        rows.append(places)
+        values.append(best.clamp(min=0).pow(3))
+    places = torch.stack([torch.arange(count).repeat_interleave(k), torch.cat(rows).flatten()])  # [2, n · k]
+    return torch.sparse_coo_tensor(places, torch.cat(values).flatten(), (count, count), check_invariants=True).coalesce()
+
+
+def _places_in_graph(weights: Tensor) -> Tensor:
+    """Unit vectors `[n, 64]`: near where many short ways through the graph of neighbours lead, as within a kind of pictures.
+
+    Source: Ng, Jordan, Weiss: On Spectral Clustering (2001); of the normalised graph the eigenvectors of the largest values,
+    weighted by these.
+    """
+    both = (weights + weights.T).coalesce()
+    scale = torch.sparse.sum(both, 1).to_dense().clamp(min=1e-9).rsqrt()  # [n]
+    row, column = both.indices()
+    values = both.values() * scale[row] * scale[column]
+    normalised = torch.sparse_coo_tensor(both.indices(), values, both.shape, check_invariants=True).coalesce()
+    start = torch.randn(len(scale), _GRAPH_NUMBERS, generator=torch.Generator().manual_seed(0))
+    values, vectors = torch.lobpcg(normalised, k=_GRAPH_NUMBERS, X=start, niter=_GRAPH_STEPS, largest=True)
+    return F.normalize(vectors * values.clamp(min=0), dim=1)
 
 
 def _of(reduction: Whitening) -> nn.Linear:

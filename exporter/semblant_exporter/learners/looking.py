@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from semblant_exporter.listing import Listing
 
-__all__ = ["Look", "look_at"]
+__all__ = ["DRAWN", "Look", "look_at"]
 
 _PROBED = 60
 _LOOKED_AT_SIDE = 128
@@ -22,6 +22,8 @@ SMALL_SIDE = 64
 """Pixels: pretrained networks have seen nothing so small, and a training of minutes sees all of it."""
 _FLAT = 0.35
 """Share of pixels that equal the one beside them, exactly: of drawings more, of photographs less."""
+DRAWN = 0.5
+"""Share of drawings from which on pictures count as such."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Look:
         return self.side > SMALL_SIDE and not self.grey
 
     def __str__(self) -> str:
-        kind = "drawings" if self.drawn > 0.5 else "photographs"
+        kind = "drawings" if self.drawn > DRAWN else "photographs"
         what = f"{'grey ' if self.grey else ''}{kind if self.side > SMALL_SIDE else 'small pictures'}"
         labels = f"{self.labels} labels" if self.labels else "no labels"
         return f"{self.pictures:,} {what}, {labels}"
