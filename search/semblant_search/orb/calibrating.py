@@ -32,12 +32,13 @@ _SHORTLIST = 24
 """Candidates that each is compared with: half of what a query is, for the strongest are nearly always among these."""
 _NOTHING = -20.0
 """Strength of a query of which nothing agrees with anything."""
-_UNCHANGED = 0.985
+_UNCHANGED = 0.98
 """Correlation of copies that lie over each other, recompressed, shrunk, lit otherwise; drawings in other colours have less."""
+_ALIKE = 0.94
+"""The same of what was moved."""
 _WHOLE = 0.8
 _EVERYWHERE = 0.95
 _SUPPORT = 0.3
-_SOME_SUPPORT = 0.15
 
 
 def calibrate(store: Store, vocabulary: Vocabulary, *, sample: int = _SAMPLE, shortlist: int = _SHORTLIST) -> Calibration:
@@ -112,13 +113,10 @@ def _is_copy(pixels: PixelAgreement) -> bool:
 
 
 def _is_related(match: Match, query: tuple[int, int], candidate: tuple[int, int]) -> bool:
-    """Whether the two are one picture, or one drawing in other colours: all of it agrees, wherever one looks."""
+    """Whether one is a part of the other, or turned: all that one of them shows agrees, wherever one looks."""
     if match.pixels is None:
         return match.support >= _SUPPORT and match.disagreement < USUAL_DISAGREEMENT
-    agrees = match.pixels.everywhere >= _EVERYWHERE
-    if match.strength > 0 and match.support >= _SOME_SUPPORT and match.disagreement < USUAL_DISAGREEMENT:
-        agrees = True
-    return agrees and (
+    return (match.pixels.everywhere >= _EVERYWHERE and match.pixels.correlation >= _ALIKE) and (
         share_inside(match.transform, query, candidate) >= _WHOLE
         or share_inside(np.linalg.inv(match.transform), candidate, query) >= _WHOLE
     )

@@ -15,7 +15,7 @@ _LEAST_CORRELATION = -0.5
 # what a value is worth in one of them is for its calibration to say.
 _LAID_OVER = (2.4, 3.5, 7.75, -7.8)
 _WITHOUT = (2.85, 4.85, 0.9)
-_MOVED = (0.4, 3.3, 2.4, 2.0, -3.0)
+_MOVED = (1.2, 3.3, 2.4, 2.0, -5.8)
 """What was cut, pasted, turned or tilted correlates less than a card of one deck with another, for it was drawn anew; but it
 does so in all places. So that is weighed by itself: crops, pasted, tilted, turned and framed pictures against the strongest
 lookalikes of clip art and of photographs of clothing, those left out that do show the same."""
