@@ -34,7 +34,7 @@ _NOTHING = -20.0
 """Strength of a query of which nothing agrees with anything."""
 _UNCHANGED = 0.98
 """Correlation of copies that lie over each other, recompressed, shrunk, lit otherwise; drawings in other colours have less."""
-_ALIKE = 0.94
+_ALIKE = 0.86
 """The same of what was moved."""
 _WHOLE = 0.8
 _EVERYWHERE = 0.95

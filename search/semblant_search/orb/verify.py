@@ -37,8 +37,8 @@ _LEAST = 4
 _MORE = 5
 """Features that the overlap is taken to have besides: four that agree out of four are no proof."""
 _CELLS = 8
-_DOUBTFUL = (-8.0, 4.0)
-"""Strengths of what was moved between which pixels are aligned: below there is nothing to be saved, above no need to."""
+_HOPELESS, _CLEAR, _CLEAR_LAID_OVER = -8.0, 4.0, 20.0
+"""Strengths between which pixels are aligned: below there is nothing to be saved, above no need to."""
 _STILL = 0.8
 """Share of the overlap that is left of it after that, at least."""
 _ALL_DETAILS = 0.97
@@ -155,9 +155,9 @@ class Verifier:
         else:
             pixels = compare_pixels(self.pixels, self.size, thumbnail, size, transform)
             weight = _weigh(found, support, pixels, against, laid_over=laid_over)
-            if not laid_over and _DOUBTFUL[0] < weight < _DOUBTFUL[1]:
+            if _HOPELESS < weight < (_CLEAR_LAID_OVER if laid_over else _CLEAR):
                 pixels = self._aligned(thumbnail, size, transform, pixels)
-                weight = _weigh(found, support, pixels, against, laid_over=False)
+                weight = _weigh(found, support, pixels, against, laid_over=laid_over)
         probability = self.calibration.probability(
             weight, pixels=pixels is not None, laid_over=laid_over, mirrored=self.mirrored
         )
