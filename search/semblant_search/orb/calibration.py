@@ -31,6 +31,8 @@ _RATE = 0.1
 _DIRECT, _MIRRORED = 1.25, 5.0
 """A query in which nothing is proven is compared a second time, mirrored. That is rarely what was meant, so a fifth of the
 queries that chance may prove is left to it, and four fifths to the first time (Bonferroni's correction, with weights)."""
+_WAYS = 2.0
+"""Where pixels are compared, a lookalike may lie over the query or be moved, and each has half of what chance may prove."""
 _PRIOR_QUERIES = 40
 """The general tail counts as much as this many measured queries."""
 
@@ -103,7 +105,8 @@ class Calibration:
             mirrored: whether the query was mirrored before.
         """
         tail = self.details if not pixels else self.laid_over if laid_over else self.pixels
-        return max(0.0, 1.0 - (_MIRRORED if mirrored else _DIRECT) * tail.chance(strength))
+        chances = (_MIRRORED if mirrored else _DIRECT) * (_WAYS if pixels else 1.0)
+        return max(0.0, 1.0 - chances * tail.chance(strength))
 
     def to_bytes(self) -> bytes:
         """The content of a store's asset `calibration.json`."""
