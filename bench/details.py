@@ -5,10 +5,12 @@
 Strangers: pictures that a collection does not hold are asked of it, and the share that gets a hit is counted at the default
 confidence of .99 and at .9. One drawing in ten of the library of clip art has itself in another colour, or as a part, in the
 other half: there, a hit whose own pixels, brought into the query, correlate above .95 with all of it shows what was asked for,
-and is counted as `showing` instead. SETs: `tiles` (quarters of photographs and paintings, other scenes), `clipart` (the other
-half of the Open Clip Art Library, without what is the same in both), both of them also asked of each other, `forms` and `icons`
-(one template with another text, one family with another sign), and `photographs`, `photographs-200`, `photographs-96` (of
-FOLDER, whose `validation` is asked of its `train`, as they are and with 200 and 96 pixels on their longest side).
+and is counted as `showing` instead; so is one that all of is in the query, where that is what the hit says.
+
+SETs: `tiles` (quarters of photographs and paintings, other scenes), `clipart` (the other half of the Open Clip Art Library,
+without what is the same in both), both of them also asked of each other, `forms` and `icons` (one template with another text,
+one family with another sign), and `photographs`, `photographs-200`, `photographs-96` (of FOLDER, whose `validation` is asked of
+its `train`, as they are and with 200 and 96 pixels on their longest side).
 
 Proven: pictures of the collection in which OpenCV's default ORB finds 150 key points are changed and asked for
 (`_transforms.py`): R@1 of proven hits, and how often the verdict of a right hit is what was done.
@@ -29,7 +31,7 @@ import numpy as np
 from _lookalikes import forms, icons
 from _report import Limit, at_least, at_most, finish, parser
 from _transforms import TRANSFORMS, flat, seed_of
-from features import encoded, grouped, row_of, shows, tiles, wallpapers
+from features import encoded, grouped, row_of, shows_either, tiles, wallpapers
 from PIL import Image
 from semblant_exporter import data
 from semblant_exporter.cache import cache_dir
@@ -93,7 +95,7 @@ def strangers(collection: Collection, pictures: Sequence[bytes], *, related: boo
                 continue
             if not hits:
                 continue
-            if related and shows(picture, hits[0]):
+            if related and shows_either(picture, hits[0]):
                 showing += 1
                 continue
             found[LESS] += 1

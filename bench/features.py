@@ -235,22 +235,29 @@ def encoded(picture: Image.Image) -> bytes:
 
 
 def shows(query: bytes, hit: Any) -> bool:
-    """Whether a hit's own pixels, where the hit says that the query lies, are the query's."""
-    if hit.transform is None or hit.mirrored:
+    """Whether a hit's own pixels, where the hit says that the query lies, are the query's, all of them."""
+    return hit.transform is not None and not hit.mirrored and _shown(query, hit, np.asarray(hit.transform, np.float64))
+
+
+def shows_either(query: bytes, hit: Any) -> bool:
+    """The same, mirrored as well; or all of the hit is in the query."""
+    if hit.transform is None:
         return False
-    asked = open_image(query)
-    grey = np.asarray(flat(asked).convert("L"))
-    there = np.asarray(flat(open_image(path_of(hit.uri))).convert("L"))
+    transform = np.asarray(hit.transform, np.float64)
+    return _shown(query, hit, transform) or (hit.verdict == "contains" and _shown(query, hit, transform, all_of_hit=True))
+
+
+def _shown(query: bytes, hit: Any, transform: np.ndarray, *, all_of_hit: bool = False) -> bool:
+    one = np.asarray(flat(open_image(query)).convert("L"))
+    other = np.asarray(flat(open_image(path_of(hit.uri))).convert("L"))
+    if all_of_hit:
+        one, other, transform = other, one, np.linalg.inv(transform)
     moved = cv2.warpPerspective(
-        there,
-        np.asarray(hit.transform, np.float64),
-        (grey.shape[1], grey.shape[0]),
-        flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP,
-        borderValue=255,
+        other, transform, (one.shape[1], one.shape[0]), flags=cv2.INTER_AREA | cv2.WARP_INVERSE_MAP, borderValue=255
     )
-    one, other = (cv2.GaussianBlur(array, (0, 0), 2).astype(np.float32) for array in (grey, moved))
-    one, other = one - one.mean(), other - other.mean()
-    return float((one * other).sum()) > 0.95 * float(np.sqrt((one * one).sum() * (other * other).sum()) + 1e-6)
+    here, there = (cv2.GaussianBlur(array, (0, 0), 2).astype(np.float32) for array in (one, moved))
+    here, there = here - here.mean(), there - there.mean()
+    return float((here * there).sum()) > 0.95 * float(np.sqrt((here * here).sum() * (there * there).sum()) + 1e-6)
 
 
 def ask(client: SearchClient, query: bytes, **options: Any) -> tuple[list[Any], float]:

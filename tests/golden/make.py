@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 ORB = OrbSettings(features=40)
 BACKGROUND = Background(2000, (0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8), 0.5, -0.125)
-CALIBRATION = Calibration(Tail(-6.5, 3.0), Tail(-3.5, 2.25), 160)
+CALIBRATION = Calibration(Tail(-2.5, 2.75), Tail(-6.5, 3.0), Tail(-3.5, 2.25), 160)
 FIELDS = {
     "label": FieldType.KEYWORD,
     "tags": FieldType.KEYWORD,
@@ -161,7 +161,7 @@ def make_formats() -> None:
         storage=StorageOptions("scalar", on_disk=True),
     )
     write_json("manifest.json", manifest.to_json())
-    write_json("calibration-2.json", json.loads(CALIBRATION.to_bytes()))
+    write_json("calibration-3.json", json.loads(CALIBRATION.to_bytes()))
     write_json("background-1.json", json.loads(BACKGROUND.to_bytes()))
     photograph = open_image(GOLDEN / "pictures" / "progressive.jpg")
     grey = to_grey(photograph, longest_side=ORB.longest_side)

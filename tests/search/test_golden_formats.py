@@ -286,11 +286,11 @@ def test_another_version_of_a_vocabulary_is_refused_by_its_number(tmp_path: Path
 
 
 def test_a_calibration_is_written_and_read_as_it_was() -> None:
-    calibration = Calibration(Tail(-6.5, 3.0), Tail(-3.5, 2.25), 160)
-    assert json.loads(calibration.to_bytes()) == golden("calibration-2.json")
-    assert Calibration.from_bytes((GOLDEN / "calibration-2.json").read_bytes()) == calibration
-    with pytest.raises(StoreError, match="version 3"):
-        Calibration.from_bytes(json.dumps({**golden("calibration-2.json"), "format": 3}).encode())
+    calibration = Calibration(Tail(-2.5, 2.75), Tail(-6.5, 3.0), Tail(-3.5, 2.25), 160)
+    assert json.loads(calibration.to_bytes()) == golden("calibration-3.json")
+    assert Calibration.from_bytes((GOLDEN / "calibration-3.json").read_bytes()) == calibration
+    with pytest.raises(StoreError, match="version 4"):
+        Calibration.from_bytes(json.dumps({**golden("calibration-3.json"), "format": 4}).encode())
 
 
 def test_a_background_is_written_and_read_as_it_was() -> None:
@@ -305,6 +305,15 @@ def test_a_calibration_of_format_1_is_read_as_the_general_one() -> None:
     """It told how often random pairs agree, which no longer decides anything."""
     assert golden("calibration-1.json")["format"] == 1
     assert Calibration.from_bytes((GOLDEN / "calibration-1.json").read_bytes()) == Calibration.general()
+
+
+def test_a_calibration_of_format_2_is_read_as_what_it_was_above_the_general_one() -> None:
+    """It had one tail for what lies over each other and for what was moved, which began at −7.0 in general."""
+    found, general = Calibration.from_bytes((GOLDEN / "calibration-2.json").read_bytes()), Calibration.general()
+    assert golden("calibration-2.json")["pixels"]["start"] == -6.5
+    assert found.laid_over == Tail(general.laid_over.start + 0.5, general.laid_over.scale)
+    assert found.pixels == Tail(general.pixels.start + 0.5, general.pixels.scale)
+    assert (found.details, found.queries) == (Tail(-3.5, 2.25), 160)
 
 
 def test_settings_of_features_are_written_as_they_were_and_unknown_ones_refused() -> None:

@@ -26,7 +26,7 @@ from support.interpreters import call
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-CALIBRATION = json.loads((GOLDEN / "calibration-2.json").read_bytes())
+CALIBRATION = json.loads((GOLDEN / "calibration-3.json").read_bytes())
 CARD = json.loads((GOLDEN / "card.json").read_bytes())
 MANIFEST = json.loads((GOLDEN / "manifest.json").read_bytes())
 READERS: dict[str, tuple[Any, Callable[[Any], object], tuple[type[SemblantError], ...]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -82,9 +83,9 @@ def expected(store: Store, is_copy: Callable[[str, str], bool]) -> Calibration:
     """The calibration by the truth about copies, every picture compared with every other."""
     ids = sorted(record.id for record in store.scroll())
     records = [record for record in store.retrieve(ids, with_features=True) if record.features is not None]
-    details, pixels = [], []
+    details, pixels, laid_over = [], [], []
     for one in records:
-        best = [NOTHING, NOTHING]
+        best = [NOTHING, NOTHING, NOTHING]
         size = (one.payload["_width"], one.payload["_height"])
         assert one.features is not None
         verifier = Verifier(unpack(one.features), size, None, unpack_thumbnail(one.features))
@@ -97,15 +98,20 @@ def expected(store: Store, is_copy: Callable[[str, str], bool]) -> Calibration:
             match = verifier.verify(unpack(other.features), size, unpack_thumbnail(other.features))
             if match is not None:
                 best[0] = max(best[0], strength(match.evidence, match.support, None, match.disagreement))
-                best[1] = max(best[1], match.strength if match.pixels else NOTHING)
+                if match.pixels:
+                    which = 2 if match.laid_over else 1
+                    best[which] = max(best[which], match.strength)
         details.append(best[0])
         pixels.append(best[1])
-    return Calibration(GENERAL.pixels.measured(pixels), GENERAL.details.measured(details), len(records))
+        laid_over.append(best[2])
+    return Calibration(
+        GENERAL.laid_over.measured(laid_over), GENERAL.pixels.measured(pixels), GENERAL.details.measured(details), len(records)
+    )
 
 
 def assert_close(found: Calibration, right: Calibration) -> None:
     assert found.queries == right.queries
-    for name in ("pixels", "details"):
+    for name in ("laid_over", "pixels", "details"):
         one, other = getattr(found, name), getattr(right, name)
         assert (one.start, one.scale) == pytest.approx((other.start, other.scale), abs=1e-9), name
 
@@ -126,7 +132,7 @@ def test_pictures_that_have_nothing_in_common_leave_proofs_as_sure_as_they_are(
         found = calibrate(store, WORDS)
         assert_close(found, expected(store, lambda *_: False))
     assert found.queries == len(NAMES)
-    for name in ("pixels", "details"):
+    for name in ("laid_over", "pixels", "details"):
         assert getattr(found, name).start == getattr(GENERAL, name).start
     for value in (0.0, 3.0, 6.0):
         assert found.probability(value, pixels=True) == pytest.approx(GENERAL.probability(value, pixels=True), abs=0.005)
@@ -161,7 +167,9 @@ def test_a_file_that_is_there_twice_is_known_by_its_hash(tmp_path: Path) -> None
     with collection(tmp_path / "db", copies(grain, np.copy)) as store:
         found = calibrate(store, WORDS)
         assert_close(found, expected(store, same))
-        assert found.pixels.start < expected(store, lambda *_: False).pixels.start - 2  # the hash alone makes a difference
+        assert (
+            found.laid_over.start < expected(store, lambda *_: False).laid_over.start - 2
+        )  # the hash alone makes a difference
 
 
 def template(greys: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
@@ -240,7 +248,7 @@ def test_a_picture_or_two_leave_the_general_calibration_almost_as_it_is(greys: d
 def test_without_thumbnails_details_alone_are_measured(greys: dict[str, np.ndarray], tmp_path: Path) -> None:
     with collection(tmp_path / "db", copies(greys, np.copy), OrbSettings(thumbnail=0)) as store:
         found = calibrate(store, WORDS)
-        assert_close(found, Calibration(GENERAL.pixels, expected(store, same).details, 2 * len(NAMES)))
+        assert_close(found, replace(expected(store, same), laid_over=GENERAL.laid_over, pixels=GENERAL.pixels))
 
 
 def test_as_many_pictures_are_asked_for_as_told_and_always_the_same(greys: dict[str, np.ndarray], tmp_path: Path) -> None:
@@ -271,7 +279,7 @@ def test_two_views_of_one_scene_take_nothing_from_the_proofs_of_all_other_pictur
     verifier = Verifier(extract(query, SETTINGS, limit=400), size, found, query)
     match = verifier.verify(unpack(pack(extract(grey, SETTINGS))), size, thumbnail(grey, 64))
     assert match is not None
-    assert match.strength > 8
+    assert match.strength > 5
     assert match.probability >= 0.99
 
 

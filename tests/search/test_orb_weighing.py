@@ -29,35 +29,54 @@ def test_each_argument_raises_the_strength_whatever_the_others_are() -> None:
 
 
 def test_a_place_where_nothing_agrees_speaks_against_a_match_once_it_is_more_than_copies_have() -> None:
-    for correlation in CORRELATION:
-        whole = strength(90.0, 0.5, correlation, 0.0)
-        assert strength(90.0, 0.5, correlation, 3.5) == whole
-        assert rises([strength(90.0, 0.5, correlation, against) for against in (6.0, 5.0, 4.0, 3.6, 3.5)])
-        assert strength(90.0, 0.5, correlation, 18.0) == pytest.approx(whole - 12), "no more than so much"
-    assert strength(45.0, 0.25, 0.95, 4.5) > 5, "a copy in another light"
-    assert strength(60.0, 0.3, 0.85, 8.0) < 0, "a card of another suit"
+    for correlation, laid_over, most in [(None, False, 12), *((value, True, 12) for value in (0.94, 0.995)), (0.7, False, 4)]:
+        whole = strength(90.0, 0.5, correlation, 0.0, laid_over=laid_over)
+        assert strength(90.0, 0.5, correlation, 3.5, laid_over=laid_over) == whole
+        assert rises([strength(90.0, 0.5, correlation, against, laid_over=laid_over) for against in (6.0, 5.0, 4.0, 3.6, 3.5)])
+        least = strength(90.0, 0.5, correlation, 18.0, laid_over=laid_over)
+        assert least == pytest.approx(whole - most), "no more than so much"
+    assert strength(45.0, 0.25, 0.95, 4.5, laid_over=True) > 5, "a copy in another light"
+    assert strength(60.0, 0.3, 0.85, 8.0, everywhere=0.8, laid_over=True) < -8, "a card of another suit"
     assert strength(170.0, 0.57, 0.95, 14.0, laid_over=True) > 3, "a photograph with a caption over it"
 
 
 def test_pixels_of_what_lies_over_each_other_as_it_is_have_to_agree_better() -> None:
-    for correlation in (0.995, 0.94):
-        assert strength(90.0, 0.5, correlation, 0.0, laid_over=True) == strength(90.0, 0.5, correlation, 0.0)
-    found = [strength(90.0, 0.5, value, 0.0, laid_over=True) for value in (0.8, 0.9, 0.92, 0.94)]
+    found = [strength(90.0, 0.5, value, 0.0, laid_over=True) for value in (0.8, 0.9, 0.92, 0.94, 0.96)]
     assert rises(found)
-    assert strength(90.0, 0.5, 0.9, 0.0, laid_over=True) < strength(90.0, 0.5, 0.9, 0.0) - 3
-    assert strength(90.0, 0.5, 0.3, 9.0, laid_over=True) == pytest.approx(strength(90.0, 0.5, 0.3, 0.0) - 12), "both, at most"
+    assert found[3] - found[2] > found[4] - found[3] + 1, "steeper, below .94"
+    assert strength(90.0, 0.5, 0.9, 0.0, laid_over=True) < 8 < strength(90.0, 0.5, 0.95, 0.0, laid_over=True)
+    both, one = (strength(90.0, 0.5, 0.3, against, laid_over=True) for against in (9.0, 0.0))
+    assert both == one, "both, at most"
     assert strength(90.0, 0.5, None, 0.0, laid_over=True) == strength(90.0, 0.5, None, 0.0)
+
+
+def test_places_that_do_not_agree_speak_against_a_match_the_more_the_nearer_to_all_the_others_come() -> None:
+    """Of a copy all agree, wherever it lies; of lookalikes half, or four fifths, and of a drawing in other colours most."""
+    for laid_over in (True, False):
+        found = [strength(60.0, 0.3, 0.95, 0.0, everywhere=share, laid_over=laid_over) for share in (0.0, 0.4, 0.8, 0.95, 1.0)]
+        assert rises(found)
+        assert found[4] - found[3] > 2
+        assert found[3] - found[2] > found[2] - found[1]
+        assert strength(60.0, 0.3, 0.95, 0.0, laid_over=laid_over) == found[4]
+    assert strength(60.0, 0.3, None, 0.0, everywhere=0.2) == strength(60.0, 0.3, None, 0.0)
+
+
+def test_what_was_cut_or_tilted_is_told_from_a_lookalike_by_its_places_where_its_correlation_is_no_better() -> None:
+    tilted = strength(40.0, 0.15, 0.8, 3.0, everywhere=0.95)
+    assert tilted > 0 > strength(40.0, 0.15, 0.8, 3.0, everywhere=0.6) + 3
+    assert strength(8.0, 0.1, 0.3, 1.0, everywhere=0.3) < -8, "by chance"
 
 
 def test_pixels_that_agree_speak_for_a_match_and_pixels_that_do_not_against_it() -> None:
     """Log-odds: above 0, copies are the likelier explanation."""
     for found, support in ((8.0, 0.2), (20.0, 0.2), (20.0, 0.5)):
         alone = strength(found, support, None, 0.0)
-        assert strength(found, support, 0.9, 0.0) > alone + 2
-        assert strength(found, support, 0.2, 0.0) < alone - 2
-        assert strength(found, support, 0.0, 0.0) < 0
-    assert strength(30.0, 0.3, 0.9, 0.0) > 5
-    assert strength(3.0, 0.05, 0.1, 0.0) < -10
+        assert strength(found, support, 0.95, 0.0, laid_over=True) > alone + 2
+        assert strength(found, support, 0.2, 0.0, everywhere=0.3, laid_over=True) < alone - 2
+        for laid_over in (True, False):
+            assert strength(found, support, 0.0, 0.0, everywhere=0.2, laid_over=laid_over) < 0
+    assert strength(30.0, 0.3, 0.95, 0.0) > 5
+    assert strength(3.0, 0.05, 0.1, 0.0, everywhere=0.3) < -10
 
 
 def test_twice_the_evidence_or_support_adds_the_same_wherever_it_begins() -> None:
@@ -69,7 +88,7 @@ def test_twice_the_evidence_or_support_adds_the_same_wherever_it_begins() -> Non
             ]
             steps = [other - one for one, other in pairwise(at)]
             assert steps == pytest.approx([steps[0]] * 3)
-            assert steps[0] > 1
+            assert steps[0] > (1 if correlation is None or name == "support" else 0.2)
 
 
 def test_nothing_at_all_is_weak_and_finite() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from .weighing import USUAL_DISAGREEMENT, strength
 if TYPE_CHECKING:
     from semblant_search.store import Record, Store
 
+    from .overlap import PixelAgreement
     from .verify import Match
     from .vocabulary import Vocabulary
 
@@ -30,10 +32,13 @@ _SHORTLIST = 24
 """Candidates that each is compared with: half of what a query is, for the strongest are nearly always among these."""
 _NOTHING = -20.0
 """Strength of a query of which nothing agrees with anything."""
+_UNCHANGED = 0.98
+"""Correlation of copies that lie over each other, recompressed, shrunk, lit otherwise; drawings in other colours have less."""
+_ALIKE = 0.86
+"""The same of what was moved."""
 _WHOLE = 0.8
 _EVERYWHERE = 0.95
 _SUPPORT = 0.3
-_SOME_SUPPORT = 0.15
 
 
 def calibrate(store: Store, vocabulary: Vocabulary, *, sample: int = _SAMPLE, shortlist: int = _SHORTLIST) -> Calibration:
@@ -55,53 +60,63 @@ def calibrate(store: Store, vocabulary: Vocabulary, *, sample: int = _SAMPLE, sh
         raise NotIndexed(f"collection {store.manifest.collection!r} was indexed without ORB features")
     settings = OrbSettings.from_json(facts)
     ids = [record.id for record in itertools.islice(store.scroll(fields=["_uri"], batch=sample), sample)]
-    with_pixels, without = [], []
+    found: list[_Strongest] = []
     for record in sorted(store.retrieve(ids, with_features=True), key=lambda record: record.id):
-        if record.features is None:
-            continue
-        strongest = _strongest(store, settings, vocabulary, record, shortlist)
-        without.append(strongest[0])
-        with_pixels.append(strongest[1])
+        if record.features is not None:
+            found.append(_strongest(store, settings, vocabulary, record, shortlist))
     general = Calibration.general()
-    pixels = general.pixels.measured(with_pixels) if settings.thumbnail else general.pixels
-    return Calibration(pixels, general.details.measured(without), len(without))
+    details = general.details.measured([one.details for one in found])
+    if not settings.thumbnail:
+        return replace(general, details=details, queries=len(found))
+    laid_over = general.laid_over.measured([one.laid_over for one in found])
+    return Calibration(laid_over, general.pixels.measured([one.pixels for one in found]), details, len(found))
 
 
-def _strongest(
-    store: Store, settings: OrbSettings, vocabulary: Vocabulary, record: Record, shortlist: int
-) -> tuple[float, float]:
-    """The strongest lookalike of an indexed picture, without and with pixels."""
+class _Strongest(NamedTuple):
+    """How strong a picture's strongest lookalikes are: exactly over it, in any other way, and by details alone."""
+
+    laid_over: float
+    pixels: float
+    details: float
+
+
+def _strongest(store: Store, settings: OrbSettings, vocabulary: Vocabulary, record: Record, shortlist: int) -> _Strongest:
     assert record.features is not None
     features = unpack(record.features)
     verifier = Verifier(features, _size(settings, record), None, unpack_thumbnail(record.features))
     near = store.query(SearchRequest(Sparse(vocabulary.sparse(features)), shortlist + 1, fields=[]))
     others = [hit.id for hit in near if hit.id != record.id][:shortlist]
-    details = pixels = _NOTHING
+    details = laid_over = moved = _NOTHING
     for other in store.retrieve(others, with_features=True):
         if other.features is None or other.payload.get("_sha256") == record.payload.get("_sha256"):
             continue
         size = _size(settings, other)
         match = verifier.verify(unpack(other.features), size, unpack_thumbnail(other.features))
-        if match is None or _is_related(match, verifier.size, size):
+        if match is None:
             continue
-        details = max(details, strength(match.evidence, match.support, None, match.disagreement))
-        if match.pixels is not None:
-            pixels = max(pixels, match.strength)
-    return details, pixels
+        if not _is_related(match, verifier.size, size):
+            details = max(details, strength(match.evidence, match.support, None, match.disagreement))
+            if match.pixels is not None and not match.laid_over:
+                moved = max(moved, match.strength)
+        if match.pixels is not None and match.laid_over and not _is_copy(match.pixels):
+            laid_over = max(laid_over, match.strength)
+    return _Strongest(laid_over, moved, details)
 
 
 def _size(settings: OrbSettings, record: Record) -> tuple[int, int]:
     return settings.grey_size(int(record.payload["_width"]), int(record.payload["_height"]))
 
 
+def _is_copy(pixels: PixelAgreement) -> bool:
+    """Whether what lies over each other is one picture. A drawing in other colours is none: a stranger may be one, too."""
+    return pixels.everywhere >= _EVERYWHERE and pixels.correlation >= _UNCHANGED
+
+
 def _is_related(match: Match, query: tuple[int, int], candidate: tuple[int, int]) -> bool:
-    """Whether the two are one picture, or one drawing in other colours: all of it agrees, wherever one looks."""
+    """Whether one is a part of the other, or turned: all that one of them shows agrees, wherever one looks."""
     if match.pixels is None:
         return match.support >= _SUPPORT and match.disagreement < USUAL_DISAGREEMENT
-    agrees = match.pixels.everywhere >= _EVERYWHERE
-    if match.strength > 0 and match.support >= _SOME_SUPPORT and match.disagreement < USUAL_DISAGREEMENT:
-        agrees = True
-    return agrees and (
+    return (match.pixels.everywhere >= _EVERYWHERE and match.pixels.correlation >= _ALIKE) and (
         share_inside(match.transform, query, candidate) >= _WHOLE
         or share_inside(np.linalg.inv(match.transform), candidate, query) >= _WHOLE
     )

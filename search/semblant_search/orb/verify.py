@@ -16,7 +16,7 @@ from .calibration import Calibration
 from .disagreement import disagreement
 from .geometry import apply, find_transform, is_sane, simplest
 from .matching import Matchable
-from .overlap import Besides, compare_pixels, inside
+from .overlap import Besides, align_pixels, compare_pixels, inside, share_inside
 from .parts import LEAST_PART, shared_part
 from .relation import VERDICTS, corners, is_laid_over, relation
 from .weighing import evidence, strength
@@ -37,6 +37,10 @@ _LEAST = 4
 _MORE = 5
 """Features that the overlap is taken to have besides: four that agree out of four are no proof."""
 _CELLS = 8
+_HOPELESS, _CLEAR, _CLEAR_LAID_OVER = -8.0, 4.0, 20.0
+"""Strengths between which pixels are aligned: below there is nothing to be saved, above no need to."""
+_STILL = 0.8
+"""Share of the overlap that is left of it after that, at least."""
 _ALL_DETAILS = 0.97
 _PLAIN = 0.005
 
@@ -62,6 +66,7 @@ class Match:
         plain: the query shows nothing besides the candidate: what is around it has no contrast, or, where its pixels are not
             at hand, no features. False for a `lookalike`.
         pixels: how well the pixels of the overlap agree; None where they were not at hand.
+        laid_over: the one lies exactly over the other, as it is.
         strength: all of these in one number, the log-odds of the same picture; what hits are ordered by.
         probability: 0–1, that this is no chance match; see `Calibration`, and of a shared part `SharedPart`.
         part: what the two have in common, of the verdict `shared part`.
@@ -78,6 +83,7 @@ class Match:
     disagreement: float
     plain: bool
     pixels: PixelAgreement | None
+    laid_over: bool
     strength: float
     probability: float
     part: SharedPart | None = None
@@ -143,12 +149,18 @@ class Verifier:
             candidate.keypoints[theirs_inside, :2].astype(np.float64),
             there.keypoints[fit.inliers, :2].astype(np.float64),
         )
-        pixels = None
-        if self.pixels is not None and thumbnail is not None:
+        pixels, laid_over = None, is_laid_over(transform, self.size, size)
+        if thumbnail is None or self.pixels is None:
+            weight = strength(found, support, None, against)
+        else:
             pixels = compare_pixels(self.pixels, self.size, thumbnail, size, transform)
-        laid_over = pixels is not None and is_laid_over(transform, self.size, size)
-        weight = strength(found, support, None if pixels is None else pixels.correlation, against, laid_over=laid_over)
-        probability = self.calibration.probability(weight, pixels=pixels is not None, mirrored=self.mirrored)
+            weight = _weigh(found, support, pixels, against, laid_over=laid_over)
+            if _HOPELESS < weight < (_CLEAR_LAID_OVER if laid_over else _CLEAR):
+                pixels = self._aligned(thumbnail, size, transform, pixels)
+                weight = _weigh(found, support, pixels, against, laid_over=laid_over)
+        probability = self.calibration.probability(
+            weight, pixels=pixels is not None, laid_over=laid_over, mirrored=self.mirrored
+        )
         verdict, plain, part = "lookalike", False, None
         if probability >= DEFAULT_MIN_CONFIDENCE:
             around = None if self._besides is None else self._besides(transform, size)
@@ -171,10 +183,25 @@ class Verifier:
             disagreement=against,
             plain=plain,
             pixels=pixels,
+            laid_over=laid_over,
             strength=weight,
             probability=probability,
             part=part,
         )
+
+    def _aligned(
+        self, thumbnail: np.ndarray, size: tuple[int, int], transform: np.ndarray, before: PixelAgreement
+    ) -> PixelAgreement:
+        """How well the pixels agree once they decide themselves how they lie over each other, where that is better."""
+        assert self.pixels is not None
+        moved = align_pixels(self.pixels, self.size, thumbnail, size, transform)
+        if moved is None or not is_sane(moved, self.size):
+            return before
+        shares = [share_inside(np.linalg.inv(one), size, self.size) for one in (moved, transform)]
+        if shares[0] < _STILL * shares[1]:  # on less, more is alike
+            return before
+        after = compare_pixels(self.pixels, self.size, thumbnail, size, moved)
+        return max(before, after, key=lambda found: found.correlation)
 
     def verify_many(
         self,
@@ -213,6 +240,10 @@ def verify_many(
 ) -> list[Match | None]:
     """Compare the details of one query with those of a shortlist; None where nothing agrees."""
     return Verifier(query, query_size, calibration).verify_many(candidates, candidate_sizes)
+
+
+def _weigh(evidence: float, support: float, pixels: PixelAgreement, disagreement: float, *, laid_over: bool) -> float:
+    return strength(evidence, support, pixels.correlation, disagreement, everywhere=pixels.everywhere, laid_over=laid_over)
 
 
 def _spots(keypoints: np.ndarray) -> int:

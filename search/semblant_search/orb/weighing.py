@@ -13,8 +13,15 @@ _LEAST_CORRELATION = -0.5
 # Logistic regression: changed copies (`bench/details.py`'s first seven changes) against the shortlisted lookalikes of
 # photographs that a collection does not hold, at 400, 200 and 96 pixels. One set of numbers for all sizes and collections;
 # what a value is worth in one of them is for its calibration to say.
-_WITH_PIXELS = (2.4, 3.5, 7.75, -7.8)
+_LAID_OVER = (2.4, 3.5, 7.75, -7.8)
 _WITHOUT = (2.85, 4.85, 0.9)
+_MOVED = (1.2, 3.3, 2.4, 2.0, -5.8)
+"""What was cut, pasted, turned or tilted correlates less than a card of one deck with another, for it was drawn anew; but it
+does so in all places. So that is weighed by itself: crops, pasted, tilted, turned and framed pictures against the strongest
+lookalikes of clip art and of photographs of clothing, those left out that do show the same."""
+_PLACES = 1.02
+"""The share of places that agree counts by −ln(1.02 − share): .95 is half as far from 1 as .9 is."""
+_PLACE_LAID_OVER = 2.0
 USUAL_DISAGREEMENT = 3.5
 """Disagreement that is found in copies, too."""
 _AGAINST = 4.0
@@ -27,6 +34,8 @@ _CHANGED = 15.0
 _MOST = 12.0
 """What a change takes away, at most: a photograph with a caption, or a sticker on a twentieth of it, is still that photograph,
 where the collection's own pictures are no family of lookalikes (see `calibration`)."""
+_MOST_MOVED = 4.0
+"""What was tilted or covered has such places, too."""
 
 
 def evidence(witnesses: float, matches: int) -> float:
@@ -44,25 +53,37 @@ def evidence(witnesses: float, matches: int) -> float:
 
 
 def strength(
-    evidence: float, support: float, correlation: float | None, disagreement: float, *, laid_over: bool = False
+    evidence: float,
+    support: float,
+    correlation: float | None,
+    disagreement: float,
+    *,
+    everywhere: float = 1.0,
+    laid_over: bool = False,
 ) -> float:
     """Log-odds that two pictures show the same, where lookalikes and copies are equally frequent.
+
+    Two that lie over each other as they are, and two of which one is a part of the other, or moved, are weighed differently,
+    and calibrated apart (`calibration`). All members of a series lie over each other, and agree in nearly all.
 
     Args:
         evidence: of the details that agree.
         support: their number ÷ the smaller number of details that either picture has in the overlap, 0–1.
         correlation: of the pixels in the overlap, −1 to 1; None where they are not at hand.
         disagreement: of the details in the place where they agree least (`disagreement.disagreement`).
+        everywhere: share of the places in the overlap whose pixels correlate by themselves, 0–1.
         laid_over: one lies exactly over the other, so that nothing but a change takes from the correlation.
     """
     agreed = log(max(evidence, _LEAST_EVIDENCE))
     supported = log(max(support, 1e-3))
-    changed = _AGAINST * max(0.0, disagreement - USUAL_DISAGREEMENT)
+    against = max(0.0, disagreement - USUAL_DISAGREEMENT)
     if correlation is None:
         total = _WITHOUT[0] * agreed + _WITHOUT[1] * supported + _WITHOUT[2]
-    else:
-        pixels = atanh(max(correlation, _LEAST_CORRELATION))
-        total = _WITH_PIXELS[0] * agreed + _WITH_PIXELS[1] * supported + _WITH_PIXELS[2] * pixels + _WITH_PIXELS[3]
-        if laid_over:
-            changed += _CHANGED * max(0.0, _UNCHANGED - pixels)
-    return total - min(_MOST, changed)
+        return total - min(_MOST, _AGAINST * against)
+    pixels = atanh(max(correlation, _LEAST_CORRELATION))
+    if not laid_over:
+        total = _MOVED[0] * agreed + _MOVED[1] * supported + _MOVED[2] * pixels - _MOVED[3] * log(_PLACES - everywhere)
+        return total + _MOVED[4] - min(_MOST_MOVED, against)
+    total = _LAID_OVER[0] * agreed + _LAID_OVER[1] * supported + _LAID_OVER[2] * pixels + _LAID_OVER[3]
+    total -= _PLACE_LAID_OVER * log((_PLACES - everywhere) / (_PLACES - 1))
+    return total - min(_MOST, _AGAINST * against + _CHANGED * max(0.0, _UNCHANGED - pixels))
