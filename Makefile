@@ -25,12 +25,12 @@ $(UV):
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
 
 $(STAMP): $(PYPROJECTS) | $(UV)
-	$(UV) pip install --quiet --python $(PY) --group dev -e './search[edge,heif,mcp,orb,tiff,web]' -e './indexer[map,metrics,parquet,ray,remote,watch]' -e './exporter[pretrained]'
+	$(UV) pip install --quiet --python $(PY) --group dev -e './search[edge,heif,jxl,mcp,orb,pdf,raw,svg,tiff,video,web]' -e './indexer[map,metrics,parquet,ray,remote,watch]' -e './exporter[pretrained]'
 	touch $(STAMP)
 
 $(SEARCH_STAMP): $(PYPROJECTS) | $(UV)
 	test -x $(SEARCH_VENV)/bin/python || $(UV) venv --quiet --python $(PY) $(SEARCH_VENV)
-	$(UV) pip install --quiet --python $(SEARCH_VENV)/bin/python --group test -e './search[edge,heif,mcp,orb,tiff,web]'
+	$(UV) pip install --quiet --python $(SEARCH_VENV)/bin/python --group test -e './search[edge,heif,jxl,mcp,orb,pdf,raw,svg,tiff,video,web]'
 	touch $(SEARCH_STAMP)
 
 $(PAGE): $(STAMP) $(PAGE_SOURCES)
