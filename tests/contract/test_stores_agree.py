@@ -546,7 +546,7 @@ def test_scrolling_goes_through_everything_once_in_the_order_of_ids(edge: Store,
         ("1 < taken < '2024-01-01'", 0, "one bound is a number"),
         ("startswith(price, '3')", 11, "text"),
         ("contains(taken, '2024')", 9, "text"),
-        ("gps == 'here'", 7, "exists(gps)"),
+        ("gps == 'here'", 7, "within(gps"),
     ],
 )
 def test_filters_that_do_not_fit_the_fields_point_at_the_problem(

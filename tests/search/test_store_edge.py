@@ -168,8 +168,8 @@ def test_fields_are_remembered_across_openings_and_keep_their_types(store: Store
     before = file.stat().st_ino
     store.add_fields({"label": FieldType.KEYWORD})
     assert file.stat().st_ino == before  # nothing new, nothing written
-    with pytest.raises(MetadataError, match=r"'price' is keyword, but collection 'images' holds it as float.*--rebuild"):
-        store.add_fields({"more": FieldType.BOOL, "price": FieldType.KEYWORD})
+    with pytest.raises(MetadataError, match=r"'price' is bool, but collection 'images' holds it as float.*--rebuild"):
+        store.add_fields({"more": FieldType.BOOL, "price": FieldType.BOOL})
     assert "more" not in store.manifest.fields
     store.add_fields({"more": FieldType.BOOL, "_uri": FieldType.KEYWORD})
     expected = {**FIELDS, "more": FieldType.BOOL, "_uri": FieldType.KEYWORD}
