@@ -62,7 +62,7 @@ def test_a_sidecar_has_the_last_word_and_the_longer_name_comes_first(tmp_path: P
         }
 
 
-@pytest.mark.parametrize("content", ["{", "[1]", '"text"', '{"_x": 1}', '{"a.b": 1}', "", "[" * 100_000])
+@pytest.mark.parametrize("content", ["{", "[1]", '"text"', '{"_x": 1}', "", "[" * 100_000])
 def test_a_sidecar_that_cannot_be_used_costs_itself_and_is_named(tmp_path: Path, content: str) -> None:
     root = tree(tmp_path / "p", "a.png", "b.png")
     (root / "a.png.json").write_text(content)
