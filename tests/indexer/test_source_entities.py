@@ -145,6 +145,7 @@ def test_the_collection_remembers_its_sources(pictures: Path, index: Index, tmp_
         "exclude": [],
         "hidden": False,
         "include_system": False,
+        "frames": "first",
         "metadata": None,
         "find_metadata": True,
         "file_column": None,

@@ -265,6 +265,12 @@ def keep(db: Path, calibration: Calibration) -> None:
         store.put_asset(CALIBRATION_ASSET, calibration.to_bytes())
 
 
+def test_a_copy_takes_more_evidence_than_what_was_moved() -> None:
+    same = Calibration(MILD, MILD, MILD, 100)
+    chances = [1 - same.probability(MILD.start + 6 * MILD.scale, pixels=True, laid_over=over) for over in (True, False)]
+    assert chances[0] == pytest.approx(2.5 * chances[1])
+
+
 def test_the_calibration_that_a_collection_keeps_decides_what_its_client_calls_proven(shelf: Path, photos: Path) -> None:
     query = photos / "chelsea.png"
     found = {}
@@ -276,7 +282,10 @@ def test_the_calibration_that_a_collection_keeps_decides_what_its_client_calls_p
             verified = [hit for hit in hits if hit.inliers]
             assert verified
             assert all(hit.correlation is not None for hit in verified)
-            assert all(hit.probability == calibration.probability(hit.strength, pixels=True) for hit in verified)
+            for hit in verified:
+                ways = [calibration.probability(hit.strength, pixels=True, laid_over=over) for over in (True, False)]
+                assert hit.probability in ways
+                assert hit.verdict != "rotated/scaled" or hit.probability == ways[0], "the half lies over the whole"
             found[name] = client.search_features(query)
     assert [hit.verdict for hit in found["mild"]] == ["rotated/scaled"]
     assert found["hard"] == []
