@@ -49,7 +49,7 @@ def stored(db: Path, ids: list[str] | None = None) -> dict[str, Record]:
 
 
 def plain(payload: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in payload.items() if name not in ("_indexed_at", "_sources")}
+    return {name: value for name, value in payload.items() if name not in ("_indexed_at", "_sources", "_fields_of")}
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def wide_tiff(data: bytes, name: str, number: int = 0) -> ImageFile.ImageFile | 
         text = f"{name}: is a BigTIFF, big-endian, which needs another library: pip install 'semblant-search[tiff]'"
         raise ImageError(text, reason="unsupported")
     tags = _tags(data, number)
-    if tags is None:
+    if tags is None or _PHOTOMETRIC not in tags:  # no kind of its own, but cut or damaged
         return None
     raw = raw_by_tags(tags)
     if raw is not None:
