@@ -7,6 +7,7 @@ import pickle
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -131,8 +132,9 @@ def test_a_watch_is_followed_until_it_is_left(pictures: Path, tmp_path: Path, mo
             await client.cancel_job(job.id)
             assert [event.name async for event in client.follow_job(job.id)][-1] == "end"
 
-    with service(pictures, tmp_path) as address:
-        asyncio.run(asyncio.wait_for(ask(address), 120))
+    # A thread of its own: a browser's test may have left a loop in this one.
+    with service(pictures, tmp_path) as address, ThreadPoolExecutor(1) as own:
+        own.submit(asyncio.run, asyncio.wait_for(ask(address), 120)).result()
 
 
 def test_a_follower_goes_on_where_the_connection_breaks(

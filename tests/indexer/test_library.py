@@ -23,6 +23,7 @@ FORMATS = {
 }  # fmt: skip
 SOUND, BROKEN = 36, 4
 OTHERS = ("notes.txt", "clip.mov", "clip2.mov", "scan.pdf", "raw.cr3", "README", "music.mp3", "page.html", "table.xlsx", "a.b")
+NAMED_SO = ("clip.mov", "clip2.mov", "scan.pdf", "raw.cr3")
 LEFT = (".hidden.jpg", ".cache/b.png", "@eaDir/c.jpg", "Thumbs.db", "._d.jpg", ".DS_Store")
 
 
@@ -53,6 +54,9 @@ def library(root: Path) -> tuple[dict[str, str], dict[str, set[str]]]:
         path = root / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("something")
+    broken |= {
+        canonical_uri(root / name): {"not-an-image"} for name in NAMED_SO
+    }  # names of documents and films
     (root / "00" / "00000.jpg.json").write_text('{"title": "one"}')
     (root / "00" / "00001.json").write_text('{"title": "two"}')
     (root / "01" / "00002.png.xmp").write_text(
@@ -72,7 +76,7 @@ def test_every_file_of_a_library_is_accounted_for(
     assert (len(FORMATS), len(files)) == (12, 500)
     report = index(root, workers=2)
     assert report.adds_up
-    assert report.found == len(sound) + len(broken) == 480
+    assert report.found == len(sound) + len(broken) == 484
     stored = records()
     assert {uri: record.payload["_format"] for uri, record in stored.items()} == sound
     assert Counter(failure.uri for failure in report.failures) == Counter(dict.fromkeys(broken, 1))
