@@ -54,9 +54,7 @@ def library(root: Path) -> tuple[dict[str, str], dict[str, set[str]]]:
         path = root / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("something")
-    broken |= {
-        canonical_uri(root / name): {"not-an-image"} for name in NAMED_SO
-    }  # names of documents and films
+    broken |= {canonical_uri(root / name): {"not-an-image"} for name in NAMED_SO}  # names of documents and films
     (root / "00" / "00000.jpg.json").write_text('{"title": "one"}')
     (root / "00" / "00001.json").write_text('{"title": "two"}')
     (root / "01" / "00002.png.xmp").write_text(
