@@ -265,12 +265,6 @@ def keep(db: Path, calibration: Calibration) -> None:
         store.put_asset(CALIBRATION_ASSET, calibration.to_bytes())
 
 
-def test_a_copy_takes_more_evidence_than_what_was_moved() -> None:
-    same = Calibration(MILD, MILD, MILD, 100)
-    chances = [1 - same.probability(MILD.start + 6 * MILD.scale, pixels=True, laid_over=over) for over in (True, False)]
-    assert chances[0] == pytest.approx(2.5 * chances[1])
-
-
 def test_the_calibration_that_a_collection_keeps_decides_what_its_client_calls_proven(shelf: Path, photos: Path) -> None:
     query = photos / "chelsea.png"
     found = {}

@@ -31,9 +31,8 @@ _RATE = 0.1
 _DIRECT, _MIRRORED = 1.25, 5.0
 """A query in which nothing is proven is compared a second time, mirrored. That is rarely what was meant, so a fifth of the
 queries that chance may prove is left to it, and four fifths to the first time (Bonferroni's correction, with weights)."""
-_LAID_OVER, _MOVED = 5.0, 2.0
-"""Where pixels are compared, a lookalike may lie over the query or be moved. Who is told of a copy may throw one away, and a
-copy has evidence to spare: a fifth of what chance may prove is left to what lies over the query, half to what was moved."""
+_WAYS = 2.0
+"""Where pixels are compared, a lookalike may lie over the query or be moved, and each has half of what chance may prove."""
 _PRIOR_QUERIES = 40
 """The general tail counts as much as this many measured queries."""
 
@@ -106,9 +105,7 @@ class Calibration:
             mirrored: whether the query was mirrored before.
         """
         tail = self.details if not pixels else self.laid_over if laid_over else self.pixels
-        chances = _MIRRORED if mirrored else _DIRECT
-        if pixels:
-            chances *= _LAID_OVER if laid_over else _MOVED
+        chances = (_MIRRORED if mirrored else _DIRECT) * (_WAYS if pixels else 1.0)
         return max(0.0, 1.0 - chances * tail.chance(strength))
 
     def to_bytes(self) -> bytes:
