@@ -41,7 +41,7 @@ SERVER = "http://localhost:6333"
 
 NOT_RUN = {
     "pictures ─▶ exporter": "a drawing",
-    "pip install semblant": "tests/contract/test_one_name.py does",
+    "make page": "makes what this runs in; tests/page/test_build.py builds the page",
     "make demo": "takes minutes; tests/e2e runs it, smaller",
     "make test": "is what runs this",
     "QDRANT_URL=http://localhost:6333 make test": "is what runs this",
