@@ -110,7 +110,11 @@ export function Grid() {
 
   // The viewer's picture is where the keyboard goes on.
   useEffect(() => {
-    const end = () => focusing.current && focus(active.peek());
+    const end = (event: Event) => {
+      if (!focusing.current) return;
+      const place = results.peek().findIndex((one) => one.id === (event as CustomEvent<string>).detail);
+      focus(place >= 0 ? place : active.peek());
+    };
     addEventListener("viewer-closed", end);
     return () => removeEventListener("viewer-closed", end);
   }, []);
@@ -121,7 +125,7 @@ export function Grid() {
   const pictures = results.value;
   const shown = rows.slice(first, end);
   return (
-    <ul class="grid" ref={box} style={{ height: `${height}px` }} onKeyDown={keys} aria-label="Pictures">
+    <ul class="grid" ref={box} tabIndex={-1} style={{ height: `${height}px` }} onKeyDown={keys} aria-label="Pictures">
       {shown.flatMap((row) => [
         row.heading && (
           <li key={`h${row.heading}`} class="grid-heading" style={{ top: `${row.top - 34}px` }}>
@@ -137,11 +141,9 @@ export function Grid() {
   );
 }
 
-/** The picture may be laid out only in a frame or two, when its row has come onto the screen. */
+/** The picture may be laid out only in a frame or two, when its row has come onto the screen: till then the list hears the keys. */
 function focusSoon(list: HTMLElement, index: number, frames: number): void {
-  requestAnimationFrame(() => {
-    const link = list.querySelector<HTMLElement>(`[data-index="${index}"] a`);
-    if (link) link.focus({ preventScroll: true });
-    else if (frames > 0) focusSoon(list, index, frames - 1);
-  });
+  const link = list.querySelector<HTMLElement>(`[data-index="${index}"] a`);
+  (link ?? list).focus({ preventScroll: true });
+  if (!link && frames > 0) requestAnimationFrame(() => focusSoon(list, index, frames - 1));
 }

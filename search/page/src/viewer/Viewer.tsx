@@ -18,6 +18,8 @@ import { Proof } from "./Proof";
 export function Viewer() {
   const id = state.value.open;
   const dialog = useRef<HTMLDialogElement>(null);
+  const last = useRef(id);
+  if (id) last.current = id;
   const why = useSignal(false);
   const shown: readonly Shown[] = state.value.view === "pictures" ? results.value : [];
   const place = shown.findIndex((one) => one.id === id);
@@ -25,8 +27,13 @@ export function Viewer() {
   const picture: Shown | null = shown[place] ?? (asked.value.answer?.id === id ? asked.value.answer : null);
 
   useLayoutEffect(() => {
-    dialog.current?.showModal();
-    return () => void dispatchEvent(new Event("viewer-closed"));
+    const modal = dialog.current;
+    modal?.showModal();
+    return () => {
+      // A modal dialog that only goes leaves the keyboard nowhere; closed, it gives it back at once.
+      modal?.close();
+      dispatchEvent(new CustomEvent("viewer-closed", { detail: last.current }));
+    };
   }, []);
   useEffect(() => {
     why.value = false;
