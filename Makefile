@@ -14,6 +14,8 @@ PAGE := search/semblant_search/web/static/index.html
 PAGE_SOURCES := $(wildcard search/page/*.* search/page/src/*.* search/page/src/*/*.* search/semblant_search/web/*.py search/semblant_search/web/*/*.py)
 # One process a core, four at most: each loads PyTorch. Files stay whole, for their fixtures are shared.
 PYTEST := -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# Images for containers like to set it. Then each process of a test run, and there are thousands, compiles what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
