@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +54,22 @@ def _cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEMBLANT_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nursery_of_workers(_cache_of_this_run: None) -> Iterator[None]:
+    """Jobs in this process get decode workers that have loaded already; commands start theirs themselves."""
+    if sys.platform != "linux" or find_spec("semblant_indexer") is None:
+        yield
+        return
+    from semblant_indexer import pool
+    from support.nursery import Nursery
+
+    nursery = Nursery(pool.start_worker)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "start_worker", nursery.start_worker)
+        yield
+    nursery.close()
 
 
 @pytest.fixture(scope="session")
