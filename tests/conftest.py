@@ -20,6 +20,25 @@ if TYPE_CHECKING:
 choose_profile()
 choose_scratch()
 _SHARED_CACHE = sets.shared_cache()
+# What takes longest, of which many hold few tests.
+_LONG = {
+    "test_compare.py",
+    "test_demo.py",
+    "test_docs_run.py",
+    "test_export.py",
+    "test_extractors.py",
+    "test_index.py",
+    "test_learn.py",
+    "test_map.py",
+    "test_one_name.py",
+    "test_quantize.py",
+    "test_servers.py",
+    "test_site.py",
+    "test_stores_agree.py",
+    "test_training.py",
+    "test_wheels.py",
+    "test_wheels_pythons.py",
+}
 _PHOTOS = (
     "astronaut.png",
     "brick.png",
@@ -46,6 +65,12 @@ _PHOTOS = (
 def pytest_configure(config: pytest.Config) -> None:
     """Databases of modules go with them."""
     config.pluginmanager.register(FolderKeeper())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files begin first, in whatever order: at the end one process would wait for the other."""
+    items.sort(key=lambda item: item.path.name not in _LONG)
 
 
 @pytest.fixture(scope="session", autouse=True)
