@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,25 @@ if TYPE_CHECKING:
 choose_profile()
 choose_scratch()
 _SHARED_CACHE = sets.shared_cache()
+# What takes longest, of which many hold few tests.
+_LONG = {
+    "test_compare.py",
+    "test_demo.py",
+    "test_docs_run.py",
+    "test_export.py",
+    "test_extractors.py",
+    "test_index.py",
+    "test_learn.py",
+    "test_map.py",
+    "test_one_name.py",
+    "test_quantize.py",
+    "test_servers.py",
+    "test_site.py",
+    "test_stores_agree.py",
+    "test_training.py",
+    "test_wheels.py",
+    "test_wheels_pythons.py",
+}
 _PHOTOS = (
     "astronaut.png",
     "brick.png",
@@ -47,12 +67,34 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(FolderKeeper())
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files begin first, in whatever order: at the end one process would wait for the other."""
+    items.sort(key=lambda item: item.path.name not in _LONG)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What tests keep in Semblant's cache, and the commands that they start, is not left in the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEMBLANT_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nursery_of_workers(_cache_of_this_run: None) -> Iterator[None]:
+    """Jobs in this process get decode workers that have loaded already; commands start theirs themselves."""
+    if sys.platform != "linux" or find_spec("semblant_indexer") is None:
+        yield
+        return
+    from semblant_indexer import pool
+    from support.nursery import Nursery
+
+    nursery = Nursery(pool.start_worker)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "start_worker", nursery.start_worker)
+        yield
+    nursery.close()
 
 
 @pytest.fixture(scope="session")

@@ -226,13 +226,7 @@ class WorkerPool:
         arguments = [theirs.fileno(), self._settings, self._memory, number, *self._layout]
         try:
             with _interrupts_blocked():
-                process = subprocess.Popen(
-                    [sys.executable, "-c", "from semblant_indexer.worker import main; main()", *map(str, arguments)],
-                    pass_fds=(theirs.fileno(), self._settings, self._memory),
-                    env=child_environment(),
-                    cwd=os.path.sep,
-                    stdin=subprocess.DEVNULL,
-                )
+                process = start_worker([*map(str, arguments)], (theirs.fileno(), self._settings, self._memory))
         except OSError as error:
             ours.close()
             raise SemblantError(
@@ -242,6 +236,17 @@ class WorkerPool:
         finally:
             theirs.close()
         return _Worker(number, process, Connection(ours.detach()))
+
+
+def start_worker(arguments: list[str], descriptors: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    """Start the process of a worker, which inherits the descriptors. Raises `OSError`."""
+    return subprocess.Popen(
+        [sys.executable, "-c", "from semblant_indexer.worker import main; main()", *arguments],
+        pass_fds=descriptors,
+        env=child_environment(),
+        cwd=os.path.sep,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def child_environment() -> dict[str, str]:

@@ -17,6 +17,7 @@ from semblant_search import SearchClient
 from semblant_search.store import open_database
 from semblant_search.web import ServiceSettings, create_app
 from semblant_search.web.page import STATIC
+from support.copies import copied
 from support.encoders import encoder_bytes
 from support.service import listening
 
@@ -139,7 +140,7 @@ def serve_page(indexed: Path, tmp_path: Path) -> Callable[..., AbstractContextMa
     """Serve a copy of the database, free to be changed."""
 
     def serve(settings: dict[str, Any] | None = None, **options: Any) -> AbstractContextManager[str]:
-        shutil.copytree(indexed, tmp_path / "db", dirs_exist_ok=True)
+        copied(indexed, tmp_path / "db")
         return service(tmp_path / "db", tmp_path / "cache", settings or {}, **options)
 
     return serve

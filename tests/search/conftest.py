@@ -6,7 +6,6 @@ import hashlib
 import shutil
 from contextlib import closing
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +19,13 @@ from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary, extract,
 from semblant_search.querying.background import BACKGROUND_ASSET, measure_background
 from semblant_search.store import Database, Point, open_database
 from semblant_search.web import ServiceSettings
+from support.copies import copied
 from support.encoders import encoder_bytes
 from support.service import serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from support.service import Served
 
@@ -98,6 +99,14 @@ def write_collection(
     database.publish(collection, "g0001")
 
 
+def _thinned(path: Path) -> Path:
+    """Put a copy, whose own copies cost little, in the place of a database."""
+    made = path.rename(path.with_name("made"))
+    copied(made, path)
+    shutil.rmtree(made)
+    return path
+
+
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
     """Grey 28×28 pictures as the means of 7×7 cells."""
@@ -125,13 +134,13 @@ def indexed(encoder: Encoder, pictures: list[Path], tmp_path_factory: pytest.Tem
     write_collection(database, encoder, pictures)
     write_collection(database, encoder, pictures[:20], collection="plain", orb=False, keep=False)
     database.close()
-    return path
+    return _thinned(path)
 
 
 @pytest.fixture
 def db(indexed: Path, tmp_path: Path) -> Path:
     """A copy of the database that belongs to one test."""
-    return Path(shutil.copytree(indexed, tmp_path / "pictures.db"))
+    return copied(indexed, tmp_path / "pictures.db")
 
 
 @pytest.fixture(scope="session")
@@ -195,7 +204,7 @@ def shop(shop_pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         store.put_asset(BACKGROUND_ASSET, measure_background(store).to_bytes())
     write_collection(database, encoder, files[:5], collection="plain", orb=False)
     database.close()
-    return path
+    return _thinned(path)
 
 
 @pytest.fixture(scope="session")
@@ -207,7 +216,7 @@ def shop_settings(shop_pictures: Path, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="session")
 def served(shop: Path, shop_settings: ServiceSettings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A service that tests may ask, and must leave as it is."""
-    copy = shutil.copytree(shop, tmp_path_factory.mktemp("served") / "shop.db")
+    copy = copied(shop, tmp_path_factory.mktemp("served") / "shop.db")
     with closing(open_database(copy)) as database, serving(database, shop_settings) as served:
         yield served
 
@@ -215,5 +224,5 @@ def served(shop: Path, shop_settings: ServiceSettings, tmp_path_factory: pytest.
 @pytest.fixture
 def own_shop(shop: Path, tmp_path: Path) -> Iterator[Database]:
     """An open copy of the database that belongs to one test."""
-    with closing(open_database(shutil.copytree(shop, tmp_path / "shop.db"))) as database:
+    with closing(open_database(copied(shop, tmp_path / "shop.db"))) as database:
         yield database

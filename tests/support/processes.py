@@ -6,6 +6,8 @@ from contextlib import suppress
 
 import psutil
 
+from .nursery import WORKER
+
 __all__ = ["decode_workers"]
 
 
@@ -17,6 +19,6 @@ def decode_workers() -> list[psutil.Process]:
     workers = []
     for child in psutil.Process().children():
         with suppress(psutil.Error):
-            if any("semblant_indexer.worker" in argument for argument in child.cmdline()):
+            if child.name() == WORKER or any("semblant_indexer.worker" in argument for argument in child.cmdline()):
                 workers.append(child)
     return workers
