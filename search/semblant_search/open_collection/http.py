@@ -185,9 +185,14 @@ class ServiceConnection:
 
     def _read(self, response: httpx.Response) -> Any:
         try:
-            return response.json()
-        except ValueError as error:
+            value = response.json()
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"service {self.location!r} answers with what is no JSON; is it a Semblant service?") from error
+        if not isinstance(value, dict):
+            raise StoreError(
+                f"service {self.location!r} answers with a JSON {type(value).__name__}, no object; is it a Semblant service?"
+            )
+        return _Answer(value, self.location)
 
     def _error(self, response: httpx.Response) -> tuple[errors.SemblantError, bool]:
         """The error that an answer stands for, and whether another try may help."""
@@ -199,6 +204,19 @@ class ServiceConnection:
             kind = NoSuchAddressError if response.status_code == 404 else StoreError
             return kind(text), response.status_code in (502, 503, 504)
         return error_of(problem, code, detail), code in _PASSING
+
+
+class _Answer(dict[str, Any]):
+    """What a service answers. What is missing in it is an error of Semblant's: it may be another service, or an older one."""
+
+    def __init__(self, values: Mapping[str, Any], location: str) -> None:
+        super().__init__(values)
+        self._location = location
+
+    def __missing__(self, name: str) -> Any:
+        raise StoreError(
+            f"service {self._location!r} answers without {name!r}; is it a Semblant service, of the version of this client?"
+        )
 
 
 def error_of(problem: Mapping[str, Any], code: str, detail: str) -> errors.SemblantError:
