@@ -167,8 +167,9 @@ def test_a_service_that_says_nothing_any_more_is_told(pictures: Path, tmp_path: 
         app = service_of(client)
         app.get("/v1/jobs/{id}")(lambda id: asdict(known) | {"id": id})
         app.get("/v1/jobs/{id}/events")(lambda id: Response(f": {id}", media_type="text/event-stream"))
-        with listening(app) as address, SearchClient(address, timeout=0.5) as remote:
+        with listening(app) as address, SearchClient(address) as remote:
             events = remote.follow_job(known.id)
+            monkeypatch.setattr(events._service, "timeout", 0.5)  # not before: a busy machine opens a client more slowly
             with pytest.raises(StoreUnavailable, match=f"says nothing any more of job {known.id}"):
                 next(events)
 
