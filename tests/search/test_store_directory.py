@@ -422,7 +422,7 @@ def readable() -> Iterator[Path]:
 def read_as_somebody(folder: Path) -> list[str]:
     for path in [folder / "db", *(folder / "db").rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
-    command = [sys.executable, "-c", AS_A_READER, folder / "db", folder / "temporary", folder / "warm"]
+    command = [sys.executable, "-c", AS_A_READER, *(str(folder / name) for name in ("db", "temporary", "warm"))]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 

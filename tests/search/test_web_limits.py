@@ -164,6 +164,6 @@ def test_folders_of_settings_may_be_text_and_one_is_not_several(tmp_path: Path) 
     assert settings == ServiceSettings(roots=(tmp_path,), job_roots=(tmp_path,), cache=tmp_path)
     for name in ("roots", "job_roots", "allow_urls"):
         with pytest.raises(InvalidInput, match=f"{name} '/pictures': expected several"):
-            ServiceSettings(**{name: "/pictures"})
+            ServiceSettings(**{name: "/pictures"})  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="cache 5: expected a folder"):
         ServiceSettings(cache=5)  # type: ignore[arg-type]

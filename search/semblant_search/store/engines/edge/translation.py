@@ -216,9 +216,11 @@ class Searches:
 
 def scored(hits: Sequence[Any], scale: int) -> list[ScoredRecord]:
     """Hits from what a query returns; their ids and payloads become Python's when they are looked at."""
-    if scale == 1:
-        return ScoredRecord.late_all((hit, {"score": hit.score}) for hit in hits)
-    return ScoredRecord.late_all((hit, {"score": hit.score / scale}) for hit in hits)
+    found = ScoredRecord.late_scored(hits)
+    if scale != 1:
+        for one in found:
+            one.__dict__["score"] /= scale
+    return found
 
 
 def record_of(point: Any) -> Record:
