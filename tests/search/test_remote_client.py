@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -55,8 +57,6 @@ class Asked(NamedTuple):
 def both(
     shop: Path, shop_pictures: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[SearchClient, SearchClient]]:
-    import shutil
-
     copy = shutil.copytree(shop, tmp_path_factory.mktemp("remote") / "shop.db")
     with closing(open_database(copy)) as database, SearchClient(database) as local:
         app = create_app(database, client=local, settings=ServiceSettings(roots=(shop_pictures,)))
@@ -363,6 +363,36 @@ def test_another_service_is_told_from_semblants(answer: str, said: str) -> None:
         try:
             with pytest.raises(StoreError, match=said):
                 SearchClient(f"semblant://127.0.0.1:{server.server_address[1]}", timeout=20)
+        finally:
+            server.shutdown()
+
+
+def test_what_was_done_is_not_done_again_where_the_answer_was_lost(shop: Path, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Breaking(_Other):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.close_connection = True
+            if asked.count(self.path) > 1:  # the first time there is no answer
+                self.answer = b'{"count": 7}'
+                self.do_GET()
+
+    with SearchClient(shutil.copytree(shop, tmp_path / "db")) as local:
+        Breaking.answer = json.dumps({"manifest": local.manifest.to_json()}).encode()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with SearchClient(f"semblant://127.0.0.1:{server.server_address[1]}", timeout=20) as client:
+                for call in (
+                    lambda: client.delete(where="price > 5"),
+                    lambda: client.remove_source("shop"),
+                    lambda: client.start_job("shoes"),
+                ):
+                    with pytest.raises(StoreUnavailable, match="broke off, and may have done what it was asked for"):
+                        call()
+                assert asked == ["/v1/pictures/delete", "/v1/sources/remove", "/v1/jobs"]
+                assert client.count("price > 5") == 7  # nothing is done by it, so that it is asked again
         finally:
             server.shutdown()
 

@@ -130,7 +130,8 @@ class RemoteCollection(RemoteSearches):
             asked: dict[str, Any] = {"where": where_text(where)}
         else:
             asked = {"pictures": [picture.id for picture in self.get_many(names, with_vectors=False) if picture is not None]}
-        return int(self._service.send("POST", "/pictures/delete", {"collection": self._name, **asked})["count"])
+        asked["collection"] = self._name
+        return int(self._service.send("POST", "/pictures/delete", asked, once=True)["count"])
 
     def update_metadata(  # noqa: D102
         self,
@@ -171,7 +172,7 @@ class RemoteCollection(RemoteSearches):
     def remove_source(self, name: str) -> Released:  # noqa: D102
         from semblant_search.writing.shared_pictures import Released
 
-        told = self._service.send("POST", "/sources/remove", {"collection": self._name, "name": name})
+        told = self._service.send("POST", "/sources/remove", {"collection": self._name, "name": name}, once=True)
         return Released(told["deleted"], told["kept"])
 
     def relocate_source(self, name: str, root: str | os.PathLike[str], *, check: bool) -> Relocation:  # noqa: D102
