@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pickle
 import shutil
 import threading
@@ -13,6 +14,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 from fastapi import Response
 from semblant_indexer import IndexJob, run
 from semblant_search import (
@@ -28,6 +30,7 @@ from semblant_search import (
     StoreLocked,
     StoreUnavailable,
 )
+from semblant_search.cli import semblant
 from semblant_search.open_collection import service_jobs
 from semblant_search.store import open_database
 from semblant_search.web import KeyFile, ServiceSettings, create_app
@@ -37,6 +40,8 @@ from support.service import listening, service_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from click.testing import Result
 
 
 @pytest.fixture
@@ -162,8 +167,9 @@ def test_a_service_that_says_nothing_any_more_is_told(pictures: Path, tmp_path: 
         app = service_of(client)
         app.get("/v1/jobs/{id}")(lambda id: asdict(known) | {"id": id})
         app.get("/v1/jobs/{id}/events")(lambda id: Response(f": {id}", media_type="text/event-stream"))
-        with listening(app) as address, SearchClient(address, timeout=0.5) as remote:
+        with listening(app) as address, SearchClient(address) as remote:
             events = remote.follow_job(known.id)
+            monkeypatch.setattr(events._service, "timeout", 0.5)  # not before: a busy machine opens a client more slowly
             with pytest.raises(StoreUnavailable, match=f"says nothing any more of job {known.id}"):
                 next(events)
 
@@ -208,3 +214,38 @@ def test_jobs_need_a_key_of_the_scope_admin(pictures: Path, tmp_path: Path) -> N
             client.jobs()
         with SearchClient(address, api_key=held["admin"]) as client:
             assert client.jobs() == []
+
+
+def test_the_command_starts_follows_lists_and_cancels(pictures: Path, tmp_path: Path) -> None:
+    def asked(*words: str, ends: int = 0) -> Result:
+        done = CliRunner().invoke(semblant, ["jobs", *words, "--db", address])
+        assert done.exit_code == ends, (words, done.output)
+        return done
+
+    with service(pictures, tmp_path) as address:
+        assert asked("--json").stdout == "[]\n"
+        followed = asked("start", "coat", "--set", 'exclude=["*.txt"]', "--set", "source_name=coats", "--follow", ends=3)
+        assert "index: 11 of 11, 1 failed" in followed.stderr
+        assert "/bad.png: " in followed.stderr
+        (job,) = json.loads(asked("list", "--json").stdout)
+        assert (job["state"], job["report"]["indexed"], len(job["failures"])) == ("done", 10, 1)
+        assert f"job {job['id']}" in followed.stderr
+        assert asked("list").stdout.startswith(f"{job['id']}\tindex\tdone\tdone\t11\t11\t1\timages\t")
+        shown = dict(line.split("\t") for line in asked("show", job["id"]).stdout.splitlines())
+        assert (shown["state"], shown["indexed"], shown["source"]) == ("done", "10", str(pictures / "coat"))
+        assert json.loads(asked("show", job["id"], "--json").stdout) == job
+        told = [json.loads(line) for line in asked("follow", job["id"], "--json", ends=3).stdout.splitlines()]
+        assert (told[0]["name"], told[-1]["name"], told[-1]["data"]) == ("job", "end", job)
+        with SearchClient(address) as client:
+            assert [source.name for source in client.sources()] == ["bag", "coats"]
+        watch = asked("start", "bag", "--watch").stdout.strip()
+        assert f"job {watch} is cancelling" in asked("cancel", watch).stderr
+        asked("follow", watch, ends=1)
+        assert "cancelled" in asked("show", watch).stdout
+
+
+@pytest.mark.parametrize("wrong", ["prune", "prune=true", "source=x", "=1", "a b=1"])
+def test_settings_of_the_command_are_names_and_values(wrong: str) -> None:
+    done = CliRunner().invoke(semblant, ["jobs", "start", "bag", "--set", wrong, "--db", "semblant://127.0.0.1:1"])
+    assert done.exit_code == 2
+    assert f"--set '{wrong}': expected a setting that has no option here" in done.stderr

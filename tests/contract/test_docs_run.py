@@ -55,6 +55,7 @@ NOT_RUN = {
     "semblant open": "runs until it is stopped; tests/indexer/test_open.py starts and stops it",
     "semblant serve": "runs until it is stopped; tests/search/test_serve_command.py starts and stops it",
     "semblant mcp": "runs until its input ends; tests/search/test_mcp.py talks to it",
+    "semblant jobs": "asks a service that is running; tests/contract/test_client_jobs.py does so",
     "curl": "asks that service; tests/search/test_web_readme.py does what these lines do",
     "semblant extract vgg16": "its weights are half a gigabyte",
     "semblant extract dinov2.onnx": "brought by the user; tests/exporter/test_onnx_networks.py makes some",

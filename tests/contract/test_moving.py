@@ -222,6 +222,27 @@ def test_what_is_no_snapshot_is_refused_and_changes_nothing(db: Database, tmp_pa
         assert other.collections() == {}
 
 
+@pytest.mark.parametrize(
+    ("contents", "said"),
+    [
+        ({"format_version": 1}, "incomplete: it has no 'sha256'; take another snapshot"),
+        ({"format_version": 1, "sha256": ["a"]}, "incomplete or wrong: .*sha256"),
+        ({"format_version": 2, "sha256": {}, "more": 1}, "snapshot format version 2; this Semblant reads version 1"),
+        ([], "is not a JSON object, but list"),
+    ],
+)
+def test_contents_of_a_snapshot_that_are_none_say_what_is_wrong(
+    db: Database, tmp_path: Path, contents: object, said: str
+) -> None:
+    file = tmp_path / "images.tar"
+    (tmp_path / "snapshot.json").write_text(json.dumps(contents))
+    with tarfile.open(file, "x") as tar:
+        tar.add(tmp_path / "snapshot.json", "snapshot.json")
+        tar.add(db.location, "database")
+    with closing(open_database(tmp_path / "other", create=True)) as other, pytest.raises(NotADatabase, match=said):
+        restore(file, other)
+
+
 def test_the_commands_move_it(db: Database, server: tuple[Database, str], tmp_path: Path) -> None:
     there, name = server
 

@@ -77,3 +77,24 @@ def test_a_file_that_moves_takes_its_names_along(pictures: Path, index: Callable
         assert client.get(pictures / "new link.png").uri == (pictures / "moved.png").as_uri()
         with pytest.raises(PointNotFound):
             client.get(pictures / "link.png")
+
+
+@pytest.mark.parametrize("duplicates", ["keep", "merge"])
+def test_what_a_name_finds_is_changed_and_deleted_by_it(
+    pictures: Path, index: Callable[..., IndexReport], tmp_path: Path, duplicates: str
+) -> None:
+    real = sorted((pictures / "coat").iterdir())[0]
+    (pictures / "link.png").symlink_to(real)
+    shutil.copyfile(real, pictures / "aa copy.png")
+    index(pictures, duplicates=duplicates)
+    names = [pictures / "link.png", *([pictures / "aa copy.png"] if duplicates == "merge" else [])]
+    with SearchClient(tmp_path / "db") as client:
+        count, picture = client.count(), client.get(real)
+        for number, name in enumerate(names):
+            assert client.update_metadata([name, real], {"number": number}) == 1
+            assert client.get(picture.id).metadata["number"] == number
+        with pytest.raises(PointNotFound, match="none"):
+            client.update_metadata([names[0], pictures / "none.png"], {"number": 9})
+        assert client.delete([*names, real, pictures / "none.png"]) == 1
+        assert client.count() == count - 1
+        assert client.get_many([real, *names]) == [None] * (1 + len(names))

@@ -6,6 +6,7 @@ import io
 import random
 import re
 import threading
+import unicodedata
 import uuid
 from contextlib import closing
 from datetime import date, datetime, timedelta, timezone
@@ -186,6 +187,21 @@ def test_metadata_that_cannot_be_kept_is_refused_and_changes_nothing(db: Path, m
         with pytest.raises(MetadataError, match=said):
             client.update_metadata(one, metadata)
         assert (client.get(one), dict(client.manifest.fields), client.count()) == (before, fields, 300)
+
+
+def test_a_field_is_filtered_by_whatever_form_of_unicode_its_name_is_written_in(client: SearchClient, new: list[Path]) -> None:
+    composed, apart = (unicodedata.normalize(form, "Größe") for form in ("NFC", "NFD"))
+    client.add(new[0], {apart: 38})
+    for where in (
+        f"{composed} == 38",
+        f"{apart} == 38",
+        f"{composed} in [37, 38] or {composed} == 1",
+        F(composed) == 38,
+        F(apart) == 38,
+    ):
+        assert client.count(where) == 1
+    client.add(new[1], {composed: 39})  # then there are two, and each has its own name
+    assert (client.count(F(composed) == 39), client.count(F(apart) == 38), client.count(f"{composed} == 39")) == (1, 1, 1)
 
 
 def test_many_are_added_and_bad_ones_named(client: SearchClient, new: list[Path]) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -30,6 +33,7 @@ from semblant_search import (
     StoreUnavailable,
     WhereError,
 )
+from semblant_search.open_collection import searches
 from semblant_search.store import open_database
 from semblant_search.web import KeyFile, ServiceSettings, create_app
 from support.service import listening, service_of
@@ -53,8 +57,6 @@ class Asked(NamedTuple):
 def both(
     shop: Path, shop_pictures: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[SearchClient, SearchClient]]:
-    import shutil
-
     copy = shutil.copytree(shop, tmp_path_factory.mktemp("remote") / "shop.db")
     with closing(open_database(copy)) as database, SearchClient(database) as local:
         app = create_app(database, client=local, settings=ServiceSettings(roots=(shop_pictures,)))
@@ -308,6 +310,91 @@ def test_a_service_that_is_not_there_is_waited_for_as_long_as_told() -> None:
         address = f"semblant://127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(StoreUnavailable, match="cannot be reached"):
             SearchClient(address, timeout=0.3)
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_proven_hits_come_beyond_what_one_answer_holds(
+    both: tuple[SearchClient, SearchClient], asked: Asked, monkeypatch: pytest.MonkeyPatch, verify: bool
+) -> None:
+    monkeypatch.setattr(searches, "_PAGE", 3)
+    calls: list[Callable[[SearchClient], list[Any]]] = [
+        lambda client: client.search_features(
+            asked.path, 8, verify=verify, include_self=True, min_confidence=0.0 if verify else None
+        ),
+        lambda client: client.search_fused(asked.path, 8, offset=1),
+    ]
+    for call in calls:
+        expected, found = ([hit.id for hit in call(client)] for client in both)
+        assert found == expected
+        assert len(found) > 3
+
+
+class _Other(BaseHTTPRequestHandler):
+    """Another service, that answers everything with one JSON."""
+
+    answer = b""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.answer)))
+        self.end_headers()
+        self.wfile.write(self.answer)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("{}", "answers without 'manifest'"),
+        ("[]", "a JSON list, no object"),
+        ("null", "a JSON NoneType, no object"),
+        ("<html>", "no JSON"),
+        ("[" * 100_000, "no JSON"),
+        ('{"manifest": []}', "manifest that service"),
+        ('{"manifest": {"collection": 1}}', "manifest that service"),
+    ],
+)
+def test_another_service_is_told_from_semblants(answer: str, said: str) -> None:
+    kind = type("Other", (_Other,), {"answer": answer.encode()})
+    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with pytest.raises(StoreError, match=said):
+                SearchClient(f"semblant://127.0.0.1:{server.server_address[1]}", timeout=20)
+        finally:
+            server.shutdown()
+
+
+def test_what_was_done_is_not_done_again_where_the_answer_was_lost(shop: Path, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Breaking(_Other):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.close_connection = True
+            if asked.count(self.path) > 1:  # the first time there is no answer
+                self.answer = b'{"count": 7}'
+                self.do_GET()
+
+    with SearchClient(shutil.copytree(shop, tmp_path / "db")) as local:
+        Breaking.answer = json.dumps({"manifest": local.manifest.to_json()}).encode()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with SearchClient(f"semblant://127.0.0.1:{server.server_address[1]}", timeout=20) as client:
+                for call in (
+                    lambda: client.delete(where="price > 5"),
+                    lambda: client.remove_source("shop"),
+                    lambda: client.start_job("shoes"),
+                ):
+                    with pytest.raises(StoreUnavailable, match="broke off, and may have done what it was asked for"):
+                        call()
+                assert asked == ["/v1/pictures/delete", "/v1/sources/remove", "/v1/jobs"]
+                assert client.count("price > 5") == 7  # nothing is done by it, so that it is asked again
+        finally:
+            server.shutdown()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from semblant_search.store.files import write_atomic
 from semblant_search.where import F
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 DIM = 8
 
@@ -376,28 +377,71 @@ def test_the_stores_load_their_engines_only_when_used() -> None:
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="permissions are POSIX's")
-def test_a_directory_that_may_only_be_read_is_refused_with_what_to_do() -> None:
-    script = """
-import os, sys
+# Root may write everywhere, so that it becomes somebody else, once all modules are loaded: they may lie where only root reads.
+AS_A_READER = """
+import os, sys, tempfile
 from semblant_search import SearchClient, StoreError
-if os.getuid() == 0:  # who runs as root may write everywhere
-    SearchClient(sys.argv[1]).close()  # loads all modules, which may lie where only root reads
+tempfile.tempdir = sys.argv[2]
+if os.getuid() == 0:
+    with SearchClient(sys.argv[3]) as client:
+        client.delete(["file:///none.jpg"])
     os.setuid(65534)
 try:
-    SearchClient(sys.argv[1])
+    with SearchClient(sys.argv[1]) as client, SearchClient(sys.argv[1]) as other:
+        ids = [picture.id for picture in client.pictures()]
+        hit = client.search(ids[7], 1, include_self=True)[0]
+        print(client.count(), other.count("number < 3"), hit.id == ids[7], len(os.listdir(sys.argv[2])))
+        try:
+            client.delete(ids)
+        except StoreError as error:
+            print(error, client.count())
+        if os.fork() == 0:
+            sys.exit()  # what it takes along is not its own to remove
+        os.wait()
+        print(len(os.listdir(sys.argv[2])), SearchClient(sys.argv[1]).count())  # the third is left to the process's end
 except StoreError as error:
     print(type(error).__name__, error)
 """
+
+
+@pytest.fixture
+def readable() -> Iterator[Path]:
+    """A folder with a database `db`, which only its owner may change once it is sealed, and one for temporary files."""
     folder = Path(tempfile.mkdtemp())  # not below pytest's, which only its owner may enter
-    try:
-        make_database(folder / "db")
-        for path in [folder, *folder.rglob("*")]:
-            path.chmod(0o555 if path.is_dir() else 0o444)
-        ended = subprocess.run([sys.executable, "-c", script, folder / "db"], capture_output=True, text=True, check=True)
-        assert ended.stdout.startswith(f"StoreError database '{folder / 'db' / 'images' / 'g0001'}' is not writable")
-        assert "copy the directory to where you may write" in ended.stdout
-    finally:
-        for path in [folder, *folder.rglob("*")]:
-            path.chmod(0o755)
-        shutil.rmtree(folder)
+    folder.chmod(0o755)
+    make_database(folder / "db")
+    make_database(folder / "warm")
+    (folder / "temporary").mkdir()
+    (folder / "temporary").chmod(0o777)
+    yield folder
+    for path in [folder / "db", *(folder / "db").rglob("*")]:
+        path.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def read_as_somebody(folder: Path) -> list[str]:
+    for path in [folder / "db", *(folder / "db").rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    command = [sys.executable, "-c", AS_A_READER, *(str(folder / name) for name in ("db", "temporary", "warm"))]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are POSIX's")
+def test_a_directory_that_may_only_be_read_is_searched_and_not_changed(readable: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (readable / "db").rglob("*") if path.is_file()}
+    answered, refused, kept = read_as_somebody(readable)
+    assert answered == "20 3 True 2"  # a copy for each
+    assert refused.startswith(f"database '{readable / 'db' / 'images' / 'g0001'}' is not writable")
+    assert refused.endswith(" 20")
+    assert kept == "2 20"
+    assert list((readable / "temporary").iterdir()) == [], "copies stay when they are of no use any more"
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are POSIX's")
+def test_what_may_only_be_read_is_locked_while_somebody_may_change_it(readable: Path) -> None:
+    with closing(open_database(readable / "db").open("images")):
+        (said,) = read_as_somebody(readable)
+    assert said.startswith("StoreLocked")
+    assert "open in a process that may write there" in said
+    assert not list((readable / "temporary").iterdir())

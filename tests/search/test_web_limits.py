@@ -157,3 +157,13 @@ def test_no_time_at_all_is_no_limit(seconds: float) -> None:
         ServiceSettings(timeout=seconds)
     with pytest.raises(InvalidInput, match="header_timeout"):
         ServiceSettings(header_timeout=seconds)
+
+
+def test_folders_of_settings_may_be_text_and_one_is_not_several(tmp_path: Path) -> None:
+    settings = ServiceSettings(roots=[str(tmp_path)], job_roots=(str(tmp_path),), cache=str(tmp_path))  # type: ignore[arg-type]
+    assert settings == ServiceSettings(roots=(tmp_path,), job_roots=(tmp_path,), cache=tmp_path)
+    for name in ("roots", "job_roots", "allow_urls"):
+        with pytest.raises(InvalidInput, match=f"{name} '/pictures': expected several"):
+            ServiceSettings(**{name: "/pictures"})  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="cache 5: expected a folder"):
+        ServiceSettings(cache=5)  # type: ignore[arg-type]

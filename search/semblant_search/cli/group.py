@@ -65,6 +65,7 @@ KNOWN = {
     "serve": Known("Serve a collection over HTTP.", "semblant-search"),
     "mcp": Known("Serve a collection to a language model, by MCP.", "semblant-search"),
     "keys": Known("Make, list and revoke the keys of a service.", "semblant-search"),
+    "jobs": Known("List, start, follow and cancel the jobs of a service.", "semblant-search"),
     "push": Known("Copy a collection from a directory to a server.", "semblant-search"),
     "pull": Known("Copy a collection from a server into a directory.", "semblant-search"),
     "snapshot": Known("Write a collection into one file.", "semblant-search"),
@@ -77,7 +78,7 @@ _TOPICS = {
     "Make encoders": (),
     "Index": (),
     "Search": ("map", "cluster", "outliers"),
-    "Serve": ("serve", "keys"),
+    "Serve": ("serve", "keys", "jobs"),
     "Look after": (
         *("sources", "generations", "rollback", "delete"),
         *("push", "pull", "snapshot", "restore-snapshot", "doctor"),

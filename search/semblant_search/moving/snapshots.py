@@ -9,10 +9,12 @@ import tarfile
 import tempfile
 import uuid
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semblant_search.errors import InvalidInput, NotADatabase, SemblantError, StoreError
+from semblant_search.json_models import parse_object, read_model, write_model
 from semblant_search.store import open_database
 from semblant_search.store.files import sha256_of
 
@@ -29,7 +31,20 @@ __all__ = ["restore", "snapshot"]
 
 _FOLDER = "database"
 _CONTENTS = "snapshot.json"
-"""First in the tar: the SHA-256 of each of its files."""
+_FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """Content of `snapshot.json`, the first in the tar.
+
+    Attributes:
+        format_version: of the snapshot.
+        sha256: of each file of the database, by its path in it.
+    """
+
+    format_version: int
+    sha256: dict[str, str]
 
 
 def snapshot(
@@ -57,7 +72,8 @@ def snapshot(
         with closing(open_database(folder, create=True)) as target:
             report = copy_collection(source, target, collection, on_progress=on_progress)
         part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-        (Path(work) / _CONTENTS).write_text(json.dumps({"format_version": 1, "sha256": _hashes(folder)}))
+        contents = _Contents(_FORMAT_VERSION, _hashes(folder))
+        (Path(work) / _CONTENTS).write_text(json.dumps(write_model(contents)))
         try:
             with tarfile.open(part, "x") as tar:
                 tar.add(Path(work) / _CONTENTS, _CONTENTS)
@@ -92,9 +108,9 @@ def restore(
         try:
             with tarfile.open(path, "r:") as tar:
                 tar.extractall(work, filter="data")  # nothing outside, no devices
-            facts = json.loads((Path(work) / _CONTENTS).read_bytes())
-            whole = facts["format_version"] == 1 and facts["sha256"] == _hashes(Path(work) / _FOLDER)
-        except (OSError, tarfile.TarError, EOFError, ValueError, KeyError, TypeError, RecursionError) as error:
+            contents = _read_contents((Path(work) / _CONTENTS).read_bytes(), path)
+            whole = contents.sha256 == _hashes(Path(work) / _FOLDER)
+        except (OSError, tarfile.TarError, EOFError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StoreError(
                     f"{str(path)!r} cannot be unpacked: no room in {tempfile.gettempdir()!r}, which TMPDIR says where to have"
@@ -114,6 +130,18 @@ def restore(
                 replace_existing=replace_existing,
                 on_progress=on_progress,
             )
+
+
+def _read_contents(data: bytes, snapshot: Path) -> _Contents:
+    what, advice = f"'{snapshot}#{_CONTENTS}'", "take another snapshot"
+    facts = parse_object(data, what=what, error=NotADatabase, advice=advice)
+    version = facts.get("format_version", _FORMAT_VERSION)
+    if version != _FORMAT_VERSION:
+        raise NotADatabase(
+            f"{str(snapshot)!r}: snapshot format version {version!r}; this Semblant reads version {_FORMAT_VERSION}; use the "
+            "Semblant that wrote it, or take another snapshot"
+        )
+    return read_model(_Contents, facts, what=what, error=NotADatabase, advice=advice)
 
 
 @contextmanager

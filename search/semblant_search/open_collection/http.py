@@ -100,13 +100,19 @@ class ServiceConnection:
         """The JSON answer to a GET; parameters that are None are left out."""
         return self._ask("GET", path, params={name: value for name, value in parameters.items() if value is not None})
 
-    def send(self, method: str, path: str, values: object) -> Any:
-        """The JSON answer to a request with a JSON body."""
+    def send(self, method: str, path: str, values: object, *, once: bool = False) -> Any:
+        """The JSON answer to a request with a JSON body.
+
+        Args:
+            method, path, values: of the request.
+            once: what it does would be answered otherwise the second time, so that it is not asked again where its answer
+                was lost.
+        """
         try:
             content = json.dumps(values, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidInput(f"what was given cannot be sent to a service: {shown_error(error)}") from error
-        return self._ask(method, path, content=content, headers={"Content-Type": "application/json"})
+        return self._ask(method, path, once=once, content=content, headers={"Content-Type": "application/json"})
 
     def upload(self, path: str, pictures: Sequence[bytes], fields: Sequence[tuple[str, str]]) -> Any:
         """The JSON answer to a form with pictures."""
@@ -145,7 +151,7 @@ class ServiceConnection:
         if client is not None and self._process == os.getpid():
             client.close()
 
-    def _ask(self, method: str, path: str, **body: Any) -> Any:
+    def _ask(self, method: str, path: str, *, once: bool = False, **body: Any) -> Any:
         import httpx
 
         until = time.monotonic() + self.timeout
@@ -164,7 +170,9 @@ class ServiceConnection:
             except (UnicodeEncodeError, httpx.InvalidURL) as cause:  # a parameter that no address holds
                 raise InvalidInput(f"what was given cannot be sent to a service: {shown_error(cause)}") from cause
             except httpx.HTTPError as cause:
-                error, passing = StoreUnavailable(f"service {self.location!r} cannot be reached: {shown_error(cause)}"), True
+                lost = once and not isinstance(cause, httpx.ConnectError)
+                told = "broke off, and may have done what it was asked for" if lost else "cannot be reached"
+                error, passing = StoreUnavailable(f"service {self.location!r} {told}: {shown_error(cause)}"), not lost
                 error.__cause__ = cause
             wait = min(max(wait, asked or 0), _LONGEST_WAIT)
             if not passing or time.monotonic() + wait >= until:
@@ -185,9 +193,14 @@ class ServiceConnection:
 
     def _read(self, response: httpx.Response) -> Any:
         try:
-            return response.json()
-        except ValueError as error:
+            value = response.json()
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"service {self.location!r} answers with what is no JSON; is it a Semblant service?") from error
+        if not isinstance(value, dict):
+            raise StoreError(
+                f"service {self.location!r} answers with a JSON {type(value).__name__}, no object; is it a Semblant service?"
+            )
+        return _Answer(value, self.location)
 
     def _error(self, response: httpx.Response) -> tuple[errors.SemblantError, bool]:
         """The error that an answer stands for, and whether another try may help."""
@@ -199,6 +212,19 @@ class ServiceConnection:
             kind = NoSuchAddressError if response.status_code == 404 else StoreError
             return kind(text), response.status_code in (502, 503, 504)
         return error_of(problem, code, detail), code in _PASSING
+
+
+class _Answer(dict[str, Any]):
+    """What a service answers. What is missing in it is an error of Semblant's: it may be another service, or an older one."""
+
+    def __init__(self, values: Mapping[str, Any], location: str) -> None:
+        super().__init__(values)
+        self._location = location
+
+    def __missing__(self, name: str) -> Any:
+        raise StoreError(
+            f"service {self._location!r} answers without {name!r}; is it a Semblant service, of the version of this client?"
+        )
 
 
 def error_of(problem: Mapping[str, Any], code: str, detail: str) -> errors.SemblantError:

@@ -16,7 +16,7 @@ from semblant_search.results import Picture, PicturePage
 from semblant_search.shown import shown_name
 
 from .http import error_of
-from .parsing import picture_of
+from .parsing import picture_of, relocation_of, source_of
 from .searches import RemoteSearches
 from .sending import where_text
 
@@ -130,7 +130,8 @@ class RemoteCollection(RemoteSearches):
             asked: dict[str, Any] = {"where": where_text(where)}
         else:
             asked = {"pictures": [picture.id for picture in self.get_many(names, with_vectors=False) if picture is not None]}
-        return int(self._service.send("POST", "/pictures/delete", {"collection": self._name, **asked})["count"])
+        asked["collection"] = self._name
+        return int(self._service.send("POST", "/pictures/delete", asked, once=True)["count"])
 
     def update_metadata(  # noqa: D102
         self,
@@ -166,25 +167,22 @@ class RemoteCollection(RemoteSearches):
         return answers
 
     def sources(self) -> list[SourceSummary]:  # noqa: D102
-        from semblant_search.writing.source_changes import SourceSummary
-
-        return [SourceSummary(**one) for one in self._service.get("/sources", collection=self._name)["sources"]]
+        return [source_of(one) for one in self._service.get("/sources", collection=self._name)["sources"]]
 
     def remove_source(self, name: str) -> Released:  # noqa: D102
         from semblant_search.writing.shared_pictures import Released
 
-        return Released(**self._service.send("POST", "/sources/remove", {"collection": self._name, "name": name}))
+        told = self._service.send("POST", "/sources/remove", {"collection": self._name, "name": name}, once=True)
+        return Released(told["deleted"], told["kept"])
 
     def relocate_source(self, name: str, root: str | os.PathLike[str], *, check: bool) -> Relocation:  # noqa: D102
-        from semblant_search.writing.source_changes import Relocation
-
         asked = {
             "collection": self._name,
             "name": name,
             "root": os.fspath(root) if isinstance(root, os.PathLike) else root,
             "check": check,
         }
-        return Relocation(**self._service.send("POST", "/sources/relocate", asked))
+        return relocation_of(self._service.send("POST", "/sources/relocate", asked))
 
     def _add(self, picture: ImageSource, metadata: Any, uri: str | os.PathLike[str] | None) -> Picture:
         from semblant_search.writing.values import as_json

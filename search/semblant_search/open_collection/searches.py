@@ -219,6 +219,7 @@ class RemoteSearches:
         *,
         include_self: bool,
         of_itself: bool = False,
+        path: str = "/search",
     ) -> Iterator[Any]:
         """As many as it takes for the limit.
 
@@ -227,6 +228,7 @@ class RemoteSearches:
             options: beside those of the request.
             include_self: keep the queried picture.
             of_itself: what is looked for is in the options, and can be pictures of the collection.
+            path: what is asked.
         """
         left, offset = request.limit, request.offset
         named = query.id is not None or of_itself
@@ -239,7 +241,7 @@ class RemoteSearches:
                 "limit": min(left, _PAGE),
                 "offset": offset,
             }
-            answer = self._send("/search", query, asked)
+            answer = self._send(path, query, asked)
             yield answer
             found = len(answer.get("groups") or answer["hits"])
             if found < min(left, _PAGE):
@@ -257,17 +259,9 @@ class RemoteSearches:
         include_self: bool,
     ) -> list[FeatureHit]:
         query = self._sender.resolve(picture)
-        asked = {
-            **request_values(request, query, include_self=include_self),
-            **({"include_self": include_self} if query.id is not None else {}),
-            **{name: value for name, value in options.items() if value is not None},
-            "collection": self._name,
-            "shared_parts": details.shared_parts,
-            "pairs": True,
-            "limit": min(request.limit, _PAGE),
-            "offset": request.offset,
-        }
-        return [feature_hit_of(hit) for hit in self._send(path, query, asked)["hits"]]
+        more = {**options, "shared_parts": details.shared_parts, "pairs": True}
+        answers = self._answers(query, request, more, include_self=include_self, path=path)
+        return [feature_hit_of(hit) for answer in answers for hit in answer["hits"]]
 
     def _send(self, path: str, query: PictureQuery, asked: Mapping[str, Any]) -> Any:
         if query.data is None:

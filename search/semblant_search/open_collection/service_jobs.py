@@ -47,7 +47,7 @@ class ServiceJobs:
         """A new one, begun."""
         name = os.fspath(source) if isinstance(source, os.PathLike) else source
         values = {"source": name, "kind": kind, **{key: _plain(value) for key, value in options.items()}}
-        return self._job(self._asked(lambda: self._service.send("POST", "/jobs", values)))
+        return self._job(self._asked(lambda: self._service.send("POST", "/jobs", values, once=True)))
 
     def cancel(self, id: str) -> Job:
         """One that is told to end."""

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["by_other_names"]
 
+_AT_ONCE = 10_000
+"""Names in one filter, which takes no more than a hundred thousand."""
+
 
 def by_other_names(
     store: Store, uris: Sequence[str], *, with_image: bool = False, with_features: bool = False, with_cells: bool = False
@@ -24,8 +27,11 @@ def by_other_names(
         left = [uri for uri in uris if uri not in found]
         if not left or field not in store.manifest.fields:
             continue
-        names = {name: record for record in store.scroll(where=F(field).in_(left)) for name in record.payload.get(field) or ()}
-        found |= {uri: names[uri] for uri in left if uri in names}
+        for start in range(0, len(left), _AT_ONCE):
+            part = left[start : start + _AT_ONCE]
+            records = store.scroll(where=F(field).in_(part))
+            names = {name: record for record in records for name in record.payload.get(field) or ()}
+            found |= {uri: names[uri] for uri in part if uri in names}
     if found and (with_image or with_features or with_cells):
         ids = list({record.id for record in found.values()})
         whole = store.retrieve(ids, with_image=with_image, with_features=with_features, with_cells=with_cells)

@@ -249,7 +249,9 @@ def check_vector(vector: np.ndarray | Sequence[float], manifest: Manifest) -> np
 
 def hits_of(records: Iterable[ScoredRecord], background: Background | None = None) -> list[Hit]:
     """The store's answer as hits; with their probabilities where the scores are cosines and the background of them is known."""
-    if background is None:
-        return Hit.late_all((record.source, {"score": record.score, "probability": None}) for record in records)
-    chance = background.probability
-    return Hit.late_all((record.source, {"score": record.score, "probability": chance(record.score)}) for record in records)
+    hits = Hit.late_scored(records)
+    if background is not None:
+        chance = background.probability
+        for hit in hits:
+            hit.__dict__["probability"] = chance(hit.score)
+    return hits

@@ -115,18 +115,24 @@ def bytes_on_disk(path: Path) -> int:
     return total
 
 
-def copy_sparse(source: Path, target: Path) -> None:
-    """Copy a directory tree, and leave the holes in its files holes. Synced to disk on return. Raises `OSError`."""
+def copy_sparse(source: Path, target: Path, *, sync: bool = True) -> None:
+    """Copy a directory tree, and leave the holes in its files holes. Synced to disk on return. Raises `OSError`.
+
+    Args:
+        source, target: directories; the second is made.
+        sync: False for what need not last.
+    """
     target.mkdir()
     for entry in source.iterdir():
         if entry.is_dir():
-            copy_sparse(entry, target / entry.name)
+            copy_sparse(entry, target / entry.name, sync=sync)
         else:
-            _copy_file(entry, target / entry.name)
-    sync_directory(target)
+            _copy_file(entry, target / entry.name, sync=sync)
+    if sync:
+        sync_directory(target)
 
 
-def _copy_file(source: Path, target: Path) -> None:
+def _copy_file(source: Path, target: Path, *, sync: bool) -> None:
     with source.open("rb", buffering=0) as old, target.open("xb", buffering=0) as new:
         size = os.fstat(old.fileno()).st_size
         new.truncate(size)
@@ -147,7 +153,8 @@ def _copy_file(source: Path, target: Path) -> None:
                     return  # it became shorter
                 new.write(block)
                 at += len(block)
-        os.fsync(new.fileno())
+        if sync:
+            os.fsync(new.fileno())
 
 
 @contextlib.contextmanager

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from semblant_search.errors import InvalidInput
+from semblant_search.shown import shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
 
 __all__ = ["ServiceSettings"]
 
@@ -33,7 +36,7 @@ class ServiceSettings:
             means that no URL is taken.
         url_timeout: seconds to fetch a picture.
         read_only: refuse what changes a collection.
-        roots: folders whose files may be given out, as thumbnails too; none means the folders that were indexed.
+        roots: folders (as paths or text) whose files may be given out, as thumbnails too; none means those that were indexed.
         job_roots: folders whose pictures jobs may index; none means that no job may be started.
         cache: folder of the thumbnails; None means Semblant's cache.
         cache_bytes: bytes of all thumbnails together.
@@ -59,6 +62,12 @@ class ServiceSettings:
     cache_bytes: int = 1_000_000_000
 
     def __post_init__(self) -> None:
+        for name in ("roots", "job_roots"):
+            folders = tuple(_folder(name, folder) for folder in _several(name, getattr(self, name)))
+            object.__setattr__(self, name, folders)
+        object.__setattr__(self, "allow_urls", tuple(_several("allow_urls", self.allow_urls)))
+        if self.cache is not None:
+            object.__setattr__(self, "cache", _folder("cache", self.cache))
         for name in ("max_body", "max_pixels", "max_limit", "max_filter", "max_queries", "max_pictures", "concurrency"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} {getattr(self, name)}: expected at least 1")
@@ -67,3 +76,17 @@ class ServiceSettings:
         for name in ("timeout", "header_timeout", "url_timeout"):
             if not 0 < getattr(self, name) <= 86_400:
                 raise InvalidInput(f"{name} {getattr(self, name)}: expected seconds, more than 0, a day at most")
+
+
+def _several(name: str, values: Any) -> Iterable[Any]:
+    """The same, unless it is one of them where several are expected: text would be gone through letter by letter."""
+    if isinstance(values, (str, bytes, os.PathLike)):
+        raise InvalidInput(f"{name} {shown(values)}: expected several, as in a tuple or a list, not one")
+    return cast("Iterable[Any]", values)
+
+
+def _folder(name: str, folder: Any) -> Path:
+    """A folder that is given as a path or as text."""
+    if not isinstance(folder, (str, os.PathLike)):
+        raise InvalidInput(f"{name} {shown(folder)}: expected a folder, as a path or as text")
+    return Path(folder)

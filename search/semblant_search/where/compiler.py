@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 from weakref import WeakKeyDictionary
 
 from semblant_search.collection import FieldType
@@ -19,6 +20,7 @@ from .expression import (
     Contains,
     Equals,
     Exists,
+    Leaf,
     Not,
     OneOf,
     Or,
@@ -112,6 +114,7 @@ class _Compiler:
         self.fields = fields
 
     def condition(self, where: Where) -> Any:
+        where = self._named(where)
         if isinstance(where, And):
             wanted = [self.condition(term) for term in where.terms if not isinstance(term, Not)]
             unwanted = self._any([term.term for term in where.terms if isinstance(term, Not)])
@@ -139,7 +142,7 @@ class _Compiler:
         """Conditions of which one must hold. Values that one field may equal become one list, which an engine looks up."""
         conditions: list[Any] = []
         values: dict[tuple[str, type], dict[str | int, None]] = {}
-        for term in terms:
+        for term in map(self._named, terms):
             if isinstance(term, Equals) and (value := self._looked_up(term)) is not None:
                 values.setdefault((term.name, type(value)), {})[value] = None
             else:
@@ -158,6 +161,14 @@ class _Compiler:
         if (kind is FieldType.KEYWORD and isinstance(value, str)) or (kind is FieldType.INTEGER and type(value) is int):
             return value
         return None
+
+    def _named(self, where: Where) -> Where:
+        """The same, of the field whose name is written in another form of Unicode: a filter in text is read in NFKC."""
+        if not isinstance(where, Leaf) or not isinstance(where.name, str) or where.name.isascii() or where.name in self.fields:
+            return where
+        wanted = normalize("NFKC", where.name)
+        alike = [field for field in self.fields if not field.isascii() and normalize("NFKC", field) == wanted]
+        return replace(where, name=alike[0]) if len(alike) == 1 else where
 
     def _type(self, name: str, origin: Origin | None) -> FieldType | None:
         """The declared type; None for a key below a known one, which may hold anything."""

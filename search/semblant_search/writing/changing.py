@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.querying.resolving import id_of, not_found
+from semblant_search.querying.naming import by_other_names
+from semblant_search.querying.resolving import id_of, name_as_uri, not_found
 
 from .values import typed
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from semblant_search.serving import Generation
     from semblant_search.where import Where
 
-__all__ = ["delete", "ids_that_match", "update_metadata"]
+__all__ = ["delete", "ids_of_names", "ids_that_match", "update_metadata"]
 
 _AT_ONCE = 500
 
@@ -41,10 +42,11 @@ def update_metadata(
         if pictures is None:
             ids = ids_that_match(generation, where)
         else:
-            names = {id_of(picture): picture for picture in pictures}
-            ids = [record.id for part in _parts(names) for record in store.retrieve(part, fields=())]
-            for id in names.keys() - set(ids):
-                raise not_found(store.manifest.collection, names[id])
+            found = ids_of_names(generation, pictures)
+            for picture, id in zip(pictures, found, strict=True):
+                if id is None:
+                    raise not_found(store.manifest.collection, picture)
+            ids = list(dict.fromkeys(id for id in found if id is not None))
         if ids:
             store.add_fields({name: field.kind for name, field in new.items()})
         for part in _parts(ids):
@@ -64,8 +66,7 @@ def delete(generation: Generation, pictures: Sequence[str | os.PathLike[str]] | 
         if pictures is None:
             ids = ids_that_match(generation, where)
         else:
-            wanted = sorted({id_of(picture) for picture in pictures})
-            ids = [record.id for part in _parts(wanted) for record in store.retrieve(part, fields=())]
+            ids = sorted({id for id in ids_of_names(generation, pictures) if id is not None})
         for part in _parts(ids):
             store.delete(part)
         return len(ids)
@@ -74,6 +75,17 @@ def delete(generation: Generation, pictures: Sequence[str | os.PathLike[str]] | 
 def ids_that_match(generation: Generation, where: Where | None) -> list[str]:
     """The ids of pictures that match a filter."""
     return [record.id for record in generation.store.scroll(where=where, fields=())]
+
+
+def ids_of_names(generation: Generation, pictures: Sequence[str | os.PathLike[str]]) -> list[str | None]:
+    """The id of each picture by any of its names, those of links and of merged copies too; None for what is not there."""
+    store = generation.store
+    ids = [id_of(picture) for picture in pictures]
+    there = {record.id for part in _parts(dict.fromkeys(ids)) for record in store.retrieve(part, fields=())}
+    missing = {id: name_as_uri(name) for id, name in zip(ids, pictures, strict=True) if id not in there and name != id}
+    others = by_other_names(store, list(missing.values())) if missing else {}
+    found = {id: others[uri].id for id, uri in missing.items() if uri in others}
+    return [id if id in there else found.get(id) for id in ids]
 
 
 def _parts(ids: Iterable[str]) -> Iterator[list[str]]:

@@ -12,11 +12,12 @@ import pytest
 from click.testing import CliRunner
 from semblant_search.cli import semblant
 from semblant_search.client import SearchClient
+from semblant_search.jobs import Job, JobEvent, JobProgress
 from semblant_search.writing.shared_pictures import Released
 from semblant_search.writing.source_changes import Relocation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 __all__ = ["CALLBACK", "CLIENT", "DATABASE", "OPEN_CLIENT", "Called", "arguments", "callback", "received"]
 
@@ -25,6 +26,19 @@ CALLBACK = "a callback"
 DATABASE = "an open database"
 OPEN_CLIENT = "an open client"
 CLIENT = "semblant_search.client.SearchClient"
+_JOB = Job("8d1f", "index", "done", "/pictures", "images", "2025-05-01T12:00:00Z", None, JobProgress("done"), 1, 3)
+
+
+class _NoEvents:
+    """Of a job that has ended."""
+
+    def __iter__(self) -> Iterator[JobEvent]:
+        return iter(())
+
+    def close(self) -> None:
+        pass
+
+
 _ANSWERS: Mapping[str, object] = {
     "count": 0,
     "facet": {},
@@ -32,6 +46,11 @@ _ANSWERS: Mapping[str, object] = {
     "sources": [],
     "remove_source": Released(0, 0),
     "relocate_source": Relocation("shop", "file:///old/", "file:///new/", 0, 0, 0, 0),
+    "jobs": [],
+    "get_job": _JOB,
+    "start_job": _JOB,
+    "follow_job": _NoEvents(),
+    "cancel_job": _JOB,
     "search": [],
     "search_features": [],
     "search_fused": [],

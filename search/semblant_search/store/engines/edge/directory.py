@@ -26,7 +26,8 @@ from semblant_search.store.engines.base import Claim
 from semblant_search.store.files import claimed, exclusive, make_directory, sync_directory, write_atomic
 from semblant_search.store.names import is_generation
 
-from .engine import MANIFEST, EdgeEngine, create_generation, list_assets, read_asset, read_manifest
+from .engine import EdgeEngine
+from .layout import MANIFEST, create_generation, list_assets, read_asset, read_manifest
 
 if TYPE_CHECKING:
     import os

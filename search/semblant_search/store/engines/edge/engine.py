@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from semblant_search.collection import CELLS_VECTOR, FEATURES_VECTOR, IMAGE_VECTOR, ORB_VECTOR, FieldType, Manifest
-from semblant_search.errors import NotADatabase, StoreError
+from semblant_search.errors import StoreError
 from semblant_search.store.engines.feature_numbers import to_numbers
 from semblant_search.store.files import (
     bytes_on_disk,
-    make_directory,
     require_space,
     sync_contents,
     sync_directory,
@@ -22,8 +21,19 @@ from semblant_search.store.files import (
 from semblant_search.where.compiler import compile_where, json_path
 
 from . import shard_copy
+from .layout import ASSETS, WRITING_SPACE, list_assets, read_asset, write_manifest
+from .reading_copy import load
 from .shard_copy import SHARD
-from .translation import Searches, call, config, dialect, index_params, load_engine, record_of, scored
+from .translation import (
+    Searches,
+    call,
+    dialect,
+    index_params,
+    load_engine,
+    not_writable,
+    record_of,
+    scored,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,66 +43,11 @@ if TYPE_CHECKING:
     from semblant_search.store.records import Point, Record, ScoredRecord
     from semblant_search.where import Where
 
-__all__ = ["MANIFEST", "EdgeEngine", "create_generation", "list_assets", "read_asset", "read_manifest"]
+__all__ = ["EdgeEngine"]
 
-MANIFEST = "manifest.json"
-_ASSETS = "assets"
 _LOG = "wal"
-# The engine writes through memory maps of files with holes: on a full disk the system ends the process (SIGBUS) where another
-# program would get an error. So room is asked for first: for the two logs and some chunks of 32 MB that files grow by.
-_OPENING_SPACE = 128_000_000
 _FEW = 1000
 """Points that may change before a graph is built again."""
-_WRITING_SPACE = 256_000_000
-
-
-def create_generation(path: Path, manifest: Manifest) -> None:
-    """Lay out an empty generation in the directory `path`; its manifest is written last and makes it count as one."""
-    edge = load_engine()
-    make_directory(path / _ASSETS)
-    require_space(path, _WRITING_SPACE, "a new collection")
-    shard = call(path, edge.EdgeShard.create, str(path / SHARD), config(edge, manifest))
-    try:
-        for name, kind in manifest.fields.items():
-            params = index_params(edge, name, kind, on_disk=manifest.storage.on_disk)
-            call(path, shard.update, edge.UpdateOperation.create_field_index(json_path(name), params))
-        call(path, shard.flush)
-    finally:
-        shard.close()
-    _write_manifest(path, manifest)
-
-
-def read_manifest(path: Path) -> Manifest:
-    """The manifest of the generation in `path`. Raises `NotADatabase` if it is not there or not readable."""
-    try:
-        data = (path / MANIFEST).read_bytes()
-    except OSError as error:
-        raise NotADatabase(f"{str(path / MANIFEST)!r} cannot be read: {error.strerror or error}") from error
-    return Manifest.from_bytes(data, repr(str(path / MANIFEST)))
-
-
-def _write_manifest(path: Path, manifest: Manifest) -> None:
-    write_atomic(path / MANIFEST, manifest.to_bytes())
-
-
-def read_asset(generation: Path, name: str) -> bytes | None:
-    """A file kept with the generation in a directory, or None; whoever has it open."""
-    path = generation / _ASSETS / name
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreError(f"{str(path)!r} cannot be read: {error.strerror or error}") from error
-
-
-def list_assets(generation: Path) -> list[str]:
-    """Names of the files that are kept with the generation in a directory; one that begins with a dot is being written."""
-    folder = generation / _ASSETS
-    try:
-        return [path.name for path in folder.iterdir() if not path.name.startswith(".")]
-    except OSError as error:
-        raise StoreError(f"{str(folder)!r} cannot be read: {error.strerror or error}") from error
 
 
 _opened: WeakSet[EdgeEngine] = WeakSet()
@@ -110,7 +65,8 @@ if hasattr(os, "register_at_fork"):
 class EdgeEngine:
     """One generation in a directory; see `Engine`.
 
-    Opening it locks the directory for this process until `close`. Several stores may share it: each closes it once.
+    Opening it locks the directory for this process until `close`. Several stores may share it: each closes it once. One that
+    may only be read is searched in a copy, and shared with other processes that do the same.
 
     Raises:
         StoreLocked: another process, or another `EdgeEngine` of this one, has it open.
@@ -130,11 +86,8 @@ class EdgeEngine:
         self._manifest = manifest
         self._dialect = dialect(self._edge)
         self._searches = Searches(self._edge, manifest.storage.quantize)
-        require_space(path, _OPENING_SPACE, "opening a database")
         self._process = os.getpid()
-        shard_copy.recover(path)
-        self._shard: Any = call(path, self._edge.EdgeShard.load, str(path / SHARD))
-        shard_copy.remove_leftovers(path)
+        self._shard, self._copy = load(self._edge, path)
         _opened.add(self)
 
     @property
@@ -244,7 +197,7 @@ class EdgeEngine:
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace `manifest.json`."""
-        _write_manifest(self._path, manifest)
+        write_manifest(self._path, manifest)
         self._manifest = manifest
 
     def optimize(self, tell: Callable[[int, int], None], *, beside: bool) -> bool:
@@ -252,6 +205,7 @@ class EdgeEngine:
 
         Without `beside` it blocks every thread of this process.
         """
+        self._check_writable()
         for name, kind in self._manifest.fields.items():  # a job of an older Semblant left Semblant's own fields for the end
             if not self._has_index(json_path(name)):
                 self.create_index(name, kind)
@@ -260,7 +214,7 @@ class EdgeEngine:
             self._changed = 0
             return True
         # New segments are complete before old ones go.
-        require_space(self._path, bytes_on_disk(self._path / SHARD) + _WRITING_SPACE, "building the search index")
+        require_space(self._path, bytes_on_disk(self._path / SHARD) + WRITING_SPACE, "building the search index")
         self._run("optimize")
         self._run("flush")
         self._changed = 0
@@ -318,11 +272,11 @@ class EdgeEngine:
 
     def put_asset(self, name: str, data: bytes) -> None:
         """Keep a file with this generation, atomically."""
-        write_atomic(self._path / _ASSETS / name, data)
+        write_atomic(self._path / ASSETS / name, data)
 
     def drop_asset(self, name: str) -> None:
         """Keep a file no longer."""
-        path = self._path / _ASSETS / name
+        path = self._path / ASSETS / name
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
@@ -341,7 +295,11 @@ class EdgeEngine:
         with self._closing:
             self._users -= 1
             if self._users == 0 and self._shard is not None:
-                call(self._path, self._shard.close)
+                try:
+                    call(self._path, self._shard.close)
+                finally:
+                    if self._copy is not None:
+                        self._copy.close()
 
     def abandon(self) -> None:
         """Leave the engine to the process that this one was forked from: its threads are there, and its files.
@@ -352,6 +310,10 @@ class EdgeEngine:
 
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._shard))
         self._shard = None
+
+    def _check_writable(self) -> None:
+        if self._copy is not None:
+            raise not_writable(self._path, "it was opened as one that may only be read")
 
     def _run(self, method: str, *arguments: Any) -> Any:
         if self._shard is None:
@@ -377,7 +339,8 @@ class EdgeEngine:
 
         Without this an update survives `kill -9`, but not a power cut.
         """
-        require_space(self._path, _WRITING_SPACE, "writing")
+        self._check_writable()
+        require_space(self._path, WRITING_SPACE, "writing")
         with self.writing:
             for operation in operations:
                 self._run("update", operation)

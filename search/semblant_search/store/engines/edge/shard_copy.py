@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["SHARD", "build", "copy", "recover", "remove_leftovers", "replace"]
+__all__ = ["SHARD", "build", "copy", "recover", "remove_leftovers", "replace", "shard_of"]
 
 SHARD = "shard"
 _BUILDING, _BEFORE, _LOCK = "shard.building", "shard.before", ".shard.lock"
@@ -111,6 +111,12 @@ def replace(generation: Path) -> None:
             sync_directory(generation)
         except OSError as error:
             raise StoreError(f"{str(shard)!r} cannot be replaced: {error.strerror or error}") from error
+
+
+def shard_of(generation: Path) -> Path:
+    """Where the shard is, also one whose process died between the two steps of `replace`, and which may only be read."""
+    shard, before = generation / SHARD, generation / _BEFORE
+    return before if before.exists() and not shard.exists() else shard
 
 
 def recover(generation: Path) -> None:

@@ -31,7 +31,22 @@ if TYPE_CHECKING:
     from semblant_search.store.engines.base import Search
     from semblant_search.store.queries import Query
 
-__all__ = ["Searches", "call", "config", "dialect", "index_params", "load_engine", "record_of", "scored"]
+__all__ = [
+    "NotWritableError",
+    "Searches",
+    "call",
+    "config",
+    "dialect",
+    "index_params",
+    "load_engine",
+    "not_writable",
+    "record_of",
+    "scored",
+]
+
+
+class NotWritableError(StoreError):
+    """Files of a database may only be read."""
 
 
 def load_engine() -> ModuleType:
@@ -57,12 +72,7 @@ def call(path: Path, function: Callable[..., Any], *arguments: Any) -> Any:
                 "process at a time: close the other one, or use a Qdrant server (give its URL in place of the directory)"
             ) from error
         if "Permission denied" in text or "Read-only file system" in text:
-            # Three quarters of a database with details would have to be copied to give the engine files that it may open.
-            raise StoreError(
-                f"database {str(path)!r} is not writable, and the embedded engine opens its files for writing even to search, "
-                "although it changes none then: give this user the right to write there, copy the directory to where you may "
-                f"write (cp -r --sparse=always), or use a Qdrant server ({text})"
-            ) from error
+            raise not_writable(path, text) from error
         if "No space left" in text or "Disk quota exceeded" in text:
             raise StoreError(f"database {str(path)!r}: the disk is full; make room and run it again") from error
         if "File too large" in text:
@@ -71,6 +81,14 @@ def call(path: Path, function: Callable[..., Any], *arguments: Any) -> Any:
                 "-f unlimited; the engine needs files of 32 MB), or choose a file system for large files, and run it again"
             ) from error
         raise StoreError(f"database {str(path)!r}: {text}") from error
+
+
+def not_writable(path: Path, text: str) -> NotWritableError:
+    """What is raised where a database may only be read and was to be changed."""
+    return NotWritableError(
+        f"database {str(path)!r} is not writable: it can be searched, and not changed; give this user the right to write "
+        f"there, or copy the directory to where you may write (cp -r --sparse=always) ({text})"
+    )
 
 
 def dialect(edge: ModuleType) -> Dialect:
@@ -198,9 +216,11 @@ class Searches:
 
 def scored(hits: Sequence[Any], scale: int) -> list[ScoredRecord]:
     """Hits from what a query returns; their ids and payloads become Python's when they are looked at."""
-    if scale == 1:
-        return ScoredRecord.late_all((hit, {"score": hit.score}) for hit in hits)
-    return ScoredRecord.late_all((hit, {"score": hit.score / scale}) for hit in hits)
+    found = ScoredRecord.late_scored(hits)
+    if scale != 1:
+        for one in found:
+            one.__dict__["score"] /= scale
+    return found
 
 
 def record_of(point: Any) -> Record:
