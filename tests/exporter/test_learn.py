@@ -8,6 +8,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -19,10 +20,13 @@ from semblant_exporter.learners.looking import Look, look_at
 from semblant_exporter.listing import list_pictures
 from semblant_search.encoder import Encoder
 from semblant_search.errors import DataError, InvalidInput, MissingExtra
+from support.networks import network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from semblant_exporter.learners import Way
 
 LITE = ("efficientnet-lite0",)
 
@@ -129,6 +133,38 @@ def test_a_smaller_network_is_taught(shoes: Path, tmp_path: Path) -> None:
     assert "taught by pretrained" in report.chosen.what
 
 
+@pytest.mark.parametrize(
+    ("kind", "way", "opset"), [("map", "pretrained", 13), ("tokens", "fused", 17), ("vector", "fused", 20)]
+)
+def test_a_network_of_ones_own_looks_in_one_command(kind: str, way: Way, opset: int, photos: Path, tmp_path: Path) -> None:
+    """The head that is fitted on what it sees goes into the file, with the network's graph as it was given."""
+    own = network(tmp_path / "own.onnx", kind=kind, side=47, opset=opset)
+    out = tmp_path / "encoder.onnx"
+    job = LearnJob(photos, out, way=way, networks=(str(own),), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2), dim=6)
+    report = learn(job)  # refuses to write a file that says something else than what was measured
+    assert (report.chosen.way, report.card.dim, report.card.fit.shape) == (way, 6, (47, 47, 3))
+    assert report.card.architecture == ("own+pixels" if way == "fused" else "own")
+    assert report.card.training["weights"] == ["file own.onnx"]
+    array = pictures.load(photos, report.card.fit)
+    vectors = Encoder(out).encode(np.array(array.pixels))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert np.std(vectors @ vectors.T) > 0.1  # pictures differ
+    assert onnx.load(out).opset_import[0].version == opset
+
+
+def test_an_onnx_that_takes_no_pictures_is_refused_before_anything_is_written(photos: Path, tmp_path: Path) -> None:
+    text, out = tmp_path / "text.onnx", tmp_path / "e.onnx"
+    tokens = onnx.helper.make_tensor_value_info("tokens", onnx.TensorProto.INT64, ["N", 77])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["tokens"], ["y"])], "text", [tokens], [tokens], [])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), text)
+    (tmp_path / "broken.onnx").write_bytes(b"no protobuf")
+    for name, message in (("text", "'tokens' is int64"), ("broken", "no sound ONNX file"), ("none", "no such file")):
+        done = CliRunner().invoke(command, [str(photos), "-o", str(out), "--network", str(tmp_path / f"{name}.onnx")])
+        assert isinstance(done.exception, InvalidInput), done.output
+        assert message in str(done.exception)
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("step", ["training an autoencoder", "looking at pictures"])
 def test_breaking_off_keeps_what_was_best_so_far(step: str, fashion_small: Path, tmp_path: Path) -> None:
     def break_off(what: str, _: int, __: int | None) -> None:
@@ -181,6 +217,9 @@ def test_pictures_that_nothing_can_be_learned_of_are_refused(tmp_path: Path, pho
         ({"minutes": 0}, "minutes 0"),
         ({"dim": 0}, "dim 0"),
         ({"networks": ("vgg11",)}, "'vgg11'"),
+        ({"networks": ("own.onnx", "vgg16")}, "looks at the pictures alone"),
+        ({"networks": ("vgg16",), "mean": (0.5, 0.5, 0.5)}, "mean without an ONNX file"),
+        ({"networks": ("own.onnx",), "std": (0.0, 1.0, 1.0)}, "expected three numbers above 0"),
     ):
         with pytest.raises(InvalidInput, match=message):
             LearnJob(one, out, **job)
