@@ -175,7 +175,7 @@ def learn(job: LearnJob, on_progress: Progress | None = None) -> LearnReport:
         networks = ()
     elif not networks:
         raise MissingExtra(f"The way {job.way!r}, which begins with a pretrained network,", _EXTRA)
-    fit = frozen.fit_of(networks, look.side)
+    fit = frozen.fit_of(networks, look.side, fine=look.photographs)
     sample = take(listing, fit, label=job.label, seed=job.seed, on_progress=on_progress)
     made: list[Made] = []
     interrupted = False
