@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 from semblant_exporter import pictures
 from semblant_exporter.cli.learn import learn as command
 from semblant_exporter.learners import LearnJob, learn
+from semblant_exporter.learners.frozen import fit_of
 from semblant_exporter.learners.learning import ways_for
 from semblant_exporter.learners.looking import Look, look_at
 from semblant_exporter.listing import list_pictures
 from semblant_search.encoder import Encoder
-from semblant_search.errors import DataError, InvalidInput, MissingExtra
+from semblant_search.errors import DataError, InvalidInput, MissingExtra, TrainingError
+from semblant_search.images import Fit
 from support.networks import network
 
 if TYPE_CHECKING:
@@ -67,6 +70,36 @@ def test_pictures_are_told_apart(shoes: Path, photos: Path, clipart: Path) -> No
 )
 def test_what_suits_the_pictures_is_tried(look: Look, networks: Sequence[str], ways: Sequence[str]) -> None:
     assert ways_for(look, networks) == ways
+
+
+@pytest.mark.parametrize(
+    ("look", "side"),
+    [
+        (Look(3000, 256, grey=False, drawn=0, labels=0), 336),
+        (Look(3000, 256, grey=False, drawn=0.9, labels=0), 224),
+        (Look(3000, 100, grey=False, drawn=0, labels=0), 224),
+        (Look(3000, 256, grey=True, drawn=0, labels=0), 224),
+    ],
+)
+def test_photographs_are_looked_at_more_finely(look: Look, side: int) -> None:
+    assert fit_of(LITE, look.side, fine=look.photographs) == Fit(side, side, 3)
+    assert fit_of((), look.side, fine=look.photographs).height == look.side // 16 * 16
+
+
+def test_a_folder_of_only_drawings_is_learned_from(clipart: Path, tmp_path: Path) -> None:
+    report = learn(LearnJob(clipart / "animals" / "bugs", tmp_path / "e.onnx", networks=LITE))
+    assert [row.way for row in report.rows if row.comparable] == ["pixels", "pretrained", "fused"]
+    assert "drawings" in str(report.look)
+    assert report.card.fit.height in (16, 224)
+    assert Encoder(tmp_path / "e.onnx").dim == report.card.dim
+
+
+def test_weights_that_do_not_fit_are_said_and_nothing_is_written(photos: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "other.pt"
+    torch.save({"fc.weight": torch.zeros(3, 3)}, wrong)
+    with pytest.raises(TrainingError, match=r"other\.pt: not the weights of efficientnet-lite0"):
+        learn(LearnJob(photos, tmp_path / "e.onnx", networks=LITE, weights={LITE[0]: wrong}))
+    assert not (tmp_path / "e.onnx").exists()
 
 
 def test_one_command_takes_the_best_by_its_guide_and_keeps_the_table(photos: Path, tmp_path: Path) -> None:
