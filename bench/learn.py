@@ -162,8 +162,7 @@ def small_sets(train: Path, networks: tuple[str, ...], keep: Path | None) -> dic
             asked=np.sort(asked),
         )
         seen = replace(whole, sample=part, plain=whole.plain[rows], changed=changed[rows[np.sort(asked)]])
-        found = frozen.pretrained(seen, DIM)
-        made = best([*frozen.pixels(seen, DIM), *found])  # of so few photographs, pixels are not weighed beside it
+        made = best(frozen.pretrained(seen, DIM))  # of so few photographs nothing else is taken
         learned.append(of_its_folder(vectors_of(made.graph(), seen, made, seen.plain), ids[rows]))
         blocks = seen.stem.split(seen.plain)
         frozen_features = np.concatenate([unit(blocks[b]) for b in range(0, len(blocks) - 1, 2)], 1)

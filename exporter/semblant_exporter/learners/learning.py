@@ -187,8 +187,11 @@ def learn(job: LearnJob, on_progress: Progress | None = None) -> LearnReport:
             raise
         interrupted = True
     wanted = [one for one in made if one.row.way == job.way] or made
+    few = job.way is None and _few_photographs(look) and any(one.row.way == "pretrained" for one in made)
+    if few:  # a handful is asked with: the guide would take their pixels by chance now and then
+        wanted = [one for one in made if one.row.way == "pretrained"]
     chosen = best(wanted)
-    why = reason(chosen, made, wanted=job.way, asked=len(sample.asked))
+    why = reason(chosen, made, wanted=job.way, asked=len(sample.asked), few=few)
     return _write(job, chosen, made, why, look, sample, interrupted=interrupted, on_progress=on_progress)
 
 
@@ -202,9 +205,12 @@ def _networks(job: LearnJob) -> tuple[str | OwnNetwork, ...]:
 def ways_for(look: Look, networks: Sequence[object]) -> tuple[Way, ...]:
     """What is tried, in this order: what takes seconds first, so that there is something to keep from then on."""
     trains = look.pictures >= _WORTH_TRAINING and not (networks and look.natural)
-    few_photographs = look.natural and look.drawn <= DRAWN and look.pictures < _WORTH_WEIGHING
-    frozen_ways: tuple[Way, ...] = ("pretrained",) if few_photographs else ("pretrained", "fused")
+    frozen_ways: tuple[Way, ...] = ("pretrained",) if _few_photographs(look) else ("pretrained", "fused")
     return ("pixels", *(frozen_ways if networks else ()), *(("scratch",) if trains else ()))
+
+
+def _few_photographs(look: Look) -> bool:
+    return look.natural and look.drawn <= DRAWN and look.pictures < _WORTH_WEIGHING
 
 
 def _needed(way: Way) -> tuple[Way, ...]:
