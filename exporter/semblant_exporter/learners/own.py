@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from semblant_exporter.extractors.onnx_network import Tail
 
     from .head import Head
-    from .stem import Stem
+    from .stem import Network, Raster, Stem
 
 __all__ = ["OwnNetwork", "own_encoder"]
 
@@ -98,12 +98,11 @@ def own_encoder(stem: Stem, head: Head, card: EncoderCard, pictures: np.ndarray)
     return data
 
 
-def _raster(raster: Any, fit: Fit) -> Part:
+def _raster(raster: Network | OwnNetwork | Raster, fit: Fit) -> Part:
     """What `stem.Raster` computes, from the uint8 `images` themselves: places, channels first, square-rooted."""
     from onnx import TensorProto, helper
 
-    assert isinstance(raster, nn.Module)
-    places = round((raster.blocks[0] / 3) ** 0.5)  # type: ignore[index]
+    places = round((raster.blocks[0] / 3) ** 0.5)
     cell = [fit.height // places, fit.width // places]
     nodes = [
         helper.make_node("Cast", ["images"], ["semblant/levels"], to=TensorProto.FLOAT),
@@ -120,7 +119,7 @@ def _raster(raster: Any, fit: Fit) -> Part:
         helper.make_node("Flatten", ["semblant/roots"], ["semblant/raster"], axis=1),
     ]
     corners = {"first": [0, 0], "end": [places, places], "sides": [2, 3]}
-    constants = {
+    constants: dict[str, np.ndarray] = {
         **{name: np.array(value, np.int64) for name, value in corners.items()},
         "brightest": np.array(1 / 255, np.float32),
         "little": np.array(1e-6, np.float32),
@@ -153,7 +152,9 @@ def _head(head: Head, features: str, blocks: tuple[int, ...], beside: list[Part]
             helper.make_node("LpNormalization", [f"{own}/centred"], [f"{own}/unit"], axis=1, p=2),
             _linear(f"{own}/unit", own, block.linear, constants),
         ]
-        constants.append((f"{own}/mean", block.mean.detach().numpy()))
+        mean = block.mean
+        assert isinstance(mean, torch.Tensor)
+        constants.append((f"{own}/mean", mean.detach().numpy()))
         reduced.append(f"{own}/mapped")
     nodes += [
         helper.make_node("Concat", reduced, ["semblant/joined"], axis=1),
