@@ -8,21 +8,28 @@ import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 from semblant_exporter import pictures
 from semblant_exporter.cli.learn import learn as command
 from semblant_exporter.learners import LearnJob, learn
+from semblant_exporter.learners.frozen import fit_of
 from semblant_exporter.learners.learning import ways_for
 from semblant_exporter.learners.looking import Look, look_at
 from semblant_exporter.listing import list_pictures
 from semblant_search.encoder import Encoder
-from semblant_search.errors import DataError, InvalidInput, MissingExtra
+from semblant_search.errors import DataError, InvalidInput, MissingExtra, TrainingError
+from semblant_search.images import Fit
+from support.networks import network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from semblant_exporter.learners import Way
 
 LITE = ("efficientnet-lite0",)
 
@@ -65,13 +72,43 @@ def test_what_suits_the_pictures_is_tried(look: Look, networks: Sequence[str], w
     assert ways_for(look, networks) == ways
 
 
+@pytest.mark.parametrize(
+    ("look", "side"),
+    [
+        (Look(3000, 256, grey=False, drawn=0, labels=0), 336),
+        (Look(3000, 256, grey=False, drawn=0.9, labels=0), 224),
+        (Look(3000, 100, grey=False, drawn=0, labels=0), 224),
+        (Look(3000, 256, grey=True, drawn=0, labels=0), 224),
+    ],
+)
+def test_photographs_are_looked_at_more_finely(look: Look, side: int) -> None:
+    assert fit_of(LITE, look.side, fine=look.photographs) == Fit(side, side, 3)
+    assert fit_of((), look.side, fine=look.photographs).height == look.side // 16 * 16
+
+
+def test_a_folder_of_only_drawings_is_learned_from(clipart: Path, tmp_path: Path) -> None:
+    report = learn(LearnJob(clipart / "animals" / "bugs", tmp_path / "e.onnx", networks=LITE))
+    assert [row.way for row in report.rows if row.comparable] == ["pixels", "pretrained", "fused"]
+    assert "drawings" in str(report.look)
+    assert report.card.fit.height in (16, 224)
+    assert Encoder(tmp_path / "e.onnx").dim == report.card.dim
+
+
+def test_weights_that_do_not_fit_are_said_and_nothing_is_written(photos: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "other.pt"
+    torch.save({"fc.weight": torch.zeros(3, 3)}, wrong)
+    with pytest.raises(TrainingError, match=r"other\.pt: not the weights of efficientnet-lite0"):
+        learn(LearnJob(photos, tmp_path / "e.onnx", networks=LITE, weights={LITE[0]: wrong}))
+    assert not (tmp_path / "e.onnx").exists()
+
+
 def test_one_command_takes_the_best_by_its_guide_and_keeps_the_table(photos: Path, tmp_path: Path) -> None:
     """Photographs: a network that has seen others beats their pixels."""
     out = tmp_path / "encoder.onnx"
     report = learn(LearnJob(photos, out, networks=LITE))
     assert [row.way for row in report.rows] == ["pixels", "pretrained"]  # so few that pixels are not weighed beside it
-    assert report.chosen.guide.score == max(row.guide.score for row in report.rows)
     assert report.chosen.way == "pretrained"
+    assert report.why == "they are too few to tell by 3 of them what suits them: a network that has seen others is taken"
     encoder = Encoder(out)
     assert (encoder.fingerprint, encoder.card.architecture.split("+")[0]) == (report.fingerprint, LITE[0])
     assert encoder.dim == report.card.dim <= report.look.pictures - 1
@@ -82,6 +119,16 @@ def test_one_command_takes_the_best_by_its_guide_and_keeps_the_table(photos: Pat
     vectors = encoder.encode(np.array(array.pixels[:4]))
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert json.loads(json.dumps(report.to_json()))["chosen"]["way"] == report.chosen.way
+
+
+def test_a_handful_of_photographs_is_not_known_by_its_pixels(photos: Path, tmp_path: Path) -> None:
+    """One of eight is asked with: by its neighbours the ways are equal, and the first of equals would be taken."""
+    some = tmp_path / "some"
+    some.mkdir()
+    for path in sorted(photos.iterdir())[:8]:
+        shutil.copy(path, some)
+    report = learn(LearnJob(some, tmp_path / "e.onnx", networks=LITE))
+    assert report.chosen.way == "pretrained"
 
 
 def test_the_command_says_what_it_took_and_why_in_two_lines(shoes: Path, tmp_path: Path) -> None:
@@ -124,9 +171,41 @@ def test_an_autoencoder_is_trained_where_it_is_asked_for(fashion_small: Path, tm
 
 def test_a_smaller_network_is_taught(shoes: Path, tmp_path: Path) -> None:
     report = learn(LearnJob(shoes, tmp_path / "e.onnx", way="distilled", networks=LITE, minutes=0.1))
-    assert (report.card.architecture, report.card.fit.shape) == (LITE[0], (96, 96, 3))
+    assert (report.card.architecture, report.card.fit.shape) == (LITE[0], (112, 112, 3))
     assert [row.way for row in report.rows] == ["pretrained", "distilled"]
     assert "taught by pretrained" in report.chosen.what
+
+
+@pytest.mark.parametrize(
+    ("kind", "way", "opset"), [("map", "pretrained", 13), ("tokens", "fused", 17), ("vector", "fused", 20)]
+)
+def test_a_network_of_ones_own_looks_in_one_command(kind: str, way: Way, opset: int, photos: Path, tmp_path: Path) -> None:
+    """The head that is fitted on what it sees goes into the file, with the network's graph as it was given."""
+    own = network(tmp_path / "own.onnx", kind=kind, side=47, opset=opset)
+    out = tmp_path / "encoder.onnx"
+    job = LearnJob(photos, out, way=way, networks=(str(own),), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2), dim=6)
+    report = learn(job)  # refuses to write a file that says something else than what was measured
+    assert (report.chosen.way, report.card.dim, report.card.fit.shape) == (way, 6, (47, 47, 3))
+    assert report.card.architecture == ("own+pixels" if way == "fused" else "own")
+    assert report.card.training["weights"] == ["file own.onnx"]
+    array = pictures.load(photos, report.card.fit)
+    vectors = Encoder(out).encode(np.array(array.pixels))
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert np.std(vectors @ vectors.T) > 0.1  # pictures differ
+    assert onnx.load(out).opset_import[0].version == opset
+
+
+def test_an_onnx_that_takes_no_pictures_is_refused_before_anything_is_written(photos: Path, tmp_path: Path) -> None:
+    text, out = tmp_path / "text.onnx", tmp_path / "e.onnx"
+    tokens = onnx.helper.make_tensor_value_info("tokens", onnx.TensorProto.INT64, ["N", 77])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["tokens"], ["y"])], "text", [tokens], [tokens], [])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), text)
+    (tmp_path / "broken.onnx").write_bytes(b"no protobuf")
+    for name, message in (("text", "'tokens' is int64"), ("broken", "no sound ONNX file"), ("none", "no such file")):
+        done = CliRunner().invoke(command, [str(photos), "-o", str(out), "--network", str(tmp_path / f"{name}.onnx")])
+        assert isinstance(done.exception, InvalidInput), done.output
+        assert message in str(done.exception)
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("step", ["training an autoencoder", "looking at pictures"])
@@ -181,6 +260,9 @@ def test_pictures_that_nothing_can_be_learned_of_are_refused(tmp_path: Path, pho
         ({"minutes": 0}, "minutes 0"),
         ({"dim": 0}, "dim 0"),
         ({"networks": ("vgg11",)}, "'vgg11'"),
+        ({"networks": ("own.onnx", "vgg16")}, "looks at the pictures alone"),
+        ({"networks": ("vgg16",), "mean": (0.5, 0.5, 0.5)}, "mean without an ONNX file"),
+        ({"networks": ("own.onnx",), "std": (0.0, 1.0, 1.0)}, "expected three numbers above 0"),
     ):
         with pytest.raises(InvalidInput, match=message):
             LearnJob(one, out, **job)

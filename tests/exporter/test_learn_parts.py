@@ -8,7 +8,7 @@ import torch
 from semblant_exporter import metrics
 from semblant_exporter.learners.guide import judge, neighbours_looked_at, two_views
 from semblant_exporter.learners.head import (
-    FEWEST_FOR_NEIGHBOURS,
+    FEWEST_FOR_PLACES,
     HeadOptions,
     _neighbour_weights,
     _places_in_graph,
@@ -112,7 +112,6 @@ def test_a_block_counts_by_its_weight() -> None:
 
 
 def test_neighbours_means_bring_classes_together_for_pictures_that_come_later() -> None:
-    """And are left alone where pictures are so few that a picture's neighbours are of other classes."""
     learned, labels = drawn(600, 1, 1.6)
     later, asked = drawn(200, 2, 1.6)
     found = {}
@@ -121,22 +120,44 @@ def test_neighbours_means_bring_classes_together_for_pictures_that_come_later() 
         near = metrics.nearest(unit(head([learned])), unit(head([later])), 10)
         found[smoothed] = float(metrics.precision_at(metrics.matches(near, labels, asked), 10).mean())
     assert found[True] > found[False] + 0.02
-    few = learned[: FEWEST_FOR_NEIGHBOURS - 1]
-    one, other = (fit_head([few], HeadOptions(neighbours=smoothed))([later]) for smoothed in (False, True))
+
+
+def test_few_pictures_are_brought_together_by_their_places_in_the_graph() -> None:
+    """Of themselves and of pictures that come later; of a handful nothing is known, and they are left as they are."""
+    found: dict[tuple[str, bool], list[float]] = {}
+    for seed in range(5):
+        learned, labels = drawn(72, 10 + seed, 1.8)
+        later, asked = drawn(100, 20 + seed, 1.8)
+        for mapped in (False, True):
+            head = fit_head([learned], HeadOptions(neighbours=mapped))
+            index = unit(head([learned]))
+            for name, vectors, own, skip in (
+                ("own", index, labels, np.arange(72)),
+                ("later", unit(head([later])), asked, None),
+            ):
+                near = metrics.nearest(index, vectors, 5, exclude=skip)
+                score = float(metrics.precision_at(metrics.matches(near, labels, own), 5).mean())
+                found.setdefault((name, mapped), []).append(score)
+    for name in ("own", "later"):
+        assert np.mean(found[name, True]) > np.mean(found[name, False]) + 0.02
+    few = learned[: FEWEST_FOR_PLACES - 1]
+    one, other = (fit_head([few], HeadOptions(neighbours=mapped))([later]) for mapped in (False, True))
     assert torch.equal(one, other)
 
 
 def test_places_in_the_graph_are_those_of_its_eigenvectors() -> None:
     """Pictures that many short ways join are near each other there, also where few are neighbours themselves."""
     features, labels = drawn(400, 1, 0.7)
-    weights = _neighbour_weights(normalize(features, dim=1))
+    weights = _neighbour_weights(normalize(features, dim=1), 25, 3)
     places = _places_in_graph(weights)
+    numbers = places.shape[1]
+    assert numbers == 100  # a quarter of the pictures
     both = (weights + weights.T).to_dense()
     scale = both.sum(1).rsqrt()
     values, vectors = torch.linalg.eigh(scale[:, None] * both * scale)
-    expected = normalize(vectors[:, -64:] * values[-64:].clamp(min=0), dim=1)
+    expected = normalize(vectors[:, -numbers:] * values[-numbers:].clamp(min=0), dim=1)
     apart = (places @ places.T - expected @ expected.T).abs()
-    assert (apart < 0.02).float().mean() > 0.98  # the last of 64 are found nearly: their values lie close to the next
+    assert (apart < 0.02).float().mean() > 0.98  # the last are found nearly: their values lie close to the next
     alike = labels[:, None] == labels
     cosines = (places @ places.T).numpy()
     assert cosines[alike].mean() > cosines[~alike].mean() + 0.2

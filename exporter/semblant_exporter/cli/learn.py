@@ -27,8 +27,12 @@ _FILE = click.Path(path_type=Path)
     "--network",
     "networks",
     multiple=True,
-    help="Pretrained network, or several beside each other.  [default: the best at hand]",
+    help="Pretrained network, or several beside each other, or the path of any ONNX that takes pictures.  "
+    "[default: the best at hand]",
 )
+@click.option("--mean", nargs=3, type=float, help="Of red, green, blue in 0–1, as an ONNX expects.  [default: ImageNet's]")
+@click.option("--std", nargs=3, type=float, help="Their deviations.  [default: ImageNet's]")
+@click.option("--features", metavar="OUTPUT", help="The output of an ONNX to take.  [default: the first]")
 @click.option(
     "--label", metavar="COLUMN", help="Metadata column with labels, to show P@10 by.  [default: label, else folder names]"
 )

@@ -23,7 +23,7 @@ from semblant_exporter.whitening import Whitening, fit_whitening
 
 from .backbones import IMAGENET, backbone, load_weights
 from .extractor import Extractor, ExtractorConfig
-from .onnx_network import OnnxNetwork, OnnxOptions, is_onnx
+from .onnx_network import OnnxNetwork, OnnxOptions, is_onnx, reduced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,7 +151,7 @@ def _extract_onnx(job: ExtractJob, on_progress: Progress | None) -> ExportReport
     expected = look(sample, None) if reduction is None else reduction(look(sample, None))  # [n, D]
     facts = {"weights": f"file {path.name}", "features": network.dim, "mean": options.mean, "std": options.std}
     card = _card(job, path.stem, fit, expected.shape[1], power, len(array), facts)
-    data = network.encoder(fit, reduction, card)
+    data = network.encoder(fit, [] if reduction is None else [reduced(reduction)], card)
     difference = float(np.abs(Encoder(data).encode(np.array(sample)) - normalize(expected, dim=1).numpy()).max())
     if not difference <= TOLERANCE:
         raise TrainingError(f"{path.name}: the encoder differs from the network by {difference:.2g}; nothing was written")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from semblant_search.encoder import CARD_KEY
 from semblant_search.errors import InvalidInput, TrainingError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from semblant_search.encoder import EncoderCard
@@ -23,11 +24,16 @@ if TYPE_CHECKING:
 
     from semblant_exporter.whitening import Whitening
 
-__all__ = ["OnnxNetwork", "OnnxOptions", "is_onnx"]
+    Tail = Callable[[str], "Part"]
+    """Continues a graph from the value of that name."""
+
+__all__ = ["BESIDE", "OnnxNetwork", "OnnxOptions", "Part", "is_onnx", "reduced"]
 
 _OPSETS = range(13, 25)
 _POOLINGS = {3: ("gap", "flatten", "cls"), 4: ("gap", "gem", "flatten")}
 """By how many dimensions the output has."""
+BESIDE = {3: ("cls", "gap"), 4: ("gem", "gap")}
+"""Poolings that are looked at side by side where none is asked for, by dimensions of the output."""
 _GEM_POWER = 3.0
 _BATCH = 16
 _SAME = 1e-3
@@ -56,19 +62,29 @@ class OnnxOptions:
     output: str | None = None
 
 
+class Part(NamedTuple):
+    """A piece of a graph: `nodes` that compute the value named `last`, and the constants that they read."""
+
+    nodes: list[Any]
+    last: str
+    constants: list[tuple[str, np.ndarray]]
+
+
 class OnnxNetwork:
     """A network that takes pictures: `features` runs it, `encoder` puts it into an encoder file.
 
     Attributes:
         side: `(height, width)` that the file asks for; None where it takes any.
+        poolings: how its output is pooled; the vectors lie side by side in the features.
         dim: numbers of its features; known after the first `features`.
     """
 
-    def __init__(self, path: Path, options: OnnxOptions) -> None:
+    def __init__(self, path: Path, options: OnnxOptions, *, all_poolings: bool = False) -> None:
         self.path, self.options = path, options
         self.model = _read(path)
         self.input, self.side, self.channels_last = _picture_input(self.model, path)
         self.output = _output(self.model, path, options.output)
+        self.poolings = BESIDE.get(self._rank(), (options.pooling,)) if all_poolings else (options.pooling,)
         self.dim = 0
         self._session: Any = None
 
@@ -79,7 +95,7 @@ class OnnxNetwork:
             TrainingError: the graph does not run on such pictures, or takes no batches of any size.
         """
         if self._session is None:
-            self._session = _session(self._graph(fit, None, None).SerializeToString(), self.path)
+            self._session = _session(self._graph(fit, [], None).SerializeToString(), self.path)
             self._check_batches(pixels)
         parts = []
         for begin in range(0, len(pixels), _BATCH):
@@ -92,9 +108,15 @@ class OnnxNetwork:
         self.dim = found.shape[1]
         return torch.from_numpy(found)
 
-    def encoder(self, fit: Fit, reduction: Whitening | None, card: EncoderCard) -> bytes:
-        """The bytes of an encoder file with this network in it."""
-        program = self._graph(fit, reduction, card)
+    def encoder(self, fit: Fit, after: Sequence[Tail], card: EncoderCard) -> bytes:
+        """The bytes of an encoder file with this network in it.
+
+        Args:
+            fit: how pictures are fitted.
+            after: what the features, `[N, d]`, go through in turn before they are brought to unit length.
+            card: goes in as metadata.
+        """
+        program = self._graph(fit, after, card)
         data: bytes = program.SerializeToString()
         return data
 
@@ -120,7 +142,7 @@ class OnnxNetwork:
                 "with a batch of any size"
             )
 
-    def _graph(self, fit: Fit, reduction: Whitening | None, card: EncoderCard | None) -> Any:
+    def _graph(self, fit: Fit, after: Sequence[Tail], card: EncoderCard | None) -> Any:
         """The network from uint8 pictures to features, or with a card to unit vectors."""
         import onnx
         import onnx.compose
@@ -130,17 +152,18 @@ class OnnxNetwork:
         graph, opset = model.graph, _opset(model)
         given, found = f"network/{self.input}", f"network/{self.output}"
         nodes, constants = _scaling(given, self.options, channels_last=self.channels_last)
-        after, last, more = _pooling(found, self._rank(), self.options.pooling)
-        constants += more
-        if reduction is not None:
-            after.append(helper.make_node("Gemm", [last, "semblant/matrix", "semblant/bias"], ["semblant/reduced"], transB=1))
-            constants += [_constant("matrix", reduction.matrix.numpy()), _constant("bias", reduction.bias.numpy())]
-            last = "semblant/reduced"
+        behind = _pooled(found, self._rank(), self.poolings)
+        tail, last = list(behind.nodes), behind.last
+        constants += behind.constants
+        for make in after:
+            part = make(last)
+            tail, last = [*tail, *part.nodes], part.last
+            constants += part.constants
         if card is None:
-            after.append(helper.make_node("Identity", [last], ["embedding"]))
+            tail.append(helper.make_node("Identity", [last], ["embedding"]))
         else:
-            after.append(helper.make_node("LpNormalization", [last], ["embedding"], axis=1, p=2))
-        everything = [*nodes, *graph.node, *after]
+            tail.append(helper.make_node("LpNormalization", [last], ["embedding"], axis=1, p=2))
+        everything = [*nodes, *graph.node, *tail]
         shape: list[str | int | None] = ["N", fit.height, fit.width, 3]
         whole = helper.make_graph(
             everything,
@@ -248,35 +271,66 @@ def _scaling(given: str, options: OnnxOptions, *, channels_last: bool) -> tuple[
     return nodes, [_constant("scale", 1 / (255 * std)), _constant("shift", -np.array(options.mean, np.float32) / std)]
 
 
-def _pooling(found: str, rank: int, pooling: str) -> tuple[list[Any], str, list[tuple[str, np.ndarray]]]:
-    """Nodes from the network's output to `[N, d]`, the name of that, and constants."""
+def reduced(reduction: Whitening) -> Tail:
+    """A linear map of the features, such as a PCA."""
+
+    def make(last: str) -> Part:
+        from onnx import helper
+
+        node = helper.make_node("Gemm", [last, "semblant/matrix", "semblant/bias"], ["semblant/reduced"], transB=1)
+        return Part(
+            [node],
+            "semblant/reduced",
+            [_constant("matrix", reduction.matrix.numpy()), _constant("bias", reduction.bias.numpy())],
+        )
+
+    return make
+
+
+def _pooled(found: str, rank: int, poolings: Sequence[str]) -> Part:
+    """From the network's output to `[N, d]`: pooled in each of the ways, side by side."""
+    from onnx import helper
+
+    parts = [_pooling(found, rank, pooling) for pooling in poolings]
+    nodes = [node for part in parts for node in part.nodes]
+    constants = [constant for part in parts for constant in part.constants]
+    if len(parts) == 1:
+        return Part(nodes, parts[0].last, constants)
+    nodes.append(helper.make_node("Concat", [part.last for part in parts], ["semblant/beside"], axis=1))
+    return Part(nodes, "semblant/beside", constants)
+
+
+def _pooling(found: str, rank: int, pooling: str) -> Part:
+    """Nodes from the network's output to `[N, d]`."""
     from onnx import helper
 
     if rank == 2:
-        return [], found, []
+        return Part([], found, [])
     if pooling not in _POOLINGS[rank]:
         kind = "tokens [N, t, d]" if rank == 3 else "a map [N, d, h, w]"
         raise InvalidInput(f"pooling {pooling!r} of {kind}: expected one of {', '.join(_POOLINGS[rank])}")
-    name, flat = "semblant/pooled", "semblant/features"
+    own = f"semblant/{pooling}"
+    name, flat = f"{own}/pooled", f"{own}/features"
     flatten = helper.make_node("Flatten", [name], [flat], axis=1)
     if pooling == "flatten":
-        return [helper.make_node("Flatten", [found], [flat], axis=1)], flat, []
+        return Part([helper.make_node("Flatten", [found], [flat], axis=1)], flat, [])
     if pooling == "cls":
-        return [helper.make_node("Gather", [found, "semblant/first"], [flat], axis=1)], flat, [_constant("first", np.int64(0))]
-    if rank == 3:
-        across = helper.make_node("Transpose", [found], ["semblant/across"], perm=[0, 2, 1])  # [N, d, t]
-        return [across, helper.make_node("GlobalAveragePool", ["semblant/across"], [name]), flatten], flat, []
+        gather = helper.make_node("Gather", [found, "semblant/first"], [flat], axis=1)
+        return Part([gather], flat, [_constant("first", np.int64(0))])
+    if pooling == "gap" and rank == 3:
+        across = helper.make_node("Transpose", [found], [f"{own}/across"], perm=[0, 2, 1])  # [N, d, t]
+        return Part([across, helper.make_node("GlobalAveragePool", [f"{own}/across"], [name]), flatten], flat, [])
     if pooling == "gap":
-        return [helper.make_node("GlobalAveragePool", [found], [name]), flatten], flat, []
+        return Part([helper.make_node("GlobalAveragePool", [found], [name]), flatten], flat, [])
     nodes = [
-        helper.make_node("Max", [found, "semblant/smallest"], ["semblant/positive"]),
-        helper.make_node("Pow", ["semblant/positive", "semblant/power"], ["semblant/raised"]),
-        helper.make_node("GlobalAveragePool", ["semblant/raised"], ["semblant/mean"]),
-        helper.make_node("Pow", ["semblant/mean", "semblant/root"], [name]),
+        helper.make_node("Max", [found, "semblant/smallest"], [f"{own}/positive"]),
+        helper.make_node("Pow", [f"{own}/positive", "semblant/power"], [f"{own}/raised"]),
+        helper.make_node("GlobalAveragePool", [f"{own}/raised"], [f"{own}/mean"]),
+        helper.make_node("Pow", [f"{own}/mean", "semblant/root"], [name]),
         flatten,
     ]
     values = {"smallest": 1e-6, "power": _GEM_POWER, "root": 1 / _GEM_POWER}
-    return nodes, flat, [_constant(key, np.array(value, np.float32)) for key, value in values.items()]
+    return Part(nodes, flat, [_constant(key, np.array(value, np.float32)) for key, value in values.items()])
 
 
 def _constant(name: str, value: Any) -> tuple[str, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
@@ -12,19 +13,20 @@ from semblant_search.errors import InvalidInput, MissingExtra
 
 from semblant_exporter.checkpoint import write_atomically
 from semblant_exporter.export import build_encoder
-from semblant_exporter.extractors.backbones import backbone
+from semblant_exporter.extractors.backbones import IMAGENET, backbone
+from semblant_exporter.extractors.onnx_network import OnnxOptions, is_onnx
 from semblant_exporter.listing import list_pictures
 from semblant_exporter.pictures import spread_out
 
 from . import frozen, trained
 from .looking import DRAWN, Look, look_at
+from .own import OwnNetwork, own_encoder
 from .rows import Made, best, reason
 from .sample import take
-from .stem import networks_at_hand
+from .stem import LearnedGraph, networks_at_hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     import numpy as np
     from semblant_search.images import Fit
@@ -63,8 +65,11 @@ class LearnJob:
         way: name in `WAYS`; None: those that suit the pictures are tried, and the best is taken.
         minutes: of training, for the ways that train.
         dim: numbers of a vector, at most.
-        networks: names in `BACKBONES` that look at the pictures beside each other; none: the best whose weights are at hand.
+        networks: names in `BACKBONES` that look at the pictures beside each other, or the path of an ONNX that takes pictures,
+            which looks alone; none: the best whose weights are at hand.
         weights: files of weights for them, by name.
+        mean, std: of each channel for pixels in 0–1, as the ONNX expects them; None: ImageNet's.
+        features: name of the ONNX's output to take; None: the first.
         label: the metadata column with labels, which are never learned from: the table shows P@10 by them.
         name: for people; None: that of the way.
         seed: fixes all that is random.
@@ -80,6 +85,9 @@ class LearnJob:
     label: str | None = None
     name: str | None = None
     seed: int = 0
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    features: str | None = None
 
     def __post_init__(self) -> None:
         if self.way is not None and self.way not in WAYS:
@@ -89,7 +97,16 @@ class LearnJob:
         if self.dim < 1:
             raise InvalidInput(f"dim {self.dim}: expected at least 1")
         for name in self.networks:
-            backbone(name)
+            if not is_onnx(name):
+                backbone(name)
+        own = [name for name in self.networks if is_onnx(name)]
+        if own and len(self.networks) > 1:
+            raise InvalidInput(f"network {own[0]!r} beside others: an ONNX file looks at the pictures alone; name it only")
+        said = [name for name in ("mean", "std", "features") if getattr(self, name) is not None]
+        if said and not own:
+            raise InvalidInput(f"{said[0]} without an ONNX file: of networks known by name it is known; leave --{said[0]} away")
+        if self.std is not None and min(self.std) <= 0:
+            raise InvalidInput(f"std {self.std}: expected three numbers above 0, for pixels in 0–1")
 
 
 @dataclass(frozen=True)
@@ -152,13 +169,13 @@ def learn(job: LearnJob, on_progress: Progress | None = None) -> LearnReport:
     """
     listing = list_pictures(job.directory)
     look = look_at(listing, job.label)
-    networks = job.networks or networks_at_hand()
+    networks = _networks(job)
     ways = ways_for(look, networks) if job.way is None else _needed(job.way)
     if not set(ways) - {"pixels", "scratch"}:
         networks = ()
     elif not networks:
         raise MissingExtra(f"The way {job.way!r}, which begins with a pretrained network,", _EXTRA)
-    fit = frozen.fit_of(networks, look.side)
+    fit = frozen.fit_of(networks, look.side, fine=look.photographs)
     sample = take(listing, fit, label=job.label, seed=job.seed, on_progress=on_progress)
     made: list[Made] = []
     interrupted = False
@@ -170,17 +187,30 @@ def learn(job: LearnJob, on_progress: Progress | None = None) -> LearnReport:
             raise
         interrupted = True
     wanted = [one for one in made if one.row.way == job.way] or made
+    few = job.way is None and _few_photographs(look) and any(one.row.way == "pretrained" for one in made)
+    if few:  # a handful is asked with: the guide would take their pixels by chance now and then
+        wanted = [one for one in made if one.row.way == "pretrained"]
     chosen = best(wanted)
-    why = reason(chosen, made, wanted=job.way, asked=len(sample.asked))
+    why = reason(chosen, made, wanted=job.way, asked=len(sample.asked), few=few)
     return _write(job, chosen, made, why, look, sample, interrupted=interrupted, on_progress=on_progress)
 
 
-def ways_for(look: Look, networks: Sequence[str]) -> tuple[Way, ...]:
+def _networks(job: LearnJob) -> tuple[str | OwnNetwork, ...]:
+    if job.networks and is_onnx(job.networks[0]):
+        options = OnnxOptions(job.mean or IMAGENET[0], job.std or IMAGENET[1], output=job.features)
+        return (OwnNetwork(Path(job.networks[0]), options),)
+    return job.networks or networks_at_hand()
+
+
+def ways_for(look: Look, networks: Sequence[object]) -> tuple[Way, ...]:
     """What is tried, in this order: what takes seconds first, so that there is something to keep from then on."""
     trains = look.pictures >= _WORTH_TRAINING and not (networks and look.natural)
-    few_photographs = look.natural and look.drawn <= DRAWN and look.pictures < _WORTH_WEIGHING
-    frozen_ways: tuple[Way, ...] = ("pretrained",) if few_photographs else ("pretrained", "fused")
+    frozen_ways: tuple[Way, ...] = ("pretrained",) if _few_photographs(look) else ("pretrained", "fused")
     return ("pixels", *(frozen_ways if networks else ()), *(("scratch",) if trains else ()))
+
+
+def _few_photographs(look: Look) -> bool:
+    return look.natural and look.drawn <= DRAWN and look.pictures < _WORTH_WEIGHING
 
 
 def _needed(way: Way) -> tuple[Way, ...]:
@@ -191,7 +221,7 @@ def _needed(way: Way) -> tuple[Way, ...]:
 def _carry_out(
     job: LearnJob,
     ways: Sequence[Way],
-    networks: Sequence[str],
+    networks: Sequence[str | OwnNetwork],
     sample: Sample,
     look: Look,
     fit: Fit,
@@ -249,7 +279,10 @@ def _write(
         },
     )
     some = spread_out(sample.load(chosen.fit), _CHECKED)
-    data, _ = build_encoder(graph, card, some)
+    if isinstance(graph, LearnedGraph) and any(isinstance(part, OwnNetwork) for part in graph.stem.members):
+        data = own_encoder(graph.stem, graph.head, card, some)
+    else:
+        data, _ = build_encoder(graph, card, some)
     write_atomically(job.output, data)
     encoder = Encoder(data)
     return LearnReport(

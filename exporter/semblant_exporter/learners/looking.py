@@ -20,6 +20,8 @@ _PROBED = 60
 _LOOKED_AT_SIDE = 128
 SMALL_SIDE = 64
 """Pixels: pretrained networks have seen nothing so small, and a training of minutes sees all of it."""
+PHOTOGRAPH_SIDE = 128
+"""Pixels at least, of a sample that is decoded at a reduced scale."""
 _FLAT = 0.35
 """Share of pixels that equal the one beside them, exactly: of drawings more, of photographs less."""
 DRAWN = 0.5
@@ -48,6 +50,11 @@ class Look:
     def natural(self) -> bool:
         """Whether a network that has seen photographs has seen such pictures: neither small nor grey."""
         return self.side > SMALL_SIDE and not self.grey
+
+    @property
+    def photographs(self) -> bool:
+        """Whether they look like photographs that are large enough to show more than a thumbnail does."""
+        return self.natural and self.drawn <= DRAWN and self.side >= PHOTOGRAPH_SIDE
 
     def __str__(self) -> str:
         kind = "drawings" if self.drawn > DRAWN else "photographs"

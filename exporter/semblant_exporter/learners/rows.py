@@ -75,11 +75,13 @@ def best(made: Sequence[Made]) -> Made:
     return next((one for one in made if one.row.way == top.row.way and not one.row.comparable), top)
 
 
-def reason(chosen: Made, made: Sequence[Made], *, wanted: str | None, asked: int) -> str:
-    """Why it was taken, in a sentence."""
+def reason(chosen: Made, made: Sequence[Made], *, wanted: str | None, asked: int, few: bool = False) -> str:
+    """Why it was taken, in a sentence; `few`: of so few photographs that the guide was not followed."""
     own = chosen.row
     if wanted is not None:
         return f"--way {wanted} was asked for"
+    if few:
+        return f"they are too few to tell by {asked} of them what suits them: a network that has seen others is taken"
     others = [one.row for one in made if one.row.way != own.way]
     if not others:
         return "nothing else could be tried"

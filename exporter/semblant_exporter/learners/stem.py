@@ -18,6 +18,8 @@ from semblant_exporter.extractors.backbones import BACKBONES, backbone, load_wei
 from semblant_exporter.extractors.extractor import gem
 from semblant_exporter.objectives import to_images
 
+from .own import OwnNetwork
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
@@ -93,16 +95,16 @@ class Raster(nn.Module):
     source = "none"
 
     def forward(self, images: Tensor) -> Tensor:
-        """`[N, 768]` of images `[N, 3, H, W]` in 0–1, whose sides are multiples of 16."""
+        """`[N, 768]` of images `[N, 3, H, W]` in 0–1, of sides from 16 on; what is over a multiple of 16 is not looked at."""
         cell = (images.shape[2] // RASTER, images.shape[3] // RASTER)
-        means = nn.functional.avg_pool2d(images, cell)  # [N, 3, 16, 16]
+        means = nn.functional.avg_pool2d(images, cell)[:, :, :RASTER, :RASTER]  # [N, 3, 16, 16]
         return (means + 1e-6).sqrt().flatten(1)
 
 
 class Stem(nn.Module):
     """Several ways of seeing the same fitted pictures: `members`. `blocks` are the numbers of all their vectors in turn."""
 
-    def __init__(self, parts: Sequence[Network | Raster]) -> None:
+    def __init__(self, parts: Sequence[Network | OwnNetwork | Raster]) -> None:
         super().__init__()
         self.members = tuple(parts)
         self.parts = nn.ModuleList(parts)
@@ -137,7 +139,8 @@ def features(
     stem: Stem, fit: Fit, pixels: np.ndarray, on_progress: Progress | None = None, what: str = "looking at pictures"
 ) -> tuple[Tensor, float]:
     """Float32 `[n, sum of blocks]` of fitted pictures uint8 `[n, h, w, 3]`, and milliseconds a picture."""
-    run = _run_by_onnx(stem, fit) if len(pixels) >= _WORTH_ONNX else stem
+    by_onnx = len(pixels) >= _WORTH_ONNX and not any(isinstance(part, OwnNetwork) for part in stem.members)
+    run = _run_by_onnx(stem, fit) if by_onnx else stem
     parts, seconds = [], 0.0
     for begin in range(0, len(pixels), _BATCH):
         batch = torch.from_numpy(np.array(pixels[begin : begin + _BATCH]))

@@ -70,6 +70,18 @@ EXPORTER = (
             "--minutes": Row(["--minutes", "9"], {"learn.job.minutes": 9.0}),
             "--dim": Row(["--dim", "16"], {"learn.job.dim": 16}),
             "--network": Row(["--network", "vgg16", "--network", "vgg19"], {"learn.job.networks": ("vgg16", "vgg19")}),
+            "--mean": Row(
+                ["--network", "o.onnx", "--mean", ".1", ".2", ".3"],
+                {"learn.job.networks": ("o.onnx",), "learn.job.mean": (0.1, 0.2, 0.3)},
+            ),
+            "--std": Row(
+                ["--network", "o.onnx", "--std", ".1", ".2", ".3"],
+                {"learn.job.networks": ("o.onnx",), "learn.job.std": (0.1, 0.2, 0.3)},
+            ),
+            "--features": Row(
+                ["--network", "o.onnx", "--features", "tokens"],
+                {"learn.job.networks": ("o.onnx",), "learn.job.features": "tokens"},
+            ),
             "--label": Row(["--label", "kind"], {"learn.job.label": "kind"}),
             "--name": Row(["--name", "mine"], {"learn.job.name": "mine"}),
             "--seed": Row(["--seed", "3"], {"learn.job.seed": 3}),
