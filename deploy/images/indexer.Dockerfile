@@ -8,7 +8,7 @@ ARG PIP_NO_INDEX=
 COPY dist/images/wheels/ /wheels/
 RUN python3 -m venv /opt/semblant \
     && /opt/semblant/bin/pip install --no-cache-dir --disable-pip-version-check --constraint /wheels/constraints.txt \
-        --find-links /wheels "semblant-indexer[map,metrics,parquet,remote,watch]==0.1.0" "semblant-search[heif,tiff]==0.1.0" \
+        --find-links /wheels "semblant-indexer[map,metrics,parquet,remote,watch]==0.1.0" "semblant-search[heif,jxl,pdf,raw,svg,tiff,video]==0.1.0" \
     && rm -rf /opt/semblant/lib/python3*/site-packages/pip*
 
 FROM ${BASE}

@@ -12,7 +12,7 @@ COPY dist/images/wheels/ /wheels/
 RUN python3 -m venv /opt/semblant \
     && /opt/semblant/bin/pip install --no-cache-dir --disable-pip-version-check --constraint /wheels/constraints.txt \
         --find-links /wheels ${TORCH:+--extra-index-url "$TORCH"} \
-        "semblant-exporter[pretrained]==0.1.0" "semblant-search[heif,tiff]==0.1.0" \
+        "semblant-exporter[pretrained]==0.1.0" "semblant-search[heif,jxl,pdf,raw,svg,tiff,video]==0.1.0" \
     && rm -rf /opt/semblant/lib/python3*/site-packages/pip*
 
 FROM ${BASE}

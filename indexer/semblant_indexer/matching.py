@@ -108,7 +108,7 @@ def match_rows(connection: sqlite3.Connection, pictures: Iterable[str], root: st
             folder = _plain(root)
             insert = f"INSERT INTO temp.open_rows VALUES ({', '.join('?' * (1 + len(_COLUMNS)))})"
             connection.executemany(insert, (_row(number, uri, named, folder) for number, uri, named in rest))
-            _match(connection, folder)
+            _match(connection, folder, {_stem(path) for _, uri, named in rest for path in (_plain(uri), composed(named))})
         (count,) = connection.execute(f"SELECT count(*) FROM rows WHERE {_NAMES_ONE}").fetchone()
         connection.execute("COMMIT")
         connection.executescript("DROP TABLE temp.pictures; DROP TABLE temp.open_rows;")
@@ -120,10 +120,11 @@ def match_rows(connection: sqlite3.Connection, pictures: Iterable[str], root: st
     return int(count)
 
 
-def _match(connection: sqlite3.Connection, folder: str) -> None:
+def _match(connection: sqlite3.Connection, folder: str, stems: set[str]) -> None:
     uris = connection.execute("SELECT uri FROM temp.pictures").fetchall()
+    alike = (uri for (uri,) in uris if _stem(_plain(uri)) in stems)  # no other can be meant, or make a name of one's two
     update = f"UPDATE temp.pictures SET {', '.join(f'{column} = ?' for column in _COLUMNS)} WHERE uri = ?"
-    connection.executemany(update, ((*_ways_of(uri, folder), uri) for (uri,) in uris))
+    connection.executemany(update, ((*_ways_of(uri, folder), uri) for uri in alike))
     for way in _COLUMNS:
         connection.execute(f"CREATE INDEX temp.by_{way} ON pictures ({way})")
         found = connection.execute(_MATCH.format(way=way)).fetchall()
@@ -143,6 +144,11 @@ def _ways_of(uri: str, folder: str) -> tuple[str | None, ...]:
     below = path.removeprefix(folder)
     stem = below.removesuffix(PurePosixPath(below).suffix)
     return _in_cases(path, below, below.rpartition("/")[2], stem, stem.rpartition("/")[2])
+
+
+def _stem(path: str) -> str:
+    """A file's name up to its first dot, without regard to case: what is the same in every way of naming it."""
+    return path.rpartition("/")[2].partition(".")[0].casefold()
 
 
 def _row(number: int, uri: str, named: str, folder: str) -> tuple[int | str | None, ...]:

@@ -70,7 +70,7 @@ def open_header(data: bytes, name: str = "picture") -> ImageFile.ImageFile:
     data, fragment = split_bytes(data)
     if not data:
         raise ImageError(f"{name}: is empty (0 bytes)", reason="empty")
-    if data.startswith(SIGNATURE):
+    if data.startswith(SIGNATURE) and data[12:16] != b"CgBI":
         readable, profile = readable_png(data)
         picture = _parsed(readable, "PNG")
         if picture is not None and not isinstance(picture, str):

@@ -107,6 +107,11 @@ _KINDS: tuple[tuple[bytes, int, OtherKind], ...] = (
     (b"mdat", 4, _VIDEO),
     (b"wide", 4, _VIDEO),
     (b"PK\3\4", 0, OtherKind("a ZIP archive", "index it as a source of its own: semblant index ARCHIVE.zip")),
+    (
+        b"CgBI",
+        12,
+        OtherKind("a PNG made for iPhone apps (CgBI)", "convert it back by pngcrush -revert-iphone-optimizations"),
+    ),
     (b"gimp xcf", 0, OtherKind("a GIMP drawing (XCF)", "export it as PNG")),
     (b"v/1\1", 0, OtherKind("an OpenEXR picture", "convert it to PNG or TIFF, for instance with ImageMagick")),
     (b"#?RADIANCE", 0, OtherKind("a Radiance HDR picture", "convert it to PNG or TIFF, for instance with ImageMagick")),

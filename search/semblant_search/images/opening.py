@@ -21,6 +21,7 @@ from .modes import simple_mode
 from .png import with_right_sum
 from .samples import range_of
 from .sources import bytes_of, describe
+from .viewers import as_viewers_show
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -145,6 +146,7 @@ def open_picture(
             _check_size(width, height, max_pixels, name)
         if kind in _UPRIGHT and data is not None:  # profile and size are known only now
             profile, (width, height) = _profile(image), image.size
+        image = image if data is None else as_viewers_show(image, data)
         file, orientation, samples = image, _orientation(image, data), range_of(image)
         if orientation in _TURNS:
             image = image.transpose(Image.Transpose[_TURNS[orientation]])

@@ -9,7 +9,7 @@ import contextlib
 import io
 from importlib.util import find_spec
 from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -26,6 +26,7 @@ __all__ = ["WideTiff", "is_misread", "pages", "wide_tiff"]
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 258, 259, 262, 277
 _PLANES, _EXTRA, _FORMAT, _ICC = 284, 338, 339, 34675
+_FILL, _STRIPS, _STRIP_SIZES = 266, 273, 279
 _KINDS = {1: "unsigned", 2: "signed", 3: "float", 5: "complex integer", 6: "complex float"}
 _CHANNELS = {0: 1, 1: 1, 2: 3, 5: 4}
 """Photometric interpretations that are read, and their channels: MinIsWhite, MinIsBlack, RGB, CMYK (separated)."""
@@ -118,13 +119,12 @@ class WideTiff(ImageFile.ImageFile):
         with tifffile.TiffFile(self.fp) as file:
             page = file.pages[self._number]
             try:
-                array, planes_first = page.asarray(maxworkers=1), page.axes[0] == "S"
-            except ValueError as error:
+                packed = self._packed(self.fp)
+                array, planes_first = (page.asarray(maxworkers=1), page.axes[0] == "S") if packed is None else (packed, False)
+            except (ValueError, NotImplementedError) as error:
                 if "imagecodecs" not in str(error):
                     raise
-                text = (
-                    f"is a TIFF of {_kind(self._tags)}, compressed in a way that needs another library: pip install imagecodecs"
-                )
+                text = f"is a TIFF of {_kind(self._tags)}, packed in a way that needs another library: pip install imagecodecs"
                 raise ImageError(text, reason="unsupported") from error
         if array.ndim == 3 and planes_first:
             array = np.moveaxis(array, 0, -1)
@@ -146,6 +146,31 @@ class WideTiff(ImageFile.ImageFile):
                 shares = np.concatenate([shares, clear], axis=2)
             levels[top : top + rows] = shares if grey else np.rint(shares * 255)
         return Image.frombytes(self._mode, self.size, levels.tobytes())
+
+    def _packed(self, file: IO[bytes]) -> np.ndarray | None:
+        """uint16 `[h, w, c]` of samples that are no whole bytes, in plain strips, as cameras write 10, 12 and 14 bits."""
+        tags, bits, samples = self._tags, _first(self._tags, _BITS, 1), _first(self._tags, _SAMPLES, 1)
+        is_plain = _first(tags, _COMPRESSION, 1) == 1 and _first(tags, _FORMAT, 1) == 1 and _STRIPS in tags
+        if not is_plain or bits % 8 == 0 or bits > 16 or _first(tags, _FILL, 1) != 1 or _first(tags, _PLANES, 1) != 1:
+            return None
+        strips = b""
+        for start, size in zip(_all(tags[_STRIPS]), _all(tags[_STRIP_SIZES]), strict=True):
+            file.seek(start)
+            strips += file.read(size)
+        stride = (self.width * samples * bits + 7) // 8
+        rows = np.frombuffer(strips, np.uint8)
+        if rows.size < stride * self.height:
+            raise ValueError("image file is truncated")
+        values = np.zeros((self.height, self.width * samples), np.uint16)
+        for number, row in enumerate(rows[: stride * self.height].reshape(self.height, stride)):
+            each = np.unpackbits(row)[: values.shape[1] * bits].reshape(-1, bits)
+            for place in range(bits):
+                values[number] = values[number] << 1 | each[:, place]
+        return values.reshape(self.height, self.width, samples)
+
+
+def _all(value: Any) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _tags(data: bytes, number: int) -> Mapping[int, Any] | None:
