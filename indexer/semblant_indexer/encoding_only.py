@@ -80,13 +80,14 @@ def encode_only(job: IndexJob, on_progress: Callable[[Progress], None] | None = 
             notes = "; ".join(source.notes)
             raise InvalidInput(f"{shown_name(job.source)} holds no pictures{': ' if notes else ''}{notes}")
         manifest = _manifest(job, encoder, source)
-        ledger.attach(Path(work) / "ledger.sqlite", manifest, record_for(job, source.scope, []))
+        record = record_for(job, source.scope, [])
+        ledger.attach(Path(work) / "ledger.sqlite", manifest, record)
         ledger.settle_problems()
         columns = columns_of(_payloads(ledger, exif=job.exif), manifest.fields)
         with vector_files(folder, manifest, columns, rows, kept=_KEPT) as files:
             written = _Files(files, ledger)
             _through_stages(job, encoder, ledger, written, tell)
-        report = _report(job, encoder, source, ledger, written.counts, files.count, time.perf_counter() - began)
+        report = _report(job, record.name, encoder, source, ledger, written.counts, files.count, time.perf_counter() - began)
     if not report.adds_up or report.points != report.indexed:
         raise StoreError(f"the account does not add up: {report.account}; {report.points} pictures are in the files")
     tell(Progress("done", report.found, report.found, report.failed, report.seconds))
@@ -171,10 +172,11 @@ def _payloads(ledger: Ledger, *, exif: bool) -> Iterator[Mapping[str, Any]]:
 
 
 def _report(
-    job: IndexJob, encoder: Encoder, source: Source, ledger: Ledger, counts: Counts, pictures: int, seconds: float
+    job: IndexJob, name: str, encoder: Encoder, source: Source, ledger: Ledger, counts: Counts, pictures: int, seconds: float
 ) -> IndexReport:
     return IndexReport(
         source=without_users(job.source),
+        source_name=name,
         db=job.db,
         collection=job.collection,
         generation="",
@@ -190,6 +192,7 @@ def _report(
         reasons=ledger.reasons(),
         failures=tuple(itertools.starmap(Failure, itertools.islice(ledger.failures(), _REPORTED_FAILURES))),
         notes=(*source.notes, *skipped(ledger.unsupported())),
+        unpruned=None,
         seconds=round(seconds, 3),
         stages={},
     )

@@ -163,8 +163,8 @@ def client_of(url: str) -> QdrantClient:
 
 
 def database_of(url: str, **options: Any) -> QdrantDatabase:
-    """A database on a server."""
-    return QdrantDatabase(url, api_key=os.environ.get("QDRANT_API_KEY"), **options)
+    """A database on a server, which a busy machine may keep waiting."""
+    return QdrantDatabase(url, api_key=os.environ.get("QDRANT_API_KEY"), **{"timeout": 120, **options})
 
 
 def info(url: str, collection: str) -> dict[str, Any]:
