@@ -98,7 +98,11 @@ def print_report(report: IndexReport) -> None:
     from rich.table import Table
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    table = Table(box=box.SIMPLE_HEAD, title=f"{report.collection} in {report.db}", title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"{report.collection} in {report.db}" if report.generation else report.db,
+        title_justify="left",
+    )
     table.add_column("pictures")
     table.add_column("", justify="right")
     for name in ("found", "indexed", "unchanged", "duplicate", "failed", "skipped"):
@@ -109,7 +113,7 @@ def print_report(report: IndexReport) -> None:
     for name in ("accepted", "moved", "pruned"):
         if value := getattr(report, name):
             table.add_row(name, f"{value:,}")
-    table.add_row("in the collection", f"{report.points:,}")
+    table.add_row("in the collection" if report.generation else "in the files", f"{report.points:,}")
     rate = report.encoded / report.stages["index"] if report.encoded and report.stages.get("index") else 0.0
     if report.recall_at_10 is not None:
         table.add_row("recall@10 of searches", f"{report.recall_at_10:.3f}")

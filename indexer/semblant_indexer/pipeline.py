@@ -12,20 +12,20 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .worker import Decoded, Task, Unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from semblant_search.encoder import Encoder, Vectors
 
     from .ledger import Todo
     from .pool import Batch, WorkerPool
-    from .writer import Writer
+    from .worker import Rejected
 
-__all__ = ["Pipeline"]
+__all__ = ["Pipeline", "Sink"]
 
 _POLL = 0.05
 
@@ -41,6 +41,22 @@ class _Encoded(NamedTuple):
     vectors: Vectors | None
 
 
+class Sink(Protocol):
+    """The last stage, such as a `Writer`."""
+
+    def write(self, todos: Sequence[Todo], results: Sequence[Decoded | Unchanged | Rejected], vectors: Vectors | None) -> None:
+        """Take in a batch; `vectors` belong to the `Decoded` results in their order."""
+        ...
+
+    def keep(self, kept: Sequence[tuple[Todo, Unchanged]]) -> None:
+        """Take in pictures whose vectors are there already."""
+        ...
+
+    def flush(self) -> None:
+        """Write what was taken in."""
+        ...
+
+
 class Pipeline:
     """Runs pictures through the stages once.
 
@@ -51,7 +67,7 @@ class Pipeline:
         batch: most pictures in a batch.
     """
 
-    def __init__(self, pool: WorkerPool, encoder: Encoder, writer: Writer, *, batch: int) -> None:
+    def __init__(self, pool: WorkerPool, encoder: Encoder, writer: Sink, *, batch: int) -> None:
         self._pool = pool
         self._encoder = encoder
         self._writer = writer

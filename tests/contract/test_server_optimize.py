@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def stand_in() -> Iterator[StandIn]:
     """A server that takes four looks to build what was written."""
-    with server("--yellow", "4") as url:
+    with server("--yellow", "4", alone=True) as url:
         yield StandIn(url)
 
 
@@ -61,7 +61,7 @@ def test_a_restarted_server_is_told_to_go_on_and_waited_for(stand_in: StandIn) -
 
 def test_a_server_that_makes_no_progress_is_not_waited_for() -> None:
     """Its optimizers may be off."""
-    with server("--yellow", "-1") as url, written(StandIn(url), "stalled", RetryPolicy(stall=0)) as store:
+    with server("--yellow", "-1", alone=True) as url, written(StandIn(url), "stalled", RetryPolicy(stall=0)) as store:
         stand_in = StandIn(url)
         assert not store.optimize()
         assert colour(stand_in, store) == "yellow"

@@ -314,7 +314,7 @@ def test_nodes_that_cannot_be_are_refused_without_a_password(url: str, shown: st
 
 @pytest.mark.parametrize(("silent", "said"), [((1, 3), "2 of the 4 shards .*: 50%"), ((0,), "1 of the 4 shards .*: 25%")])
 def test_a_partial_outage_says_which_share_is_away(silent: tuple[int, ...], said: str) -> None:
-    with server() as url, closing(database_of(url, retry=RetryPolicy(attempts=2, first_wait=0))) as database:
+    with server(alone=True) as url, closing(database_of(url, retry=RetryPolicy(attempts=2, first_wait=0))) as database:
         stand_in = StandIn(url)
         store = database.create(manifest(storage=StorageOptions(shards=4)))
         store.upsert(points(3))

@@ -34,7 +34,7 @@ ask_both_ways = pytest.mark.parametrize("ask", ASKS, ids=["one", "batch"])
 @pytest.fixture(scope="module")
 def stand_in() -> Iterator[StandIn]:
     """It has graphs, which miss."""
-    with server("--graph") as url:
+    with server("--graph", alone=True) as url:
         yield StandIn(url)
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from pyarrow import parquet
+from semblant_indexer import IndexJob
+from semblant_indexer.encoding_only import encode_only
 from semblant_indexer.exporting import export_vectors
 from semblant_search import InvalidInput, SearchClient
 from semblant_search.cli import semblant
@@ -73,3 +75,69 @@ def test_a_job_exports_what_there_is_by_then_and_again(
         export_vectors(store, pictures)
     result = CliRunner().invoke(semblant, ["index", str(pictures), *common[:-1], str(pictures)])
     assert (result.exit_code, "holds something else" in result.output) == (2, True)
+
+
+def test_without_a_database_the_files_are_those_of_one(
+    pictures: Path, index: Callable[..., IndexReport], tmp_path: Path, encoder_file: Path
+) -> None:
+    bags = sorted((pictures / "bag").iterdir())
+    lines = [json.dumps({"file": str(path), "price": number, "tags": ["a", "b"]}) for number, path in enumerate(bags)]
+    lines[3] = json.dumps({"file": str(bags[3]), "tags": "c", "price": 2.5})
+    (tmp_path / "list.jsonl").write_text("\n".join([*lines, json.dumps({"file": str(tmp_path / "gone.png")})]))
+    bags[4].write_bytes(b"no picture")
+    index(tmp_path / "list.jsonl", exif=True)
+    beside, instead = tmp_path / "beside", tmp_path / "instead"
+    with closing(open_database(tmp_path / "db")) as db, closing(db.open("images")) as store:
+        assert export_vectors(store, beside) == 9
+    job = IndexJob(str(tmp_path / "list.jsonl"), encoder_file, str(instead), exif=True, workers=1, threads=1)
+    report = encode_only(job, rows=4)
+    assert report.account == "found 11 = 9 indexed + 0 unchanged + 0 duplicate + 2 failed + 0 skipped"
+    assert (report.reasons, report.points, report.exit_code) == ({"missing": 1, "not-an-image": 1}, 9, 3)
+    about = json.loads((instead / "export.json").read_text())
+    assert (about["pictures"], about["parts"], about["encoder"]) == (9, 3, report.encoder)
+
+    def read(folder: Path) -> dict[str, tuple[dict[str, object], list[float]]]:
+        rows: dict[str, tuple[dict[str, object], list[float]]] = {}
+        for part in sorted((folder / "metadata").iterdir()):
+            vectors = np.load(folder / "vectors" / f"{part.stem}.npy")
+            for row, vector in zip(parquet.read_table(part).to_pylist(), vectors, strict=True):
+                told = {name: value for name, value in row.items() if name not in ("_indexed_at", "_sources")}
+                rows[str(row["id"])] = ({name: value for name, value in told.items() if value is not None}, vector.tolist())
+        return rows
+
+    expected = read(beside)
+    found = read(instead)
+    assert found.keys() == expected.keys()
+    for id, (row, vector) in found.items():
+        assert row == expected[id][0]
+        np.testing.assert_allclose(vector, expected[id][1], atol=1e-6)
+    schemas = {str(parquet.read_schema(part)) for part in (instead / "metadata").iterdir()}
+    assert len(schemas) == 1
+    assert "tags: list" in schemas.pop()
+
+
+def test_the_command_line_needs_a_database_or_an_export(pictures: Path, tmp_path: Path, encoder_file: Path) -> None:
+    common = ["index", str(pictures), "--encoder", str(encoder_file), "--workers", "1", "--quiet"]
+
+    def told(*words: str) -> tuple[int, str]:
+        result = CliRunner().invoke(semblant, [*common, *words], env={"SEMBLANT_DB": None})
+        return result.exit_code, result.output
+
+    out = tmp_path / "out"
+    code, output = told("--export", str(out))
+    assert (code, "30 indexed" in output) == (0, True), output
+    assert "in the files" in output
+    before = (out / "export.json").read_bytes()
+    assert len(np.load(out / "vectors" / "part-00000.npy")) == 30
+    for words, said in (
+        ([], "Missing option '--db'"),
+        (["--export", str(out), "--dry-run"], "Missing option '--db'"),
+        (["--export", str(out), "--watch"], "Missing option '--db'"),
+        (["--export", str(out), "--prune"], "with --prune: that needs a collection"),
+        (["--export", str(out), "--duplicates", "merge"], "with --duplicates: that needs a collection"),
+        (["--export", str(pictures)], "holds something else"),
+    ):
+        code, output = told(*words)
+        assert (code, said in output) == (2, True), output
+    assert (out / "export.json").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"pictures", "out"}

@@ -1,4 +1,9 @@
-"""Servers for tests: the stand-in in a process of its own, and the real one that QDRANT_URL names."""
+"""Servers for tests: the stand-in in a process of its own, and the real one that QDRANT_URL names.
+
+Where there is a real one, it does the work behind every stand-in, too (`tests/support/qdrant_http/relay.py`), so that all tests
+of servers run against it. QDRANT_URL may be a `grpc://` one, or name several nodes of a cluster; what there is only REST for is
+asked at QDRANT_REST_URL then, or at port 6333 of the first.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from qdrant_client import QdrantClient
@@ -34,9 +40,14 @@ REAL = pytest.param(
 
 
 @contextmanager
-def server(*options: str) -> Iterator[str]:
-    """The URL of a stand-in in another process; `python tests/support/qdrant_http --help` lists the options."""
-    process = subprocess.Popen([sys.executable, STAND_IN, *options], stdout=subprocess.PIPE, text=True)
+def server(*options: str, alone: bool = False) -> Iterator[str]:
+    """The URL of an empty server in another process; `python tests/support/qdrant_http --help` lists the options.
+
+    `alone`: without a real server behind it, for what none can be told to do.
+    """
+    prefix = f"test-{uuid.uuid4().hex[:12]}-"
+    real = [] if alone or not os.environ.get("QDRANT_URL") else ["--to", rest_url(), "--prefix", prefix]
+    process = subprocess.Popen([sys.executable, STAND_IN, *options, *real], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         url = process.stdout.readline().strip()
@@ -46,6 +57,18 @@ def server(*options: str) -> Iterator[str]:
         process.kill()
         process.wait()
         process.stdout.close()
+        if real:
+            sweep(os.environ["QDRANT_URL"], prefix)
+
+
+def rest_url(url: str | None = None) -> str:
+    """Where a server's REST interface is; the real one's without a URL."""
+    real = os.environ.get("QDRANT_URL", "")
+    if url not in (None, real):
+        return str(url)
+    first = urlsplit(real.split(",")[0].strip())
+    by_grpc = f"http{first.scheme.removeprefix('grpc')}://{first.hostname}:6333"
+    return os.environ.get("QDRANT_REST_URL") or (by_grpc if first.scheme.startswith("grpc") else first.geturl())
 
 
 @dataclass(frozen=True)
@@ -93,7 +116,7 @@ class StandIn:
         _ask("PUT", f"{self.url}/_answers", [asdict(answer) for answer in answers])
 
     def version(self, version: str) -> None:
-        """Which it says it is."""
+        """Which it says it is; its own again for an empty one."""
         _ask("PUT", f"{self.url}/_version", version)
 
     def restart(self) -> None:
@@ -130,23 +153,23 @@ def knows(version: tuple[int, int]) -> bool:
     """Whether the real server is of this version or a later one; also where there is none."""
     if not (url := os.environ.get("QDRANT_URL")):
         return True
-    numbers = str(_ask("GET", url)["version"]).split("-")[0].split(".")
+    numbers = str(_ask("GET", rest_url(url))["version"]).split("-")[0].split(".")
     return (int(numbers[0]), int(numbers[1])) >= version
 
 
 def client_of(url: str) -> QdrantClient:
     """A client past Semblant."""
-    return QdrantClient(url=url, api_key=os.environ.get("QDRANT_API_KEY"), timeout=60, check_compatibility=False)
+    return QdrantClient(url=rest_url(url), api_key=os.environ.get("QDRANT_API_KEY"), timeout=60, check_compatibility=False)
 
 
 def database_of(url: str, **options: Any) -> QdrantDatabase:
-    """A database on a server."""
-    return QdrantDatabase(url, api_key=os.environ.get("QDRANT_API_KEY"), **options)
+    """A database on a server, which a busy machine may keep waiting."""
+    return QdrantDatabase(url, api_key=os.environ.get("QDRANT_API_KEY"), **{"timeout": 120, **options})
 
 
 def info(url: str, collection: str) -> dict[str, Any]:
     """What a server says about a collection, as JSON."""
-    result: dict[str, Any] = _ask("GET", f"{url}/collections/{collection}")["result"]
+    result: dict[str, Any] = _ask("GET", f"{rest_url(url)}/collections/{collection}")["result"]
     return result
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["History"]
 
 _DYING = Path(__file__).with_name("dying_job.py")
+_PATIENCE = 1800
+"""Seconds that a job may take on a busy machine."""
 
 
 class History:
@@ -109,7 +111,7 @@ class History:
         self.log[-1] = f"kill {source} {call} {number} {when} rebuild={rebuild} {options}"
         told = {**options, "rebuild": rebuild, "prune_limit": 1.0, "keep_generations": 0}
         process = self._start(source, call, str(number), when, told)
-        _, error = process.communicate(timeout=300)
+        _, error = process.communicate(timeout=_PATIENCE)
         assert process.returncode in (0, -9), (error, self.log)
         if rebuild:
             self.rebuild(source, state=options["state"])
@@ -125,9 +127,9 @@ class History:
         self.log[-1] = f"two at once {chosen} {prune}"
         processes = []
         for number, source in enumerate(chosen):
-            told = {"state": str(self._folder / ("first", "second")[number]), "prune": prune[number], "wait": 250}
+            told = {"state": str(self._folder / ("first", "second")[number]), "prune": prune[number], "wait": _PATIENCE - 60}
             processes.append(self._start(source, "upsert", "1000000", "before", {**told, "prune_limit": 1.0}))
-        ends = [(process.communicate(timeout=300)[1], process.returncode) for process in processes]
+        ends = [(process.communicate(timeout=_PATIENCE)[1], process.returncode) for process in processes]
         assert [code for _, code in ends] == [0, 0], (ends, self.log)
         for source, pruned in zip(chosen, prune, strict=True):
             self._indexed(source, prune=pruned)

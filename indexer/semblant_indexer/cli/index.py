@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ _PATH = click.Path(path_type=Path)
     metavar="FILE",
     help="The encoder.onnx that makes the vectors.  [default: the collection's, or learned]",
 )
-@database_options
+@partial(database_options, required=False)
 @click.option("--source", "source_name", metavar="NAME", help="What the collection calls it.  [default: its folder or file]")
 @click.option("--include", multiple=True, metavar="PATTERN", help="Take only files that match, such as '*.jpg' or '2024/*'.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out files and folders that match.")
@@ -70,7 +71,9 @@ _PATH = click.Path(path_type=Path)
     metavar="PERCENT",
     help="Prune nothing where it would be more of SOURCE's.  [default: 20 %]",
 )
-@click.option("--export", type=_PATH, metavar="DIR", help="Write all vectors and metadata as .npy and Parquet here, too.")
+@click.option(
+    "--export", type=_PATH, metavar="DIR", help="Write all vectors and metadata as .npy and Parquet here: too, or without --db."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be indexed, moved and removed; write nothing.")
 @click.option("--retry", is_flag=True, help="Try pictures again that failed before, although they did not change.")
 @click.option("--verify", is_flag=True, help="Tell what changed by reading every file, not by sizes and times.")
@@ -130,6 +133,8 @@ def index(
 
     from semblant_indexer.job import Duplicates, IndexJob
 
+    if not target.db and (export is None or dry_run or watch):
+        raise click.MissingParameter(param_hint="'--db'", param_type="option")
     given = {name: value for name, value in options.items() if value is not None}
     given.setdefault("encoder", None)
     storage = StorageOptions(quantize, on_disk, shards, replicas, write_consistency)
@@ -144,7 +149,7 @@ def index(
     if not orb:
         given["orb"] = None
     job = IndexJob(
-        db=target.db,
+        db=target.db or str(export),
         collection=target.collection,
         api_key=target.api_key,
         timeout=target.timeout,
@@ -156,9 +161,11 @@ def index(
         output.preview(job)
         return
     if export is not None:
-        from semblant_indexer.exporting import check_export
+        from semblant_indexer.vector_files import check_export
 
         check_export(export)
+    if not target.db:
+        output.encode(job)
     with with_encoder(job, quiet=output.quiet or output.json_log) as ready:
         output.run(ready, watch=watch, export=export)
 

@@ -95,7 +95,7 @@ class Output:
 
         try:
             for job in jobs:
-                with _ending_in_time(job), ProgressDisplay(quiet=self.quiet or self.json_log) as display:
+                with _ending_in_time(_saved(job)), ProgressDisplay(quiet=self.quiet or self.json_log) as display:
                     progress = tee(display, *listeners)
                     if watch:
                         own = tuple(place for place in (self.report, export) if place is not None)
@@ -110,9 +110,29 @@ class Output:
                         codes.append(error.exit_code)
         except KeyboardInterrupt:
             assert job is not None
-            _stop(job)
+            _stop(_saved(job))
         wrong = [code for code in codes if code not in (0, 3)]
         click.get_current_context().exit(wrong[0] if wrong else max([least_code, *codes]))
+
+    def encode(self, job: IndexJob) -> NoReturn:
+        """Write files instead of a collection, print, and end the command with the exit code of the report."""
+        from semblant_indexer.display import ProgressDisplay
+        from semblant_indexer.encoding_only import encode_only
+        from semblant_indexer.observers import JsonLog, Metrics, tee
+
+        listeners: list[JsonLog | Metrics] = [JsonLog()] if self.json_log else []
+        if self.metrics_port is not None:
+            listeners.append(Metrics(self.metrics_port))
+        stopped = f"What there is in {shown_name(job.db)} is as it was."
+        try:
+            with _ending_in_time(stopped), ProgressDisplay(quiet=self.quiet or self.json_log) as display:
+                result = encode_only(job, tee(display, *listeners))
+        except KeyboardInterrupt:
+            _stop(stopped)
+        for listener in listeners:
+            listener.finish(result)
+        self._print(result, more=False)
+        click.get_current_context().exit(result.exit_code)
 
     def preview(self, job: IndexJob) -> None:
         """Print what the job would do."""
@@ -159,11 +179,11 @@ def _export(job: IndexJob, folder: Path) -> None:
 
 
 @contextmanager
-def _ending_in_time(job: IndexJob) -> Iterator[None]:
+def _ending_in_time(stopped: str) -> Iterator[None]:
     """Let SIGTERM stop the job as Ctrl-C does, and end the process soon after either, whatever holds up the main thread.
 
     Python raises `KeyboardInterrupt` only between two of its own steps: not while a server stalls or the engine works. The
-    signal's number reaches a pipe at once, and what a job has written is safe at any moment.
+    signal's number reaches a pipe at once, and what a job has written is safe at any moment. `stopped` is told then.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     reader, writer = os.pipe()
@@ -174,7 +194,7 @@ def _ending_in_time(job: IndexJob) -> Iterator[None]:
         while received := os.read(reader, 1):
             if received[0] in (signal.SIGINT, signal.SIGTERM):
                 time.sleep(_GRACE)
-                _stop(job)
+                _stop(stopped)
 
     thread = threading.Thread(target=guard, name="semblant-signals", daemon=True)
     thread.start()
@@ -192,12 +212,14 @@ def _ending_in_time(job: IndexJob) -> Iterator[None]:
             os.close(reader)
 
 
-def _stop(job: IndexJob) -> NoReturn:
+def _saved(job: IndexJob) -> str:
+    return f"What was indexed of {shown_name(job.source)} is saved; the same command goes on from there."
+
+
+def _stop(what_is_left: str) -> NoReturn:
     """Say how to go on, and leave at once: the engine may still be building its search graph, and would hold the process."""
     with _STOPPING:
-        click.echo(
-            f"\nStopped. What was indexed of {shown_name(job.source)} is saved; the same command goes on from there.", err=True
-        )
+        click.echo(f"\nStopped. {what_is_left}", err=True)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(130)

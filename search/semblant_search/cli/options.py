@@ -41,10 +41,20 @@ class Target:
         return open_database(self.db, api_key=self.api_key, timeout=self.timeout)
 
 
-def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --db, --api-key and --timeout; the command gets them, and --collection if it has it, as one `target: Target`."""
+def connection_options(command: Callable[..., Any], *, required: bool = True) -> Callable[..., Any]:
+    """Add --db, --api-key and --timeout; the command gets them, and --collection if it has it, as one `target: Target`.
 
-    @click.option("--db", required=True, envvar="SEMBLANT_DB", show_envvar=True, help="Directory or server URL.")
+    Without `required` a command that was given no database has "".
+    """
+
+    @click.option(
+        "--db",
+        required=required,
+        default=None if required else "",
+        envvar="SEMBLANT_DB",
+        show_envvar=True,
+        help="Directory or server URL.",
+    )
     @click.option("--api-key", envvar="SEMBLANT_API_KEY", show_envvar=True, help="API key of the server.")
     @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a server's answer.")
     @functools.wraps(command)
@@ -54,10 +64,11 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def database_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def database_options(command: Callable[..., Any], *, required: bool = True) -> Callable[..., Any]:
     """Add --collection to the `connection_options`."""
     return connection_options(
-        click.option("--collection", default=_COLLECTION, show_default=True, help="Name of the collection.")(command)
+        click.option("--collection", default=_COLLECTION, show_default=True, help="Name of the collection.")(command),
+        required=required,
     )
 
 

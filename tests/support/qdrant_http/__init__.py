@@ -10,14 +10,19 @@ that need not be exact is not, collections are yellow or grey while their indexe
 for every filter. A cluster's nodes may not know a new collection yet (`--late`), or lag behind (`--lag`). With `--graph`,
 searches that are not exact miss as HNSW and quantized vectors do.
 
+With `--to URL` a real server does the work instead (see `relay.py`), under a prefix of its own: what arrives is still told,
+faults, answers and strict mode are as asked; `--yellow`, `--late`, `--lag` and `--graph` are the server's own matter.
+
 Tests steer it beside the REST interface:
 
     GET, DELETE /_requests    what arrived (method, path, query, body, size), the last thousand; forget it, and /_answers
     PUT /_answers             a list of {"status", "headers", "done", "message"}: how the next requests are answered, and
                               whether they are done all the same; status 200 is the proper answer
-    PUT /_version             the version that it says it is
+    PUT /_version             the version that it says it is; its own again for ""
     PUT /_restart             forget which collections were optimized, as a restart does: yellow ones turn grey
     PUT /_outage              shards that no node answers for, by number: what needs all of a collection fails
     PUT /_fail                {"collection", "why"}: its indexes cannot be built: it is red
     PUT /_damage              {"collection", "id", "payload"}: change a point's payload, or without a payload remove it
+
+A real server behind it knows none of `/_restart`, `/_outage` and `/_fail`.
 """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from .faults import FAULTS, Refused
+from .relay import Relay
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +26,7 @@ LARGEST_BODY = 32 * 1024 * 1024
 class Handler(http.server.BaseHTTPRequestHandler):
     """One request."""
 
-    routes: Routes
+    routes: Routes | Relay
     options: argparse.Namespace
     dice: random.Random
     requests: ClassVar[deque[dict[str, Any]]] = deque(maxlen=1000)
@@ -100,14 +101,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answers.extend(told)
         elif path == "/_version":
             self.options.version = told
+        elif path == "/_damage":
+            self.routes.damage(**told)
+        elif isinstance(self.routes, Relay):
+            self.send(501, error(f"{path}: no real server does that for a test"))
+            return
         elif path == "/_restart":
             self.routes.restart()
         elif path == "/_outage":
             self.routes.outage(told)
         elif path == "/_fail":
             self.routes.fail(**told)
-        elif path == "/_damage":
-            self.routes.damage(**told)
         self.send(200, None)
 
     def body(self) -> bytes:

@@ -35,7 +35,7 @@ class Routes:
         with self.lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if parts == [""]:
-                return {"title": "qdrant", "version": self.options.version}
+                return {"title": "qdrant", "version": self.options.version or "1.20.0"}
             if parts == ["cluster"]:
                 return cluster(self.silent)
             if parts == ["collections"]:

@@ -73,8 +73,9 @@ class QdrantEngine:
 
     def filter(self, where: Where, fields: Mapping[str, FieldType]) -> Any:
         """A `models.Filter`. Raises `StoreError` for a condition that the server is too old for."""
+        compiled = compile_where(where, self._dialect, fields)  # what is wrong on every server is told first
         self._version.check_filter(where)
-        return compile_where(where, self._dialect, fields)
+        return compiled
 
     def search(self, searches: Sequence[Search]) -> list[list[ScoredRecord]]:
         """Hits of each, best first. In one request, unless the server allows less: then page by page."""
