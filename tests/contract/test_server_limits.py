@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
@@ -124,7 +125,7 @@ def test_fields_beyond_the_limit_of_indexes_go_without(few: str) -> None:
     kinds: dict[str, Any] = dict.fromkeys(["_uri", "a", "_width", "b", "_sources", "c"], FieldType.INTEGER)
     with closing(database_of(few)) as database:
         store = database.create(manifest("few", fields=kinds))
-        assert list(info(few, "few__g0001")["payload_schema"]) == ["_sources", "_width", "_uri", "a"]
+        assert info(few, "few__g0001")["payload_schema"].keys() == {"_sources", "_width", "_uri", "a"}
         assert store.index_rest() == ["b", "c"]
         store.add_fields({"d": FieldType.KEYWORD, "a": FieldType.FLOAT})
         assert store.manifest.fields == {**kinds, "a": FieldType.FLOAT, "d": FieldType.KEYWORD}
@@ -178,4 +179,5 @@ def test_no_request_writes_more_than_a_minute_allows() -> None:
         stand_in = StandIn(url)
         stand_in.forget()
         store.upsert(points(COUNT))
-        assert [len(request.body["points"]) for request in stand_in.requests("PUT", "/points")] == [COUNT, 9, 9, 5]
+        sent = [[point["id"] for point in request.body["points"]] for request in stand_in.requests("PUT", "/points")]
+        assert [len(ids) for ids, _ in itertools.groupby(sent)] == [COUNT, 9, 9, 5]  # a real server lets them wait for a minute

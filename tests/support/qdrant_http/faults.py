@@ -6,11 +6,12 @@ FAULTS = ("refuse", "429", "503", "reset before", "reset after", "cut", "stall")
 
 
 class Refused(Exception):  # noqa: N818
-    """An answer with a status of its own."""
+    """An answer with a status of its own, and perhaps with headers."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.headers = headers or {}
 
 
 def not_found(name: str) -> Refused:

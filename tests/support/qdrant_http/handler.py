@@ -60,23 +60,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.options.api_key and self.headers.get("api-key") != self.options.api_key:
             self.send(401, error("Invalid API key or JWT"))
             return
-        status, document = self.answer(parts.path, query, body, len(data))
+        headers: dict[str, str] = {}
+        status, document = self.answer(parts.path, query, body, len(data), headers)
         if told["status"] != 200:
             self.send(told["status"], error(told["message"]), told["headers"])
             return
         if fault == "reset after":
             self.reset()
             return
-        self.send(status, document, cut=fault == "cut")
+        self.send(status, document, headers, cut=fault == "cut")
 
     do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = handle_request  # noqa: N815
 
-    def answer(self, path: str, query: dict[str, str], body: Any, size: int) -> tuple[int, Any]:
+    def answer(self, path: str, query: dict[str, str], body: Any, size: int, headers: dict[str, str]) -> tuple[int, Any]:
         if size > LARGEST_BODY:
             return 400, error(f"JSON payload ({size} bytes) is larger than allowed (limit: {LARGEST_BODY} bytes).")
         try:
             result = plain(self.routes.answer(self.command, path, query, body))
         except Refused as refused:
+            headers.update(refused.headers)
             return refused.status, error(str(refused))
         except KeyError as missing:
             return 404, error(f"no such route: {missing}")

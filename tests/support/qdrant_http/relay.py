@@ -43,7 +43,8 @@ class Relay:
         answer = self.client.request(method, "/" + "/".join(quote(part, safe="") for part in parts), params=query, json=body)
         document = json.loads(answer.text.replace(self.prefix, "")) if answer.is_error else answer.json()
         if answer.is_error:
-            raise Refused(answer.status_code, document["status"]["error"])
+            wait = {name: answer.headers[name] for name in ("Retry-After",) if name in answer.headers}
+            raise Refused(answer.status_code, document["status"]["error"], wait)
         if parts == [""]:
             return document
         return self._own(document["result"]) if parts in (["collections"], ["aliases"]) else document["result"]
