@@ -1,4 +1,4 @@
-"""Claim: what a search by details proves is so, and what a collection does not hold is not proven: search/README.md.
+"""Claim: what a search by details proves is so, and what a collection does not hold is not proven: docs/details-measured.md.
 
     python bench/details.py [--photographs FOLDER] [SET…]
 

@@ -1,4 +1,4 @@
-"""Claim: copies are grouped and nothing else is: .99 of the groups right, .9 of changed pictures found: search/README.md.
+"""Claim: copies are grouped and nothing else is: .99 of the groups right, .9 of changed pictures found: docs/duplicates.md.
 
 2,000 files, made from clip art, from parts of scikit-image's photographs (or of a folder of your own: `--photographs`), pages
 of text, and Fashion-MNIST, in two halves of other pictures: `validation`, on which thresholds were chosen, and `test`. Copies:

@@ -1,5 +1,5 @@
 """Claim: a search by details finds a picture again after what people do to pictures, and strangers get no hit:
-search/README.md.
+docs/details-measured.md.
 
     python bench/features.py [clipart] [photographs] [ceiling] [scale]
 
@@ -77,7 +77,7 @@ STATED = {
     "screenshot": (0.994, 0.994, 0.995, 0.995),
     "flipped": (0.884, 0.928, 0.985, 0.985),
 }
-"""R@1 and R@10 on clip art, then on photographs, as search/README.md says."""
+"""R@1 and R@10 on clip art, then on photographs, as docs/details-measured.md says."""
 SLACK = 0.015
 WALLPAPERS = (
     "gnome-backgrounds",

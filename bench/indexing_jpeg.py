@@ -4,7 +4,7 @@ The photographs are scikit-image's, enlarged to 4000×3000. Both ways take turns
 end with pixels that an encoder of 64×64 takes, and are warmed up on one file; medians of three rounds. The embeddings are
 those of a `cae` that learned from a third of the Open Clip Art Library for two epochs.
 
-Limits: indexer/README.md's 7.4 × less a fifth for noise; the mean cosine, 1.000 there, rounds to that. `--quick` takes two
+Limits: docs/scaling.md's 7.4 × less a fifth for noise; the mean cosine, 1.000 there, rounds to that. `--quick` takes two
 photographs once, and a `cae` that learned from fewer drawings.
 
 On two cores: 60 seconds, with `--quick` 15 seconds.

@@ -10,7 +10,7 @@ as a camera's; each is there in ten files that differ in a comment, which costs 
    save. It takes a sample of the set (`--sample`), because it is slow, and is warmed up on ten pictures.
 
 All but ORB are done twice each, in turns, after all files were read once; medians. The issue asked for .8 of decoding and 5 ×
-the loop, which clip art misses: limits are indexer/README.md's numbers (photographs .95 and 11 ×, clip art .78 and 3 ×) less a
+the loop, which clip art misses: limits are docs/scaling.md's numbers (photographs .95 and 11 ×, clip art .78 and 3 ×) less a
 tenth for noise. `--quick` takes every tenth drawing, of which the loop takes all; starting the job weighs most there.
 
 On two cores: 15 minutes, with `--quick` 40 seconds.

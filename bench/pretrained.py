@@ -4,7 +4,7 @@ The Open Clip Art Library, 6,900 pictures in 159 categories: P@1, P@10 and 10-NN
 by exact search with cosine, for raw pixels, PCA whitened to 128 numbers, and EfficientNet-Lite0 pooled and reduced in several
 ways; milliseconds a picture; and the ratio of the default's P@10 (mean pooling, whitened to 128 numbers) to that of PCA.
 
-Nothing is random here: floors are exporter/README.md's numbers (.489 and .413) less .002 for rounding on other processors, and
+Nothing is random; floors are docs/encoders-measured.md's numbers (.489 and .413) less .002 for other processors' rounding, and
 the ratio of those. `--quick` takes every tenth picture and the default alone; its floors are one run's numbers less .01.
 
 On two cores: 4 minutes, with `--quick` 35 seconds.

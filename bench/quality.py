@@ -1,4 +1,4 @@
-"""Claim: what encoders find on Fashion-MNIST, 60,000 indexed, 10,000 asked, exact search by cosine: exporter/README.md's table.
+"""Claim: what encoders find on Fashion-MNIST, 60,000 indexed, 10,000 asked, by exact cosine: docs/encoders-measured.md's table.
 
 For each row the measures of `semblant evaluate`, the test loss a pixel of its decoder (sigmoid cross-entropy), the seconds of
 training, and the ratio of its P@10 to that of the published network, trained in the same run by its published recipe. Every row

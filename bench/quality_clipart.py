@@ -2,7 +2,7 @@
 
 The Open Clip Art Library, its folders as labels: P@1, P@10 and 10-NN accuracy, each picture asking for all others by exact
 search with cosine, for raw pixels, for PCA whitened to 128 numbers and for `cae` at 64×64 in colour; and the ratio of cae's
-P@10 to the better of the other two. The issue asked for 1.20 ×, which is missed: the limit is what exporter/README.md claims,
+P@10 to the better of the other two. The issue asked for 1.20 ×, missed: the limit is what docs/encoders-measured.md claims,
 1.08 × (.447 against .413). Floors are the README's numbers less .01 for what learns, as in `quality.py`, and less .002 for what
 does not. `--quick` takes every fifth drawing and four epochs in 32-bit floats; its floors are one run's numbers less .02.
 `bench/pretrained.py` has the row of a network that knows ImageNet.

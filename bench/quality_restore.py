@@ -5,7 +5,7 @@ Denoise, inpaint and superres learn from the 60,000 training pictures of Fashion
 pictures; colorize learns from nine tenths of the Open Clip Art Library at 32×32 in colour, and is measured on the others. Each
 learns for 90 seconds. Each is compared with the spoilt pictures themselves; the gain is the ratio in dB.
 
-Floors are nine tenths of exporter/README.md's gains: one run each, so that the spread is not known, and a slower machine
+Floors are nine tenths of docs/encoders-measured.md's gains: one run each, so that the spread is not known, and a slower machine
 learns less in 90 seconds. `--quick` learns from every tenth picture for a number of epochs in 32-bit floats, whatever the
 machine; its floors are three quarters of one run's gains.
 

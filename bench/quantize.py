@@ -5,7 +5,7 @@ EfficientNet-Lite0 at 128×128 is asked with each of the labelled drawings of th
 each kind: MB of the file, P@10 by exact search with cosine and what it has lost, milliseconds a picture in batches of 16 (the
 medians of 15, taken in turns with those of the float encoder, with as many threads) and the ratio (above 1: faster).
 
-The issue asked for 1.5 × the speed, which is missed: the limits only say that none is much slower, as exporter/README.md does
+The issue asked for 1.5 × the speed, which is missed: the limits only say that none is much slower, as docs/encoders.md does
 (.9 to 1.1 ×, less a fifth). A drop of P@10 may be .002 more than the README's .0099 and .0012, for 8-bit kernels round
 differently on other processors. `--quick` takes every tenth piece of clothing, two epochs and every tenth drawing.
 

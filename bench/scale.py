@@ -8,7 +8,7 @@ with recall@10 of .999, in 1.93 GB; by scalar quantization on disk with .998 in 
    and tells its resident memory; then the client and the bare engine take turns, without a filter and with one (`beside_bare`).
 
 The vectors are synthetic: 128 numbers that vary in 16 directions, about as many as Fashion-MNIST's do, with some noise in all.
-Limits are indexer/README.md's numbers: ratios of time and memory with a sixth for noise, recall less .003, for a graph is built
+Limits are docs/scaling.md's numbers: ratios of time and memory with a sixth for noise, recall less .003, for a graph is built
 by several threads and is never the same twice. Limits on memory and growth are those of a million; fewer stay below.
 `--quick` takes 20,000 vectors against 5,000, and the first 10,000 for writing.
 

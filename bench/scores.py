@@ -149,7 +149,7 @@ def copies(client: SearchClient, indexed: Sequence[Path], change: Callable[[Imag
 def limits(*, quick: bool) -> tuple[Limit, ...]:
     if quick:
         return tuple(at_most(f"fashion/{encoder}/held out/within", 2.0) for encoder in ("pixels", "learned"))
-    # "At most": too few hits cost copies, and are told in search/README.md.
+    # "At most": too few hits cost copies, and are told in docs/searching.md.
     return (
         *(at_most(f"{name}/{encoder}/held out/over", 2.0) for name in SETS for encoder in ("pixels", "learned")),
         *(at_most(f"{name}/{encoder}/other sets/over", 2.0) for name in SETS for encoder in ("pixels", "learned")),

@@ -1,4 +1,4 @@
-"""Claim: asked for, a thing that two pictures share is found, outlined in both, and strangers share nothing: search/README.md.
+"""Claim: asked for, a thing that two pictures share is found, outlined in both, and strangers share nothing: docs/searching.md.
 
     python bench/shared_parts.py
 

@@ -14,10 +14,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from support.documents import GUIDES
 
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / "bench"
-PAGES = ("README.md", "docs/benchmarks.md", "docs/details.md", "search/README.md", "indexer/README.md", "exporter/README.md")
+PAGES = ("README.md", "docs/benchmarks.md", "docs/details.md", *GUIDES)
 DOCUMENTS = [ROOT / page for page in PAGES]
 SCRIPTS = sorted(path.name for path in BENCH.glob("*.py") if not path.name.startswith("_"))
 BENCHES = [name for name in SCRIPTS if name not in ("demo.py", "run_all.py")]

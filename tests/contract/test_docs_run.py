@@ -1,4 +1,4 @@
-"""Every code block of every README and of the quick start does what it says, on a few real pictures."""
+"""Every code block of the READMEs, of the quick start and of the guides does what it says, on a few real pictures."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from semblant_exporter.pixels import pixel_encoder
 from semblant_search import Fit, SearchClient, canonical_uri, draw_matches
 from semblant_search.cli import semblant
 from semblant_search.cli.group import KNOWN
+from support.documents import GUIDES, READMES
 from support.markdown_blocks import Block, blocks
 from support.servers import server
 
@@ -27,16 +28,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 START = "docs/index.md"
-READMES = (
-    "README.md",
-    START,
-    "CONTRIBUTING.md",
-    "search/README.md",
-    "indexer/README.md",
-    "exporter/README.md",
-    "deploy/README.md",
-)
-BLOCKS = [block for name in READMES for block in blocks(ROOT / name, name)]
+DOCUMENTS = (*READMES, *GUIDES)
+BLOCKS = [block for name in DOCUMENTS for block in blocks(ROOT / name, name)]
 SERVER = "http://localhost:6333"
 
 NOT_RUN = {
@@ -71,8 +64,8 @@ INSTEAD = {
 }
 """What is said otherwise, so that it takes seconds."""
 
-MAKES = {START: ("encoder.onnx", "pictures.db"), "exporter/README.md": ("encoder.onnx",)}
-"""What is prepared for the other READMEs, and these make themselves."""
+MAKES = {START: ("encoder.onnx", "pictures.db"), "exporter/README.md": ("encoder.onnx",), "docs/encoders.md": ("encoder.onnx",)}
+"""What is prepared for the others, and these make themselves."""
 
 FIRST = {"semblant rollback": "semblant index PICTURES --db pictures.db --rebuild --no-orb --quiet"}
 """What has to happen before a line can do what it says."""
@@ -104,7 +97,7 @@ def _lines(block: Block) -> list[str]:
 
 @pytest.fixture(scope="module")
 def prepared(fashion_small: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with everything that the READMEs speak of: pictures, an encoder, a database, pictures to ask with."""
+    """A folder with everything that they speak of: pictures, an encoder, a database, pictures to ask with."""
     root = tmp_path_factory.mktemp("docs")
     for category in ("bag", "coat", "sneaker"):
         for split, folder in (("train", "pictures/train"), ("test", "pictures/test"), ("train", "PICTURES")):
@@ -196,8 +189,8 @@ def _instead(text: str, more: dict[str, str]) -> str:
     return text
 
 
-@pytest.mark.parametrize("file", READMES)
-def test_the_blocks_of_a_readme_do_what_it_says(file: str, folder: Path, prepared: Path, server: str) -> None:
+@pytest.mark.parametrize("file", DOCUMENTS)
+def test_the_blocks_of_a_document_do_what_it_says(file: str, folder: Path, prepared: Path, server: str) -> None:
     given: dict[str, Any] = {"picture": prepared / "PICTURES" / "shoes" / "1.jpg", "vector": np.ones(49)}
     for name in MAKES.get(file, ()):
         shutil.rmtree(name) if Path(name).is_dir() else Path(name).unlink()

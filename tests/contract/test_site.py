@@ -32,6 +32,7 @@ from semblant_search.orb import calibration
 from semblant_search.store import Point, Store, open_database
 from semblant_search.web import problems
 from semblant_search.where import F, Where, parse_where
+from support.documents import GUIDES, READMES
 from support.servers import server
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.glob("*.md") if path.name != "commands.md")  # which a script writes
-RUN_ELSEWHERE = {"index.md"}
+RUN_ELSEWHERE = {Path(name).name for name in (*READMES, *GUIDES) if name.startswith("docs/")}
 """By tests/contract/test_docs_run.py, with training."""
 
 
@@ -251,7 +252,7 @@ def test_troubleshooting_has_every_exception_and_every_reason() -> None:
     told = {row[0] for row in _rows("By the reason of a picture", _TROUBLE)}
     documented = re.findall(r"`([a-z-]+)`", (errors.ImageError.__doc__ or "").partition("index:")[0])
     assert set(documented) <= told
-    guide = (ROOT / "indexer" / "README.md").read_text(encoding="utf-8")
+    guide = (DOCS / "indexing.md").read_text(encoding="utf-8")
     reasons = guide.partition("Reasons: ")[2].partition("Those that may")[0]
     assert set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", reasons)) <= told
 

@@ -1,4 +1,4 @@
-"""What the README does with curl, and the app of its example."""
+"""What the page of the service does with curl, and the app of its example."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from support.service import serving
 if TYPE_CHECKING:
     from semblant_search.store import Database
 
-README = (Path(__file__).parents[2] / "search" / "README.md").read_text(encoding="utf-8")
-LINES = [line.strip() for line in README.splitlines() if line.startswith("    curl ") and "/v1/jobs" not in line]
+GUIDE = (Path(__file__).parents[2] / "docs" / "service.md").read_text(encoding="utf-8")
+LINES = [line.strip() for line in GUIDE.splitlines() if line.startswith("    curl ") and "/v1/jobs" not in line]
 """Jobs are the indexer's, and so are their tests."""
 
 
@@ -51,8 +51,8 @@ def test_what_curl_is_told_is_answered(line: str, own_shop: Database, shop_pictu
         assert told.get("hits") or told["added"] == 1
 
 
-def test_every_route_of_the_readme_exists_and_every_route_is_in_it(own_shop: Database) -> None:
-    table = README.partition("## The service")[2].partition("    curl ")[0]
+def test_every_route_of_the_guide_exists_and_every_route_is_in_it(own_shop: Database) -> None:
+    table = GUIDE.partition("# The service")[2].partition("    curl ")[0]
     named = set(re.findall(r"(?:/v1)?/[a-z]+(?:/[a-z{}]+)*|…/[a-z/]+", table))
     with serving(own_shop) as served:
         paths = set(served.http.get("/openapi.json").json()["paths"])
