@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from semblant_search import SearchClient
 from semblant_search.collection import FieldType, StorageOptions
-from semblant_search.store import SearchRequest, SparseVector
+from semblant_search.store import Mmr, SearchRequest, SparseVector
 from semblant_search.where import F, parse_where
 from support.asking import request_for
 from support.samples import FIELDS, manifest, points
@@ -129,6 +129,16 @@ def test_a_server_is_told_how_to_search(
     assert body["with_payload"] == ["number"]
     assert not body.get("with_vector")
     assert body["filter"]["must"][0]["key"] == "number"
+
+
+@ask_both_ways
+def test_a_later_page_of_diverse_hits_is_whole(store: Store, ask: Callable[[Store, SearchRequest], list[ScoredRecord]]) -> None:
+    """A server skips what it has chosen, and chooses no more for it."""
+    query = Mmr(QUERY, diversity=0.4, candidates=30)
+    whole = [hit.id for hit in ask(store, SearchRequest(query, limit=12))]
+    assert len(whole) == 12
+    assert [hit.id for hit in ask(store, SearchRequest(query, limit=7, offset=5))] == whole[5:]
+    assert ask(store, SearchRequest(query, limit=3, offset=1000)) == []
 
 
 @ask_both_ways

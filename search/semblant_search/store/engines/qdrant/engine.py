@@ -85,16 +85,16 @@ class QdrantEngine:
         found: list[dict[str, ScoredRecord]] = [{} for _ in searches]  # one that ties may be on two pages
         left = [(hits, search) for hits, search in zip(found, searches, strict=True) if search.limit]
         while left:
-            # An order by variety is one for its whole length: where that is too long, the server says so.
             pages = [
-                search if isinstance(search.query, Mmr) else search._replace(limit=limits.most(search.limit))
+                _from_the_first(search) if isinstance(search.query, Mmr) else search._replace(limit=limits.most(search.limit))
                 for _, search in left
             ]
             following = []
             for (hits, search), page, answer in zip(left, pages, self._ask(pages, limits), strict=True):
-                hits |= {hit.id: hits.get(hit.id, hit) for hit in answer}
+                skipped = search.offset - page.offset
+                hits |= {hit.id: hits.get(hit.id, hit) for hit in answer[skipped : skipped + search.limit]}
                 rest = search.limit - page.limit
-                if rest and len(answer) == page.limit:
+                if rest > 0 and not isinstance(search.query, Mmr) and len(answer) == page.limit:
                     following.append((hits, search._replace(offset=search.offset + page.limit, limit=rest)))
             left = following
         return [list(hits.values()) for hits in found]
@@ -342,3 +342,12 @@ def _checked_size(id: str, payload: Mapping[str, Any]) -> int:
 def _payload_size(payload: Mapping[str, Any]) -> int:
     """How many bytes a payload takes as JSON, at most, with what surrounds it in a request."""
     return len(json.dumps(dict(payload), ensure_ascii=False).encode(errors="surrogatepass")) + 500
+
+
+def _from_the_first(search: Search) -> Search:
+    """An order by variety for its whole length; where that is too long, the server says so.
+
+    A server chooses as many as its limit says, and skips some of these: of a later page it gives too few, or none.
+    """
+    assert isinstance(search.query, Mmr)
+    return search._replace(offset=0, limit=min(search.offset + search.limit, search.query.candidates))
