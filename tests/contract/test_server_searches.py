@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -208,6 +210,17 @@ def test_counts_are_exact(kind: str) -> None:
         assert store.facet("label", where=F("number") > 0, limit=1) == {"red": 6}
         assert store.facet("on_sale") == {True: 7, False: 5}
         assert store.facet("number", limit=3) == {0: 1, 1: 1, 2: 1}
+
+
+def test_counts_of_a_collection_in_several_shards_are_those_of_all_of_them(database: QdrantDatabase) -> None:
+    """Each shard tells only as many of its own values as are asked for."""
+    store = database.create(manifest("spread", fields=FIELDS, storage=StorageOptions(shards=3)))
+    labels = [label for number, label in enumerate("abcdefgh") for _ in range(4 + number % 3)]
+    written = points(len(labels))
+    store.upsert([replace(point, payload={**point.payload, "label": labels[row]}) for row, point in enumerate(written)])
+    expected = sorted(Counter(labels).items(), key=lambda pair: (-pair[1], pair[0]))
+    for limit in (1, 2, 3, 8, 100):
+        assert list(store.facet("label", limit=limit).items()) == expected[:limit]
 
 
 def test_an_open_client_follows_a_field_that_becomes_one_of_floats(stand_in: StandIn, database: QdrantDatabase) -> None:

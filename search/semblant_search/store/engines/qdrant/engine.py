@@ -184,8 +184,14 @@ class QdrantEngine:
             if not limits.exact:
                 return None
             wanted = limits.most(limit)
-            hits = self._run("facet", key=path, facet_filter=filter, limit=wanted, exact=True).hits
-            return None if len(hits) == wanted < limit else {hit.value: hit.count for hit in hits}
+            hits = self._facet(path, filter, wanted)
+            if len(hits) == wanted >= limit and self._shards() > 1:
+                # Each shard tells its own most frequent values only: what is added up is right once no shard leaves any out.
+                while len(hits) == wanted < limits.most(8 * wanted):
+                    wanted = limits.most(8 * wanted)
+                    hits = self._facet(path, filter, wanted)
+                return None if len(hits) == wanted else hits
+            return None if len(hits) == wanted < limit else hits
 
         try:
             return self._points.within(ask)
@@ -193,6 +199,13 @@ class QdrantEngine:
             if type(error) is StoreError and path not in self._points.indexes()[0]:
                 return None
             raise
+
+    def _facet(self, path: str, filter: Any, limit: int) -> dict[Any, int]:
+        hits = self._run("facet", key=path, facet_filter=filter, limit=limit, exact=True).hits
+        return {hit.value: hit.count for hit in hits}
+
+    def _shards(self) -> int:
+        return int(self._run("get_collection").config.params.shard_number or 1)
 
     def payload_fits(self, payload: Mapping[str, Any]) -> bool:
         """Whether a server takes a request with it."""
