@@ -22,7 +22,7 @@ PAGES = ("README.md", "docs/benchmarks.md", "docs/details.md", *GUIDES)
 DOCUMENTS = [ROOT / page for page in PAGES]
 SCRIPTS = sorted(path.name for path in BENCH.glob("*.py") if not path.name.startswith("_"))
 BENCHES = [name for name in SCRIPTS if name not in ("demo.py", "run_all.py")]
-SIXTEEN_MINUTES = 960
+SEVENTEEN_MINUTES = 17 * 60
 
 
 def load(name: str) -> ModuleType:
@@ -171,7 +171,7 @@ def run_all(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_run_all_names_every_bench_and_says_how_long_it_takes_before_it_starts() -> None:
-    for arguments, most in (([], float("inf")), (["--quick"], SIXTEEN_MINUTES)):
+    for arguments, most in (([], float("inf")), (["--quick"], SEVENTEEN_MINUTES)):
         done = run_all("--list", *arguments)
         *lines, last = done.stdout.splitlines()
         assert done.returncode == 0, done.stderr

@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from semblant_search.collection import FieldType
 from semblant_search.errors import CollectionNotFound, StoreError
 from semblant_search.where import F
 from support.samples import manifest, points
@@ -47,7 +48,8 @@ def test_each_sees_its_own_collections_only_and_they_go_with_it(real: StandIn) -
 
 def test_what_arrives_is_told_answered_and_refused_as_by_a_stand_in(real: StandIn) -> None:
     with server("--strict", "--strict-mode", '{"max_query_limit": 7}') as url, closing(database_of(url)) as database:
-        store, relay = database.create(manifest()), StandIn(url)
+        fields = {"number": FieldType.INTEGER, "label": FieldType.KEYWORD}
+        store, relay = database.create(manifest(fields=fields)), StandIn(url)
         (made,) = [each for each in real.requests("PUT") if each.path.endswith("images__g0001")]
         assert made.body["strict_mode_config"] == {
             "enabled": True,
@@ -70,4 +72,4 @@ def test_what_arrives_is_told_answered_and_refused_as_by_a_stand_in(real: StandI
         relay.version("1.17.0")
         assert info(url, "images__g0001")["points_count"] == 1
         with closing(database_of(url)) as older, pytest.raises(StoreError, match=r"is Qdrant 1\.17\.0"):
-            older.open("images", "g0001").count(F("name").startswith("a"))
+            older.open("images", "g0001").count(F("label").startswith("a"))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from semblant_search import SearchClient
 from semblant_search.collection import FieldType, StorageOptions
-from semblant_search.store import SearchRequest, SparseVector
+from semblant_search.store import Mmr, SearchRequest, SparseVector
 from semblant_search.where import F, parse_where
 from support.asking import request_for
 from support.samples import FIELDS, manifest, points
@@ -132,6 +134,16 @@ def test_a_server_is_told_how_to_search(
 
 
 @ask_both_ways
+def test_a_later_page_of_diverse_hits_is_whole(store: Store, ask: Callable[[Store, SearchRequest], list[ScoredRecord]]) -> None:
+    """A server skips what it has chosen, and chooses no more for it."""
+    query = Mmr(QUERY, diversity=0.4, candidates=30)
+    whole = [hit.id for hit in ask(store, SearchRequest(query, limit=12))]
+    assert len(whole) == 12
+    assert [hit.id for hit in ask(store, SearchRequest(query, limit=7, offset=5))] == whole[5:]
+    assert ask(store, SearchRequest(query, limit=3, offset=1000)) == []
+
+
+@ask_both_ways
 def test_cells_and_words_are_searched_by_their_own_vectors(
     stand_in: StandIn, store: Store, ask: Callable[[Store, SearchRequest], list[ScoredRecord]]
 ) -> None:
@@ -198,6 +210,17 @@ def test_counts_are_exact(kind: str) -> None:
         assert store.facet("label", where=F("number") > 0, limit=1) == {"red": 6}
         assert store.facet("on_sale") == {True: 7, False: 5}
         assert store.facet("number", limit=3) == {0: 1, 1: 1, 2: 1}
+
+
+def test_counts_of_a_collection_in_several_shards_are_those_of_all_of_them(database: QdrantDatabase) -> None:
+    """Each shard tells only as many of its own values as are asked for."""
+    store = database.create(manifest("spread", fields=FIELDS, storage=StorageOptions(shards=3)))
+    labels = [label for number, label in enumerate("abcdefgh") for _ in range(4 + number % 3)]
+    written = points(len(labels))
+    store.upsert([replace(point, payload={**point.payload, "label": labels[row]}) for row, point in enumerate(written)])
+    expected = sorted(Counter(labels).items(), key=lambda pair: (-pair[1], pair[0]))
+    for limit in (1, 2, 3, 8, 100):
+        assert list(store.facet("label", limit=limit).items()) == expected[:limit]
 
 
 def test_an_open_client_follows_a_field_that_becomes_one_of_floats(stand_in: StandIn, database: QdrantDatabase) -> None:

@@ -195,7 +195,7 @@ def test_what_is_encoded_is_kept_when_a_run_is_interrupted_but_a_store_that_fail
         if writer.calls and not full:
             raise KeyboardInterrupt
 
-    with closing(Pipeline(pool, encoder, writer, batch=1)) as pipeline, pytest.raises(error):  # type: ignore[arg-type]
+    with closing(Pipeline(pool, encoder, writer, batch=1)) as pipeline, pytest.raises(error):
         pipeline.run(iter(todos), len(todos), stop)
     assert writer.calls[-1] == last
 

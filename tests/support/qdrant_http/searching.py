@@ -26,6 +26,10 @@ def nearest(client: QdrantClient, name: str, request: models.QueryRequest, **cha
         "with_vectors": request.with_vector or False,
         "score_threshold": request.score_threshold,
     }
+    if isinstance(request.query, models.NearestQuery) and request.query.mmr is not None:
+        # A server chooses as many as the limit says, and then skips some of these.
+        answer = client.query_points(name, **{**options, **changes, "offset": 0})
+        return answer.model_copy(update={"points": answer.points[request.offset or 0 :]})
     return client.query_points(name, **{**options, **changes})
 
 

@@ -85,16 +85,16 @@ class QdrantEngine:
         found: list[dict[str, ScoredRecord]] = [{} for _ in searches]  # one that ties may be on two pages
         left = [(hits, search) for hits, search in zip(found, searches, strict=True) if search.limit]
         while left:
-            # An order by variety is one for its whole length: where that is too long, the server says so.
             pages = [
-                search if isinstance(search.query, Mmr) else search._replace(limit=limits.most(search.limit))
+                _from_the_first(search) if isinstance(search.query, Mmr) else search._replace(limit=limits.most(search.limit))
                 for _, search in left
             ]
             following = []
             for (hits, search), page, answer in zip(left, pages, self._ask(pages, limits), strict=True):
-                hits |= {hit.id: hits.get(hit.id, hit) for hit in answer}
+                skipped = search.offset - page.offset
+                hits |= {hit.id: hits.get(hit.id, hit) for hit in answer[skipped : skipped + search.limit]}
                 rest = search.limit - page.limit
-                if rest and len(answer) == page.limit:
+                if rest > 0 and not isinstance(search.query, Mmr) and len(answer) == page.limit:
                     following.append((hits, search._replace(offset=search.offset + page.limit, limit=rest)))
             left = following
         return [list(hits.values()) for hits in found]
@@ -184,8 +184,14 @@ class QdrantEngine:
             if not limits.exact:
                 return None
             wanted = limits.most(limit)
-            hits = self._run("facet", key=path, facet_filter=filter, limit=wanted, exact=True).hits
-            return None if len(hits) == wanted < limit else {hit.value: hit.count for hit in hits}
+            hits = self._facet(path, filter, wanted)
+            if len(hits) == wanted >= limit and self._shards() > 1:
+                # Each shard tells its own most frequent values only: what is added up is right once no shard leaves any out.
+                while len(hits) == wanted < limits.most(8 * wanted):
+                    wanted = limits.most(8 * wanted)
+                    hits = self._facet(path, filter, wanted)
+                return None if len(hits) == wanted else hits
+            return None if len(hits) == wanted < limit else hits
 
         try:
             return self._points.within(ask)
@@ -193,6 +199,13 @@ class QdrantEngine:
             if type(error) is StoreError and path not in self._points.indexes()[0]:
                 return None
             raise
+
+    def _facet(self, path: str, filter: Any, limit: int) -> dict[Any, int]:
+        hits = self._run("facet", key=path, facet_filter=filter, limit=limit, exact=True).hits
+        return {hit.value: hit.count for hit in hits}
+
+    def _shards(self) -> int:
+        return int(self._run("get_collection").config.params.shard_number or 1)
 
     def payload_fits(self, payload: Mapping[str, Any]) -> bool:
         """Whether a server takes a request with it."""
@@ -342,3 +355,12 @@ def _checked_size(id: str, payload: Mapping[str, Any]) -> int:
 def _payload_size(payload: Mapping[str, Any]) -> int:
     """How many bytes a payload takes as JSON, at most, with what surrounds it in a request."""
     return len(json.dumps(dict(payload), ensure_ascii=False).encode(errors="surrogatepass")) + 500
+
+
+def _from_the_first(search: Search) -> Search:
+    """An order by variety for its whole length; where that is too long, the server says so.
+
+    A server chooses as many as its limit says, and skips some of these: of a later page it gives too few, or none.
+    """
+    assert isinstance(search.query, Mmr)
+    return search._replace(offset=0, limit=min(search.offset + search.limit, search.query.candidates))
