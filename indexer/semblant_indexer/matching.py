@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 import sqlite3
 import unicodedata
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -107,8 +108,9 @@ def match_rows(connection: sqlite3.Connection, pictures: Iterable[str], root: st
         if rest:
             folder = _plain(root)
             insert = f"INSERT INTO temp.open_rows VALUES ({', '.join('?' * (1 + len(_COLUMNS)))})"
-            connection.executemany(insert, (_row(number, uri, named, folder) for number, uri, named in rest))
-            _match(connection, folder, {_stem(path) for _, uri, named in rest for path in (_plain(uri), composed(named))})
+            rows = [_row(number, uri, named, folder) for number, uri, named in rest]
+            connection.executemany(insert, rows)
+            _match(connection, folder, [set(values) - {None} for values in zip(*(row[1:] for row in rows), strict=True)])
         (count,) = connection.execute(f"SELECT count(*) FROM rows WHERE {_NAMES_ONE}").fetchone()
         connection.execute("COMMIT")
         connection.executescript("DROP TABLE temp.pictures; DROP TABLE temp.open_rows;")
@@ -120,11 +122,13 @@ def match_rows(connection: sqlite3.Connection, pictures: Iterable[str], root: st
     return int(count)
 
 
-def _match(connection: sqlite3.Connection, folder: str, stems: set[str]) -> None:
+def _match(connection: sqlite3.Connection, folder: str, named: list[set[int | str | None]]) -> None:
+    """Of the pictures only those are compared that a row may mean: `named` are the rows' values of each column."""
     uris = connection.execute("SELECT uri FROM temp.pictures").fetchall()
-    alike = (uri for (uri,) in uris if _stem(_plain(uri)) in stems)  # no other can be meant, or make a name of one's two
+    ways = ((_ways_of(uri, folder), uri) for (uri,) in uris)
+    meant = ((*way, uri) for way, uri in ways if any(value in those for value, those in zip(way, named, strict=True)))
     update = f"UPDATE temp.pictures SET {', '.join(f'{column} = ?' for column in _COLUMNS)} WHERE uri = ?"
-    connection.executemany(update, ((*_ways_of(uri, folder), uri) for uri in alike))
+    connection.executemany(update, meant)
     for way in _COLUMNS:
         connection.execute(f"CREATE INDEX temp.by_{way} ON pictures ({way})")
         found = connection.execute(_MATCH.format(way=way)).fetchall()
@@ -142,13 +146,8 @@ def _is_elsewhere(uri: str) -> bool:
 def _ways_of(uri: str, folder: str) -> tuple[str | None, ...]:
     path = _plain(uri)
     below = path.removeprefix(folder)
-    stem = below.removesuffix(PurePosixPath(below).suffix)
+    stem = posixpath.splitext(below)[0]
     return _in_cases(path, below, below.rpartition("/")[2], stem, stem.rpartition("/")[2])
-
-
-def _stem(path: str) -> str:
-    """A file's name up to its first dot, without regard to case: what is the same in every way of naming it."""
-    return path.rpartition("/")[2].partition(".")[0].casefold()
 
 
 def _row(number: int, uri: str, named: str, folder: str) -> tuple[int | str | None, ...]:

@@ -99,17 +99,13 @@ class MetadataTable:
         """Read a table; relative names in it are relative to `base`. Raises as `read_rows`, and `StoreError`."""
         self._name, self._text = name or str(path), path.suffix.lower() in TEXT_SUFFIXES
         self._file = PurePath(self._name).name
-        self._ask("BEGIN")  # one for all rows: each by itself takes a third longer
-        try:
-            for row in read_rows(path, self._read, file_column):
-                try:
-                    uri = row_uri(row.file, base)
-                except (InvalidInput, ValueError) as error:  # a name that no file can have
-                    self._read.add("rows whose picture's name cannot be one", f"{path.name}, line {row.line}: {error}")
-                    continue
-                self.add(uri, row)
-        finally:
-            self._ask("COMMIT")
+        for row in read_rows(path, self._read, file_column):
+            try:
+                uri = row_uri(row.file, base)
+            except (InvalidInput, ValueError) as error:  # a name that no file can have
+                self._read.add("rows whose picture's name cannot be one", f"{path.name}, line {row.line}: {error}")
+                continue
+            self.add(uri, row)
 
     def add(self, uri: str, row: Row) -> None:
         """Take in a row; of two that say different things about one picture the first counts."""
