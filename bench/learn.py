@@ -13,7 +13,7 @@ the network that learns from the chosen one, in so many minutes. `--quick`
 takes drawings, which everybody can fetch, every
 twentieth of them, and looks at their pixels alone, which needs no minutes; its floor is one run's number less .02.
 
-On two cores: about 12 minutes, with `--quick` 10 seconds.
+On two cores: 12 minutes, with `--quick` 10 seconds.
 """
 
 from __future__ import annotations

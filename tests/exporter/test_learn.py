@@ -172,7 +172,7 @@ def test_an_autoencoder_is_trained_where_it_is_asked_for(fashion_small: Path, tm
 def test_a_smaller_network_is_taught(shoes: Path, tmp_path: Path) -> None:
     report = learn(LearnJob(shoes, tmp_path / "e.onnx", way="distilled", networks=LITE, minutes=0.1))
     assert (report.card.architecture, report.card.fit.shape) == (LITE[0], (112, 112, 3))
-    assert [row.way for row in report.rows] == ["pretrained", "distilled"]
+    assert [row.way for row in report.rows] == ["pretrained", "pretrained", "distilled"]  # unmapped, mapped, and its student
     assert "taught by pretrained" in report.chosen.what
 
 
