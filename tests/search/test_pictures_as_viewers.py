@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zlib
 from typing import TYPE_CHECKING
 
@@ -84,8 +85,9 @@ def tiff(samples: bytes, bits: int, photometric: int, order: str = "<", extra: d
         else:
             content, kind = struct.pack(f"{order}I", values[0]), 4
         entries += struct.pack(f"{order}HHI", tag, kind, len(values)) + content
-    at = entries.index(struct.pack(f"{order}HHI", 273, 4, 1)) + 8
-    entries = entries[:at] + struct.pack(f"{order}I", start + len(rest)) + entries[at + 4 :]
+    if len(tags[273]) == 1:
+        at = entries.index(struct.pack(f"{order}HHI", 273, 4, 1)) + 8
+        entries = entries[:at] + struct.pack(f"{order}I", start + len(rest)) + entries[at + 4 :]
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(tags))
     return head + entries + bytes(4) + rest + samples
 
@@ -168,6 +170,16 @@ def test_a_file_is_read_as_viewers_show_it(make: Callable[[], bytes], expected: 
     wanted = expected if expected.ndim == 3 else expected[..., None]
     assert shown.shape[:2] == wanted.shape[:2]
     assert np.abs(shown - wanted).mean() < 1
+
+
+def test_strips_that_overlap_take_no_more_memory_than_the_picture() -> None:
+    content = tiff(bytes(40_000), 10, 1, extra={273: [8] * 5_000, 279: [40_000] * 5_000})
+    tracemalloc.start()
+    try:
+        assert open_image(content).size == (WIDE, HIGH)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000  # all strips together are 200 MB
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("name", ["ImageMagick/ImageMagick#8473", "hzeller/timg#85", "opencv/opencv#27295"])

@@ -153,11 +153,11 @@ class WideTiff(ImageFile.ImageFile):
         is_plain = _first(tags, _COMPRESSION, 1) == 1 and _first(tags, _FORMAT, 1) == 1 and _STRIPS in tags
         if not is_plain or bits % 8 == 0 or bits > 16 or _first(tags, _FILL, 1) != 1 or _first(tags, _PLANES, 1) != 1:
             return None
-        strips = b""
+        stride = (self.width * samples * bits + 7) // 8
+        strips = bytearray()
         for start, size in zip(_all(tags[_STRIPS]), _all(tags[_STRIP_SIZES]), strict=True):
             file.seek(start)
-            strips += file.read(size)
-        stride = (self.width * samples * bits + 7) // 8
+            strips += file.read(min(size, stride * self.height - len(strips)))  # strips may overlap: no more than there is
         rows = np.frombuffer(strips, np.uint8)
         if rows.size < stride * self.height:
             raise ValueError("image file is truncated")
