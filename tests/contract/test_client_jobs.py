@@ -225,7 +225,7 @@ def test_the_command_starts_follows_lists_and_cancels(pictures: Path, tmp_path: 
     with service(pictures, tmp_path) as address:
         assert asked("--json").stdout == "[]\n"
         followed = asked("start", "coat", "--set", 'exclude=["*.txt"]', "--set", "source_name=coats", "--follow", ends=3)
-        assert "index: 11 of 11, 1 failed" in followed.stderr
+        assert "done: 11 of 11, 1 failed" in followed.stderr
         assert "/bad.png: " in followed.stderr
         (job,) = json.loads(asked("list", "--json").stdout)
         assert (job["state"], job["report"]["indexed"], len(job["failures"])) == ("done", 10, 1)

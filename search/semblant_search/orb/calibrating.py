@@ -34,7 +34,7 @@ _NOTHING = -20.0
 """Strength of a query of which nothing agrees with anything."""
 _UNCHANGED = 0.98
 """Correlation of copies that lie over each other, recompressed, shrunk, lit otherwise; drawings in other colours have less."""
-_ALIKE = 0.905
+_ALIKE = 0.86
 """The same of what was moved."""
 _WHOLE = 0.8
 _EVERYWHERE = 0.95
@@ -73,7 +73,7 @@ def calibrate(store: Store, vocabulary: Vocabulary, *, sample: int = _SAMPLE, sh
 
 
 class _Strongest(NamedTuple):
-    """How strong a picture's strongest lookalikes are: over it, in any other way, and by details alone."""
+    """How strong a picture's strongest lookalikes are: exactly over it, in any other way, and by details alone."""
 
     laid_over: float
     pixels: float

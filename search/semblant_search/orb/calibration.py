@@ -78,7 +78,7 @@ class Calibration:
     """What chance does in a collection.
 
     Attributes:
-        laid_over: the tail of candidates that lie over the query, pixels compared. Members of a series, icons of one
+        laid_over: the tail of candidates that lie exactly over the query, pixels compared. Members of a series, icons of one
             family and forms of one template do, so that they make no crop and no turned copy less sure.
         pixels: the tail of the others, pixels compared as well: the one is a part of the other, or turned, tilted, pasted.
         details: the tail of details alone.
@@ -101,7 +101,7 @@ class Calibration:
         Args:
             strength: of the agreement (`weighing.strength`).
             pixels: whether it was weighed with pixels.
-            laid_over: whether the one lies over the other.
+            laid_over: whether the one lies exactly over the other.
             mirrored: whether the query was mirrored before.
         """
         tail = self.details if not pixels else self.laid_over if laid_over else self.pixels

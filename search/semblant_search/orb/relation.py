@@ -14,9 +14,8 @@ _WHOLE = 0.8
 _TURNED = 3.0
 """Degrees from which a copy counts as turned."""
 _SCALED = 0.05
-_ABOUT = 0.07
-"""Of the longest side: so far off may a corner be. Where another balloon, or another's flag, was drawn a little larger or
-aside, it is no part of the first, nor moved: it is a copy of it, or none. Copies themselves lie within a hundredth."""
+_EXACTLY = 0.01
+"""Of the longest side: so far off may a corner be."""
 
 
 def corners(size: tuple[float, float]) -> np.ndarray:
@@ -52,6 +51,6 @@ def _is_unmoved(transform: np.ndarray, size: tuple[float, float]) -> bool:
 
 
 def is_laid_over(transform: np.ndarray, query: tuple[float, float], candidate: tuple[float, float]) -> bool:
-    """Whether the transform `[3, 3]` lays the corners of one picture about over those of the other."""
+    """Whether the transform `[3, 3]` lays the corners of one picture exactly over those of the other."""
     away = np.abs(apply(transform, corners(query)) - corners(candidate))
-    return bool((away <= _ABOUT * max(candidate)).all())
+    return bool((away <= _EXACTLY * max(candidate)).all())

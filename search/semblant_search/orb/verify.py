@@ -37,7 +37,7 @@ _LEAST = 4
 _MORE = 5
 """Features that the overlap is taken to have besides: four that agree out of four are no proof."""
 _CELLS = 8
-_HOPELESS, _CLEAR, _CLEAR_LAID_OVER = -9.5, 4.0, 20.0
+_HOPELESS, _CLEAR, _CLEAR_LAID_OVER = -8.0, 4.0, 20.0
 """Strengths between which pixels are aligned: below there is nothing to be saved, above no need to."""
 _STILL = 0.8
 """Share of the overlap that is left of it after that, at least."""
@@ -66,7 +66,7 @@ class Match:
         plain: the query shows nothing besides the candidate: what is around it has no contrast, or, where its pixels are not
             at hand, no features. False for a `lookalike`.
         pixels: how well the pixels of the overlap agree; None where they were not at hand.
-        laid_over: the one lies over the other, as it is or nearly.
+        laid_over: the one lies exactly over the other, as it is.
         strength: all of these in one number, the log-odds of the same picture; what hits are ordered by.
         probability: 0–1, that this is no chance match; see `Calibration`, and of a shared part `SharedPart`.
         part: what the two have in common, of the verdict `shared part`.

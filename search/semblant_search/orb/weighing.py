@@ -21,10 +21,6 @@ does so in all places. So that is weighed by itself: crops, pasted, tilted, turn
 lookalikes of clip art and of photographs of clothing, those left out that do show the same."""
 _PLACES = 1.02
 """The share of places that agree counts by −ln(1.02 − share): .95 is half as far from 1 as .9 is."""
-_NEARLY, _PARTLY, _MOST_PARTLY = 0.95, 60.0, 1.5
-"""Of crops, pasted, tilted and turned drawings that were proven, one in fifty had fewer places that agree than .95; of the
-drawings that share a figure and have a house, a plus or an arm of their own around it, nearly all. So each hundredth below
-costs .6 besides, up to 1.5: before their pixels are aligned, tilted pictures have fewer, too."""
 _PLACE_LAID_OVER = 2.0
 USUAL_DISAGREEMENT = 3.5
 """Disagreement that is found in copies, too."""
@@ -76,8 +72,7 @@ def strength(
         correlation: of the pixels in the overlap, −1 to 1; None where they are not at hand.
         disagreement: of the details in the place where they agree least (`disagreement.disagreement`).
         everywhere: share of the places in the overlap whose pixels correlate by themselves, 0–1.
-        laid_over: one lies over the other as it is (`relation.is_laid_over`), so that nothing but a change takes from the
-            correlation.
+        laid_over: one lies exactly over the other, so that nothing but a change takes from the correlation.
     """
     agreed = log(max(evidence, _LEAST_EVIDENCE))
     supported = log(max(support, 1e-3))
@@ -88,7 +83,6 @@ def strength(
     pixels = atanh(max(correlation, _LEAST_CORRELATION))
     if not laid_over:
         total = _MOVED[0] * agreed + _MOVED[1] * supported + _MOVED[2] * pixels - _MOVED[3] * log(_PLACES - everywhere)
-        total -= min(_MOST_PARTLY, _PARTLY * max(0.0, _NEARLY - everywhere))
         return total + _MOVED[4] - min(_MOST_MOVED, against)
     total = _LAID_OVER[0] * agreed + _LAID_OVER[1] * supported + _LAID_OVER[2] * pixels + _LAID_OVER[3]
     total -= _PLACE_LAID_OVER * log((_PLACES - everywhere) / (_PLACES - 1))
