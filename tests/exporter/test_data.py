@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from semblant_exporter import data
 from semblant_search.errors import DataError
+from support.offline import without_network
 
 SEMBLANT = Path(sysconfig.get_path("scripts")) / "semblant"
 
@@ -151,8 +152,7 @@ def test_without_any_source_every_one_that_was_tried_is_named(monkeypatch: pytes
     monkeypatch.setenv("SEMBLANT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))  # no apt-get
-    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(variable, "http://127.0.0.1:9")  # no network
+    without_network(monkeypatch)
     with pytest.raises(DataError, match="no apt-get on this machine"):
         data.clipart(tmp_path / "art")
     assert not (tmp_path / "art").exists()

@@ -20,6 +20,7 @@ from semblant_exporter.pixels import pixel_encoder
 from semblant_search.encoder import Encoder
 from semblant_search.errors import InvalidInput, TrainingError
 from semblant_search.images import Fit
+from support.offline import without_network
 
 SEMBLANT = f"{sysconfig.get_path('scripts')}/semblant"
 LITE = "efficientnet-lite0"
@@ -204,8 +205,7 @@ def test_without_weights_or_a_network_to_fetch_them_from_it_says_what_to_give(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    without_network(monkeypatch)
     with pytest.raises(TrainingError, match="give a local file with --weights"):
         load_weights(backbone("resnet18"))
 

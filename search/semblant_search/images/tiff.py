@@ -124,7 +124,8 @@ class WideTiff(ImageFile.ImageFile):
             except (ValueError, NotImplementedError) as error:
                 if "imagecodecs" not in str(error):
                     raise
-                text = f"is a TIFF of {_kind(self._tags)}, compressed or packed in a way that needs another library: pip install imagecodecs"
+                how = "compressed or packed in a way that needs another library: pip install imagecodecs"
+                text = f"is a TIFF of {_kind(self._tags)}, {how}"
                 raise ImageError(text, reason="unsupported") from error
         if array.ndim == 3 and planes_first:
             array = np.moveaxis(array, 0, -1)
