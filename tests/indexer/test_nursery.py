@@ -43,6 +43,15 @@ def test_a_worker_that_had_loaded_is_a_process_of_its_own_and_may_be_killed(phot
     assert not decode_workers()
 
 
+def test_what_libraries_set_in_passing_is_no_other_environment(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", os.environ.get("LD_LIBRARY_PATH", "") + ":/opt")  # as OpenCV does
+    with closing(started()) as pool:
+        (result,) = decoded(pool, photos / "coffee.png").results
+        assert isinstance(result, Decoded)
+        (worker,) = decode_workers()
+        assert worker.name() == WORKER
+
+
 def test_in_another_environment_a_worker_starts_as_users_do(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEMBLANT_OF_THIS_TEST", "1")
     with closing(started()) as pool:

@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import threading
 import traceback
 from typing import TYPE_CHECKING
@@ -27,8 +28,18 @@ __all__ = ["WORKER", "Nursery", "serve"]
 
 WORKER = "decode-worker"
 """What the system calls a worker that came from here: its command line is the nursery's."""
+_PACKAGES = sysconfig.get_path("platlib")
 _NAME, _SUBREAPER = 15, 36  # of prctl
 _HIGH = 512
+_OF_LIBRARIES = (
+    "PYTEST_CURRENT_TEST",
+    "LD_LIBRARY_PATH",
+    "OMP_WAIT_POLICY",
+    "TORCHINDUCTOR_CACHE_DIR",
+    "PYTHONBREAKPOINT",
+    "RAY_",
+)
+"""Beginnings of variables that OpenCV, PyTorch, Ray and pytest set for good in a process: no worker minds them."""
 
 
 class Adopted:
@@ -96,8 +107,9 @@ class Nursery:
             )
 
     def _surroundings(self) -> tuple[object, ...]:
-        known = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-        return known, list(sys.path), sys.executable
+        known = {name: value for name, value in os.environ.items() if not name.startswith(_OF_LIBRARIES)}
+        # Libraries add folders of their own to the path.
+        return known, [path for path in sys.path if not path.startswith(_PACKAGES + os.sep)], sys.executable
 
 
 def serve(descriptor: int) -> None:
