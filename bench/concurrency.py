@@ -12,8 +12,8 @@ the pictures that were added deleted again.
 
 Then the same searches by vector without changes, 32 threads of the client and 32 threads of the bare engine on the same open
 shard, in turns of three seconds: queries a second, and their ratio. The engine lets go of the interpreter while it searches,
-and the client's own lines do not. Limits are what one run gave, .73 and with `--quick` .59, less a quarter for noise; with four
-times as much other work as there are cores it was .44.
+and the client's own lines do not. Runs gave .73 and .87, with `--quick` .59, and with four times as much other work as there
+are cores .44; the limits are a quarter below the first and the third.
 
 On two cores: 2 minutes, with `--quick` 30 seconds.
 """

@@ -10,13 +10,13 @@ client parts into URI, metadata and facts. For a path the bare way is to decode 
 ONNX Runtime session, and to ask the shard; each of the parts is timed.
 
 Both take turns, and turns at going first, as often as each other; 50 queries warm up; medians. Recall@10 is measured against
-`exact=True`, with the same filter. The limit on a vector's time is 1.37 ×, what it was on a busy machine, and a twelfth
-more for noise; the others are those of before hits were read late, for less was measured of them since. Recall of the README
-(.9998) is that of 1,000 ankle boots, which come first in the folder; of queries from all categories it is .9953 to .9957, and
-the limit is .002 less, for a graph is built by several threads and is never the same twice. With few pictures the engine is
-faster and the client is not: the quick limits on time are looser.
+`exact=True`, with the same filter. Wanted are 1.2 × for a vector and 1.1 × with a filter; a quiet machine gave 1.33, 1.14 and,
+for a path, 1.38 ×, to which the limits add an eighth for noise. What is left is many lines of Python, none of which takes a
+tenth of it: they are slow right after the engine, which fills the processor's caches with vectors. Recall of queries from all
+categories is .9953 to .9957, and the limit is .002 less, for a graph is built by several threads and is never the same twice.
+With few pictures the engine is faster and the client is not: the quick limits on time are looser.
 
-On two cores: 2 minutes, with `--quick` 30 seconds.
+On two cores: 3 minutes, with `--quick` 30 seconds.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ QUICK_STEP = 6  # every sixth picture is indexed
 LABEL = "Sneaker"
 WHERE = f"label == '{LABEL}' and price < {PRICE_BELOW}"
 RECALL = (at_least("plain/recall@10", 0.993), at_least("filtered/recall@10", 0.998))
-LIMITS = (at_most("plain/ratio", 1.5), at_most("filtered/ratio", 1.45), at_most("picture/ratio", 1.6), *RECALL)
+LIMITS = (at_most("plain/ratio", 1.5), at_most("filtered/ratio", 1.3), at_most("picture/ratio", 1.55), *RECALL)
 QUICK_LIMITS = (at_most("plain/ratio", 2), at_most("filtered/ratio", 2.5), at_most("picture/ratio", 2), *RECALL)
 
 
