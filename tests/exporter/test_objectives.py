@@ -131,7 +131,7 @@ def precision_at_10(folder: Path, fashion: Fashion) -> float:
 
 @pytest.mark.parametrize(
     ("mining", "labelled", "batch", "epochs", "gain"),
-    [("semi-hard", 2000, 50, 12, 0.03), ("semi-hard", 200, 100, 20, 0.02)],  # test_losses.py has the other ways of mining
+    [("semi-hard", 2000, 50, 12, 0.03), ("semi-hard", 200, 100, 8, 0.02)],  # test_losses.py has the other ways of mining
 )
 def test_labels_improve_a_trained_encoder(
     mining: str, labelled: int, batch: int, epochs: int, gain: float, trained: Path, fashion: Fashion, tmp_path: Path
