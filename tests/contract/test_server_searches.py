@@ -15,7 +15,7 @@ from semblant_search.store import Mmr, SearchRequest, SparseVector
 from semblant_search.where import F, parse_where
 from support.asking import request_for
 from support.samples import FIELDS, manifest, points
-from support.servers import REAL, StandIn, database_of, own_name, server, url_of
+from support.servers import REAL, StandIn, database_of, knows, own_name, server, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -256,7 +256,10 @@ def guarded() -> Iterator[Store]:
         "label == 'Sneaker'",
         "label in ['Sneaker', 'Bag']",
         "startswith(label, 'Snea')",
-        "contains(label, 'eak')",
+        pytest.param(
+            "contains(label, 'eak')",
+            marks=pytest.mark.skipif(not knows((1, 20)), reason="older servers refuse to filter by a part of a text"),
+        ),
         "exists(label)",
         "number == 1 or number in [0, 2]",
         "number >= 0",
