@@ -11,8 +11,8 @@ ONNX Runtime session, and to ask the shard; each of the parts is timed.
 
 Both take turns, and turns at going first, as often as each other; 50 queries warm up; medians. Recall@10 is measured against
 `exact=True`, with the same filter. Wanted are 1.2 × for a vector and 1.1 × with a filter; a quiet machine gave 1.33, 1.14 and,
-for a path, 1.38 ×, to which the limits add an eighth for noise. What is left is many lines of Python, none of which takes a
-tenth of it: they are slow right after the engine, which fills the processor's caches with vectors. Recall of queries from all
+for a path, 1.38 ×, to which the limits add an eighth for noise. What is left is Python: a fifth of it makes hits, twice, and
+the rest are many lines, slow after the engine, which fills the processor's caches with vectors. Recall of queries from all
 categories is .9953 to .9957, and the limit is .002 less, for a graph is built by several threads and is never the same twice.
 With few pictures the engine is faster and the client is not: the quick limits on time are looser.
 

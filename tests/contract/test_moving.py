@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import tarfile
@@ -130,8 +131,9 @@ def test_it_serves_only_once_it_is_whole_and_goes_on_where_it_stopped(
     assert (report.points, report.copied, report.generation) == (18, 10, "g0001")
     with closing(db.open("images")) as old, closing(there.open(name)) as new:
         before, after = everything(old), everything(new)
-        # Qdrant weighs a word by all that have it, those among them that were deleted, until it tidies up.
-        assert before.pop("words").keys() == after.pop("words").keys()
+        assert after["words"].keys() == before["words"].keys()
+        if "QDRANT_URL" in os.environ:  # Qdrant weighs a word by the deleted ones that have it, too, until it tidies up
+            after["words"] = before["words"]
         assert_same(after, before)
 
 

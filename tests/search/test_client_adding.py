@@ -30,7 +30,7 @@ from semblant_search import (
     point_id,
 )
 from semblant_search.store import open_database
-from support.servers import REAL, database_of, own_name, url_of
+from support.servers import REAL, database_of, knows, own_name, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -160,7 +160,8 @@ def test_metadata_gets_the_types_of_its_values(client: SearchClient, new: list[P
     assert not kinds.keys() & {"none", "empty"}
     assert added.metadata["when"] == "2024-05-06T10:30:00Z"
     assert client.get(new[0]).metadata == added.metadata
-    assert client.count('sold == true and tags == "red" and when < "2024-05-07" and camera.iso == 100') == 1
+    red = '"red" in tags' if knows((1, 20)) else 'tags == "red"'  # by a part of a text, which older servers refuse
+    assert client.count(f'sold == true and {red} and when < "2024-05-07" and camera.iso == 100') == 1
 
 
 @pytest.mark.parametrize(
