@@ -276,13 +276,15 @@ class _Run:
 
             def tell() -> None:
                 nonlocal last
-                self.check_cancelled()
                 moment = time.perf_counter()
+                seconds, counts = moment - began, writer.counts
+                busy = {name: min(1.0, value / seconds) for name, value in pipeline.busy.items()}
+                self._at = Progress("index", total, counts.done - before, counts.failed, seconds, busy)
+                self.check_cancelled()  # told or not, where it was is known
                 if moment - last >= 0.2:
                     self.check()  # those who write may be on other machines
-                    last, seconds, counts = moment, moment - began, writer.counts
-                    busy = {name: min(1.0, value / seconds) for name, value in pipeline.busy.items()}
-                    self.on_progress(Progress("index", total, counts.done - before, counts.failed, seconds, busy))
+                    last = moment
+                    self.on_progress(self._at)
 
             pipeline.run(part.ledger.todo(), total, tell)
         for name, seconds in pipeline.busy.items():
