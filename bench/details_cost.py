@@ -34,11 +34,11 @@ from semblant_exporter.cache import cache_dir
 from semblant_exporter.listing import list_pictures
 from semblant_exporter.pixels import pixel_encoder
 from semblant_indexer import IndexJob, run
-from semblant_indexer.vocabulary import cluster
+from semblant_indexer.job import cores
 from semblant_search import Encoder, Fit
 from semblant_search.collection import Manifest, point_id
 from semblant_search.images import open_image, to_grey
-from semblant_search.orb import FEATURE_BYTES, OrbSettings, extract
+from semblant_search.orb import FEATURE_BYTES, OrbSettings, Vocabulary, extract
 from semblant_search.store import Point, SearchRequest, Sparse, SparseVector, open_database
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def learned(paths: Sequence[Path]) -> tuple[dict[str, float], list[np.ndarray]]:
     began = time.perf_counter()
     features = [extract(grey, SETTINGS) for grey in greys]
     extracted = time.perf_counter()
-    vocabulary = cluster(np.concatenate([one.descriptors for one in features]), seed=0)
+    vocabulary = Vocabulary.train(np.concatenate([one.descriptors for one in features]), seed=0, threads=cores())
     clustered = time.perf_counter()
     words = [vocabulary.sparse(one).indices for one in features]
     assigned = time.perf_counter()

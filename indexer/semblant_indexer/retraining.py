@@ -19,12 +19,12 @@ from semblant_search.store import Point, open_database
 from semblant_search.writing.points import now, words_of
 
 from . import generations
-from .job import patient
+from .job import cores, patient
 from .ledger.copying import copy_generation
 from .report import Progress
 from .source_run import LAG
 from .state import state_folder
-from .vocabulary import LEAST_DESCRIPTORS, SAMPLE, cluster
+from .vocabulary import LEAST_DESCRIPTORS, SAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -169,7 +169,7 @@ def _learn(store: Store, job: RetrainJob, tell: Callable[[Progress], None]) -> t
     count = sum(map(len, found))
     if count < LEAST_DESCRIPTORS:
         return Vocabulary.general(), len(found), 0
-    return cluster(np.concatenate(found), seed=job.seed), len(found), count
+    return Vocabulary.train(np.concatenate(found), seed=job.seed, threads=cores()), len(found), count
 
 
 def _build(db: Database, old: Store, vocabulary: Vocabulary, job: RetrainJob, tell: Callable[[Progress], None]) -> str:

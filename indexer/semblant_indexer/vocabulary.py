@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from semblant_search.errors import SemblantError
 from semblant_search.images import Fit
 from semblant_search.orb import Vocabulary, unpack
-from semblant_search.orb.features import DESCRIPTOR_BYTES
 
 from .job import cores
-from .pool import WorkerPool, child_environment
+from .pool import WorkerPool
 from .worker import Decoded, Task
 
 if TYPE_CHECKING:
@@ -24,7 +19,7 @@ if TYPE_CHECKING:
 
     from .worker import WorkerConfig
 
-__all__ = ["LEAST_DESCRIPTORS", "SAMPLE", "Learned", "cluster", "train_vocabulary"]
+__all__ = ["LEAST_DESCRIPTORS", "SAMPLE", "Learned", "train_vocabulary"]
 
 SAMPLE = 3000
 """Pictures whose features train the vocabulary. With 1,500, seven of a hundred crops to a quarter were not in the shortlist,
@@ -94,29 +89,4 @@ def train_vocabulary(
         return Learned(Vocabulary.general(), features)
     # In the order of the sample, whichever worker was faster: the same pictures give the same words.
     chosen = np.concatenate([answers[path] for path in paths if path in answers])
-    return Learned(cluster(chosen, seed=seed), features)
-
-
-def cluster(descriptors: np.ndarray, *, seed: int) -> Vocabulary:
-    """`Vocabulary.train` on all cores.
-
-    In a process of its own, where each product of matrices keeps to one thread: on busy cores OpenBLAS's threads spend most of
-    their time waiting for each other, and their number is this process's own affair.
-
-    Raises:
-        SemblantError: the process failed.
-    """
-    command = [sys.executable, "-c", "from semblant_indexer.vocabulary import main; main()", str(seed), str(cores())]
-    data = np.ascontiguousarray(descriptors).tobytes()
-    done = subprocess.run(command, input=data, capture_output=True, check=False, env=child_environment(), cwd=os.path.sep)
-    if done.returncode:
-        last = (done.stderr.decode(errors="replace").splitlines() or ["it said nothing"])[-1]
-        raise SemblantError(f"visual words could not be learned (exit code {done.returncode}): {last}; is there enough memory?")
-    return Vocabulary.from_bytes(done.stdout)
-
-
-def main() -> None:
-    """Entry point of the process: descriptors come in, a vocabulary goes out; seed and threads are arguments."""
-    seed, threads = map(int, sys.argv[1:])
-    descriptors = np.frombuffer(sys.stdin.buffer.read(), np.uint8).reshape(-1, DESCRIPTOR_BYTES)
-    sys.stdout.buffer.write(Vocabulary.train(descriptors, seed=seed, threads=threads).to_bytes())
+    return Learned(Vocabulary.train(chosen, seed=seed, threads=cores()), features)

@@ -15,11 +15,11 @@ from semblant_indexer.ledger import Ledger
 from semblant_indexer.pool import WorkerPool
 from semblant_indexer.retraining import RetrainJob, retrain
 from semblant_indexer.sources import Item
-from semblant_indexer.vocabulary import Learned, cluster, train_vocabulary
+from semblant_indexer.vocabulary import Learned, train_vocabulary
 from semblant_indexer.worker import Decoded, Task, WorkerConfig
 from semblant_search import EncoderCard, Fit, SearchClient
 from semblant_search.collection import StorageOptions, point_id
-from semblant_search.errors import NoFeaturesError, SemblantError, StoreError
+from semblant_search.errors import NoFeaturesError, StoreError
 from semblant_search.images import open_image, to_grey
 from semblant_search.orb import (
     FEATURE_BYTES,
@@ -317,9 +317,3 @@ def test_a_report_says_which_pictures_are_too_small_for_details(photos: Path, en
     assert run(job).notes == ("collection 'images' was made without details (--no-orb), and stays so: --rebuild adds them",)
     with SearchClient(tmp_path / "small.db") as client, pytest.raises(NoFeaturesError, match="very small"):
         client.search_features(tmp_path / "small" / "47.png")
-
-
-def test_words_that_cannot_be_learned_say_why() -> None:
-    """The process that learns them ends with an error of its own: nothing was given to it."""
-    with pytest.raises(SemblantError, match=r"could not be learned \(exit code 1\): .*0 descriptors"):
-        cluster(np.empty((0, 32), np.uint8), seed=0)

@@ -35,8 +35,8 @@ _BRANCH_ROUNDS, _WORD_ROUNDS = 6, 1
 76, the general words 84 and 74, where two rounds found 96 and 86."""
 _A_BRANCH = 128
 """Descriptors that place a branch: few centres need no more."""
-_BLOCK = 2048
-"""Descriptors that are clustered together: at 1 KB each they stay in the processor's cache."""
+_BLOCK = 256
+"""Descriptors that are clustered together: what is computed for them then stays in the processor's cache."""
 _CHUNK = 96
 """Descriptors that are looked up together: what is computed for them then stays in the processor's cache."""
 
@@ -60,9 +60,8 @@ class Vocabulary:
     def train(cls, descriptors: np.ndarray, size: int = 65536, seed: int = 0, *, threads: int = 1) -> Vocabulary:
         """Cluster descriptors, uint8 `[n, 32]`, into at most `size` words; the same input and seed give the same words.
 
-        With fewer than four descriptors a word, the vocabulary is made smaller. More than one of `threads` help where NumPy's
-        own products of matrices keep to one (`OPENBLAS_NUM_THREADS=1`), else they wait for each other; the words are the same.
-        Raises `InvalidInput` on none at all.
+        With fewer than four descriptors a word, the vocabulary is made smaller. The words are the same, however many
+        `threads` share the work. Raises `InvalidInput` on none at all.
         """
         if descriptors.dtype != np.uint8 or descriptors.ndim != 2 or descriptors.shape[1] != DESCRIPTOR_BYTES:
             raise InvalidInput(
@@ -76,7 +75,7 @@ class Vocabulary:
         branches = _k_majority(descriptors[sample], width, rng, _BRANCH_ROUNDS)
         with ThreadPoolExecutor(threads) as pool:  # NumPy lets go of the interpreter for nearly all of the work
             shares = np.array_split(descriptors, threads)
-            label = np.concatenate(list(pool.map(lambda share: _closest(share, branches), shares)))
+            label = np.concatenate(list(pool.map(lambda share: _nearest(share, branches), shares)))
             members = np.split(
                 descriptors[np.argsort(label, kind="stable")], np.cumsum(np.bincount(label, minlength=width))[:-1]
             )
@@ -128,9 +127,7 @@ class Vocabulary:
 
     def _assign(self, rows: np.ndarray) -> np.ndarray:
         branches, words = self._longs
-        far = popcount(rows[:, :1] ^ branches[0]).astype(np.uint16)  # [n, B]
-        for part in range(1, 4):
-            far += popcount(rows[:, part, None] ^ branches[part])
+        far = _distances(rows, branches)  # [n, B]
         every = np.arange(len(rows))
         chosen = np.empty((len(rows), min(_PROBES, far.shape[1])), np.int64)  # [n, P]
         for probe in range(chosen.shape[1]):  # a few times the least is much faster than a partition
@@ -166,40 +163,32 @@ def _general() -> Vocabulary:
 
 
 def _k_majority(rows: np.ndarray, count: int, rng: np.random.Generator, rounds: int) -> np.ndarray:
-    """Centres uint8 `[count, 32]` of descriptors uint8 `[n, 32]`, after so many rounds; too few rows repeat their centres.
-
-    Bits are ±1 here: the product of two descriptors is then 256 less twice their Hamming distance, and the sign of a sum of
-    descriptors their bitwise majority. Both are products of matrices, exact in float32.
-    """
+    """Centres uint8 `[count, 32]` of descriptors uint8 `[n, 32]`, after so many rounds; too few rows repeat their centres."""
     if len(rows) <= count:
         return np.resize(rows, (count, DESCRIPTOR_BYTES)) if len(rows) else np.zeros((count, DESCRIPTOR_BYTES), np.uint8)
-    centres = _signs(rows[rng.permutation(len(rows))[:count]])  # [K, 256]
+    centres = rows[rng.permutation(len(rows))[:count]]
     for _ in range(rounds):
-        sums, size = np.zeros_like(centres), np.zeros(count, np.int64)
-        for start in range(0, len(rows), _BLOCK):
-            signs = _signs(rows[start : start + _BLOCK])  # [m, 256]
-            nearest = (signs @ centres.T).argmax(axis=1)
-            member = np.zeros((count, len(signs)), np.float32)
-            member[nearest, np.arange(len(signs))] = 1
-            sums += member @ signs
-            size += np.bincount(nearest, minlength=count)
-        centres = np.where(sums > 0, np.float32(1), np.float32(-1))
+        nearest = _nearest(rows, centres)
+        size = np.bincount(nearest, minlength=count)
+        members = np.split(rows[np.argsort(nearest, kind="stable")], np.cumsum(size)[:-1])
+        ones = np.array([np.unpackbits(own, axis=1).sum(axis=0, dtype=np.int64) for own in members])  # [K, 256]
+        centres = np.packbits(2 * ones > size[:, None], axis=1)
         empty = np.flatnonzero(size == 0)  # starts again from a row, rather than stay useless
         if len(empty):
-            centres[empty] = _signs(rows[rng.choice(len(rows), len(empty), replace=False)])
-    return np.packbits(centres > 0, axis=1)
+            centres[empty] = rows[rng.choice(len(rows), len(empty), replace=False)]
+    return centres
 
 
-def _closest(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """The nearest centre of each row: int64 `[n]`."""
-    targets = np.ascontiguousarray(_signs(centres).T)  # [256, K]
-    parts = [(_signs(rows[i : i + _BLOCK]) @ targets).argmax(axis=1) for i in range(0, len(rows), _BLOCK)]
-    return np.concatenate(parts)
+def _nearest(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """The nearest centre of each row, the first of equals: int64 `[n]`."""
+    longs, planes = as_longs(rows), np.ascontiguousarray(as_longs(centres).T)
+    parts = [_distances(longs[i : i + _BLOCK], planes).argmin(axis=1) for i in range(0, len(longs), _BLOCK)]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
-def _signs(rows: np.ndarray) -> np.ndarray:
-    """uint8 `[n, 32]` as float32 `[n, 256]` of −1 and 1."""
-    signs = np.unpackbits(rows, axis=1).astype(np.float32)
-    signs *= 2
-    signs -= 1
-    return signs
+def _distances(rows: np.ndarray, planes: np.ndarray) -> np.ndarray:
+    """Hamming distances uint16 `[n, K]` of rows uint64 `[n, 4]` from centres uint64 `[4, K]`."""
+    far = popcount(rows[:, :1] ^ planes[0]).astype(np.uint16)
+    for part in range(1, 4):
+        far += popcount(rows[:, part, None] ^ planes[part])
+    return far
