@@ -1,13 +1,14 @@
 """Claim: maps are as trustworthy as those of scikit-learn's t-SNE in a third of its time, and new pictures find their place.
 
 Fashion-MNIST as PCA of its pixels in 128 numbers (with `--quick` 2,000 pictures, not 10,000). `trust`: trustworthiness of
-`fit_map` and of `sklearn.manifold.TSNE` with cosine distances, the same perplexity and otherwise its defaults, on two threads,
-and the ratio of their times; this one uses one thread, to be the same each time. `placed`: a tenth of the pictures is placed on
-a map of the others, and the share of them whose ten nearest on the map are mostly of their category is compared with that of
-pictures that were fitted. `again`: with a tenth more pictures, how far a map that starts from the last one moves, in shares of
-its width. `large`: 60,000 pictures on a map, `million`: 1,000,000 synthetic vectors (100 normal clusters in 64 numbers), of
-which 100,000 are fitted and the others placed, each in a process of its own, whose peak memory is told with what its vectors
-take; both without `--quick` only, and the million with `--million`. `thinning`: seconds of the levels of the page for these.
+`fit_map` and of `sklearn.manifold.TSNE` with cosine distances, the same perplexity and otherwise its defaults, on two
+threads, and the ratio of their times; as many for this one, whose map is the same with any number. `placed`: a tenth of the
+pictures is placed on a map of the others, and the share of them whose ten nearest on the map are mostly of their category is
+compared with that of pictures that were fitted. `again`: with a tenth more pictures, how far a map that starts from the last
+one moves, in shares of its width. `large`: 60,000 pictures on a map, `million`: 1,000,000 synthetic vectors (100 normal
+clusters in 64 numbers), of which 100,000 are fitted and the others placed, each in a process of its own, whose peak memory is
+told with what its vectors take; both without `--quick` only, and the million with `--million`. `thinning`: seconds of the
+levels of the page for these.
 
 On two cores: 14 minutes, with `--quick` 20 seconds.
 """
@@ -93,7 +94,7 @@ def placed(vectors: np.ndarray, labels: np.ndarray) -> tuple[dict[str, float], d
     new = len(vectors) // 10
     there = fit_map(vectors[new:])
     asked = place(vectors[:new], vectors[new:], there)[0]
-    fitted = agreement(there[:new], labels[new : 2 * new], there, labels[new:], True)
+    fitted = agreement(there, labels[new:], there, labels[new:], True)
     found = agreement(asked, labels[:new], there, labels[new:], False)
     start = np.concatenate([np.full((new, 2), np.nan), there])
     again = fit_map(vectors, start=start)

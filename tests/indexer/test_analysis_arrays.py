@@ -15,6 +15,7 @@ from semblant_indexer.analysis import (
     nearest_neighbors,
     outlier_scores,
     place,
+    projection,
 )
 from semblant_search.errors import InvalidInput
 from support.small_stores import unit_vectors
@@ -94,6 +95,32 @@ def test_few_vectors_have_a_map_too(count: int) -> None:
     assert positions.shape == (count, 2)
     assert np.isfinite(positions).all()
     assert len(np.unique(positions, axis=0)) == count
+
+
+def test_a_map_is_the_same_on_any_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projection, "_EARLY", 5)
+    monkeypatch.setattr(projection, "_LATE", 5)
+    vectors, _ = grouped(2_100)  # as many as are laid out by Fourier transforms
+    maps = []
+    for cores in (1, 3):
+        monkeypatch.setattr(projection, "cores", lambda cores=cores: cores)
+        maps.append(fit_map(vectors))
+    np.testing.assert_array_equal(maps[0], maps[1])
+
+
+def test_new_vectors_with_neighbours_in_two_places_lie_in_one_of_them() -> None:
+    angles = np.array([*np.linspace(0.01, 0.05, 5), *np.linspace(0.06, 0.10, 5)])  # from that of the new vector
+    mapped = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    positions = np.zeros((10, 2), np.float32)
+    positions[:, 1] = np.arange(10) / 10
+    positions[5:, 0] = 100  # of the five that are less alike
+    new = np.array([[1, 0], [np.cos(0.004), -np.sin(0.004)], [np.cos(0.11), np.sin(0.11)]], np.float32)
+    placed, spread = place(new, mapped, positions)
+    assert [round(float(x)) for x in placed[:, 0]] == [0, 0, 100]
+    assert (spread > 40).all()  # the neighbours do not agree, and that is told
+    assert len(np.unique(placed, axis=0)) == 3  # two of one neighbourhood do not lie on each other
+    one, _ = place(new[:1], mapped[:1], positions[:1])
+    np.testing.assert_array_equal(one, positions[:1])
 
 
 def test_vectors_that_are_all_the_same_lie_on_one_place() -> None:

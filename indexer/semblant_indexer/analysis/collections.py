@@ -67,7 +67,7 @@ def map_collection(
         collection: its name.
         seed: of what is drawn; the same pictures have the same map.
         fresh: begin anew, and not from the last map, from which this one else stays as near as it can.
-        fitted: pictures that the map is fitted to, drawn by the seed; the others are placed at the median of their neighbours.
+        fitted: pictures that the map is fitted to, drawn by the seed; the others are placed among their neighbours.
         on_progress: called with the steps that are done, and all.
 
     Raises:
