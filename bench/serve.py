@@ -10,6 +10,9 @@ of `SearchClient` in a process of its own before: medians and their difference. 
 a megapixel as JPEG and gets its ten nearest. `memory`: resident memory of the service after a fifth of 100,000 requests (with
 `--quick` 5,000) and at the end.
 
+`beside_qdrant`, where QDRANT_URL names a server: the same questions to it without Semblant, to a service over it, and to one
+over the directory, in turns: requests a second, and their ratios to the first.
+
 Limits are what was asked for: 800 requests a second, 1 ms over the client, 20 ms from upload to results; with `--quick` they
 are looser, for a busy machine. On the two cores where it was measured the first two are missed: 193 requests a second, 3.6 ms.
 The engine alone answered 592 a second there, with 32 threads and no filter among 20,000 (`concurrency.py`); the rest is
@@ -23,6 +26,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import random
 import re
 import statistics
@@ -75,7 +79,7 @@ _START = "import sys; from semblant_search.cli import main; sys.argv[0] = 'sembl
 
 
 @contextmanager
-def serving(db: Path, collection: str) -> Iterator[tuple[psutil.Process, int]]:
+def serving(db: Path | str, collection: str) -> Iterator[tuple[psutil.Process, int]]:
     """The service's process and its port."""
     words = [sys.executable, "-c", _START, "serve", "--db", str(db), "--collection", collection, "--port", "0", "--log", "none"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
@@ -108,11 +112,16 @@ def question(collection: str, id: str, *, filtered: bool) -> bytes:
     asked: dict[str, Any] = {"collection": collection, "id": id, "limit": 10}
     if filtered:
         asked["where"] = WHERE
-    return request(json.dumps(asked).encode(), "application/json")
+    return post("/v1/search", asked)
 
 
-def request(body: bytes, kind: str) -> bytes:
-    head = f"POST /v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+def post(path: str, asked: object) -> bytes:
+    """A request with a body of JSON, as it goes over the wire."""
+    return request(json.dumps(asked).encode(), "application/json", path)
+
+
+def request(body: bytes, kind: str, path: str = "/v1/search") -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
@@ -208,6 +217,11 @@ def main() -> None:
             grown = process.memory_info().rss - before
             numbers["memory"] = {"resident_mb": round(before / 1e6, 1), "grown_mb": round(grown / 1e6, 1)}
             numbers["errors"] = errors + some + others
+        if url := os.environ.get("QDRANT_URL"):
+            from _bare_qdrant import beside_qdrant
+
+            numbers["beside_qdrant"] = beside_qdrant(db, name, ids, url)
+            numbers["errors"] += numbers["beside_qdrant"]["errors"]
     finish("serve", numbers, QUICK_LIMITS if options.quick else LIMITS, quick=options.quick)
 
 
