@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 import time
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import httpx
+    from tenacity import RetryCallState
 
 __all__ = ["SCHEMES", "NoSuchAddressError", "ServiceConnection"]
+
+_logger = logging.getLogger(__name__)
 
 
 class NoSuchAddressError(StoreError):
@@ -152,33 +156,46 @@ class ServiceConnection:
             client.close()
 
     def _ask(self, method: str, path: str, *, once: bool = False, **body: Any) -> Any:
-        import httpx
+        import tenacity
 
         until = time.monotonic() + self.timeout
-        wait = _FIRST_WAIT
-        while True:
-            left = max(0.001, until - time.monotonic())
-            asked: float | None = None
-            try:
-                response = self._opened().request(method, self._base + path, timeout=left, **body)
-                if response.is_success:
-                    return self._read(response)
-                error, passing = self._error(response)
-                asked = _seconds(response.headers.get("retry-after"))
-            except httpx.TimeoutException as cause:
-                raise StoreUnavailable(f"service {self.location!r} did not answer within {self.timeout:g} seconds") from cause
-            except (UnicodeEncodeError, httpx.InvalidURL) as cause:  # a parameter that no address holds
-                raise InvalidInput(f"what was given cannot be sent to a service: {shown_error(cause)}") from cause
-            except httpx.HTTPError as cause:
-                lost = once and not isinstance(cause, httpx.ConnectError)
-                told = "broke off, and may have done what it was asked for" if lost else "cannot be reached"
-                error, passing = StoreUnavailable(f"service {self.location!r} {told}: {shown_error(cause)}"), not lost
-                error.__cause__ = cause
-            wait = min(max(wait, asked or 0), _LONGEST_WAIT)
-            if not passing or time.monotonic() + wait >= until:
-                raise error
-            time.sleep(wait)
-            wait *= 2
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_PassingError),
+            stop=tenacity.stop_before_delay(self.timeout),
+            wait=_wait,
+            before_sleep=tenacity.before_sleep_log(_logger, logging.INFO),
+            reraise=True,
+        )
+        try:
+            return retrying(self._attempt, until, method, path, body, once=once)
+        except _PassingError as passing:
+            raise passing.error from passing.error.__cause__
+
+    def _attempt(self, until: float, method: str, path: str, body: Mapping[str, Any], *, once: bool) -> Any:
+        """Ask once. Raises `_PassingError` where another try may help."""
+        import httpx
+
+        left = max(0.001, until - time.monotonic())
+        try:
+            response = self._opened().request(method, self._base + path, timeout=left, **body)
+        except httpx.TimeoutException as cause:
+            raise StoreUnavailable(f"service {self.location!r} did not answer within {self.timeout:g} seconds") from cause
+        except (UnicodeEncodeError, httpx.InvalidURL) as cause:  # a parameter that no address holds
+            raise InvalidInput(f"what was given cannot be sent to a service: {shown_error(cause)}") from cause
+        except httpx.HTTPError as cause:
+            lost = once and not isinstance(cause, httpx.ConnectError)
+            told = "broke off, and may have done what it was asked for" if lost else "cannot be reached"
+            error: errors.SemblantError = StoreUnavailable(f"service {self.location!r} {told}: {shown_error(cause)}")
+            if lost:
+                raise error from cause
+            error.__cause__ = cause
+            raise _PassingError(error) from cause
+        if response.is_success:
+            return self._read(response)
+        error, passing = self._error(response)
+        if passing:
+            raise _PassingError(error, _seconds(response.headers.get("retry-after")))
+        raise error
 
     def _opened(self) -> httpx.Client:
         """The connections of this process: those of the one that it was forked from are not to be read by two."""
@@ -212,6 +229,22 @@ class ServiceConnection:
             kind = NoSuchAddressError if response.status_code == 404 else StoreError
             return kind(text), response.status_code in (502, 503, 504)
         return error_of(problem, code, detail), code in _PASSING
+
+
+class _PassingError(Exception):
+    """What may be over soon: the error to raise where it is not, and the seconds that the service asks to wait."""
+
+    def __init__(self, error: errors.SemblantError, asked: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.asked = asked
+
+
+def _wait(state: RetryCallState) -> float:
+    """Seconds to the next try: twice as long each time, and no less than the service asks for."""
+    failure = state.outcome.exception() if state.outcome is not None else None
+    asked = failure.asked if isinstance(failure, _PassingError) else None
+    return min(max(_FIRST_WAIT * 2.0 ** min(state.attempt_number - 1, 16), asked or 0.0), _LONGEST_WAIT)
 
 
 class _Answer(dict[str, Any]):
