@@ -397,6 +397,49 @@ def test_what_was_done_is_not_done_again_where_the_answer_was_lost(shop: Path, t
             server.shutdown()
 
 
+def test_what_may_be_over_soon_is_asked_again_after_the_seconds_that_the_service_says(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    failures: list[tuple[int, str, dict[str, str]]] = []
+
+    class Failing(_Other):
+        def do_GET(self) -> None:
+            if not failures:
+                return super().do_GET()
+            status, code, headers = failures.pop(0)
+            problem = json.dumps({"code": code, "detail": "later"}).encode() if code else b"<html>"  # a proxy's
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(problem)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(problem)
+            return None
+
+    with SearchClient(shutil.copytree(shop, tmp_path / "db")) as local:
+        Failing.answer = json.dumps({"manifest": local.manifest.to_json()}).encode()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Failing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+        address = f"semblant://127.0.0.1:{server.server_address[1]}"
+        try:
+            failures[:] = [(503, "starting", {}), (429, "too-busy", {"Retry-After": "1"}), (503, "starting", {}), (502, "", {})]
+            SearchClient(address, timeout=20).close()
+            assert waits == [0.1, 1.0, 0.4, 0.8]
+            failures[:] = [(429, "too-busy", {"Retry-After": "30"})]  # longer than anyone waits at once
+            SearchClient(address, timeout=20).close()
+            assert waits[4:] == [2.0]
+            failures[:] = [(429, "too-busy", {"Retry-After": "1"})]
+            with pytest.raises(StoreUnavailable, match="later"):
+                SearchClient(address, timeout=0.5)  # there is no time for another try
+            failures[:] = [(403, "key-refused", {}), (403, "key-refused", {})]
+            with pytest.raises(StoreDenied, match="later"):
+                SearchClient(address, timeout=20)
+            assert (len(waits), len(failures)) == (5, 1)  # asked once
+        finally:
+            server.shutdown()
+
+
 @pytest.mark.parametrize(
     ("address", "error", "message"),
     [
