@@ -98,6 +98,39 @@ def test_numbers_and_dates_are_chosen_as_ranges(shown: Shown) -> None:
     assert "range.area=.." in page.url
 
 
+def test_a_calendar_shows_the_days_that_have_pictures_and_chooses_whole_ones(shown: Shown) -> None:
+    page, said = shown.page, shown.page.locator(".said")
+    filters(shown)
+    calendar = page.locator(".calendar", has=page.get_by_role("table", name=re.compile("^day,")))
+    expect(calendar).to_contain_text("December 2024")  # of the latest picture
+    days = calendar.locator("[class*='shade-']:not(.shade-0)")
+    expect(days.first).to_be_visible()
+    counts = [
+        int(re.sub("^one", "1", label.split(": ")[1]).split()[0])
+        for label in days.evaluate_all("all => all.map(one => one.ariaLabel)")
+    ]
+    assert sum(counts) == 6
+    days.first.click()  # its pictures are of noon: a day ends with the next one
+    expect(said).to_contain_text("picture of" if counts[0] == 1 else f"{counts[0]} pictures of")
+    assert re.search(r"range\.day=2024-12-\d\d\.\.2024-12-\d\d", page.url)
+    expect(days.first).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_label("day to")).to_have_value(re.compile("^2024-12-"))
+    days.last.click(modifiers=["Shift"])
+    expect(said).to_contain_text("6 pictures of")
+    days.last.click()
+    days.last.click()  # the second time it is chosen no more
+    expect(said).to_contain_text(f"{ALL} pictures")
+    calendar.get_by_role("button", name="The month before").click()
+    expect(calendar).to_contain_text("November 2024")
+    calendar.get_by_title("All of this month").click()
+    expect(page).to_have_url(re.compile(r"range\.day=2024-11-01\.\.2024-11-30"))
+    november = {"field": "day", "where": 'day >= date("2024-11-01") and day < date("2024-12-01")'}
+    bins = page.request.get(f"{page.url.partition('?')[0]}v1/histogram", params=november).json()["bins"]
+    expect(said).to_contain_text(f"{sum(one['count'] for one in bins)} pictures of")
+    page.go_back()
+    expect(said).to_contain_text(f"{ALL} pictures")
+
+
 def test_an_expression_is_typed_and_its_mistakes_are_shown_where_they_are(shown: Shown) -> None:
     page = shown.page
     shown.wrong_is_expected("422")

@@ -4,9 +4,11 @@ import { get } from "../api/call";
 import type { Histogram } from "../api/models";
 import { useAsked } from "../parts/asked";
 import { type Range, go, state } from "../state/address";
+import { daysLater, isDay } from "../state/days";
 import { fieldLabel, shownValue } from "../state/names";
 import { collection } from "../state/service";
 import { whereOf } from "../state/where";
+import { Calendar } from "./Calendar";
 
 const OPEN: Range = ["", ""];
 const HEIGHT = 44;
@@ -48,6 +50,7 @@ export function RangeFilter({ field }: { field: string }) {
           />
         ))}
       </div>
+      {dates && <Calendar field={field} range={chosen} latest={String(answer.bins.at(-1)?.low ?? "")} onChoose={choose} />}
     </div>
   );
 }
@@ -61,9 +64,9 @@ function Bars({ histogram, range, onChoose }: { histogram: Histogram; range: Ran
       {bins.map((bin, place) => {
         // Few are seen beside many: the root, and a pixel at least.
         const high = bin.count ? Math.max(1.5, Math.sqrt(bin.count / most) * HEIGHT) : 0;
-        const within = (!range[0] || place_of(bin.high) > place_of(range[0])) && (!range[1] || place_of(bin.low) <= place_of(range[1]));
+        const within = (!range[0] || place_of(bin.high) > place_of(range[0])) && (!range[1] || begins_within(bin.low, range[1]));
         return (
-          <g key={place} onClick={() => onChoose([edge(bin.low), edge(bin.high)])}>
+          <g key={place} onClick={() => onChoose([from(edge(bin.low)), to(edge(bin.high))])}>
             <title>{`${shownValue(bin.low, histogram.field)} – ${shownValue(bin.high, histogram.field)}: ${bin.count.toLocaleString()}`}</title>
             <rect x={place * width} y={0} width={width} height={HEIGHT} fill="transparent" />
             <rect class={within ? "is-within" : ""} x={place * width + 0.3} y={HEIGHT - high} width={Math.max(width - 0.6, 0.4)} height={high} />
@@ -87,16 +90,15 @@ function Thumbs({ histogram, field, range, onDraft, onChoose }: Sliding) {
   const { bins } = histogram;
   const edges = [...bins.map((bin) => edge(bin.low)), edge(bins.at(-1)?.high ?? "")];
   const last = edges.length - 1;
-  const at = (value: string, open: number) => {
-    if (!value) return open;
-    const found = edges.findIndex((one) => place_of(one) >= place_of(value));
-    return found < 0 ? last : found;
-  };
-  const places = [at(range[0], 0), at(range[1], last)] as const;
+  // Of a range that does not end with a bin, the whole bin is between the thumbs.
+  const ends = isDay(range[1]) ? daysLater(range[1], 1) : range[1];
+  const above = ends ? edges.findIndex((one) => place_of(one) >= place_of(ends)) : last;
+  const below = range[0] ? edges.filter((one) => place_of(one) <= place_of(range[0])).length - 1 : 0;
+  const places = [Math.max(below, 0), above < 0 ? last : above] as const;
   const slid = (end: 0 | 1, place: number): Range => {
     const low = end ? places[0] : Math.min(place, places[1]);
     const high = end ? Math.max(place, places[0]) : places[1];
-    return [low === 0 ? "" : (edges[low] ?? ""), high === last ? "" : (edges[high] ?? "")];
+    return [low === 0 ? "" : from(edges[low] ?? ""), high === last ? "" : to(edges[high] ?? "")];
   };
   return (
     <div class="thumbs">
@@ -119,6 +121,20 @@ function Thumbs({ histogram, field, range, onDraft, onChoose }: Sliding) {
 
 function edge(value: number | string): string {
   return String(value);
+}
+
+/** Where a range begins that begins with a bin: of a bin of whole days, at a day. */
+function from(low: string): string {
+  return low.endsWith("T00:00:00Z") ? low.slice(0, 10) : low;
+}
+
+/** Where a range ends that ends with a bin: of a bin of whole days, with the day before the next one. */
+function to(high: string): string {
+  return high.endsWith("T00:00:00Z") ? daysLater(high.slice(0, 10), -1) : high;
+}
+
+function begins_within(low: number | string, end: string): boolean {
+  return isDay(end) ? place_of(low) < place_of(daysLater(end, 1)) : place_of(low) <= place_of(end);
 }
 
 function parsed(value: string): number | string {

@@ -1,5 +1,6 @@
 // From what was chosen to one filter, in the service's language of expressions.
 import type { Place, State } from "./address";
+import { daysLater, isDay } from "./days";
 
 /** A field's name as an expression takes it. */
 export function fieldName(field: string): string {
@@ -22,7 +23,7 @@ export function whereOf(state: State, without = ""): string | null {
   for (const [field, [low, high]] of Object.entries(state.ranges)) {
     if (field === without) continue;
     if (low) parts.push(`${fieldName(field)} >= ${bound(low)}`);
-    if (high) parts.push(`${fieldName(field)} <= ${bound(high)}`);
+    if (high) parts.push(`${fieldName(field)} ${upTo(high)}`);
   }
   for (const [field, sides] of Object.entries(state.places)) {
     if (field !== without) parts.push(`within(${fieldName(field)}, ${sides.join(", ")})`);
@@ -33,6 +34,12 @@ export function whereOf(state: State, without = ""): string | null {
 
 function bound(value: string): string {
   return Number.isFinite(Number(value)) && value.trim() ? value : `date(${text(value)})`;
+}
+
+/** A day ends when the next one begins; a time is where bins end, and the next one's. */
+function upTo(value: string): string {
+  if (isDay(value)) return value === "9999-12-31" ? "is not null" : `< ${bound(daysLater(value, 1))}`;
+  return `${Number.isFinite(Number(value)) ? "<=" : "<"} ${bound(value)}`;
 }
 
 const STRIPS = 40;
