@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from semblant_search.shown import shown_error
 
 from semblant_indexer.records import kept_record, read_json
+from semblant_indexer.tables.objects import coco_pictures
 from semblant_indexer.tables.texts import decoded
 
 from .xmp import read_xmp
@@ -121,9 +122,16 @@ def sidecar_record(name: str, content: bytes | Exception, losses: Losses) -> dic
     except Exception as error:  # JSON's and XML's errors, and whatever kept it from being read
         losses.add("sidecars that cannot be used", f"{name!r}: {shown_error(error)}")
         return {}
+    if isinstance(record, list) and len(record) == 1:  # ExifTool's way
+        (record,) = record
     if not isinstance(record, dict):
         losses.add("sidecars that cannot be used", f"{name!r}: expected a JSON object")
         return {}
+    if (pictures := coco_pictures(record)) is not None:
+        if len(pictures) != 1 or not isinstance(pictures[0], dict):
+            losses.add("sidecars that cannot be used", f"{name!r}: COCO's annotations of {len(pictures)} pictures")
+            return {}
+        record = {field: value for field, value in pictures[0].items() if field != "file_name"}
     return kept_record(record, name, losses)
 
 

@@ -111,12 +111,13 @@ class _Lines:
         return line
 
     def peek(self) -> str:
-        """The next line, or nothing at the end."""
+        """The next line, or nothing at the end; without marks of Unicode before it, which may be doubled or behind `sep=`."""
         if not self._back:
             line = next(self._file, None)
             if line is None:
                 return ""
             self._back.append(line)
+        self._back[-1] = self._back[-1].lstrip("\ufeff")
         return self._back[-1]
 
     def begin(self) -> None:
