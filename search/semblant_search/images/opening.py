@@ -15,7 +15,7 @@ from semblant_search.stages import in_stage
 from .alpha import has_no_alpha
 from .colour import profile_for
 from .exif import is_adobe_rgb, orientation_in
-from .headers import icon_sizes, open_header
+from .headers import as_icon, icon_sizes, open_header
 from .icc import ADOBE_RGB
 from .modes import simple_mode
 from .png import with_right_sum
@@ -124,8 +124,8 @@ def open_picture(
         return OpenedPicture(array_image, *array_image.size, None)
     data = None if isinstance(source, Image.Image) else bytes_of(source, max_pixels)
     try:
-        whole = data or b""
-        data = None if data is None else split_bytes(data)[0]  # from here on the file, whichever of its pictures is meant
+        whole = as_icon(data or b"")
+        data = None if data is None else split_bytes(whole)[0]  # from here on the file, whichever of its pictures is meant
         for wide, high in icon_sizes(whole):
             _check_size(max(wide, 1), max(high, 1), max_pixels, name)
         image = open_header(whole, name) if data is not None else cast("Image.Image", source)
