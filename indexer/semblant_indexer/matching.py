@@ -171,8 +171,10 @@ def _row(number: int, uri: str, named: str, folder: str, roots: OtherRoots) -> t
     """Only a row without any folder has a bare name, and only a relative one is below some folder."""
     path = _plain(uri)
     below = composed(named).removeprefix("./").removeprefix(folder.rstrip("/").rpartition("/")[2] + "/")
-    if (absolute := elsewhere(below)) is not None:
-        below = uploaded(below) or roots.below(absolute) or below
+    if (given := uploaded(below)) is not None:
+        below = given
+    elif (absolute := elsewhere(below)) is not None:
+        below = roots.below(absolute) or below
     name = None if "/" in below else below
     has_ending = has_picture_suffix(below)
     return number, *_in_cases(path, below, name, None if has_ending else below, None if has_ending else name)

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["OtherRoots", "elsewhere", "uploaded"]
 
-_LABEL_STUDIO = re.compile(r"/data/upload/(?:\d+/)?[0-9a-f]{8}-([^/]+)")
-_LOCAL_FILES = "/data/local-files/?d="
+_UPLOADED = re.compile(r"(?:https?://[^/]+)?/data/upload/(?:\d+/)?[0-9a-f]{8}-([^/]+)")
+_LOCAL_FILES = re.compile(r"(?:https?://[^/]+/|/)?data/local-files/?\?d=(.+)")
+"""Addresses of Label Studio: of a picture that it was given, and of one that it was told of."""
 _DRIVE = re.compile(r"[A-Za-z]:/")
 _SAMPLE = 10_000
 """Rows that tell where the folder is."""
@@ -25,8 +26,8 @@ _SAMPLE = 10_000
 
 def elsewhere(path: str) -> str | None:
     """An absolute path as a table has it, with slashes; None for a relative one, and for a URL."""
-    if path.startswith(_LOCAL_FILES):  # Label Studio's address of a file
-        path = "/" + unquote(path.removeprefix(_LOCAL_FILES)).lstrip("/")
+    if (local := _LOCAL_FILES.fullmatch(path)) is not None:
+        path = "/" + unquote(local[1]).replace("\\", "/").lstrip("/")
     elif path.startswith("file://"):
         path = unquote(path.removeprefix("file://"))
     return path if path.startswith("/") or _DRIVE.match(path) else None
@@ -34,7 +35,7 @@ def elsewhere(path: str) -> str | None:
 
 def uploaded(path: str) -> str | None:
     """The name of a picture under which it was given to Label Studio, which puts eight digits before it; None for others."""
-    found = _LABEL_STUDIO.fullmatch(path)
+    found = _UPLOADED.fullmatch(path)
     return None if found is None else found[1]
 
 
