@@ -86,7 +86,9 @@ def payload(values: list[Any], *, text: bool) -> tuple[FieldType, list[Any]]:
         (["31.02.2024", "01.02.2024"], DATETIME, [None, "2024-02-01T00:00:00Z"]),
         (["31.12.24"], KEYWORD, ["31.12.24"]),
         (["2024:05:31 12:30:00", "2024:06:01 00:00:00+02:00"], DATETIME, ["2024-05-31T12:30:00Z", "2024-05-31T22:00:00Z"]),
-        (["2024/05/31", "2024.5.1"], DATETIME, ["2024-05-31T00:00:00Z", "2024-05-01T00:00:00Z"]),
+        (["2024/5/31", "2024.05.01"], DATETIME, ["2024-05-31T00:00:00Z", "2024-05-01T00:00:00Z"]),
+        (["2024.10.1"], KEYWORD, ["2024.10.1"]),
+        (["2024:13:01"], KEYWORD, ["2024:13:01"]),
         (["1_000"], KEYWORD, ["1_000"]),
         (["0x10"], KEYWORD, ["0x10"]),
         (["١"], KEYWORD, ["١"]),
@@ -182,6 +184,17 @@ def test_keys_inside_each_other_are_fields_with_dots() -> None:
         {"a": {"lat": 1, "lon": 2, "alt": 3}, "b": {"lat": "1", "lon": "2"}, "c": {"lat": True, "lon": 2}, "d": {"lat": 1}}, 1
     )
     assert set(others.fields) == {"a.lat", "a.lon", "a.alt", "b.lat", "b.lon", "c.lat", "c.lon", "d.lat"}
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("2008:06:25 14:55:38", DATETIME), ("2008:06:25", DATETIME), ("2024-05-31", DATETIME), ("2024/05/31", KEYWORD),
+        ("31.12.2024", KEYWORD), ("2024.05.31", KEYWORD), ("1.234,56", KEYWORD), ("12", KEYWORD), ("2024:13:25", KEYWORD),
+    ],
+)  # fmt: skip
+def test_text_of_json_is_text_but_for_dates_that_are_sure(value: str, kind: FieldType) -> None:
+    assert inferred([value], text=False).fields == {"x": kind}
 
 
 @pytest.mark.parametrize(

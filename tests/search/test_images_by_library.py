@@ -91,6 +91,15 @@ def dng(picture: Image.Image = COLOURS) -> bytes:
     return buffer.getvalue()
 
 
+def test_greys_of_16_bits_in_jpeg_xl_are_what_its_profile_says() -> None:
+    """The library writes them with a profile of linear light, which is what their numbers are then."""
+    shares = np.asarray(COLOURS.convert("L")) / 255
+    light = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    found = open_image(jxl(Image.fromarray(np.rint(light * 65535).astype(np.uint16))))
+    assert found.mode == "L"
+    assert np.abs(np.asarray(found) - shares * 255).mean() < 0.5
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
 @pytest.mark.parametrize("boxed", [False, True])
 def test_jpeg_xl_is_what_was_saved(mode: str, boxed: bool) -> None:

@@ -100,6 +100,19 @@ def test_the_same_picture_upright_and_smaller_bands(monkeypatch: pytest.MonkeyPa
     assert np.array_equal(np.asarray(open_image(data)), np.rot90(RGB, 3))
 
 
+def test_a_transparent_colour_and_a_wrong_sum_cost_no_picture() -> None:
+    key = chunk(b"tRNS", struct.pack(">3H", *numbers()[0, 0].tolist()))
+    shown = np.asarray(open_image(png(numbers(), GAMMA_1, key)), float)
+    assert np.abs(shown[..., :3] - RGB).mean() < 4
+    data = png(numbers(), GAMMA_1)
+    place = data.index(b"IEND") - 8
+    wrong = bytearray(data)
+    wrong[place - 4 : place] = b"\0\0\0\0"  # the sum of all its pixels
+    start = data.index(b"IDAT")
+    wrong[place : place + 4] = zlib.crc32(bytes(wrong[start:place])).to_bytes(4, "big")
+    assert np.abs(np.asarray(open_image(bytes(wrong)), float) - RGB).mean() < 4
+
+
 def test_eight_bits_and_numbers_that_are_asked_for_are_as_before() -> None:
     eight = encoded(Image.fromarray((numbers() >> 8).astype(np.uint8)), icc_profile=LINEAR)
     assert np.abs(np.asarray(open_image(eight), float) - RGB).mean() > 1

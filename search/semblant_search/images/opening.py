@@ -211,10 +211,12 @@ def _with_all_bits(image: Image.Image, data: bytes, profile: bytes) -> bytes | N
     """The profile of a picture's numbers, which are brought to sRGB's curve where 8 bits of them are too few (see `light`)."""
     from PIL import Image as Pillow
 
-    if image.format not in ("PNG", "TIFF") or image.mode not in ("RGB", "RGBA"):
+    if image.format not in ("PNG", "TIFF") or image.mode not in ("RGB", "RGBA") or "transparency" in image.info:
         return profile
-    curve = light_curve(profile)
-    low = low_bytes(open_header(data)) if curve is not None else None
+    curve, low = light_curve(profile), None
+    if curve is not None:
+        with contextlib.suppress(OSError):  # a file that was mended before it was read
+            low = low_bytes(open_header(data))
     if curve is None or low is None or (low.mode, low.size) != (image.mode, image.size):
         return profile
     levels = np.rint(in_srgb_curve(curve) * 255).astype(np.uint8)

@@ -24,8 +24,11 @@ _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:([.,\u00a0\u2009\u202f '’])\d{3})(
 _UNIT = re.compile(r"([€$£¥%]\s?)?[+-]?\d[\d.,'’ \u00a0\u202f]*(\s?([€$£¥%]|EUR|USD|GBP|CHF))?")
 _TIME = r"(?:(?:,? |T)\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?(?: ?[AaPp][Mm])?)?"
 _DAY = re.compile(rf"(\d{{1,2}})([./-])(\d{{1,2}})\2\d{{4}}{_TIME}", re.ASCII)
-_YEAR_FIRST = re.compile(rf"\d{{4}}([./:])(\d{{1,2}})\1(\d{{1,2}}){_TIME}(?: ?(?:Z|[+-]\d\d:?\d\d))?", re.ASCII)
-_SHORT_DAY = re.compile(rf"\d{{1,2}}([./-])\d{{1,2}}\1\d{{1,3}}{_TIME}", re.ASCII)
+_YEAR_FIRST = re.compile(
+    rf"\d{{4}}(?:/(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})|([.:])(?P<c>\d\d)\3(?P<d>\d\d)){_TIME}(?: ?(?:Z|[+-]\d\d:?\d\d))?", re.ASCII
+)
+"""`2024.10.1` is a version."""
+_SHORT_DAY = re.compile(rf"\d{{1,2}}([./-])\d{{1,2}}\1\d\d{_TIME}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|[+-]\d\d:?\d\d))?)?")
 _NO_CELL = {"#n/a", "#na", "#value!", "#ref!", "#div/0!", "#name?", "#null!", "#num!"}
 _NO_WORD = {"n/a", "na", "n.a.", "n. a.", "<na>", "nan", "null", "none", "nil", "\\n"}
@@ -103,7 +106,7 @@ def look_of_text(text: str) -> Look:
 
 
 def look_of_json(value: Any) -> Look:
-    """The look of a value of JSON, which carries its own type; only text may be a date, or stand for nothing."""
+    """The look of a value of JSON, which carries its own type; only text may be a date, ISO's or ExifTool's, or nothing."""
     if isinstance(value, bool):
         return Look.BOOL
     if isinstance(value, int):
@@ -117,7 +120,8 @@ def look_of_json(value: Any) -> Look:
     if means_nothing(value):
         return Look.NOTHING
     look = _of_date(value) if len(value) < 40 else Look.TEXT
-    return look if look in (Look.DATETIME, Look.BEYOND, Look.YEAR_FIRST) else Look.TEXT
+    is_date = look in (Look.DATETIME, Look.BEYOND) or (look is Look.YEAR_FIRST and value.strip()[4] == ":")
+    return look if is_date else Look.TEXT
 
 
 def _of_whole(value: int) -> Look:
@@ -152,7 +156,8 @@ def _of_date(text: str) -> Look:
 
 def _of_local_date(text: str) -> Look:
     if (found := _YEAR_FIRST.fullmatch(text)) is not None:
-        return Look.YEAR_FIRST if int(found[2]) <= 12 and int(found[3]) <= 31 else Look.TEXT
+        month, day = int(found["a"] or found["c"]), int(found["b"] or found["d"])
+        return Look.YEAR_FIRST if 1 <= month <= 12 and 1 <= day <= 31 else Look.TEXT
     found = _DAY.fullmatch(text)
     if found is None:
         return Look.SHORT_DAY if _SHORT_DAY.fullmatch(text) else Look.TEXT
