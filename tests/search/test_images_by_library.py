@@ -265,7 +265,8 @@ def test_a_service_reads_no_active_file_of_a_stranger() -> None:
 def test_each_frame_of_a_file_is_a_picture_of_its_own(kind: str) -> None:
     green = Image.new("RGB", COLOURS.size, (10, 200, 10))
     options = {} if kind == "TIFF" else {"duration": 100}
-    data = encoded(COLOURS, kind, save_all=True, append_images=[RED, green], **options)
+    first, second = COLOURS.copy(), RED.copy()  # Pillow keeps settings of what it saves
+    data = encoded(first, kind, save_all=True, append_images=[second, green], **options)
     assert other_frames(data) == ["frame=2", "frame=3"]
     assert open_image(frame_bytes(data, "frame=1")).tobytes() == open_image(data).tobytes()
     for number, picture in ((2, RED), (3, green)):
