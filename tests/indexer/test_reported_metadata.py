@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import zipfile
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
+from PIL import Image
 from semblant_indexer.sources import open_source
+from semblant_search.writing.exif import exif_facts_of
 from support.trees import tree
 
 if TYPE_CHECKING:
@@ -92,6 +95,9 @@ def test_one_column_tells_how_the_others_are_written(tmp_path: Path) -> None:
         pytest.param('\ufeff"file","name"\n"a.png","x"\n', "x", id="pandas-dev/pandas#4793"),
         pytest.param('"sep=~"\n"file"~"name"\n"a.png"~"x"\n', "x", id="alexcaza/export-to-csv#43"),
         pytest.param("name;file\n\nx;a.png\n", "x", id="Aternus/csv-to-xlsx#6"),
+        pytest.param('"file", "name"\n"a.png", "x, y"\n', "x, y", id="OasisLMF/ktools#22"),
+        pytest.param("file ,    name\na.png, x\n", " x", id="pandas-dev/pandas#9067"),
+        pytest.param("\u200bfile\u200b,\u00a0name\u00a0\na.png,x\n", "x", id="pandas-dev/pandas#36343"),
     ],
 )
 def test_headers_have_marks_and_lines_before_them(tmp_path: Path, content: str, name: str) -> None:
@@ -319,6 +325,17 @@ def test_names_of_a_zip_that_says_nothing_of_its_letters_are_utf_8(tmp_path: Pat
     place.write_bytes(content)
     (item,) = open_source(str(place)).items()
     assert unquote(item.uri.rpartition("#")[2]) == "Évéaa.jpg"
+
+
+def test_a_camera_s_name_ends_at_its_first_zero() -> None:
+    """photoprism/photoprism#252, remvee/exifr#40: a GoPro leaves what was there before."""
+    exif = Image.Exif()
+    exif[0x010F] = "GoPro\0\0"
+    exif[0x0110] = "HD2\0\4\0\3\0p\xd83\xc0\xc0A\x7f\xc0"
+    exif[0x0132] = "2017:12:21 05:17:31\0\0"
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8)).save(buffer, "JPEG", exif=exif)
+    assert exif_facts_of(buffer.getvalue()) == {"_camera": "GoPro HD2", "_taken_at": "2017-12-21T05:17:31Z"}
 
 
 def test_a_name_that_is_nothing_but_an_ending_is_hidden(tmp_path: Path) -> None:
