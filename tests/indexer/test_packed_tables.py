@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -148,3 +150,17 @@ def test_a_table_that_is_damaged_or_locked_is_named(tmp_path: Path) -> None:
     assert known(place) == {"a.jpg": {}}
     (note,) = notes(place)
     assert note.startswith(f"left out: members that cannot be used (1; the first: '{place}', 'metadata.csv': Bad CRC-32")
+
+
+def test_a_full_disk_is_told_as_that(tmp_path: Path) -> None:
+    place = packed(tmp_path / "p.zip", {"a.jpg": b"x", "metadata.csv": "file,x\na.jpg,1\n" + "q.jpg,2\n" * 9000})
+    code = (
+        "import resource, sys\n"
+        "from semblant_indexer.sources import open_source\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "open_source(sys.argv[1])\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code, str(place)], capture_output=True, text=True, check=False)
+    last = result.stderr.strip().splitlines()[-1]
+    assert "StoreError: 'metadata.csv' cannot be unpacked into a temporary file: File too large; make room" in last

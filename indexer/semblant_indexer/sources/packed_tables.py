@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
 from semblant_search.collection import FieldType, member_uri
-from semblant_search.errors import MetadataError, MissingExtra
+from semblant_search.errors import MetadataError, MissingExtra, StoreError
 from semblant_search.shown import shown_name
 from semblant_search.writing.metadata import TypeInference
 
@@ -29,6 +29,7 @@ __all__ = ["PackedTables"]
 
 _LARGEST = 2_000_000_000
 """Bytes of a table within an archive, which is unpacked to be read."""
+_PART = 1 << 20
 
 
 class PackedTables:
@@ -68,7 +69,10 @@ class PackedTables:
         return name.rpartition("/")[2] in self._names
 
     def add(self, name: str, size: int, content: IO[bytes]) -> None:
-        """Unpack a member that is a table. Raises `ValueError` on one that is too large, and as reading the archive does."""
+        """Unpack a member that is a table.
+
+        Raises `ValueError` on one that is too large, `StoreError` where there is no room for it, and as reading it does.
+        """
         if size > _LARGEST:
             raise ValueError(f"has more than {_LARGEST:,} bytes")
         if self._folder is None:
@@ -78,7 +82,15 @@ class PackedTables:
         copy = self._open.get(name, kept)  # of two members of one name the later counts
         copy.parent.mkdir(exist_ok=True)
         with copy.open("wb") as file:
-            shutil.copyfileobj(content, file)
+            while part := content.read(_PART):
+                try:
+                    file.write(part)
+                    file.flush()
+                except OSError as error:
+                    raise StoreError(
+                        f"{name!r} cannot be unpacked into a temporary file: {error.strerror or error}; make room in the "
+                        "folder for temporary files, or choose another one (TMPDIR)"
+                    ) from error
         self._open[name] = copy
 
     def read(self, place: str, base: str, pictures: Sequence[str]) -> None:
