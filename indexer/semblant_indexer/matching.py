@@ -8,6 +8,9 @@ turn, each only where one row and one picture are left to each other:
 3. a path that is relative to the folder of the pictures, or begins with that folder's name, wherever the table lies;
 4. a bare name, without a folder, of a picture that only one folder has;
 5. the last two, of a row that leaves the ending away (`RA-1` for `RA-1.jpg`).
+
+An absolute path that is none of this machine's is one below the folder of the pictures where it ends with a picture's (see
+`other_machines`).
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from urllib.parse import unquote
 from semblant_search.collection import uri_path
 from semblant_search.errors import StoreError
 
+from .other_machines import OtherRoots, elsewhere, uploaded
 from .picture_names import has_picture_suffix
 
 if TYPE_CHECKING:
@@ -108,7 +112,8 @@ def match_rows(connection: sqlite3.Connection, pictures: Iterable[str], root: st
         if rest:
             folder = _plain(root)
             insert = f"INSERT INTO temp.open_rows VALUES ({', '.join('?' * (1 + len(_COLUMNS)))})"
-            rows = [_row(number, uri, named, folder) for number, uri, named in rest]
+            roots = _other_roots(connection, [composed(named) for _, _, named in rest], folder)
+            rows = [_row(number, uri, named, folder, roots) for number, uri, named in rest]
             connection.executemany(insert, rows)
             _match(connection, folder, [set(values) - {None} for values in zip(*(row[1:] for row in rows), strict=True)])
         (count,) = connection.execute(f"SELECT count(*) FROM rows WHERE {_NAMES_ONE}").fetchone()
@@ -150,10 +155,26 @@ def _ways_of(uri: str, folder: str) -> tuple[str | None, ...]:
     return _in_cases(path, below, below.rpartition("/")[2], stem, stem.rpartition("/")[2])
 
 
-def _row(number: int, uri: str, named: str, folder: str) -> tuple[int | str | None, ...]:
+def _other_roots(connection: sqlite3.Connection, named: list[str], folder: str) -> OtherRoots:
+    paths = OtherRoots.sample(filter(None, map(elsewhere, named)))
+    last = {path.rpartition("/")[2].casefold() for path in paths}
+    below: set[str] = set()
+    if paths:
+        for (uri,) in connection.execute("SELECT uri FROM temp.pictures"):
+            path = _plain(uri).removeprefix(folder).casefold()
+            if path.rpartition("/")[2] in last:
+                below.add(path)
+    return OtherRoots(paths, below)
+
+
+def _row(number: int, uri: str, named: str, folder: str, roots: OtherRoots) -> tuple[int | str | None, ...]:
     """Only a row without any folder has a bare name, and only a relative one is below some folder."""
     path = _plain(uri)
     below = composed(named).removeprefix("./").removeprefix(folder.rstrip("/").rpartition("/")[2] + "/")
+    if (given := uploaded(below)) is not None:
+        below = given
+    elif (absolute := elsewhere(below)) is not None:
+        below = roots.below(absolute) or below
     name = None if "/" in below else below
     has_ending = has_picture_suffix(below)
     return number, *_in_cases(path, below, name, None if has_ending else below, None if has_ending else name)

@@ -14,7 +14,7 @@ from semblant_search.writing.metadata import TypeInference, clean_text
 from .losses import Losses
 from .matching import match_rows
 from .tables import TEXT_SUFFIXES, read_rows, row_uri
-from .uris import UriBase, UrlBase
+from .uris import UriBase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from semblant_search.collection import FieldType
 
     from .tables import Row
+    from .uris import MemberBase, UrlBase
 
 __all__ = ["MetadataTable", "load_metadata"]
 
@@ -78,10 +79,15 @@ class MetadataTable:
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know: what was left out, columns that are not what they look like, rows that repeat."""
+        """What a user should know: what was left out, rows that repeat, columns that are not what they look like."""
+        return [*self.losses, *self._types.notes]
+
+    @property
+    def losses(self) -> list[str]:
+        """What was left out, and rows that repeat."""
         rows = "1 row" if self._repeated == 1 else f"{self._repeated} rows"
         repeated = f"{rows} of {self._file} repeated another one"
-        return [*self._read.notes, *self._unfit.notes, *self._types.notes, *([repeated] if self._repeated else [])]
+        return [*self._read.notes, *self._unfit.notes, *([repeated] if self._repeated else [])]
 
     @property
     def fields(self) -> dict[str, FieldType]:
@@ -94,7 +100,12 @@ class MetadataTable:
         return self._types.seen
 
     def add_table(
-        self, path: Path, base: UriBase | UrlBase, file_column: str | None = None, *, name: str | None = None
+        self,
+        path: Path,
+        base: UriBase | UrlBase | MemberBase,
+        file_column: str | None = None,
+        *,
+        name: str | None = None,
     ) -> None:
         """Read a table; relative names in it are relative to `base`. Raises as `read_rows`, and `StoreError`."""
         self._name, self._text = name or str(path), path.suffix.lower() in TEXT_SUFFIXES
@@ -143,6 +154,13 @@ class MetadataTable:
         self._count, self._last, self._repeated = 0, ("", None), 0
         self._types = TypeInference(text=self._text)
         self._read.clear()
+
+    def share(self, types: TypeInference) -> None:
+        """Let types be inferred together with those of other tables: `types` hears of all rows, and counts from here on."""
+        for said, line, source in self._ask("SELECT record, line, source FROM rows"):
+            types.add(json.loads(said), f"{source}, line {line}", text=source.lower().endswith(TEXT_SUFFIXES))
+        self._types = types
+        self._payloads.clear()
 
     def adopt(self, known: Mapping[str, FieldType]) -> None:
         """Take the types of a collection's fields that are wider than those of the columns."""

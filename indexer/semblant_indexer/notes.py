@@ -31,9 +31,9 @@ def rebuilt_as_well(part: SourceRun) -> str:
     return f"source {part.record.name!r} was rebuilt as well: found {part.found:,} = {account}"
 
 
-def skipped(unread: Mapping[str, Sequence[str]]) -> list[str]:
-    """Notes on pictures that another library would read, by what `Ledger.unsupported` says of them."""
-    return [f"{len(uris):,} skipped, such as {uris[0]!r}: {why}" for why, uris in sorted(unread.items())]
+def skipped(reasons: Mapping[str, Sequence[str]]) -> list[str]:
+    """Notes on what was skipped, by what `Ledger.skipped` says of it."""
+    return [f"{len(uris):,} skipped, such as {uris[0]!r}: {why}" for why, uris in sorted(reasons.items())]
 
 
 def _without_details(store: Store, job: IndexJob) -> list[str]:

@@ -30,6 +30,7 @@ PICTURE_SUFFIXES = LIBRARY_SUFFIXES | frozenset(
         "jp2",
         "j2k",
         "ico",
+        "cur",
         "tga",
         "pcx",
         "qoi",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from semblant_search.collection import canonical_uri, quote_path
+from semblant_search.collection import canonical_uri, member_uri, quote_path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["UriBase", "UrlBase"]
+__all__ = ["MemberBase", "UriBase", "UrlBase"]
 
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]*")
 
@@ -45,3 +45,15 @@ class UrlBase:
     def join(self, path: str) -> str:
         """The URL of `path` below the folder; a path that begins with a slash is one from the folder, too."""
         return self.prefix + "/".join(part for part in path.split("/") if part not in ("", "."))
+
+
+class MemberBase:
+    """Joins names to a folder within an archive, or to the archive itself."""
+
+    def __init__(self, archive: str, folder: str = "") -> None:
+        self._archive = archive
+        self._folder = folder
+
+    def join(self, path: str) -> str:
+        """The URI of a member."""
+        return member_uri(self._archive, f"{self._folder}/{path}")

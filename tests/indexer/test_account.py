@@ -95,6 +95,7 @@ def test_every_item_of_a_changing_folder_is_in_one_term(
     # Nothing moves while a link leads to nothing: a folder may be behind it.
     assert (report.encoded, report.moved, report.removed, report.pruned, report.points) == (2, 0, 2, 0, 31)
     assert report.reasons == {"missing": 1, "not-an-image": 1}
+    assert f"1 skipped, such as {canonical_uri(pictures / 'pipe.png')!r}: not a regular file" in report.notes
     assert [failure.uri for failure in report.failures] == [
         canonical_uri(pictures / name) for name in ("bad.png", "nowhere.png")
     ]

@@ -149,7 +149,6 @@ def test_what_cannot_be_read_is_a_problem_with_its_reason(tmp_path: Path) -> Non
         (lambda root: open_source(str(root / "a.png")), MetadataError, "expected a .csv, .tsv, .jsonl, .json or .parquet"),
         (lambda root: open_source(str(root), metadata=root / "none.csv"), InvalidInput, "no such file"),
         (lambda root: open_source(str(root / "list.csv"), metadata=root / "list.csv"), InvalidInput, "metadata of its own"),
-        (lambda root: open_source(str(root / "s.tar"), metadata=root / "list.csv"), InvalidInput, "metadata of their own"),
         (lambda root: open_source(f"local://{root}", metadata=root / "list.csv"), InvalidInput, "--metadata is for folders"),
         (lambda root: open_source(f"local://{root}/none"), InvalidInput, "no such folder"),
         (lambda root: open_source(f"local://{root}/none.csv"), InvalidInput, "no such file or folder"),

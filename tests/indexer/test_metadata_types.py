@@ -60,6 +60,35 @@ def payload(values: list[Any], *, text: bool) -> tuple[FieldType, list[Any]]:
         (["100000000000000000000", "2"], KEYWORD, ["100000000000000000000", "2"]),
         (["9" * 5000], KEYWORD, ["9" * 5000]),
         (["1 000"], KEYWORD, ["1 000"]),
+        (["1 000", "1 234,50"], FLOAT, [1000.0, 1234.5]),
+        (["1\u00a0000", "1\u202f234\u202f567", "12"], INTEGER, [1000, 1234567, 12]),
+        (["1'000", "12.5"], FLOAT, [1000.0, 12.5]),
+        (["1.234,56", "3", "-1.000.000,5", "0,25"], FLOAT, [1234.56, 3.0, -1000000.5, 0.25]),
+        (["1,234.56", "3.5", "1,000"], FLOAT, [1234.56, 3.5, 1000.0]),
+        (["1.234.567", "1.234", "12"], INTEGER, [1234567, 1234, 12]),
+        (["1,234,567", "1,234", "12"], INTEGER, [1234567, 1234, 12]),
+        (["1.234,5", "1.5"], KEYWORD, ["1.234,5", "1.5"]),
+        (["1.234", "2.5"], FLOAT, [1.234, 2.5]),
+        (["1.234", "12"], FLOAT, [1.234, 12.0]),
+        (["1.234", "1,234"], KEYWORD, ["1.234", "1,234"]),
+        (["555 123 456", "912 345 678"], KEYWORD, ["555 123 456", "912 345 678"]),
+        (["9.007.199.254.740.993"], KEYWORD, ["9.007.199.254.740.993"]),
+        (["1.23.456", "12.34,5"], KEYWORD, ["1.23.456", "12.34,5"]),
+        (["31.12.2024", "1.2.2024 9:05", "01.05.2024, 13:05:09"], DATETIME,
+         ["2024-12-31T00:00:00Z", "2024-02-01T09:05:00Z", "2024-05-01T13:05:09Z"]),
+        (["05/04/2024", "31/12/2024"], DATETIME, ["2024-04-05T00:00:00Z", "2024-12-31T00:00:00Z"]),
+        (["05/04/2024", "12/31/2024 12:05 AM", "12/31/2024 1:05 pm"], DATETIME,
+         ["2024-05-04T00:00:00Z", "2024-12-31T00:05:00Z", "2024-12-31T13:05:00Z"]),
+        (["05/04/2024", "06/04/2024"], KEYWORD, ["05/04/2024", "06/04/2024"]),
+        (["31/12/2024", "12/31/2024"], KEYWORD, ["31/12/2024", "12/31/2024"]),
+        (["31.12.2024", "2024-12-31"], DATETIME, ["2024-12-31T00:00:00Z"] * 2),
+        (["12.31.2024"], KEYWORD, ["12.31.2024"]),
+        (["31.02.2024", "01.02.2024"], DATETIME, [None, "2024-02-01T00:00:00Z"]),
+        (["31.12.24"], KEYWORD, ["31.12.24"]),
+        (["2024:05:31 12:30:00", "2024:06:01 00:00:00+02:00"], DATETIME, ["2024-05-31T12:30:00Z", "2024-05-31T22:00:00Z"]),
+        (["2024/5/31", "2024.05.01"], DATETIME, ["2024-05-31T00:00:00Z", "2024-05-01T00:00:00Z"]),
+        (["2024.10.1"], KEYWORD, ["2024.10.1"]),
+        (["2024:13:01"], KEYWORD, ["2024:13:01"]),
         (["1_000"], KEYWORD, ["1_000"]),
         (["0x10"], KEYWORD, ["0x10"]),
         (["١"], KEYWORD, ["١"]),
@@ -71,7 +100,7 @@ def payload(values: list[Any], *, text: bool) -> tuple[FieldType, list[Any]]:
         (["2024-02-30"], KEYWORD, ["2024-02-30"]),
         (["2024-05-01", "soon"], KEYWORD, ["2024-05-01", "soon"]),
         (["2024", "2025"], INTEGER, [2024, 2025]),
-        (["01.05.2024"], KEYWORD, ["01.05.2024"]),
+        (["01.05.2024"], DATETIME, ["2024-05-01T00:00:00Z"]),
         (["1", "", "2"], INTEGER, [1, None, 2]),
         (["", "a", ""], KEYWORD, [None, "a", None]),
         (["a", "1"], KEYWORD, ["a", "1"]),
@@ -158,6 +187,17 @@ def test_keys_inside_each_other_are_fields_with_dots() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("2008:06:25 14:55:38", DATETIME), ("2008:06:25", DATETIME), ("2024-05-31", DATETIME), ("2024/05/31", KEYWORD),
+        ("31.12.2024", KEYWORD), ("2024.05.31", KEYWORD), ("1.234,56", KEYWORD), ("12", KEYWORD), ("2024:13:25", KEYWORD),
+    ],
+)  # fmt: skip
+def test_text_of_json_is_text_but_for_dates_that_are_sure(value: str, kind: FieldType) -> None:
+    assert inferred([value], text=False).fields == {"x": kind}
+
+
+@pytest.mark.parametrize(
     ("kind", "value", "expected"),
     [
         (BOOL, "yes", True), (BOOL, "No", False), (BOOL, "TRUE", True), (BOOL, "false", False), (BOOL, "1", True),
@@ -220,7 +260,7 @@ def test_declared_types_take_what_fits_and_name_what_does_not(kind: FieldType, v
         *((text, None) for text in (
             "", "2024", "2024-05", "2024-5-1", "2023-02-29", "2024-05-01T24:30", "2024-05-01T12",
             "2024-05-01T12:00:00.1234567890", "2024-05-01+0200", "2024-05-01T12:00:00+02", "2024-05-01T12:00:00 CET",
-            "01.05.2024", "2024/05/01",
+            "05/01/2024", "2024/13/01",
         )),
     ],
 )  # fmt: skip
@@ -307,13 +347,18 @@ def test_a_place_among_other_things_is_text_and_noted_with_both_lines(order: int
         (["N/A", "1.5", "3"], "'N/A' (line 2) and the like are taken as no value"),
         (["1.5", "3", "N/A"], "'N/A' (line 4) and the like are taken as no value"),
         (["1,234", "5"], "may part thousands or decimals"),
-        (["1,234.50"], "separated thousands are kept as text"),
+        (["1,234.50"], "read with separated thousands, a point before decimals, as '1,234.50' (line 2)"),
+        (["5", "1.234,50"], "read with separated thousands, a comma before decimals, as '1.234,50' (line 3)"),
+        (["1\u00a0234", "n/a"], "read with separated thousands, as '1\\xa0234' (line 2); 'n/a' (line 3) and the like"),
+        (["555 123"], "number with spaces between threes in some rows, such as '555 123' (line 2): it may be none"),
         (["00123", "7"], "'00123' (line 2): leading zeros would be lost"),
         (["7", "00123"], "'00123' (line 3): leading zeros would be lost"),
         (["1", "12345678901234567890"], "'12345678901234567890' (line 3): whole numbers beyond 64 bits are kept as text"),
         (["12345678901234567890", "1"], "'12345678901234567890' (line 2): whole numbers beyond 64 bits are kept as text"),
-        (["01.05.2024", "31.12.2024"], "'01.05.2024' (line 2): kept as text (write dates as 2024-05-31"),
-        (["5/1/2024 10:30"], "kept as text (write dates"),
+        (["01.05.2024", "31.12.2024"], "read with the day first, as '01.05.2024' (line 2)"),
+        (["5/1/2024", "5/31/2024"], "read with the month first, as '5/1/2024' (line 2)"),
+        (["5/1/2024 10:30"], "either may be meant; kept as text (write dates"),
+        (["31.12.24"], "a date with a short year in some rows, such as '31.12.24' (line 2): kept as text (write dates"),
         (["x", "1"], "mixes types: 'x' (line 2) and '1' (line 3)"),
         (["1,5", "2.5"], "mixes types: '1,5' (line 2) and '2.5' (line 3)"),
         (["1234567890123456701", "2.5"], "mixes types: '1234567890123456701' (line 2) and '2.5' (line 3)"),
@@ -323,6 +368,24 @@ def test_a_column_that_did_not_become_what_it_looks_like_is_noted(cells: list[st
     (note,) = inferred(cells, text=True).notes
     assert words in note
     assert note.startswith("metadata field 'x'")
+
+
+def test_columns_that_do_not_tell_are_written_as_the_others() -> None:
+    """`2.155` beside `19,47` is more than two thousand, and `05/04` beside `31/12` is in April."""
+    rows = [
+        {"cases": "2.155", "rate": "19,47", "sales": "1,234", "from": "05/04/2024", "to": "31/12/2024"},
+        {"cases": "6", "rate": "3", "sales": "7", "from": "01/04/2024", "to": "01/05/2024"},
+    ]
+    found = TypeInference(text=True)
+    for line, row in enumerate(rows, start=2):
+        found.add(row, line)
+    assert found.convert(rows[0]) == {
+        "cases": 2155, "rate": 19.47, "sales": 1.234, "from": "2024-04-05T00:00:00Z", "to": "2024-12-31T00:00:00Z",
+    }  # fmt: skip
+    assert "metadata field 'cases': read with separated thousands, a comma before decimals, as '2.155' (line 2)" in found.notes
+    found.add({"score": "0.5"}, 4)  # now one column has points
+    assert [found.fields[name] for name in ("cases", "rate", "sales", "score")] == [FLOAT, FLOAT, KEYWORD, FLOAT]
+    assert found.convert({"cases": "2.155", "rate": "19,47"}) == {"cases": 2.155, "rate": 19.47}
 
 
 def test_decimal_commas_are_read_among_what_does_not_fit() -> None:

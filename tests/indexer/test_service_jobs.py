@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 from semblant_search import SearchClient
 from semblant_search.store import open_database
 from semblant_search.web import KeyFile, ServiceSettings, create_app
@@ -191,6 +192,22 @@ def test_only_what_lies_below_the_allowed_folders_is_read(served: Served, pictur
         report = job["report"]
         assert (report["indexed"] + report["unchanged"], report["failed"], report["skipped"]) == (indexed, 0, skipped), job
     assert all(str(secret) not in picture.uri for picture in served.client.pictures())
+
+
+def test_a_job_takes_all_pictures_of_a_file_and_what_lies_hidden(served: Served, pictures: Path) -> None:
+    (folder := pictures / "scans" / ".raw").mkdir(parents=True)
+    pages = [Image.effect_mandelbrot((96, 72), (-2, -1, 1, 1), quality).convert("RGB") for quality in (30, 60, 90)]
+    pages[0].save(folder / "a.tif", save_all=True, append_images=pages[1:])
+    (pictures / "scans" / "metadata.csv").write_text("scan,n\n.raw/a.tif,7\n")
+    http = served.http
+    for frames, found in (("first", 1), (2, 2), ("all", 3)):
+        asked = {"source": "scans", "hidden": True, "frames": frames, "file_column": "scan", "include_system": True}
+        job = finished(http, http.post("/v1/jobs", json=asked).json()["id"])
+        assert job["report"]["found"] == found, job
+    with closing(SearchClient(served.database)) as client:
+        assert [each.metadata["label"] for each in client.pictures(where="n == 7")] == [".raw"] * 3
+    for wrong in ("some", 0, True, 100_001):
+        assert http.post("/v1/jobs", json={"source": "scans", "frames": wrong}).status_code == 422
 
 
 def test_what_cannot_be_asked(served: Served) -> None:

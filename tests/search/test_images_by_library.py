@@ -91,6 +91,15 @@ def dng(picture: Image.Image = COLOURS) -> bytes:
     return buffer.getvalue()
 
 
+def test_greys_of_16_bits_in_jpeg_xl_are_what_its_profile_says() -> None:
+    """The library writes them with a profile of linear light, which is what their numbers are then."""
+    shares = np.asarray(COLOURS.convert("L")) / 255
+    light = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    found = open_image(jxl(Image.fromarray(np.rint(light * 65535).astype(np.uint16))))
+    assert found.mode == "L"
+    assert np.abs(np.asarray(found) - shares * 255).mean() < 0.5
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
 @pytest.mark.parametrize("boxed", [False, True])
 def test_jpeg_xl_is_what_was_saved(mode: str, boxed: bool) -> None:
@@ -256,7 +265,8 @@ def test_a_service_reads_no_active_file_of_a_stranger() -> None:
 def test_each_frame_of_a_file_is_a_picture_of_its_own(kind: str) -> None:
     green = Image.new("RGB", COLOURS.size, (10, 200, 10))
     options = {} if kind == "TIFF" else {"duration": 100}
-    data = encoded(COLOURS, kind, save_all=True, append_images=[RED, green], **options)
+    first, second = COLOURS.copy(), RED.copy()  # Pillow keeps settings of what it saves
+    data = encoded(first, kind, save_all=True, append_images=[second, green], **options)
     assert other_frames(data) == ["frame=2", "frame=3"]
     assert open_image(frame_bytes(data, "frame=1")).tobytes() == open_image(data).tobytes()
     for number, picture in ((2, RED), (3, green)):

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from semblant_search.errors import ImageError
 from semblant_search.images import flatten, open_image
+from semblant_search.images.icc import SRGB_PRIMARIES, from_numbers
 from support.shown import COLOURS, GREY, PHOTOGRAPH, chunk, encoded, with_chunks
 
 if TYPE_CHECKING:
@@ -74,14 +75,34 @@ def icon(alpha: int, masked_rows: int) -> bytes:
     return struct.pack("<HHHBBBBHHII", 0, 1, 1, WIDE, HIGH, 0, 0, 1, 32, len(head + body), 22) + head + body
 
 
-def tiff(samples: bytes, bits: int, photometric: int, order: str = "<", extra: dict[int, list[int]] | None = None) -> bytes:
+def cursor(content: bytes) -> bytes:
+    """An icon as a cursor that points at its pixel 9, 8: the place of the planes and bits of an icon."""
+    return content[:2] + b"\2\0" + content[4:10] + struct.pack("<HH", 9, 8) + content[14:]
+
+
+def icon_of_24_bits(masked_rows: int) -> bytes:
+    mask = np.zeros((HIGH, (WIDE + 31) // 32 * 32), np.uint8)
+    mask[:masked_rows] = 1
+    body = RGB[::-1, :, ::-1].tobytes() + np.packbits(mask[::-1], axis=1).tobytes()
+    head = struct.pack("<IiiHHIIiiII", 40, WIDE, 2 * HIGH, 1, 24, 0, len(body), 0, 0, 0, 0)
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, WIDE, HIGH, 0, 0, 1, 24, len(head + body), 22) + head + body
+
+
+def tiff(
+    samples: bytes,
+    bits: int,
+    photometric: int,
+    order: str = "<",
+    extra: dict[int, list[int]] | None = None,
+    profile: bytes = b"",
+) -> bytes:
     tags = {256: [WIDE], 257: [HIGH], 258: [bits], 259: [1], 262: [photometric], 273: [0], 277: [1], 278: [HIGH],
-            279: [len(samples)], **(extra or {})}  # fmt: skip
+            279: [len(samples)], **({34675: list(profile)} if profile else {}), **(extra or {})}  # fmt: skip
     start, rest, entries = 8 + 2 + 12 * len(tags) + 4, b"", b""
     for tag, values in sorted(tags.items()):
         if len(values) > 1:
-            content, kind = struct.pack(f"{order}I", start + len(rest)), 3
-            rest += struct.pack(f"{order}{len(values)}H", *values)
+            content, kind = struct.pack(f"{order}I", start + len(rest)), 7 if tag == 34675 else 3
+            rest += struct.pack(f"{order}{len(values)}{'B' if kind == 7 else 'H'}", *values)
         else:
             content, kind = struct.pack(f"{order}I", values[0]), 4
         entries += struct.pack(f"{order}HHI", tag, kind, len(values)) + content
@@ -90,6 +111,16 @@ def tiff(samples: bytes, bits: int, photometric: int, order: str = "<", extra: d
         entries = entries[:at] + struct.pack(f"{order}I", start + len(rest)) + entries[at + 4 :]
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(tags))
     return head + entries + bytes(4) + rest + samples
+
+
+def pgm(highest: int) -> bytes:
+    return b"P5 %d %d %d\n" % (WIDE, HIGH, highest) + np.rint(GREY / 255 * highest).astype(">u2").tobytes()
+
+
+def linear(levels: np.ndarray) -> np.ndarray:
+    """Shares of light, 0–1."""
+    shares = levels / 255
+    return np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
 
 
 def packed(bits: int, photometric: int, order: str = "<") -> bytes:
@@ -133,6 +164,7 @@ def hidden(rows: int) -> np.ndarray:
 
 BGRA_MASKS = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
 FIVE = RGB >> 3
+LINEAR = from_numbers(SRGB_PRIMARIES, 1.0) or b""
 CASES: list[tuple[str, Callable[[], bytes], np.ndarray]] = [
     ("image-rs/jpeg-decoder#249: RGB by Adobe's mark", lambda: jpeg(keep_rgb=True), RGB),
     ("etemesi254/zune-image#444: greys with Adobe's mark", lambda: behind_start(jpeg(PHOTOGRAPH), ADOBE_UNKNOWN), GREY),
@@ -154,6 +186,15 @@ CASES: list[tuple[str, Callable[[], bytes], np.ndarray]] = [
     ("matt-way/gifuct-js#34: a frame smaller than its canvas", partial_gif, on_white()),
     ("image-rs/image#3012: an icon without alpha", lambda: icon(0, 30), hidden(30)),
     ("image-rs/image#3002: an icon with alpha and a mask", lambda: icon(255, 30), RGB),
+    ("python-pillow/Pillow#9637: a cursor without alpha", lambda: cursor(icon(0, 30)), hidden(30)),
+    ("python-pillow/Pillow#9637: a cursor with alpha and a mask", lambda: cursor(icon(255, 30)), RGB),
+    ("behreajj/AseIcoExport#2: a cursor of 24 bits", lambda: cursor(icon_of_24_bits(30)), hidden(30)),
+    ("SFML/SFML#1571: an alpha that is zero everywhere", lambda: bmp(with_fourth(0), 32, 3, BGRA_MASKS, header=124), RGB),
+    ("x-ege/xege#152: a fourth byte that is anything", lambda: bmp(with_fourth(128), 32), RGB),
+    ("python-pillow/Pillow#5403: a PGM of 10 bits", lambda: pgm(1023), GREY),
+    ("libjxl/libjxl#3718: a PGM of 14 bits", lambda: pgm(16383), GREY),
+    ("haraldk/TwelveMonkeys#1136: linear greys of 32 bits", lambda: tiff(
+        np.rint(linear(GREY) * (2**32 - 1)).astype("<u4").tobytes(), 32, 1, profile=LINEAR), GREY),
     ("psd-tools/psd-tools#22: a PSD of black and white", lambda: psd(0, 1, np.packbits(GREY < 99, axis=1)),
      np.where(GREY < 99, 0, 255)),
     ("nomacs/nomacs#706: greys of 12 bits", lambda: packed(12, 0), GREY),

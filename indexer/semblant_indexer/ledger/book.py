@@ -305,15 +305,16 @@ class Ledger(LedgerFile):
             yield from rows
             last = rows[-1][0]
 
-    def unsupported(self) -> dict[str, list[str]]:
-        """What would read the pictures of the scan that were skipped for want of it, each with their URIs."""
+    def skipped(self) -> dict[str, list[str]]:
+        """Why items of the scan were skipped: what would read them, or what they are; each with their URIs."""
         found: dict[str, list[str]] = {}
         rows = self._execute(
-            f"SELECT uri, message FROM ledger.items WHERE {MINE} AND outcome = 'skipped' AND reason = 'unsupported' "
+            f"SELECT uri, message FROM ledger.items WHERE {MINE} AND outcome = 'skipped' AND message IS NOT NULL "
             "AND uri IN (SELECT uri FROM scan) ORDER BY uri"
         )
         for uri, message in rows:
-            found.setdefault(str(message).rpartition(": is ")[2], []).append(str(uri))
+            before, _, why = str(message).rpartition(": is ")
+            found.setdefault(why if before else why.rpartition(": ")[2], []).append(str(uri))
         return found
 
     def reasons(self) -> dict[str, int]:

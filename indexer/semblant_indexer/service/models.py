@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from semblant_search.web.problems import Problem  # noqa: TC002 - pydantic looks it up
@@ -44,7 +44,7 @@ class JobQuery(BaseModel):
     source: str = Field(
         min_length=1,
         max_length=4096,
-        description="A folder, list or tar file below a folder that the service allows (`--jobs-root`): a path within it, or "
+        description="A folder, list, tar or ZIP file below a folder that the service allows (`--jobs-root`): a path in it, or "
         "the whole path.",
     )
     kind: Kind = Field("index", description="`watch` stays, and indexes again whenever something changes in the folder.")
@@ -55,8 +55,16 @@ class JobQuery(BaseModel):
     source_name: str | None = Field(None, description="What the collection calls the source; null takes its folder's name.")
     include: list[str] = Field([], max_length=100, description="Take only files that match one of these patterns.")
     exclude: list[str] = Field([], max_length=100, description="Leave out files and folders that match one of these.")
+    hidden: bool = Field(False, description="Take files and folders with a leading dot, too.")
+    include_system: bool = Field(False, description="Take what systems keep beside pictures, too: `@eaDir`, `__MACOSX`, …")
+    frames: Literal["first", "all"] | Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(
+        "first", description="Of files with several pictures (pages, frames, films): the first, all, or so many, evenly spread."
+    )
     fields: dict[str, FieldType] = Field({}, description="Declared types of metadata fields; all others are inferred.")
-    find_metadata: bool = Field(True, description="Whether metadata tables in the folder are read.")
+    find_metadata: bool = Field(True, description="Whether metadata tables in the folder or the archive are read.")
+    file_column: str | None = Field(
+        None, description="The column that names the picture in a table; null takes the usual ones."
+    )
     exif: bool = Field(False, description="Add when, where and with what camera a picture was taken.")
     orb: bool = Field(True, description="Extract details, where the collection is new.")
     duplicates: Literal["keep", "flag", "merge"] = Field("keep", description="What becomes of byte for byte equal pictures.")

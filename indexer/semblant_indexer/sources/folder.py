@@ -18,6 +18,7 @@ from semblant_indexer.uris import UriBase
 from .accounting import file_kind, rows_unseen, told
 from .base import Item, Problem
 from .found_tables import FoundTables
+from .labelled import labelled_picture
 from .selection import Selection
 from .sidecars import read_sidecar
 from .walking import Folder, LeftOut, Unlisted, Walk
@@ -59,6 +60,8 @@ class FolderSource:
         self._left = LeftOut()
         self._others: Counter[str] = Counter()
         self._used = 0
+        self._labelled: dict[str, str] = {}
+        """Of pictures that labelme's files in other folders are about: URIs with the paths of those files."""
         says_label = self._look_around()
         self._label_from_folder = not says_label and "label" not in self._metadata.columns
 
@@ -75,11 +78,31 @@ class FolderSource:
                 types.add(record, name)
                 label = record.get("label")
                 says_label |= label not in (None, "", []) and not isinstance(label, dict)
+            self._look_for_labelled(folder)
+        self._keep_labelled(types)
         self._tables.read(self._metadata)
         self._unseen = rows_unseen(self._metadata, self._uris(), self.scope, str(self._root))
         self._sidecars = types
         self._sidecars.declare({**self._declared, **self._metadata.fields})
         return says_label
+
+    def _look_for_labelled(self, folder: Folder) -> None:
+        used = {name for names in folder.sidecars.values() for name in names}
+        for name in folder.others:
+            if name.lower().endswith(".json") and name not in used:
+                path = Path(folder.path, name)
+                about = labelled_picture(path)
+                if about is not None:
+                    self._labelled[canonical_uri(os.path.normpath(path.parent / about))] = str(path)
+
+    def _keep_labelled(self, types: TypeInference) -> None:
+        if not self._labelled:
+            return
+        there = {uri for uri in self._uris() if uri in self._labelled}
+        for uri in self._labelled.keys() - there:
+            self._read.add("sidecars that name no picture of the source", f"{self._labelled.pop(uri)!r}")
+        for path in self._labelled.values():
+            types.add(read_sidecar(Path(path), self._read), path)
 
     @property
     def scope(self) -> str:
@@ -119,6 +142,7 @@ class FolderSource:
         self._left, self._others, self._used = LeftOut(), Counter(), 0
         self._unfit.clear()
         self._metadata.begin()
+        labelled = set(self._labelled.values())
         for folder in self._walk.folders(self._left):
             if isinstance(folder, Unlisted):
                 yield Item(folder.base.prefix, problem=Problem("failed", "unreadable", folder.message))
@@ -130,6 +154,8 @@ class FolderSource:
                     path = os.path.join(folder.path, name)  # noqa: PTH118 - bytes that are no text pass
                     why = f"{path!r}: is a ZIP archive; index it as a source of its own: semblant index {shlex.quote(path)}"
                     yield Item(folder.base.join(name), problem=Problem("skipped", "unsupported", why))
+                elif labelled and f"{folder.path}{os.sep}{name}" in labelled:
+                    self._used += 1
                 elif name not in used and not self._tables.uses(folder.path, name):
                     self._others[file_kind(name)] += 1
             for entry in folder.pictures:
@@ -152,6 +178,8 @@ class FolderSource:
         except OSError as error:
             return Item(uri, problem=Problem("failed", "unreadable", f"{entry.path!r}: {error.strerror or error}"))
         metadata = self._metadata.payload(uri)
+        if (path := self._labelled.get(uri)) is not None:
+            metadata = {**metadata, **self._sidecar(*os.path.split(path))}
         for name in folder.sidecars.get(entry.name, ()):
             metadata = {**metadata, **self._sidecar(folder.path, name)}
         if self._label_from_folder and folder.path != str(self._root):

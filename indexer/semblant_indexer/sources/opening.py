@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 from urllib.parse import urlsplit
 
 from semblant_search.collection import canonical_uri, uri_path
@@ -17,6 +17,7 @@ from .behind_urls import file_system, listing_errors
 from .folder import FolderSource
 from .found_tables import TABLE_NAMES, FoundTables
 from .listing import ListSource
+from .packed_tables import PackedTables
 from .remote import RemoteFolderSource
 from .selection import Selection
 from .several import FramesSource
@@ -47,10 +48,10 @@ def open_source(
     Args:
         source: a folder, a `.csv`, `.tsv`, `.jsonl` or `.parquet` list, a `.tar` or `.zip` file or a pattern for several, or
             the URL of one of these.
-        metadata: table about the pictures of a folder; None takes what `FoundTables` finds.
+        metadata: table about the pictures of a folder or of one archive; None takes what `FoundTables` and `PackedTables` find.
         declared: types of metadata fields that are not to be inferred.
         selection: which files of a folder to take.
-        find_metadata: look for metadata tables in a folder and beside it, where none is given.
+        find_metadata: look for metadata tables in a folder or an archive, and beside it, where none is given.
         file_column: the column of a table that names the picture, if it is none of the usual ones.
         frames: which pictures of a file that has several; see `FramesSource`.
 
@@ -75,18 +76,22 @@ def _of_files(
     path = uri_path(source) if source.startswith("file://") else Path(source)
     if path is None:
         raise InvalidInput(f"source {shown_name(source)}: not a path")
+    names = TABLE_NAMES if find_metadata and metadata is None else ()
     shards = _shards(path)
     if not path.is_dir():
         _refuse_patterns(source, selection)
     if shards:
-        if metadata is not None:
-            raise InvalidInput(f"{shown_name(source)} holds archives with metadata of their own; leave --metadata away")
-        return WebDatasetSource(shards, canonical_uri(path), declared, include_system=_with_system(selection))
+        if metadata is not None and len(shards) > 1:
+            raise InvalidInput(f"{shown_name(source)} are several archives; leave --metadata away, or index them one by one")
+        return WebDatasetSource(
+            shards,
+            canonical_uri(path),
+            declared,
+            include_system=_with_system(selection),
+            tables=PackedTables(declared, names, file_column, _existing(metadata), beside=len(shards) == 1),
+        )
     if path.is_dir():
-        if metadata is not None and not metadata.is_file():
-            raise InvalidInput(f"metadata file {str(metadata)!r}: no such file")
-        table = None if metadata is None else load_metadata(metadata.absolute(), declared, file_column=file_column)
-        names = TABLE_NAMES if find_metadata and metadata is None else ()
+        table = None if metadata is None else load_metadata(_existing(metadata), declared, file_column=file_column)
         return FolderSource(path, table, selection, declared, FoundTables(path, names, file_column))
     if path.is_file():
         if metadata is not None:
@@ -120,14 +125,32 @@ def _behind_url(
     if not suffixes.isdisjoint(LIST_SUFFIXES):
         return ListSource(url, declared, file_column)
     if not any(character in url.partition(".tar")[0].partition(".zip")[0] for character in "*?["):
-        return WebDatasetSource([url], url, declared, include_system=_with_system(selection))
+        return WebDatasetSource(
+            [url], url, declared, include_system=_with_system(selection), tables=PackedTables(declared, tables, file_column)
+        )
     files, path = file_system(url)
     with listing_errors(url):
         found = sorted(files.glob(path))
         shards = [name if "://" in name else f"{url.partition('://')[0]}://{name}" for name in found]
     if not shards:
         raise InvalidInput(f"source {shown_name(url)}: no such tar files")
-    return WebDatasetSource(shards, url, declared, include_system=_with_system(selection))
+    return WebDatasetSource(
+        shards, url, declared, include_system=_with_system(selection), tables=PackedTables(declared, tables, file_column)
+    )
+
+
+@overload
+def _existing(metadata: Path) -> Path: ...
+
+
+@overload
+def _existing(metadata: None) -> None: ...
+
+
+def _existing(metadata: Path | None) -> Path | None:
+    if metadata is not None and not metadata.is_file():
+        raise InvalidInput(f"metadata file {str(metadata)!r}: no such file")
+    return None if metadata is None else metadata.absolute()
 
 
 def _refuse_patterns(source: str, selection: Selection | None) -> None:

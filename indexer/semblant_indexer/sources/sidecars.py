@@ -2,7 +2,8 @@
 
 `picture.jpg.json` and `picture.json`; what Google Takeout writes, `picture.jpg.supplemental-metadata.json`, cut to 46 letters
 before `.json`, at times with half of the picture's ending or none, and with the number of a second `picture.jpg` behind the
-name: `picture.jpg(1).json` is about `picture(1).jpg`; `picture.jpg.xmp` and `picture.xmp`.
+name: `picture.jpg(1).json` is about `picture(1).jpg`; `picture.jpg.xmp` and `picture.xmp`; captions, `picture.txt` and
+`picture.caption`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.shown import shown_error
+from semblant_search.writing.metadata import clean_text
 
 from semblant_indexer.records import kept_record, read_json
+from semblant_indexer.tables.objects import coco_pictures
 from semblant_indexer.tables.texts import decoded
 
 from .xmp import read_xmp
@@ -24,10 +27,17 @@ if TYPE_CHECKING:
 
     from semblant_indexer.losses import Losses
 
-__all__ = ["SIDECAR_SUFFIXES", "read_sidecar", "sidecar_record", "sidecars_of"]
+__all__ = ["LARGEST_SIDECAR", "SIDECAR_SUFFIXES", "read_sidecar", "sidecar_record", "sidecars_of"]
 
-SIDECAR_SUFFIXES = (".json", ".xmp")
-_LARGEST = 100_000_000
+_CAPTIONS = (".txt", ".caption")
+SIDECAR_SUFFIXES = (*_CAPTIONS, ".xmp", ".json")
+"""The last has the last word."""
+_LONGEST_CAPTION = 20_000
+"""Bytes; what is longer is a document."""
+_NUMBERS = re.compile(r"[\d\s.,+\-eE]*")
+"""YOLO's boxes, say."""
+_JSON = SIDECAR_SUFFIXES.index(".json")
+LARGEST_SIDECAR = 100_000_000
 """Bytes of a sidecar; labelme writes whole pictures into its own."""
 _NUMBER = re.compile(r"(.*)(\(\d+\))", re.DOTALL)
 _TAKEOUT = "supplemental-metadata"
@@ -49,32 +59,32 @@ def sidecars_of(pictures: Iterable[str], files: Iterable[str]) -> dict[str, list
     stems: dict[str, list[str]] = {}
     for name in names:
         stems.setdefault(name.rpartition(".")[0], []).append(name)
-    found: dict[str, list[tuple[bool, int, str]]] = {}
+    found: dict[str, list[tuple[int, int, str]]] = {}
     for file in files:
         stem, dot, suffix = file.rpartition(".")
         suffix = dot + suffix.lower()
         if suffix not in SIDECAR_SUFFIXES:
             continue
-        is_json = suffix == ".json"
+        kind = max(SIDECAR_SUFFIXES.index(suffix), len(_CAPTIONS) - 1)
         if stem in names:
             about, rank = [stem], 0
-        elif is_json and (taken := _by_takeout(stem, names)) is not None:
+        elif kind == _JSON and (taken := _by_takeout(stem, names)) is not None:
             about, rank = [taken], 1
         else:
             about, rank = stems.get(stem, []), 2
         for picture in about:
-            found.setdefault(picture, []).append((is_json, rank, file))
+            found.setdefault(picture, []).append((kind, rank, file))
     for name in names - found.keys():  # Takeout has one for a picture and for its edited copy
         stem, dot, suffix = name.rpartition(".")
         original = found.get(stem.removesuffix(_EDITED) + dot + suffix, []) if stem.endswith(_EDITED) else []
-        if copied := [candidate for candidate in original if candidate[0]]:
+        if copied := [candidate for candidate in original if candidate[0] == _JSON]:
             found[name] = copied
     return {picture: _ranked(candidates) for picture, candidates in found.items()}
 
 
-def _ranked(candidates: list[tuple[bool, int, str]]) -> list[str]:
+def _ranked(candidates: list[tuple[int, int, str]]) -> list[str]:
     """One of each kind, JSON last: the longer name counts."""
-    best = {is_json: file for is_json, _, file in sorted(candidates, key=lambda each: (each[0], -each[1], each[2]))}
+    best = {kind: file for kind, _, file in sorted(candidates, key=lambda each: (each[0], -each[1], each[2]))}
     return list(best.values())
 
 
@@ -115,16 +125,35 @@ def sidecar_record(name: str, content: bytes | Exception, losses: Losses) -> dic
     try:
         if isinstance(content, Exception):
             raise content
+        if name.lower().endswith(_CAPTIONS):
+            return _caption(content)
         if name.lower().endswith(".xmp"):
             return kept_record(read_xmp(content), name, losses)
         record = read_json(decoded(content))
     except Exception as error:  # JSON's and XML's errors, and whatever kept it from being read
         losses.add("sidecars that cannot be used", f"{name!r}: {shown_error(error)}")
         return {}
+    if isinstance(record, list) and len(record) == 1:  # ExifTool's way
+        (record,) = record
     if not isinstance(record, dict):
         losses.add("sidecars that cannot be used", f"{name!r}: expected a JSON object")
         return {}
+    if (pictures := coco_pictures(record)) is not None:
+        if len(pictures) != 1 or not isinstance(pictures[0], dict):
+            losses.add("sidecars that cannot be used", f"{name!r}: COCO's annotations of {len(pictures)} pictures")
+            return {}
+        record = {field: value for field, value in pictures[0].items() if field != "file_name"}
     return kept_record(record, name, losses)
+
+
+def _caption(content: bytes) -> dict[str, Any]:
+    """A text about a picture, as those who train generators keep it beside it, as `text`. Raises `ValueError`."""
+    if len(content) > _LONGEST_CAPTION:
+        raise ValueError(f"a text of more than {_LONGEST_CAPTION:,} bytes is no caption")
+    text = decoded(content).lstrip("\ufeff").strip()
+    if _NUMBERS.fullmatch(text):
+        raise ValueError("there is no word in it")
+    return {"text": clean_text(text)}
 
 
 def read_sidecar(path: Path, losses: Losses) -> dict[str, Any]:
@@ -134,8 +163,8 @@ def read_sidecar(path: Path, losses: Losses) -> dict[str, Any]:
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):
             content = ValueError("is not a regular file")
-        elif facts.st_size > _LARGEST:
-            content = ValueError(f"has more than {_LARGEST:,} bytes")
+        elif facts.st_size > LARGEST_SIDECAR:
+            content = ValueError(f"has more than {LARGEST_SIDECAR:,} bytes")
         else:
             content = path.read_bytes()
     except OSError as error:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import tarfile
 import zipfile
-import zlib
 from collections import Counter
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -14,18 +12,16 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from semblant_search.collection import FieldType, canonical_uri, member_uri
 from semblant_search.errors import InvalidInput
 from semblant_search.shown import shown_error, shown_name, without_users
-from semblant_search.writing.metadata import TypeInference, clean_text
+from semblant_search.writing.metadata import TypeInference
 
 from semblant_indexer.losses import Losses
-from semblant_indexer.picture_names import has_picture_suffix
 from semblant_indexer.reading import tar_member, zip_member
-from semblant_indexer.records import kept_record, read_json
-from semblant_indexer.tables.texts import decoded
 
-from .accounting import file_kind, told
+from .accounting import told
 from .base import Item, Problem
 from .behind_urls import changed_at, file_system
-from .system_files import system_kind
+from .members import Members
+from .packed_tables import PackedTables
 from .walking import LeftOut
 from .zips import ZipArchive, ZipMember
 
@@ -36,10 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["ARCHIVE_SUFFIXES", "WebDatasetSource"]
 
 ARCHIVE_SUFFIXES = (".tar", ".zip")
-
-_LARGEST_FACTS = 100_000_000
-_FACTS = ("json", "cls", "txt")
-_WHOLE = re.compile(r"-?\d+", re.ASCII)
 
 
 class _Sample(NamedTuple):
@@ -67,6 +59,10 @@ class WebDatasetSource:
         scope: what stands for all of them.
         declared: types of metadata fields that are not to be inferred.
         include_system: take members that a system keeps beside a user's files, too.
+        tables: finds metadata tables in the archives, which samples' own facts outdo; None looks for none.
+
+    Raises:
+        MetadataError: a table that cannot be read.
     """
 
     def __init__(
@@ -76,18 +72,24 @@ class WebDatasetSource:
         declared: Mapping[str, FieldType] | None = None,
         *,
         include_system: bool = False,
+        tables: PackedTables | None = None,
     ) -> None:
         self._places = [place if isinstance(place, str) else str(place.absolute()) for place in places]
         self._scope = scope
         self._include_system = include_system
+        self._tables = tables or PackedTables(names=())
         self._inference = TypeInference(text=False, declared=declared)
         self._incomplete: list[str] = []
         self._losses = Losses()
         self._left, self._others, self._used = LeftOut(), Counter[str](), 0
         for path in self._places:
-            for number, sample in enumerate(self._samples(path), start=1):
+            names: list[str] = []
+            for number, sample in enumerate(self._samples(path, unpack=True), start=1):
                 if isinstance(sample, _Sample):
                     self._inference.add(sample.record, number)
+                    names.append(sample.picture.name)
+            self._tables.read(path, canonical_uri(path), names)
+        self._inference.declare({**(declared or {}), **self._tables.fields})
 
     @property
     def scope(self) -> str:
@@ -96,11 +98,13 @@ class WebDatasetSource:
 
     @property
     def fields(self) -> dict[str, FieldType]:
-        """The types of all that the samples say."""
+        """The types of all that the samples and the tables say."""
         return self._inference.fields
 
     def adopt_types(self, known: Mapping[str, FieldType]) -> None:
         """See `Source`."""
+        self._tables.adopt(known)
+        self._inference.declare(self._tables.fields)
         self._inference.adopt(known)
 
     @property
@@ -111,7 +115,7 @@ class WebDatasetSource:
     @property
     def notes(self) -> list[str]:
         """Members and values that were left out, and fields that are not what they look like."""
-        return [*self._losses.notes, *self._inference.notes, *told(self._used, self._others, self._left)]
+        return [*self._tables.notes, *self._losses.notes, *self._inference.notes, *told(self._used, self._others, self._left)]
 
     @property
     def incomplete(self) -> list[str]:
@@ -122,6 +126,7 @@ class WebDatasetSource:
         """One item a picture, `file:///…/shard.tar#member`."""
         self._incomplete = []
         self._losses.clear()
+        self._tables.begin()
         self._left, self._others, self._used = LeftOut(), Counter(), 0
         for path in self._places:
             base = canonical_uri(path)
@@ -135,7 +140,8 @@ class WebDatasetSource:
     def _item(self, path: str, base: str, sample: _Sample) -> Item:
         picture = sample.picture
         where = f"{shown_name(path)}, {picture.name!r}"
-        metadata = self._inference.convert(
+        uri = member_uri(base, picture.name)
+        said = self._inference.convert(
             sample.record,
             lambda field, problem: self._losses.add(f"values of metadata field {field!r}", f"{where}: {problem}"),
         )
@@ -143,10 +149,12 @@ class WebDatasetSource:
             place = zip_member(path, picture.info.filename)
         else:
             place = tar_member(path, picture.offset_data, picture.size)
-        return Item(member_uri(base, picture.name), picture.size, sample.mtime_ns, metadata, place=place)
+        return Item(uri, picture.size, sample.mtime_ns, {**self._tables.payload(base, uri), **said}, place=place)
 
-    def _samples(self, place: str) -> Iterator[_Sample | Problem]:
-        members = _Members(shown_name(place), self._losses, self._left, include_system=self._include_system)
+    def _samples(self, place: str, *, unpack: bool = False) -> Iterator[_Sample | Problem]:
+        members = Members(
+            shown_name(place), self._losses, self._left, self._tables, include_system=self._include_system, unpack=unpack
+        )
         problem: Problem | None = None
         changed = -1
         try:
@@ -171,7 +179,7 @@ class WebDatasetSource:
             yield problem
 
     @staticmethod
-    def _read_tar(archive: _Tar, members: _Members) -> None:
+    def _read_tar(archive: _Tar, members: Members) -> None:
         with tarfile.open(fileobj=archive.file, mode="r:") as tar:
             for member in tar:
                 members.add(tar, member)
@@ -186,89 +194,6 @@ def _is_zip(file: IO[bytes]) -> bool:
     return start in (b"PK\3\4", b"PK\5\6")
 
 
-class _Members:
-    """The members of one archive: pictures, and what is said of them."""
-
-    def __init__(self, place: str, losses: Losses, left: LeftOut, *, include_system: bool) -> None:
-        self._place = place
-        self._losses = losses
-        self._left = left
-        self._include_system = include_system
-        self._pictures: dict[str, tarfile.TarInfo | ZipMember] = {}
-        self._facts: dict[str, dict[str, dict[str, Any]]] = {}
-        """By the names of members without their last suffix, and by that suffix."""
-        self.others: list[str] = []
-        self.used = 0
-
-    def add(self, archive: tarfile.TarFile | ZipArchive, member: tarfile.TarInfo | ZipMember) -> None:
-        """Take in a member; of two of one name the later counts, as when the tar is unpacked."""
-        name = member.name
-        if member.isdir():
-            return
-        kind = None if self._include_system else next(filter(None, map(system_kind, name.split("/"))), None)
-        stem, dot, suffix = name.rpartition(".")
-        if kind is not None:
-            self._left.system[kind] += 1
-        elif has_picture_suffix(name):
-            self._add_picture(member)
-        elif dot and suffix.lower() in _FACTS and member.isfile():
-            self._add_facts(archive, member, stem, suffix.lower())
-        else:
-            self.others.append(file_kind(name))
-
-    def _add_picture(self, member: tarfile.TarInfo | ZipMember) -> None:
-        name = member.name
-        if member.islnk() or member.issym():
-            there = member.islnk() and member.linkname in self._pictures
-            self._left.names += there
-            if not there:
-                self._losses.add("members that are links", f"{self._place}, {name!r} to {member.linkname!r}")
-            return
-        if not member.isfile():
-            self._losses.add("members that are no files", f"{self._place}, {name!r}")
-            return
-        if self._pictures.pop(name, None) is not None:
-            self._losses.add("members that a later one of the same name replaces", f"{self._place}, {name!r}")
-        self._pictures[name] = member
-
-    def _add_facts(self, archive: Any, member: tarfile.TarInfo | ZipMember, stem: str, kind: str) -> None:
-        where = f"{self._place}, {member.name!r}"
-        try:
-            opened = archive.extractfile(member)
-            data = opened.read(_LARGEST_FACTS) if opened is not None else b""
-        except (RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:  # needs a password, is damaged
-            self._losses.add("members that cannot be used", f"{where}: {error}")
-            return
-        of_name = self._facts.setdefault(stem, {})
-        if kind in of_name:
-            self._losses.add("members that a later one of the same name replaces", where)
-        of_name[kind] = {}
-        try:
-            of_name[kind] = _facts(kind, data, where, self._losses)
-        except ValueError as error:
-            self._losses.add("members that cannot be used", f"{where}: {error}")
-
-    def samples(self) -> Iterator[tuple[tarfile.TarInfo | ZipMember, dict[str, Any]]]:
-        """Each picture with what is said of its sample, and then of itself."""
-        used: set[str] = set()
-        stems = {name.rpartition(".")[0] for name in self._pictures}
-        for name, member in self._pictures.items():
-            folder, slash, last = name.rpartition("/")
-            key, stem = folder + slash + last.partition(".")[0], name.rpartition(".")[0]
-            record: dict[str, Any] = {}
-            for about in dict.fromkeys((key, stem, name)):
-                # What has a picture of its very name is said of that one only.
-                if about in self._facts and (about in (stem, name) or about not in stems):
-                    used.add(about)
-                    for kind in _FACTS:
-                        record.update(self._facts[about].get(kind, {}))
-            yield member, record
-        self.used = sum(len(self._facts[about]) for about in used)
-        for about in self._facts.keys() - used:
-            for kind in self._facts[about]:
-                self._losses.add("members that are about no picture", f"{self._place}, {f'{about}.{kind}'!r}")
-
-
 @contextmanager
 def _opened(place: str) -> Iterator[_Tar]:
     if "://" in place:
@@ -280,16 +205,3 @@ def _opened(place: str) -> Iterator[_Tar]:
         with open(place, "rb") as file:  # noqa: PTH123 - a path and a URL are both text here
             status = os.fstat(file.fileno())
             yield _Tar(file, status.st_size, status.st_mtime_ns)
-
-
-def _facts(kind: str, data: bytes, where: str, losses: Losses) -> dict[str, Any]:
-    """Raises `ValueError` on what is no JSON object."""
-    text = decoded(data).lstrip("\ufeff").strip()
-    if kind == "cls":
-        return {"class": int(text) if _WHOLE.fullmatch(text) and len(text) < 1000 else clean_text(text)}
-    if kind == "txt":
-        return {"text": clean_text(text)}
-    record = read_json(text)
-    if not isinstance(record, dict):
-        raise ValueError("expected a JSON object")
-    return kept_record(record, where, losses)

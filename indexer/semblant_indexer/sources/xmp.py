@@ -20,6 +20,8 @@ _EXIF = "{http://ns.adobe.com/exif/1.0/}"
 _PHOTOSHOP = "{http://ns.adobe.com/photoshop/1.0/}"
 _IPTC = "{http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/}"
 _PERSONS = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}PersonInImage"
+_REGIONS = "{http://www.metadataworkinggroup.com/schemas/regions/}"
+_FACE = "{http://ns.microsoft.com/photo/1.2/t/Region#}PersonDisplayName"
 _FIELDS = {
     f"{_DC}title": "title",
     f"{_DC}description": "description",
@@ -43,6 +45,8 @@ _FIELDS = {
 """Properties that become fields. `created` is the last of those that are there."""
 _LISTS = {"keywords", "people", "hierarchical_keywords"}
 _DEGREES = re.compile(r"(\d+),(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?([NSEW])")
+_DECIMAL = re.compile(r"([+-]?\d+(?:\.\d+)?) ?([NSEW]?)")
+_REFERENCES = {"N", "S", "E", "W", "NORTH", "SOUTH", "EAST", "WEST"}
 
 
 def read_xmp(content: bytes) -> dict[str, Any]:
@@ -55,18 +59,30 @@ def read_xmp(content: bytes) -> dict[str, Any]:
     except ElementTree.ParseError as error:
         raise ValueError(f"not XML: {error}") from error
     said: dict[str, Any] = {}
-    place: dict[str, float] = {}
+    positions: dict[str, str] = {}
     for name, value in _properties(root):
         field = _FIELDS.get(name)
         if field is not None and value:
             said[field] = value if field in _LISTS else _one(field, value[0])
-        elif name in (f"{_EXIF}GPSLatitude", f"{_EXIF}GPSLongitude") and value:
-            degrees = _degrees(value[0])
-            if degrees is not None:
-                place["lat" if name.endswith("Latitude") else "lon"] = degrees
-    if place.keys() == {"lat", "lon"}:
-        said["place"] = place
+        elif name.startswith(f"{_EXIF}GPSL") and value:
+            positions[name.removeprefix(f"{_EXIF}GPS")] = value[0]
+    if people := list(dict.fromkeys([*said.get("people", []), *_faces(root)])):
+        said["people"] = people
+    latitude, longitude = (
+        _degrees(positions.get(each, ""), positions.get(f"{each}Ref", "")) for each in ("Latitude", "Longitude")
+    )
+    if latitude is not None and longitude is not None:
+        said["place"] = {"lat": latitude, "lon": longitude}
     return said
+
+
+def _faces(root: ElementTree.Element) -> Iterator[str]:
+    """The names of people whose faces are marked, as digiKam, Lightroom and Picasa mark them, and Microsoft."""
+    for element in root.iter():
+        texts = {**element.attrib, **{child.tag: child.text or "" for child in element}}
+        name = texts.get(_FACE) or (texts.get(f"{_REGIONS}Name") if texts.get(f"{_REGIONS}Type", "Face") == "Face" else None)
+        if name and name.strip():
+            yield name.strip()
 
 
 def _properties(root: ElementTree.Element) -> Iterator[tuple[str, list[str]]]:
@@ -85,10 +101,17 @@ def _one(field: str, text: str) -> Any:
     return text
 
 
-def _degrees(text: str) -> float | None:
-    """`48,51.5N` and `48,51,30N` as degrees."""
+def _degrees(text: str, reference: str) -> float | None:
+    """`48,51.5N` and `48,51,30N` as degrees, and `48.85`, whose direction may stand beside it, as Apple's Photos writes it."""
     found = _DEGREES.fullmatch(text.strip())
-    if found is None:
-        return None
-    value = int(found[1]) + float(found[2]) / 60 + float(found[3] or 0) / 3600
-    return round(-value if found[4] in "SW" else value, 7)
+    if found is not None:
+        value = int(found[1]) + float(found[2]) / 60 + float(found[3] or 0) / 3600
+        direction = found[4]
+    else:
+        found = _DECIMAL.fullmatch(text.strip())
+        if found is None:
+            return None
+        value, direction = float(found[1]), found[2] or reference.strip().upper()
+        if direction and direction not in _REFERENCES:
+            return None
+    return round(-value if direction[:1] in ("S", "W") and value > 0 else value, 7)

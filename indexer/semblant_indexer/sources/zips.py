@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["ZipArchive", "ZipMember"]
 
 _LINK = 0o120000
+_SAYS_UTF8 = 0x800
 
 
 class ZipMember:
@@ -20,7 +21,7 @@ class ZipMember:
 
     def __init__(self, info: zipfile.ZipInfo) -> None:
         self.info = info
-        self.name = info.filename.replace("\\", "/")
+        self.name = _name(info).replace("\\", "/")
         self.size = info.file_size
 
     def isdir(self) -> bool:
@@ -52,3 +53,13 @@ class ZipArchive:
     def extractfile(self, member: ZipMember) -> IO[bytes]:
         """To be read."""
         return self._archive.open(member.info)
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """A member's name. Macs, and others, write UTF-8 without saying so, which is read as DOS's letters otherwise."""
+    if info.flag_bits & _SAYS_UTF8 or info.filename.isascii():
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from semblant_indexer.losses import Losses
 
-__all__ = ["read_json_file", "read_json_lines"]
+__all__ = ["coco_pictures", "read_json_file", "read_json_lines"]
 
 
 def read_json_lines(path: Path, losses: Losses, wanted: str | None = None) -> Iterator[Row]:
@@ -42,8 +42,9 @@ def read_json_file(path: Path, losses: Losses, wanted: str | None = None) -> Ite
         raise MetadataError(f"{str(path)!r}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise MetadataError(f"{str(path)!r}: not JSON: {error}") from error
-    if isinstance(content, dict) and isinstance(content.get("images"), list):
-        content = _coco(content)
+    if (pictures := coco_pictures(content)) is not None:
+        content = pictures
+        wanted = wanted or ("file_name" if any(isinstance(each, dict) and "file_name" in each for each in pictures) else None)
     if not isinstance(content, list):
         raise NoFileColumnError(f"{str(path)!r}: expected a list of objects that name pictures, or COCO's annotations")
     yield from _rows(enumerate(content, start=1), path, losses, wanted)
@@ -87,8 +88,13 @@ def _rows(objects: Iterable[tuple[int, Any]], path: Path, losses: Losses, wanted
         raise without
 
 
-def _coco(content: dict[str, Any]) -> list[Any]:
-    """COCO's pictures, each with the names of what is in it as `category`; boxes and outlines are no picture's fields."""
+def coco_pictures(content: Any) -> list[Any] | None:
+    """COCO's pictures, each with the names of what is in it as `category`; boxes and outlines are no picture's fields.
+
+    None for what is none of COCO's files.
+    """
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        return None
     categories = content.get("categories")
     names = {
         each.get("id"): each.get("name")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from semblant_indexer.uris import UriBase, UrlBase
+    from semblant_indexer.uris import MemberBase, UriBase, UrlBase
 
 __all__ = ["LIST_SUFFIXES", "TEXT_SUFFIXES", "infer_types", "read_rows", "row_uri"]
 
@@ -66,6 +66,6 @@ def infer_types(
     return inference
 
 
-def row_uri(file: str, base: UriBase | UrlBase) -> str:
+def row_uri(file: str, base: UriBase | UrlBase | MemberBase) -> str:
     """The canonical URI of what a row names: a URL as it is, a path relative to the table."""
     return canonical_uri(file) if "://" in file else base.join(file)

@@ -15,7 +15,7 @@ from .columns import Row, field_names, file_column
 from .texts import encoding_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from semblant_indexer.losses import Losses
@@ -25,6 +25,8 @@ __all__ = ["read_separated"]
 _SEPARATORS = ",;\t|"
 _SAID = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 """Excel's first line, which names the separator."""
+_AROUND = "\u200b\u200c\u200d\u2060\ufeff \t"
+"""What nobody sees of a column's name."""
 _QUOTED = re.compile(r'"[^"]*"')
 _GUARDED = re.compile(r'="((?:[^"]|"")*)"')
 """A cell that is to be text for Excel whatever it looks like: `="0042"`."""
@@ -52,8 +54,8 @@ def _rows(lines: _Lines, path: Path, losses: Losses, wanted: str | None) -> Iter
         first = lines.peek()
     bare = _QUOTED.sub("", first)
     delimiter = separator[1] if separator is not None else max(_SEPARATORS, key=bare.count)
-    rows = _Reader(lines, delimiter)
-    header = [name.strip() for name in next(rows, (1, []))[1] or []]
+    rows = _Reader(lines, delimiter, spaced=f'{delimiter} "' in first)
+    header = [name.strip(_AROUND).strip() for name in next(rows, (1, []))[1] or []]
     position = file_column(header, path, wanted, lines.number or 1)
     names = field_names(header, position, path, losses)
     within = any("." in name for name in names if name is not None)
@@ -111,12 +113,13 @@ class _Lines:
         return line
 
     def peek(self) -> str:
-        """The next line, or nothing at the end."""
+        """The next line, or nothing at the end; without marks of Unicode before it, which may be doubled or behind `sep=`."""
         if not self._back:
             line = next(self._file, None)
             if line is None:
                 return ""
             self._back.append(line)
+        self._back[-1] = self._back[-1].lstrip("\ufeff")
         return self._back[-1]
 
     def begin(self) -> None:
@@ -136,12 +139,19 @@ class _Lines:
 
 
 class _Reader:
-    """Rows of cells, each with the line in which it ends; None for the cells of what is no row."""
+    """Rows of cells, each with the line in which it ends; None for the cells of what is no row.
 
-    def __init__(self, lines: _Lines, delimiter: str) -> None:
+    Args:
+        lines: of the file.
+        delimiter: between cells.
+        spaced: a space stands behind each delimiter, and before quotes.
+    """
+
+    def __init__(self, lines: _Lines, delimiter: str, *, spaced: bool = False) -> None:
         self._lines = lines
+        self._spaced = spaced
         self._delimiter = delimiter
-        self._reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        self._reader = self._cells_of(lines)
         self._unclosed = 0
 
     def __iter__(self) -> _Reader:
@@ -152,18 +162,21 @@ class _Reader:
         lines.begin()
         try:
             if self._unclosed > _MOST_UNCLOSED:
-                return lines.number + 1, self._next(csv.reader([next(lines)], delimiter=self._delimiter, strict=True))
+                return lines.number + 1, self._next(self._cells_of([next(lines)]))
             cells = self._next(self._reader)
         except csv.Error as error:
-            self._reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
+            self._reader = self._cells_of(lines)
             if lines.of_row > 1:
                 self._unclosed += 1
                 lines.put_back()
             elif "unexpected end" not in str(error):
                 # Something behind the quote that ends a cell: every spreadsheet reads on.
-                return lines.number, self._next(csv.reader([lines.put_back()], delimiter=self._delimiter))
+                return lines.number, self._next(self._cells_of([lines.put_back()], strict=False))
             return lines.number, None
         return lines.number, cells
+
+    def _cells_of(self, lines: Iterable[str], *, strict: bool = True) -> Iterator[list[str]]:
+        return csv.reader(lines, delimiter=self._delimiter, skipinitialspace=self._spaced, strict=strict)
 
     @staticmethod
     def _next(reader: Iterator[list[str]]) -> list[str]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from PIL import ImageFile
 
-__all__ = ["icon_sizes", "open_header"]
+__all__ = ["as_icon", "icon_sizes", "open_header"]
 
 # Raster formats that Pillow decodes by itself: no EPS (it would start Ghostscript), no documents, no stubs.
 _FORMATS = (
@@ -171,6 +171,25 @@ def _with_colours(picture: ImageFile.ImageFile, data: bytes) -> ImageFile.ImageF
         if profile is not None:
             picture.info["icc_profile"] = profile
     return picture
+
+
+def as_icon(data: bytes) -> bytes:
+    """A cursor of Windows (CUR) as the icon that it is but for its number, and the place where it points; all else as it is.
+
+    A TGA may begin with the same four bytes, and has zeros where the cursor counts its pictures.
+    """
+    count = int.from_bytes(data[4:6], "little")
+    if not data.startswith(b"\0\0\2\0") or count == 0 or 6 + 16 * count > len(data):
+        return data
+    icon = bytearray(data)
+    icon[2] = 1
+    for entry in range(6, 6 + 16 * count, 16):
+        start = int.from_bytes(data[entry + 12 : entry + 16], "little")
+        if not 6 + 16 * count <= start < len(data):
+            return data
+        is_png = data.startswith(_SIGNATURES[0][0], start)
+        icon[entry + 4 : entry + 8] = b"\1\0" + (b"\x20\0" if is_png else data[start + 14 : start + 16].ljust(2, b"\0"))
+    return bytes(icon)
 
 
 def icon_sizes(data: bytes) -> Iterator[tuple[int, int]]:

@@ -15,9 +15,11 @@ from semblant_search.stages import in_stage
 from .alpha import has_no_alpha
 from .colour import profile_for
 from .exif import is_adobe_rgb, orientation_in
-from .headers import icon_sizes, open_header
+from .headers import as_icon, icon_sizes, open_header
 from .icc import ADOBE_RGB
+from .light import in_srgb_curve, light_curve, low_bytes, with_srgb_curve
 from .modes import simple_mode
+from .parts import bands, part
 from .png import with_right_sum
 from .samples import range_of
 from .sources import bytes_of, describe
@@ -124,8 +126,8 @@ def open_picture(
         return OpenedPicture(array_image, *array_image.size, None)
     data = None if isinstance(source, Image.Image) else bytes_of(source, max_pixels)
     try:
-        whole = data or b""
-        data = None if data is None else split_bytes(data)[0]  # from here on the file, whichever of its pictures is meant
+        whole = as_icon(data or b"")
+        data = None if data is None else split_bytes(whole)[0]  # from here on the file, whichever of its pictures is meant
         for wide, high in icon_sizes(whole):
             _check_size(max(wide, 1), max(high, 1), max_pixels, name)
         image = open_header(whole, name) if data is not None else cast("Image.Image", source)
@@ -147,6 +149,8 @@ def open_picture(
         if kind in _UPRIGHT and data is not None:  # profile and size are known only now
             profile, (width, height) = _profile(image), image.size
         image = image if data is None else as_viewers_show(image, data)
+        if srgb and data is not None and profile is not None:
+            profile = _with_all_bits(image, whole, profile)
         file, orientation, samples = image, _orientation(image, data), range_of(image)
         if orientation in _TURNS:
             image = image.transpose(Image.Transpose[_TURNS[orientation]])
@@ -201,6 +205,27 @@ def _profile(image: Image.Image) -> bytes | None:
     if isinstance(profile, bytes) and profile:
         return profile_for(profile, image.mode)
     return profile_for(ADOBE_RGB, image.mode) if is_adobe_rgb(image.info) else None
+
+
+def _with_all_bits(image: Image.Image, data: bytes, profile: bytes) -> bytes | None:
+    """The profile of a picture's numbers, which are brought to sRGB's curve where 8 bits of them are too few (see `light`)."""
+    from PIL import Image as Pillow
+
+    if image.format not in ("PNG", "TIFF") or image.mode not in ("RGB", "RGBA") or "transparency" in image.info:
+        return profile
+    curve, low = light_curve(profile), None
+    if curve is not None:
+        with contextlib.suppress(OSError):  # a file that was mended before it was read
+            low = low_bytes(open_header(data))
+    if curve is None or low is None or (low.mode, low.size) != (image.mode, image.size):
+        return profile
+    levels = np.rint(in_srgb_curve(curve) * 255).astype(np.uint8)
+    for top, band in bands(image):
+        upper, lower = np.asarray(band), np.asarray(part(low, (0, top, band.width, top + band.height)))
+        numbers = upper.astype(np.uint16) << 8 | lower
+        shown = np.dstack([levels[numbers[..., :3]], upper[..., 3:]])
+        image.paste(Pillow.fromarray(shown), (0, top))
+    return profile_for(with_srgb_curve(profile), image.mode)
 
 
 def _keep_exif(picture: Image.Image, made: Image.Image) -> None:

@@ -17,6 +17,7 @@ from PIL import Image, ImageFile
 from semblant_search.errors import ImageError
 
 from .kinds import is_unknown_to_pillow, raw_by_tags
+from .light import in_srgb_curve, light_curve, with_srgb_curve
 from .samples import range_by_tags
 
 if TYPE_CHECKING:
@@ -89,8 +90,10 @@ class WideTiff(ImageFile.ImageFile):
         clear = channels < 4 and self._alpha() is not None
         self._mode = {1: "LA" if clear else "F", 3: "RGBA" if clear else "RGB", 4: "CMYK"}[channels]
         self._size = int(tags[_WIDTH]), int(tags[_HEIGHT])
+        self._light = None
         if _ICC in tags:
-            self.info["icc_profile"] = tags[_ICC]
+            self._light = light_curve(tags[_ICC]) if channels == 3 and isinstance(tags[_ICC], bytes) else None
+            self.info["icc_profile"] = tags[_ICC] if self._light is None else with_srgb_curve(tags[_ICC])
         self.fp.seek(0)
         if is_unknown_to_pillow(self.fp.read(4)):
             return
@@ -145,6 +148,9 @@ class WideTiff(ImageFile.ImageFile):
                 if alpha == _ASSOCIATED:
                     shares = np.divide(shares, clear, out=np.zeros_like(shares), where=clear > 0).clip(0, 1)
                 shares = np.concatenate([shares, clear], axis=2)
+            if self._light is not None:
+                numbers = np.rint(shares[..., :3] * 65535).astype(np.uint16)
+                shares[..., :3] = in_srgb_curve(self._light[numbers])
             levels[top : top + rows] = shares if grey else np.rint(shares * 255)
         return Image.frombytes(self._mode, self.size, levels.tobytes())
 

@@ -18,6 +18,7 @@ def as_viewers_show(image: Image.Image, data: bytes) -> Image.Image:
 
     - A GIF whose first frame leaves a part of the canvas free: that part is transparent, not the background's colour.
     - An icon of 32 bits whose alpha is zero everywhere: it has none, and its mask counts, as in Windows and in browsers.
+    - A BMP whose alpha is zero everywhere: it has none, though its header speaks of it.
     - A PSD of black and white: a bit that is set is ink.
     - A TIFF's palette whose numbers need no more than 8 of their 16 bits: that is what its writer took them for.
     """
@@ -25,6 +26,8 @@ def as_viewers_show(image: Image.Image, data: bytes) -> Image.Image:
         return _uncovered(image)
     if image.format == "ICO":
         return _masked(image, data)
+    if image.format in ("BMP", "DIB") and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0):
+        return image.convert("RGB")
     if image.format == "PSD" and image.mode == "1":
         return image.point(lambda level: 255 - level)
     tags = getattr(image, "tag_v2", None)

@@ -60,7 +60,8 @@ def exif_facts_of(data: bytes) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    return "".join(c for c in value if c.isprintable()).strip() if isinstance(value, str) else ""
+    """What stands before the first zero, behind which cameras leave whatever was there."""
+    return "".join(c for c in value.partition("\0")[0] if c.isprintable()).strip() if isinstance(value, str) else ""
 
 
 def _degrees(parts: Any, reference: object, negative: str, limit: int) -> float | None:

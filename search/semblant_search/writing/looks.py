@@ -7,25 +7,11 @@ import re
 from datetime import datetime, timezone
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from semblant_search.collection import FieldType
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-__all__ = [
-    "INT64",
-    "Look",
-    "clash",
-    "is_place",
-    "kind_of",
-    "look_of_json",
-    "look_of_text",
-    "means_nothing",
-    "number",
-    "parse_date",
-]
+__all__ = ["INT64", "Look", "is_place", "look_of_json", "look_of_text", "means_nothing", "number", "parse_date"]
 
 INT64 = range(-(2**63), 2**63)
 _EXACT = range(-(2**53), 2**53 + 1)
@@ -34,10 +20,15 @@ _WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)", re.ASCII)
 _FLOAT = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _ZEROS = re.compile(r"0\d+", re.ASCII)  # an article number, not a quantity
 _COMMA = re.compile(r"[+-]?(0|[1-9]\d*),\d+([eE][+-]?\d{1,3})?", re.ASCII)
-_THREE = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
-_GROUPED = re.compile(r"[+-]?\d{1,3}(([ \u00a0\u202f'’]\d{3})+([.,]\d+)?|(,\d{3})+(\.\d+)?|(\.\d{3})+,\d+|(\.\d{3}){2,})")
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:([.,\u00a0\u2009\u202f '’])\d{3})(?:\1\d{3})*(?:([.,])\d+)?", re.ASCII)
 _UNIT = re.compile(r"([€$£¥%]\s?)?[+-]?\d[\d.,'’ \u00a0\u202f]*(\s?([€$£¥%]|EUR|USD|GBP|CHF))?")
-_DAY = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}([ T]\d{1,2}:\d\d.*)?", re.ASCII)
+_TIME = r"(?:(?:,? |T)\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?(?: ?[AaPp][Mm])?)?"
+_DAY = re.compile(rf"(\d{{1,2}})([./-])(\d{{1,2}})\2\d{{4}}{_TIME}", re.ASCII)
+_YEAR_FIRST = re.compile(
+    rf"\d{{4}}(?:/(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})|([.:])(?P<c>\d\d)\3(?P<d>\d\d)){_TIME}(?: ?(?:Z|[+-]\d\d:?\d\d))?", re.ASCII
+)
+"""`2024.10.1` is a version."""
+_SHORT_DAY = re.compile(rf"\d{{1,2}}([./-])\d{{1,2}}\1\d\d{_TIME}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|[+-]\d\d:?\d\d))?)?")
 _NO_CELL = {"#n/a", "#na", "#value!", "#ref!", "#div/0!", "#name?", "#null!", "#num!"}
 _NO_WORD = {"n/a", "na", "n.a.", "n. a.", "<na>", "nan", "null", "none", "nil", "\\n"}
@@ -54,59 +45,36 @@ class Look(Enum):
     FLOAT = "number"
     COMMA = "number with a decimal comma"
     THREE = "number with three digits after its comma"
-    """`1,234`: more than a thousand, or more than one? Other values of the column may tell."""
-    GROUPED = "number with separated thousands"
+    """`1,234`: more than a thousand, or more than one? Other values may tell."""
+    DOT_THREE = "number with three digits after its dot"
+    """`1.234`: more than one, unless decimals have commas elsewhere."""
+    WHOLE_COMMAS = "whole number with commas between thousands"
+    WHOLE_DOTS = "whole number with dots between thousands"
+    GROUPED = "whole number with apostrophes or no-break spaces between thousands"
+    SPACED = "number with spaces between threes"
+    """`555 123`: thousands, or a telephone's number? Other values of the column may tell."""
+    GROUPED_COMMA = "number with separated thousands and a decimal comma"
+    GROUPED_DOT = "number with separated thousands and a decimal dot"
     UNIT = "number with a currency or a percent sign"
     ZEROS = "number with leading zeros"
     BOOL = "truth value"
     DATETIME = "date"
     BEYOND = "date that no calendar has in UTC"
     """Such as the first day of year 1 east of Greenwich: text, unless the column holds dates."""
-    DAY = "date in a local way of writing"
+    DAY_FIRST = "date whose day comes first"
+    MONTH_FIRST = "date whose month comes first"
+    DOTTED = "date with dots"
+    """`31.12.2024`: the day comes first, whatever the column's others say."""
+    DAY = "date whose day or month comes first"
+    """`05/04/2024`: other values may tell."""
+    SHORT_DAY = "date with a short year"
+    YEAR_FIRST = "date whose year comes first"
+    """`2024:05:31 12:30:00`, as ExifTool writes it, `2024/05/31`."""
     GEO = "place"
     TEXT = "text"
     NOTHING = "no value"
     """`N/A` and the like: no value among numbers, dates and truth values, and text among text."""
     NAN = "not a number"
-
-
-_TEXTS = frozenset({Look.TEXT, Look.ZEROS, Look.HUGE, Look.THREE, Look.GROUPED, Look.UNIT, Look.DAY, Look.BEYOND})
-"""What is text where nothing else is in the column."""
-_ALIKE: tuple[tuple[frozenset[Look], FieldType], ...] = (
-    (frozenset({Look.INTEGER, Look.LONG}), FieldType.INTEGER),
-    (frozenset({Look.INTEGER, Look.FLOAT}), FieldType.FLOAT),
-    (frozenset({Look.BOOL}), FieldType.BOOL),
-    (frozenset({Look.GEO}), FieldType.GEO),
-)
-
-
-def kind_of(looks: Collection[Look]) -> FieldType:
-    """The type of a column with values of these looks; text for what goes together in no other way."""
-    some = frozenset(looks) - {Look.NOTHING, Look.NAN}
-    if not some:
-        return FieldType.FLOAT if Look.NAN in looks else FieldType.KEYWORD
-    for together, kind in _ALIKE:
-        if some <= together:
-            return kind
-    if Look.COMMA in some and some <= {Look.INTEGER, Look.COMMA, Look.THREE}:
-        return FieldType.FLOAT
-    if Look.DATETIME in some and some <= {Look.DATETIME, Look.BEYOND}:
-        return FieldType.DATETIME
-    return FieldType.KEYWORD
-
-
-def clash(looks: Collection[Look]) -> tuple[Look, Look] | None:
-    """The first two looks, in their order, that do not go together; None where all do."""
-    seen: list[Look] = []
-    for look in looks:
-        if look in (Look.NOTHING, Look.NAN):
-            continue
-        for other in seen:
-            both_text = look in _TEXTS and other in _TEXTS
-            if not both_text and kind_of((other, look)) is FieldType.KEYWORD:
-                return other, look
-        seen.append(look)
-    return None
 
 
 def means_nothing(text: str) -> bool:
@@ -123,22 +91,22 @@ def look_of_text(text: str) -> Look:
     if _WHOLE.fullmatch(bare):
         return _of_whole(int(bare)) if len(bare) <= 20 else Look.HUGE
     if _FLOAT.fullmatch(bare) and math.isfinite(float(bare)):
-        return Look.FLOAT
+        return Look.DOT_THREE if "." in bare and _GROUPED.fullmatch(bare) else Look.FLOAT
     if _ZEROS.fullmatch(bare):
         return Look.ZEROS
     if bare.lower() in ("true", "false"):
         return Look.BOOL
+    if (grouped := _GROUPED.fullmatch(bare)) is not None:
+        return _of_groups(bare, *grouped.groups())
     if _COMMA.fullmatch(bare):
-        return Look.THREE if _THREE.fullmatch(bare) else Look.COMMA
-    if _GROUPED.fullmatch(bare):
-        return Look.GROUPED
+        return Look.COMMA
     if len(bare) < 40 and not (bare[0].isdigit() and bare[-1].isdigit()) and _UNIT.fullmatch(bare):
         return Look.UNIT
     return _of_date(bare) if len(bare) < 40 else Look.TEXT
 
 
 def look_of_json(value: Any) -> Look:
-    """The look of a value of JSON, which carries its own type; only text may be a date, or stand for nothing."""
+    """The look of a value of JSON, which carries its own type; only text may be a date, ISO's or ExifTool's, or nothing."""
     if isinstance(value, bool):
         return Look.BOOL
     if isinstance(value, int):
@@ -152,7 +120,8 @@ def look_of_json(value: Any) -> Look:
     if means_nothing(value):
         return Look.NOTHING
     look = _of_date(value) if len(value) < 40 else Look.TEXT
-    return Look.TEXT if look is Look.DAY else look
+    is_date = look in (Look.DATETIME, Look.BEYOND) or (look is Look.YEAR_FIRST and value.strip()[4] == ":")
+    return look if is_date else Look.TEXT
 
 
 def _of_whole(value: int) -> Look:
@@ -161,12 +130,45 @@ def _of_whole(value: int) -> Look:
     return Look.LONG if value in INT64 else Look.HUGE
 
 
+def _of_groups(text: str, separator: str, decimal: str | None) -> Look:
+    """Of digits in threes, with a sign of decimals behind them or without one."""
+    if decimal is not None:
+        if decimal == separator:
+            return Look.TEXT  # `1,234,5`
+        return Look.GROUPED_COMMA if decimal == "," else Look.GROUPED_DOT
+    if int("".join(filter(str.isdigit, text))) not in _EXACT:
+        return Look.HUGE
+    once = text.count(separator) == 1
+    if separator == ",":
+        return Look.THREE if once else Look.WHOLE_COMMAS
+    if separator == ".":
+        return Look.WHOLE_DOTS  # once it is a number with a decimal point, and was seen as such
+    return Look.SPACED if separator == " " else Look.GROUPED
+
+
 def _of_date(text: str) -> Look:
     if not _DATE.fullmatch(text):
-        return Look.DAY if _DAY.fullmatch(text) else Look.TEXT
+        return _of_local_date(text)
     if parse_date(text) is not None:
         return Look.DATETIME
     return Look.BEYOND if _is_date_elsewhere(text) else Look.TEXT
+
+
+def _of_local_date(text: str) -> Look:
+    if (found := _YEAR_FIRST.fullmatch(text)) is not None:
+        month, day = int(found["a"] or found["c"]), int(found["b"] or found["d"])
+        return Look.YEAR_FIRST if 1 <= month <= 12 and 1 <= day <= 31 else Look.TEXT
+    found = _DAY.fullmatch(text)
+    if found is None:
+        return Look.SHORT_DAY if _SHORT_DAY.fullmatch(text) else Look.TEXT
+    first, second = int(found[1]), int(found[3])
+    if not (1 <= min(first, second) <= 12 and max(first, second) <= 31):
+        return Look.TEXT
+    if found[2] == ".":
+        return Look.DOTTED if second <= 12 else Look.TEXT
+    if first > 12:
+        return Look.DAY_FIRST
+    return Look.MONTH_FIRST if second > 12 else Look.DAY
 
 
 def is_place(value: Any) -> bool:

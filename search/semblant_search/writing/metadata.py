@@ -1,7 +1,8 @@
 """Metadata: what type a column has, and how its values become payload.
 
 A type is inferred from the whole column, never from its first rows: integers and floats together are floats, and a column
-that mixes anything else is text. Types can be declared instead; then a value that does not fit is an error.
+that mixes anything else is text. How numbers and dates are written is told by the columns, too (see `ways`). Types can be
+declared instead; then a value that does not fit is an error.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import json
 import math
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import FieldType, check_field_name, wider
 from semblant_search.errors import MetadataError
 from semblant_search.shown import shown
 
-from .looks import INT64, Look, clash, is_place, kind_of, look_of_json, look_of_text, means_nothing, number, parse_date
+from .looks import INT64, Look, is_place, look_of_json, look_of_text, means_nothing, number, parse_date
+from .ways import DATES, NUMBERS, UNKNOWN, Ways, clash, common_ways, date_in, kind_of, number_in, way_note, ways_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,18 +26,24 @@ if TYPE_CHECKING:
 __all__ = ["TypeInference", "clean_text", "convert_record", "parse_date", "parse_declaration"]
 
 _MOST_BITS = 3322  # 1,000 digits: Python writes no more than some thousands
+_NO_WAYS: Mapping[str, Ways] = MappingProxyType({})
 _BOOLS = {"true": True, "false": False, "yes": True, "no": False}
 _HINTS = (
     (Look.HUGE, {Look.INTEGER, Look.LONG}, "whole numbers beyond 64 bits are kept as text"),
     (Look.ZEROS, {Look.INTEGER, Look.LONG}, "leading zeros would be lost, so that it is kept as text"),
     (
         Look.THREE,
-        {Look.INTEGER, Look.GROUPED},
+        NUMBERS,
         "a comma before three digits may part thousands or decimals; kept as text (write numbers as 1234.5)",
     ),
-    (Look.GROUPED, {Look.INTEGER, Look.FLOAT, Look.COMMA}, "separated thousands are kept as text (write numbers as 1234.5)"),
-    (Look.UNIT, {Look.INTEGER, Look.FLOAT, Look.COMMA, Look.GROUPED}, "kept as text (write numbers as 1234.5)"),
-    (Look.DAY, {Look.DATETIME}, "kept as text (write dates as 2024-05-31, or 2024-05-31T12:30:00Z)"),
+    (Look.SPACED, NUMBERS, "it may be none, and is kept as text (write numbers as 1234.5)"),
+    (Look.UNIT, NUMBERS, "kept as text (write numbers as 1234.5)"),
+    (
+        Look.DAY,
+        {Look.DATETIME, Look.YEAR_FIRST, Look.DOTTED},
+        "either may be meant; kept as text (write dates as 2024-05-31, or 2024-05-31T12:30:00Z)",
+    ),
+    (Look.SHORT_DAY, DATES, "kept as text (write dates as 2024-05-31, or 2024-05-31T12:30:00Z)"),
 )
 """Looks of columns that are text though they do not look it, what may be among them, and what a user should know."""
 
@@ -54,7 +63,8 @@ class TypeInference:
         self._declared = dict(declared or {})
         self._given = frozenset(self._declared)
         self._fields: dict[str, FieldType] | None = None
-        self._commas: frozenset[str] = frozenset()
+        self._ways: dict[str, Ways] = {}
+        self._others = UNKNOWN
 
     def add(self, record: Mapping[str, Any], line: int | str, *, text: bool | None = None) -> None:
         """Take one row into account: of a line, or of a file of its own. `text` says otherwise for this row.
@@ -93,7 +103,7 @@ class TypeInference:
             elif (both := wider(known, kind)) is not FieldType.KEYWORD:
                 self._declared[name] = both
             elif name not in self._given:
-                found = {wider(known, kind_of((look,))) for look in looks}
+                found = {wider(known, kind_of((look,), self._others)) for look in looks}
                 fitting = found - {FieldType.KEYWORD} or found
                 self._declared[name] = fitting.pop() if len(fitting) == 1 else FieldType.FLOAT
         self._fields = None
@@ -125,25 +135,24 @@ class TypeInference:
             record: the row.
             misfit: hears of each value that does not fit: the field, and what is wrong with it.
         """
-        return convert_record(record, self._settled(), misfit=misfit or _unheard, commas=self._commas)
+        return convert_record(record, self._settled(), misfit=misfit or _unheard, ways=self._ways)
 
     def _settled(self) -> Mapping[str, FieldType]:
         if self._fields is None:
-            kinds = {name: kind_of(looks) for name, looks in self._looks.items()}
-            self._commas = frozenset(
-                name
-                for name, looks in self._looks.items()
-                if Look.COMMA in looks and not looks.keys() & {Look.FLOAT, Look.GROUPED}
-            )
+            self._others = common_ways(self._looks.values())
+            kinds = {name: kind_of(looks, self._others) for name, looks in self._looks.items()}
+            self._ways = {name: ways_of(looks, self._others) for name, looks in self._looks.items()}
             self._fields = {**kinds, **self._declared}
         return self._fields
 
     def _note(self, name: str, looks: dict[Look, tuple[Any, int | str]]) -> str | None:
-        kind = self._declared.get(name, kind_of(looks))
+        kind = self._settled()[name]
         if kind is not FieldType.KEYWORD:
-            if Look.NOTHING not in looks:
-                return None
-            return f"metadata field {name!r}: {_at(looks[Look.NOTHING])} and the like are taken as no value"
+            read = way_note(looks, self._ways[name])
+            nothing = f"{_at(looks[Look.NOTHING])} and the like are taken as no value" if Look.NOTHING in looks else ""
+            if read is not None:
+                nothing = f"{read[1]}, as {_at(looks[read[0]])}{'; ' if nothing else ''}{nothing}"
+            return f"metadata field {name!r}: {nothing}" if nothing else None
         if name in self._given:
             return None
         some = looks.keys() - {Look.NOTHING, Look.NAN}
@@ -165,7 +174,7 @@ def convert_record(
     prefix: str = "",
     *,
     misfit: Callable[[str, str], None] | None = None,
-    commas: frozenset[str] = frozenset(),
+    ways: Mapping[str, Ways] = _NO_WAYS,
 ) -> dict[str, Any]:
     """Payload from a row: empty values left out, the others brought to their field's type.
 
@@ -174,7 +183,7 @@ def convert_record(
         fields: the type of each field in it.
         prefix: of the names in `fields`.
         misfit: hears of each value that does not fit; it is left out, and so is what stands for no value. None raises.
-        commas: fields of numbers whose text has decimal commas.
+        ways: how numbers and dates are written, by field.
 
     Raises:
         MetadataError: a value does not fit a declared type.
@@ -185,14 +194,14 @@ def convert_record(
         if value is None or value == "":
             continue
         if isinstance(value, dict) and not is_place(value) and fields.get(full) is not FieldType.GEO:
-            nested = convert_record(value, fields, full + ".", misfit=misfit, commas=commas)
+            nested = convert_record(value, fields, full + ".", misfit=misfit, ways=ways)
             if nested:
                 payload[name] = nested
         elif isinstance(value, list):
-            elements = (_fitted(each, fields[full], full, misfit, commas) for each in value if each not in (None, ""))
+            elements = (_fitted(each, fields[full], full, misfit, ways) for each in value if each not in (None, ""))
             if converted := [element for element in elements if element is not None]:
                 payload[name] = converted
-        elif (fitted := _fitted(value, fields[full], full, misfit, commas)) is not None:
+        elif (fitted := _fitted(value, fields[full], full, misfit, ways)) is not None:
             payload[name] = fitted
     return payload
 
@@ -246,24 +255,21 @@ def _unheard(_name: str, _problem: str) -> None:
     """For those who only want what fits."""
 
 
-def _fitted(value: Any, kind: FieldType, name: str, misfit: Callable[[str, str], None] | None, commas: frozenset[str]) -> Any:
+def _fitted(value: Any, kind: FieldType, name: str, misfit: Callable[[str, str], None] | None, ways: Mapping[str, Ways]) -> Any:
     if misfit is None:
         return _convert(value, kind, name)
     if isinstance(value, float) and math.isnan(value):
         return None
-    if isinstance(value, str) and kind is not FieldType.KEYWORD:
-        if means_nothing(value):
-            return None
-        if name in commas and kind is FieldType.FLOAT:
-            value = value.replace(",", ".")
+    if isinstance(value, str) and kind is not FieldType.KEYWORD and means_nothing(value):
+        return None
     try:
-        return _convert(value, kind, name)
+        return _convert(value, kind, name, ways.get(name, UNKNOWN))
     except MetadataError as error:
         misfit(name, str(error))
         return None
 
 
-def _convert(value: Any, kind: FieldType, name: str) -> Any:
+def _convert(value: Any, kind: FieldType, name: str, ways: Ways = UNKNOWN) -> Any:
     if kind is FieldType.KEYWORD:
         if isinstance(value, int) and value.bit_length() > _MOST_BITS:
             raise MetadataError(
@@ -272,7 +278,7 @@ def _convert(value: Any, kind: FieldType, name: str) -> Any:
             )
         return clean_text(value) if isinstance(value, str) else json.dumps(value)
     if isinstance(value, str):
-        converted = _from_text(value, kind)
+        converted = _from_text(value, kind, ways)
     elif kind is FieldType.FLOAT and isinstance(value, (int, float)) and not isinstance(value, bool):
         converted = _finite(value)
     elif kind is FieldType.INTEGER and isinstance(value, int) and not isinstance(value, bool):
@@ -296,14 +302,14 @@ def _finite(value: float) -> float | None:
 
 
 @lru_cache(maxsize=65536)
-def _from_text(text: str, kind: FieldType) -> Any:
+def _from_text(text: str, kind: FieldType, ways: Ways) -> Any:
     text = text.strip()
     if kind in (FieldType.INTEGER, FieldType.FLOAT):
-        return number(text, kind)
+        return number(number_in(text, ways), kind)
     if kind is FieldType.BOOL:
         return _BOOLS.get(text.lower(), {"1": True, "0": False}.get(text))
     if kind is FieldType.DATETIME:
-        return parse_date(text)
+        return parse_date(text) or date_in(text, ways)
     latitude, _, longitude = text.partition(",")
     try:
         return _place(float(latitude), float(longitude))
