@@ -191,7 +191,7 @@ def _report(
         recall_at_10=None,
         reasons=ledger.reasons(),
         failures=tuple(itertools.starmap(Failure, itertools.islice(ledger.failures(), _REPORTED_FAILURES))),
-        notes=(*source.notes, *skipped(ledger.unsupported())),
+        notes=(*source.notes, *skipped(ledger.skipped_by_reason())),
         unpruned=None,
         seconds=round(seconds, 3),
         stages={},

@@ -32,7 +32,7 @@ def rebuilt_as_well(part: SourceRun) -> str:
 
 
 def skipped(unread: Mapping[str, Sequence[str]]) -> list[str]:
-    """Notes on pictures that another library would read, by what `Ledger.unsupported` says of them."""
+    """Notes on what was skipped, such as pictures that another library would read, by `Ledger.skipped_by_reason`."""
     return [f"{len(uris):,} skipped, such as {uris[0]!r}: {why}" for why, uris in sorted(unread.items())]
 
 

@@ -241,7 +241,7 @@ class _Run:
             failures=tuple(itertools.starmap(Failure, itertools.islice(main.ledger.failures(), _REPORTED_FAILURES))),
             notes=(
                 *notes,
-                *skipped(main.ledger.unsupported()),
+                *skipped(main.ledger.skipped_by_reason()),
                 *map(rebuilt_as_well, parts[1:]),
                 *of_collection(store, job, built=built),
             ),

@@ -305,15 +305,16 @@ class Ledger(LedgerFile):
             yield from rows
             last = rows[-1][0]
 
-    def unsupported(self) -> dict[str, list[str]]:
-        """What would read the pictures of the scan that were skipped for want of it, each with their URIs."""
+    def skipped_by_reason(self) -> dict[str, list[str]]:
+        """Why pictures of the scan were skipped, such as what would read them, each with their URIs."""
         found: dict[str, list[str]] = {}
         rows = self._execute(
-            f"SELECT uri, message FROM ledger.items WHERE {MINE} AND outcome = 'skipped' AND reason = 'unsupported' "
+            f"SELECT uri, message FROM ledger.items WHERE {MINE} AND outcome = 'skipped' "
             "AND uri IN (SELECT uri FROM scan) ORDER BY uri"
         )
         for uri, message in rows:
-            found.setdefault(str(message).rpartition(": is ")[2], []).append(str(uri))
+            why = str(message).rpartition(": is " if ": is " in str(message) else ": ")[2]
+            found.setdefault(why, []).append(str(uri))
         return found
 
     def reasons(self) -> dict[str, int]:
