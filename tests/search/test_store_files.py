@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections import namedtuple
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +20,7 @@ from support.points import COUNT, IDS, MANIFEST, point
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from semblant_search.store import Store
 
