@@ -89,7 +89,8 @@ def summarise(out: Path, took: dict[str, float], evaluation: dict[str, Any], ind
         table.add_row(f"pictures {name}", f"{index[name]:,}")
     console.print()
     console.print(table)
-    console.print(f"\nLook at: {out}/galleries, {out}/model/figures. Search it: semblant search PICTURE --db {out}/pictures.db")
+    console.print(f"\nLook at: {out}/galleries, {out}/model/figures. Search it:")
+    console.print(f"semblant search PICTURE --db {out}/pictures.db", soft_wrap=True)
     return summary
 
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -121,6 +122,10 @@ class _Opening:
         """Raise `InvalidInput` for a folder without pictures, `MissingExtra` where nothing can make an encoder."""
         if not self.pictures.is_dir():
             raise InvalidInput(f"{str(self.pictures)!r}: expected a folder of pictures")
+        if re.match(r"[a-z]+:/", str(self.db)):  # as a path, a URL has lost a slash
+            raise InvalidInput(
+                f"--db {str(self.db)!r}: expected a directory; `semblant serve --db URL` shows what a server has"
+            )
         if next(_pictures_in(self.pictures), None) is None:
             raise InvalidInput(f"{str(self.pictures)!r}: there is no picture in it, or in a folder in it")
         if self._given is not None and not self._given.is_file():
@@ -207,6 +212,8 @@ class _Opening:
             raise InvalidInput(job["problem"]["detail"])
         if job["report"] is not None:
             self._say(job["report"]["account"])
+            for note in job["report"]["notes"]:
+                self._say(f"Note: {note}")
 
     def _pretrained(self) -> Path:
         """An encoder of a pretrained network. It is the same for all pictures: it is made once on a machine."""

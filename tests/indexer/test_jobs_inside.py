@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from semblant_indexer import Failure, IndexJob, IndexReport, JobCancelled, Progress, run
 from semblant_indexer.analysis.records import write_values
+from semblant_indexer.cancelling import check_cancelled
 from semblant_search import FieldType, InvalidInput, SearchClient, StoreLocked, canonical_uri
 from semblant_search.store import open_database
 
@@ -194,3 +195,22 @@ def test_what_an_analysis_finds_is_added_to_pictures_as_they_are_by_then(databas
         assert (client.get(changed).metadata["said"], client.count()) == ("meanwhile", 9)
         store.refresh()
         assert sum("_x" in record.payload for record in store.scroll()) == 9
+
+
+@pytest.mark.parametrize(
+    ("progress", "where"),
+    [
+        (Progress("index", 1200, 0), "cancelled at 0 of 1,200 pictures; "),
+        (Progress("index", 1200, 1100), "cancelled at 1,100 of 1,200 pictures; "),
+        (Progress("scan"), "cancelled during 'scan'; "),
+    ],
+)
+def test_who_cancels_is_told_how_far_it_was(progress: Progress, where: str) -> None:
+    cancel = threading.Event()
+    check_cancelled(cancel, progress)
+    check_cancelled(None, progress)
+    cancel.set()
+    with pytest.raises(JobCancelled) as caught:
+        check_cancelled(cancel, progress)
+    assert str(caught.value).startswith(where)
+    assert caught.value.progress is progress

@@ -127,3 +127,31 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(semblant, ["open", str(tmp_path / "none"), "--no-browser"])
     assert result.exit_code == 2
     assert "expected a folder of pictures" in result.output
+
+
+@pytest.mark.parametrize("url", ["semblant://localhost:8765", "http://localhost:6333"])
+def test_an_address_is_no_directory_to_open_pictures_in(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEMBLANT_CACHE", str(tmp_path / "cache"))
+    result = CliRunner().invoke(semblant, ["open", str(pictures), "--no-browser", "--db", url])
+    assert result.exit_code == 2
+    assert "expected a directory" in result.output
+    assert list(tmp_path.glob("*:")) == []  # none of the name of the URL's scheme was made
+
+
+def test_pictures_behind_a_link_out_of_the_folder_are_said_to_be_skipped(
+    pictures: Path, encoder_file: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copyfile(next(pictures.rglob("*.png")), elsewhere / "a.png")
+    (pictures / "link").symlink_to(elsewhere)
+    try:
+        with _opened(pictures, tmp_path / "cache", "--encoder", str(encoder_file)) as (address, said):
+            _until(address, "jobs", lambda told: any(one["progress"]["phase"] == "waiting" for one in told["jobs"]))
+    finally:
+        (pictures / "link").unlink()
+    uri = f"{pictures.resolve().as_uri()}/link/a.png"
+    assert f"Note: 1 skipped, such as {uri!r}: lies outside of the folders that may be read" in said

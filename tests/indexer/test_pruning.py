@@ -133,6 +133,18 @@ def test_a_link_to_a_disk_that_is_not_mounted_is_not_seen_completely(pictures: P
     assert "a link to nothing" in str(report.unpruned)
 
 
+def test_what_was_never_seen_completely_is_not_pruned_by_the_first_complete_scan(pictures: Path, index: Index) -> None:
+    (pictures / "link").symlink_to(pictures / "not-mounted")
+    index(pictures)
+    (pictures / "link").unlink()
+    sorted((pictures / "bag").iterdir())[0].unlink()
+    report = index(pictures, prune=True)
+    assert (report.removed, report.pruned, report.points) == (1, 0, 30)
+    assert "remembers no complete scan of this source yet" in str(report.unpruned)
+    report = index(pictures, prune=True)
+    assert (report.removed, report.pruned, report.points) == (1, 1, 29)
+
+
 @pytest.mark.parametrize(
     ("name", "options"), [("link", {"include": ["*.png"]}), ("2024.jpg", {}), ("2024.jpg", {"include": ["*.png"]})]
 )

@@ -118,6 +118,7 @@ def test_a_collection_that_is_not_there_yet_is_waited_for(
         shown.wrong_is_expected("404")
         shown.page.goto(shown.address)
         expect(shown.page.locator("main")).to_contain_text("no pictures here yet")
+        expect(shown.page.locator(".filters")).to_have_count(0)  # there is nothing to filter, and nothing more to be said of it
         shown.page.goto("about:blank")
 
 

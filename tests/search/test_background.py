@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -235,3 +236,14 @@ def test_a_background_of_too_few_pictures_is_written_and_read_as_it_was() -> Non
 def test_a_broken_background_says_so(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(StoreError, match=message):
         Background.from_bytes(json.dumps({**json.loads(KNOWN.to_bytes()), **changed}).encode())
+
+
+def test_between_two_quantiles_the_chance_lies_between_theirs_up_to_the_last_one() -> None:
+    scores = tuple(0.05 * step for step in range(1, 11))
+    background = Background(1000, scores, 0.5, 0.0)
+    for place, (low, high) in enumerate(itertools.pairwise(scores)):
+        middle = background.probability((low + high) / 2)
+        assert middle == pytest.approx((place + 0.5) / 10)
+        assert background.min_score(1 - middle) == pytest.approx((low + high) / 2)
+    assert background.probability(scores[-1]) == pytest.approx(0.9)
+    assert 0.9 < background.probability(0.6) < 1

@@ -194,3 +194,11 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize("words", [["count"], ["facet", "label"], ["info"], ["search", "a.png"], ["jobs"], ["mcp"], ["serve"]])
+def test_a_command_that_is_given_no_database_names_the_option(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SEMBLANT_DB", raising=False)
+    result = CliRunner().invoke(semblant, words)
+    assert result.exit_code == 2
+    assert "Missing option '--db'" in result.stderr

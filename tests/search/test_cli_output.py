@@ -243,7 +243,7 @@ def test_duplicates_say_what_to_keep_and_what_each_other_is(copies: Path) -> Non
         ["1", str(folder / "same.png"), "copy: resized"],
         ["1", str(folder / "small.png"), "copy: resized"],
     ]
-    assert result.stderr == f"1 groups, 2 pictures that could go\ngallery: {copies / 'groups.png'}\n"
+    assert result.stderr == f"1 group, 2 pictures that could go\ngallery: {copies / 'groups.png'}\n"
     with Image.open(copies / "groups.png") as picture:
         assert picture.width > 300
     document = json.loads(run("duplicates", "--db", copies / "db", "--json").stdout)
@@ -297,3 +297,12 @@ def test_people_see_columns_with_names(shared: Path) -> None:
     shown = on_a_terminal("info", "--db", shared, "--collection", "plain")
     assert [line.split() for line in shown.splitlines() if "generation" in line] == [["generation", "g0001"]]
     assert shown.split()[0] == "plain"
+
+
+def test_info_of_a_database_whose_first_job_is_not_through_says_so(shared: Path, tmp_path: Path) -> None:
+    (tmp_path / "db").mkdir()
+    told = json.loads((shared / "semblant.json").read_text())
+    (tmp_path / "db" / "semblant.json").write_text(json.dumps({**told, "serving": {}}))
+    result = run("info", "--db", tmp_path / "db")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "there is no collection yet: an index job makes it, once it is through\n"

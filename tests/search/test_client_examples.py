@@ -150,6 +150,14 @@ def test_examples_are_averaged_by_their_weights_and_are_no_hits(
     assert_alike(filtered, best(scores, [*like, *(set(unlike) - {18})], rows), scores)
 
 
+def test_weights_may_be_as_large_as_floats_are(client: SearchClient) -> None:
+    def pushed(weight: float) -> list[str]:
+        unlike: list[Any] = [(URIS[row], weight) for row in (1, 2, 3)]
+        return [hit.id for hit in client.search_like([URIS[0]], unlike, 20, exact=True)]
+
+    assert pushed(1e308) == pushed(1e12) != pushed(1.0)
+
+
 def test_pictures_vectors_and_names_are_examples_alike(client: SearchClient) -> None:
     embedded = client.embed([PICTURES[0], PICTURES[1]])
     for like in ([PICTURES[0], (PICTURES[1], 2.0)], [list(map(float, embedded[0])), (5 * embedded[1], 2)]):

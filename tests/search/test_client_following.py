@@ -15,6 +15,7 @@ import pytest
 from semblant_search import CollectionNotFound, EncoderError, Manifest, SearchClient, StoreError, StoreLocked, WhereError
 from semblant_search.collection import FieldType, point_id
 from semblant_search.open_collection import LocalCollection
+from semblant_search.serving import Generation, Serving, Settings
 from semblant_search.store import Database, Point, open_database
 from support.servers import REAL, database_of, own_name, stand_in, sweep, url_of
 from support.small_stores import as_points, manifest, unit_vectors
@@ -285,3 +286,34 @@ def test_a_clients_own_connection_does_not_go_through_a_fork(served: tuple[str, 
     assert len(answers) == 4
     assert all("make a new one in each process" in answer for answer in answers)
     assert (child, parent) == ("child ended with 0", "parent True 3")
+
+
+def test_a_generation_that_is_closed_is_handed_out_no_more(directory: Database) -> None:
+    generation = Generation(directory.open("images"), Settings())
+    assert generation.keep()
+    generation.release()
+    assert generation.keep()  # open still: whoever made it holds it
+    generation.release()
+    generation.release()
+    assert [generation.keep(), generation.keep()] == [False, False]
+
+
+def test_what_is_missing_in_the_generation_that_serves_is_not_asked_for_again(directory: Database) -> None:
+    asked = []
+
+    def ask(generation: Generation) -> None:
+        asked.append(generation.manifest.generation)
+        raise CollectionNotFound("it is gone")
+
+    serving = Serving(directory, "images", Settings(), refresh=3600)
+    try:
+        with pytest.raises(CollectionNotFound, match="it is gone"):
+            serving.call(ask)
+        assert asked == ["g0001"]
+        asked.clear()
+        add(directory, 2, 3)
+        with pytest.raises(CollectionNotFound, match="it is gone"):
+            serving.call(ask)
+        assert asked == ["g0001", "g0002"]
+    finally:
+        serving.close()

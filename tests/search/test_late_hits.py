@@ -115,3 +115,24 @@ def test_a_vector_that_has_no_direction_is_refused(client: SearchClient, wrong: 
         vector[number] = wrong
         with pytest.raises(InvalidInput, match="expected finite numbers"):
             client.search_vector(vector)
+
+
+def test_values_that_another_thread_has_read_meanwhile_stay() -> None:
+    class Found:
+        """An engine's hit; while its payload is read, another thread reads it, too, and is faster."""
+
+        score, id = 0.5, "8d5f9c5e-0000-5000-8000-000000000001"
+        reads = 0
+
+        @property
+        def payload(self) -> dict[str, object]:
+            self.reads += 1
+            if self.reads == 1:
+                with ThreadPoolExecutor(1) as pool:
+                    seen.append(pool.submit(lambda: hit.metadata).result(60))
+            return {"_uri": "file:///a.png", "label": "bag"}
+
+    seen: list[object] = []
+    (hit,) = Hit.late_scored([Found()])
+    assert hit.metadata == {"label": "bag"}
+    assert hit.metadata is seen[0]

@@ -7,6 +7,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from semblant_search import Duplicate, DuplicateGroup, FeatureHit, Hit, Picture
 from semblant_search.results import split_payload
@@ -153,3 +154,10 @@ def test_results_are_hashed_by_all_but_their_mappings() -> None:
         assert hash(replace(result, uri="file:///b.png")) != hash(result)
     group = DuplicateGroup(results[0], (results[3],), {"file:///a.png": ("file:///b.png",)})  # type: ignore[arg-type]
     assert group in {group}
+
+
+def test_vectors_count_neither_for_equality_nor_for_hashes() -> None:
+    one, other = (Picture(**PICTURE, vector=np.eye(2, dtype=np.float32)[row]) for row in (0, 1))
+    assert one == other == Picture(**PICTURE)
+    assert hash(one) == hash(other)
+    assert "vector" not in repr(one)

@@ -69,6 +69,10 @@ def test_it_answers_where_it_says_and_ctrl_c_ends_it(db: Path) -> None:
         second = CliRunner().invoke(semblant, ["serve", "--db", str(db), "--port", "0"])
         assert second.exit_code == 1
         assert "is open in another process" in second.stderr
+        assert "semblant://localhost:8765 in place of the directory" in second.stderr  # what has it may be asked instead
+        as_qdrant = CliRunner().invoke(semblant, ["count", "--db", address])
+        assert as_qdrant.exit_code == 1
+        assert f"A Semblant service is semblant{address.removeprefix('http')} " in as_qdrant.stderr
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     told = [json.loads(line) for line in lines[1:]]

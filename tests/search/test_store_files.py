@@ -15,7 +15,7 @@ import pytest
 from semblant_search import FieldType, InvalidInput
 from semblant_search.errors import StoreError
 from semblant_search.store import open_database
-from semblant_search.store.files import bytes_on_disk, require_space, write_atomic
+from semblant_search.store.files import bytes_on_disk, claimed, exclusive, require_space, write_atomic
 from support.points import COUNT, IDS, MANIFEST, point
 
 if TYPE_CHECKING:
@@ -159,3 +159,11 @@ open_database(sys.argv[1]).open("images", "g0001")
     ended = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=False)
     assert "MissingExtra: a database in a directory needs an optional dependency" in ended.stderr
     assert "pip install 'semblant-search[edge]'" in ended.stderr
+
+
+def test_where_nothing_can_be_locked_it_is_said_what_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    nowhere = tmp_path / "file" / "none.lock"
+    for locking in (exclusive(nowhere), claimed(nowhere, "collection 'images'")):
+        with pytest.raises(StoreError, match=r"the right to write in '.*/file'"), locking:
+            pass

@@ -194,6 +194,7 @@ def test_strangers_are_named_but_not_all_of_them(path: Path) -> None:
     [
         ("", {}, "database '': expected a directory or a URL"),
         ("ftp://h/db", {}, "'ftp://h/db': expected a directory, or a URL that begins with http, https, grpc, grpcs"),
+        ("semblant://h:8765", {}, "grpcs; a service is searched, and indexed by `semblant jobs start`"),
         ("somewhere", {"api_key": "k"}, "'somewhere' is a directory; an API key is for servers"),
     ],
 )

@@ -150,3 +150,10 @@ def test_a_body_that_is_neither_json_nor_a_form_is_refused(served: Served, coins
     assert "twice" in problem(post("/v1/search", files=twice), 422, "invalid-request")["detail"]
     problem(post("/v1/search", files=[("picture", coins.read_bytes())] * 2), 422, "invalid-input")
     problem(post("/v1/search", files={"picture": coins.read_bytes()}, data={"uri": "file:///a.png"}), 422, "invalid-input")
+
+
+def test_a_request_without_a_body_is_told_that_it_lacks_one(served: Served) -> None:
+    missing = problem(served.http.post("/v1/search"), 422, "invalid-request")
+    assert missing["detail"] == "the body: Field required"
+    broken = served.http.post("/v1/search", content=b"[1", headers={"Content-Type": "application/json"})
+    assert problem(broken, 422, "invalid-request")["detail"] == "the body: JSON decode error"

@@ -222,3 +222,16 @@ def test_the_largest_and_smallest_numbers_are_taken(shop: Store, number: float) 
     field = "stock" if isinstance(number, int) else "price"
     assert shop.count(parse_where(f"{field} == {number!r}")) == shop.count(F(field) == number)
     assert shop.count(parse_where(f"{field} <= {number!r}")) + shop.count(F(field) > number) == shop.count(F(field).exists())
+
+
+@pytest.mark.parametrize(
+    ("expression", "hint"),
+    [
+        ('"on sale?" == "yes"', 'a field of this name is written field("on sale?")'),
+        ('"größe" < 3', 'a field of this name is written field("größe")'),
+    ],
+)
+def test_the_name_of_a_field_in_quotes_is_told_how_to_be_written(expression: str, hint: str) -> None:
+    with pytest.raises(WhereError) as caught:
+        parse_where(expression)
+    assert hint in str(caught.value)

@@ -36,7 +36,7 @@ export function App() {
     return () => removeEventListener("keydown", shortcuts);
   }, []);
   const { view, open, collection } = state.value;
-  const filters = filtersShown.value && view !== "jobs" && view !== "clusters";
+  const filters = filtersShown.value && !missing.value && view !== "jobs" && view !== "clusters";
   return (
     <div class={`page${filters ? " with-filters" : ""}${view === "map" ? " with-map" : ""}`}>
       <a class="skip" href="#main">

@@ -32,6 +32,8 @@ def info(target: Target, only: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"db": target.db, "collections": found})
         return
+    if not found:
+        click.echo("there is no collection yet: an index job makes it, once it is through", err=True)
     for name, facts in found.items():
         encoder = facts["encoder"]
         rows = [

@@ -50,15 +50,20 @@ def duplicates(
         print_json({"collection": target.collection, "where": where, "groups": [group.to_json() for group in groups]})
     else:
         print_rows(["group", "picture", "is"], _rows(groups), right=(0,))
-    click.echo(f"{len(groups):,} groups, {removable:,} pictures that could go", err=True)
+    click.echo(f"{_counted(len(groups), 'group')}, {_counted(removable, 'picture')} that could go", err=True)
     if changed:
-        click.echo(f"{changed:,} pictures that are the same, changed: look before you delete", err=True)
+        same = "is" if changed == 1 else "are"
+        click.echo(f"{_counted(changed, 'picture')} that {same} the same, changed: look before you delete", err=True)
     if gallery is not None:
         from semblant_search.drawing import draw_groups, save_picture
 
-        title = f"{len(groups):,} groups of duplicates, {removable:,} pictures that could go"
+        title = f"{_counted(len(groups), 'group')} of duplicates, {_counted(removable, 'picture')} that could go"
         save_picture(draw_groups(groups[:_DRAWN], title=title), gallery)
         click.echo(f"gallery: {gallery}", err=True)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _rows(groups: list[DuplicateGroup]) -> list[list[str]]:

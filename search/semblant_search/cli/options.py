@@ -46,14 +46,15 @@ def connection_options(command: Callable[..., Any], *, required: bool = True) ->
 
     Without `required` a command that was given no database has "".
     """
+    default: dict[str, Any] = {} if required else {"default": ""}  # None is a default, too, to click: nothing would be missing
 
     @click.option(
         "--db",
         required=required,
-        default=None if required else "",
         envvar="SEMBLANT_DB",
         show_envvar=True,
         help="Directory or server URL.",
+        **default,
     )
     @click.option("--api-key", envvar="SEMBLANT_API_KEY", show_envvar=True, help="API key of the server.")
     @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for a server's answer.")

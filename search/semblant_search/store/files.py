@@ -176,7 +176,7 @@ def claimed(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
             "(--wait SECONDS)"
         ) from error
     except OSError as error:
-        raise StoreError(f"{str(path)!r} cannot be locked: {error.strerror or error}") from error
+        raise _unlockable(path, error) from error
     try:
         since = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         write_atomic(owner, f"process {os.getpid()} on {platform.node()}, since {since}".encode())
@@ -185,6 +185,13 @@ def claimed(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
         with contextlib.suppress(OSError):
             owner.unlink(missing_ok=True)
         lock.release()
+
+
+def _unlockable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{str(path)!r} cannot be locked: {error.strerror or error}; what changes a database needs the right to write in "
+        f"{str(path.parent)!r}"
+    )
 
 
 def _read_owner(path: Path) -> str:
@@ -203,7 +210,7 @@ def exclusive(path: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except OSError as error:
-        raise StoreError(f"{str(path)!r} cannot be locked: {error.strerror or error}") from error
+        raise _unlockable(path, error) from error
     try:
         yield
     finally:

@@ -71,8 +71,11 @@ def open_database(
         raise InvalidInput(f"database {shown_name(text)}: is no name of a directory, and no URL")
     if "://" in text:
         if any(url.partition("://")[0].lower() not in _SCHEMES for url in node_urls(text)):
+            service = text.partition("://")[0].lower() in ("semblant", "semblants")
+            advice = "; a service is searched, and indexed by `semblant jobs start`" if service else ""
             raise InvalidInput(
                 f"database {without_password(text)!r}: expected a directory, or a URL that begins with {', '.join(_SCHEMES)}"
+                f"{advice}"
             )
         from .engines.qdrant.server import QdrantDatabase
 

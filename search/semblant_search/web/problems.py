@@ -155,7 +155,7 @@ def of_validation(faults: Sequence[Mapping[str, Any]]) -> Problem:
     named = [Fault(pointer=_pointer(fault["loc"]), detail=without_users(str(fault["msg"]))) for fault in faults]
     first = named[0]
     more = f" (and {len(named) - 1} more: see errors)" if len(named) > 1 else ""
-    detail = f"{first.pointer}: {first.detail}{more}"
+    detail = f"{first.pointer or 'the body'}: {first.detail}{more}"
     return _problem(_SERVICE["invalid-request"], detail, pointer=first.pointer, errors=named)
 
 

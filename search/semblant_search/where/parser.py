@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -161,7 +162,7 @@ class _Parser:
                 right, f"{ast.unparse(right)}: expected a value; text needs quotes, and two fields cannot be compared"
             )
         if name is None:
-            hint = _reserved(left) or _reserved(right)
+            hint = _reserved(left) or _reserved(right) or _quoted(left)
             raise self._error(left, f"expected a field name on one side of the comparison, such as price < 100{hint}")
         origin, value = self._origin(right if flipped else left, value_node), self._value(value_node)
         if isinstance(operator, ast.Is) and value is not None:
@@ -294,6 +295,13 @@ def _reserved(node: ast.expr) -> str:
     elif isinstance(node, (ast.Yield, ast.YieldFrom, ast.Await, ast.Lambda)):
         word = type(node).__name__.lower().removesuffix("from")
     return f'; a field of this name is written field("{word}")' if word else ""
+
+
+def _quoted(node: ast.expr) -> str:
+    """The hint for text where a field is expected: a name that is no word is often put in quotes."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
+        return f"; a field of this name is written field({json.dumps(node.value, ensure_ascii=False)})"
+    return ""
 
 
 def _describe(node: ast.expr) -> str:

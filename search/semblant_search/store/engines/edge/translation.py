@@ -69,7 +69,8 @@ def call(path: Path, function: Callable[..., Any], *arguments: Any) -> Any:
         if "WouldBlock" in text:
             raise StoreLocked(
                 f"database {str(path)!r} is open in another process, or twice in this one; an embedded database belongs to one "
-                "process at a time: close the other one, or use a Qdrant server (give its URL in place of the directory)"
+                "process at a time: close the other one; ask it, where it is `semblant serve` or `semblant open` (give "
+                "semblant://localhost:8765 in place of the directory); or use a Qdrant server (give its URL)"
             ) from error
         if "Permission denied" in text or "Read-only file system" in text:
             raise not_writable(path, text) from error

@@ -283,7 +283,13 @@ def _asked_wait(error: Exception) -> float | None:
 
 
 def _stranger(error: Exception, location: str) -> StoreError:
-    return StoreError(f"server {location!r} does not answer as Qdrant does; is the URL right? ({_first_line(error)})")
+    service = (
+        location.replace("http", "semblant", 1) if location.startswith(("http://", "https://")) else "semblant://host:8765"
+    )
+    return StoreError(
+        f"server {location!r} does not answer as Qdrant does; is the URL right? A Semblant service is {service} "
+        f"({_first_line(error)})"
+    )
 
 
 def _by_status(error: Any, location: str) -> StoreError:
