@@ -222,6 +222,21 @@ def test_an_id_of_a_request_that_could_forge_a_header_or_a_line_is_not_taken(
     assert all(record.getMessage().isprintable() for record in caplog.records)
 
 
+def test_what_no_route_takes_has_an_id_as_well(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "semblant_search")
+    for response, code in (
+        (served.http.get("/v1/nothing"), "not-found"),
+        (served.http.put("/v1/search"), "method-not-allowed"),
+        (served.http.get("/v1/count", headers={"Host": "evil.example"}), "origin-refused"),
+    ):
+        told = problem(response, response.status_code, code)
+        assert f"{told['request_id']} {code} {told['status']}" in caplog.messages
+    own = served.http.get("/v1/nothing", headers={"X-Request-Id": "order-17"})
+    assert problem(own, 404, "not-found")["request_id"] == "order-17"
+    forged = served.http.get("/v1/nothing", headers=[(b"X-Request-Id", b"a b")])
+    assert problem(forged, 404, "not-found")["request_id"].isalnum()
+
+
 def test_what_a_request_says_begins_no_line_of_the_log(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "semblant_search")
     forged = "x\r\n2026-01-01 admin logged in\x1b[2J"
@@ -262,7 +277,7 @@ def test_the_log_has_no_key_and_no_picture(own_shop: Database, tmp_path: Path, c
 def test_a_name_that_was_made_to_lead_here_is_refused(served: Served, host: str) -> None:
     for path in ("/v1/count", "/livez", "/docs", "/metrics"):
         told = served.http.get(path, headers={"Host": host})
-        assert (told.status_code, told.json()["code"]) == (403, "origin-refused"), path
+        problem(told, 403, "origin-refused")
 
 
 @pytest.mark.parametrize(
@@ -291,7 +306,7 @@ def test_a_page_of_another_origin_may_not_ask(served: Served, shop_pictures: Pat
         served.http.get("/v1/count", headers=headers),
         served.http.options("/v1/search", headers={**headers, "Access-Control-Request-Method": "POST"}),
     ):
-        assert (response.status_code, response.json()["code"]) == (403, "origin-refused")
+        problem(response, 403, "origin-refused")
         assert "access-control-allow-origin" not in response.headers
     assert served.client.count() == before
     assert served.http.get("/v1/count", headers={"Origin": "http://localhost"}).status_code == 200

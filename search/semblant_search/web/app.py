@@ -16,9 +16,10 @@ from . import problems
 from .docs_page import add_docs
 from .guard import OriginGuard
 from .page import add_page
+from .request_ids import REQUEST_ID, unrouted
 from .routes import add_collection_routes, add_overview_routes, add_picture_routes, add_search_routes
 from .routes.shared import answer
-from .routing import REQUEST_ID, route_class
+from .routing import route_class
 from .service import Service
 from .settings import ServiceSettings
 
@@ -159,4 +160,4 @@ async def _unrouted(request: Request, error: Exception) -> Response:
         problem = problems.of_fault("method-not-allowed", f"{request.method} {request.url.path}: see Allow")
     else:
         problem = problems.of_fault("not-found", f"{request.url.path}: see /openapi.json for what there is")
-    return problems.response(problem, error.headers)
+    return unrouted(problem, request.headers.get(REQUEST_ID, ""), error.headers)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from . import problems
+from .request_ids import REQUEST_ID, unrouted
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -46,8 +47,9 @@ class OriginGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a problem, or go on."""
-        if scope["type"] == "http" and (why := self._refusal(dict(scope["headers"]))) is not None:
-            response = problems.response(problems.of_fault("origin-refused", why))
+        if scope["type"] == "http" and (why := self._refusal(headers := dict(scope["headers"]))) is not None:
+            given = headers.get(REQUEST_ID.lower().encode(), b"").decode("latin-1")
+            response = unrouted(problems.of_fault("origin-refused", why), given)
             await response(scope, receive, send)
             return
         await self._app(scope, receive, send)

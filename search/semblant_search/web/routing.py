@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import logging
-import re
-import secrets
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from time import perf_counter
@@ -29,6 +27,7 @@ from semblant_search.stages import recorded_by
 from . import problems
 from .forms import read_form
 from .problems import ServiceError
+from .request_ids import REQUEST_ID, request_id_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -38,12 +37,10 @@ if TYPE_CHECKING:
     from .problems import Problem
     from .service import Service
 
-__all__ = ["REQUEST_ID", "form_of", "route_class"]
+__all__ = ["form_of", "route_class"]
 
 _logger = logging.getLogger(__name__)
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-REQUEST_ID = "X-Request-Id"
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FORM = "_semblant_form"
 _FORM_TYPE = "multipart/form-data"
 _HANGS_UP = 499  # nobody reads it; nginx's number for the log
@@ -108,8 +105,7 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
 
             async def handle(request: Request) -> Response:
                 begun = perf_counter()
-                given = request.headers.get(REQUEST_ID, "")
-                request.state.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
+                request.state.request_id = request_id_of(request.headers.get(REQUEST_ID, ""))
                 operation = self.operation_id or self.name
                 telemetry = service.telemetry
                 with (
