@@ -65,12 +65,14 @@ def events(lines: Iterator[str]) -> Iterator[tuple[str, int, Any]]:
 def test_a_job_is_told_as_it_goes_and_searched_meanwhile(pictures: Path, index: Index, tmp_path: Path) -> None:
     index(pictures / "bag")
     (pictures / "coat" / "bad.png").write_text("no picture")
-    query, sizes, done = next(iter((pictures / "bag").iterdir())), set[int](), threading.Event()
+    query, sizes = next(iter((pictures / "bag").iterdir())), set[int]()
+    asked, done = threading.Event(), threading.Event()
 
     def ask(address: str) -> None:
         with SearchClient(address) as client:
             while not done.is_set():
                 sizes.add(len(client.search(query, limit=100)))
+                asked.set()
 
     with (
         closing(open_database(tmp_path / "db")) as database,
@@ -82,6 +84,7 @@ def test_a_job_is_told_as_it_goes_and_searched_meanwhile(pictures: Path, index: 
             time.sleep(0.01)
         asking = threading.Thread(target=ask, args=(address,))
         asking.start()
+        assert asked.wait(60)
         response = http.post("/v1/jobs", json={"source": str(pictures)})
         job = response.json()
         assert (response.status_code, response.headers["location"]) == (202, f"/v1/jobs/{job['id']}")
