@@ -69,7 +69,10 @@ def fit_map(
     rows, cosines = nearest_neighbors(vectors, min(count - 1, int(3 * perplexity)))
     distances = np.sqrt(np.maximum(2 - 2 * cosines.astype(np.float64), 0))
     affinities = PerplexityBasedNN(
-        perplexity=perplexity, knn_index=PrecomputedNeighbors(rows.astype(np.int64), distances), n_jobs=1, random_state=seed
+        perplexity=perplexity,
+        knn_index=PrecomputedNeighbors(rows.astype(np.int64), distances),
+        n_jobs=cores(),
+        random_state=seed,
     )
     begins = _begin(vectors, start, rows)
     steps = _LATE + _EARLY if start is None else _CONTINUED
