@@ -124,7 +124,10 @@ def test_a_calendar_shows_the_days_that_have_pictures_and_chooses_whole_ones(sho
     expect(calendar).to_contain_text("November 2024")
     calendar.get_by_title("All of this month").click()
     expect(page).to_have_url(re.compile(r"range\.day=2024-11-01\.\.2024-11-30"))
-    november = {"field": "day", "where": 'day >= date("2024-11-01") and day < date("2024-12-01")'}
+    november: dict[str, str | float | bool] = {
+        "field": "day",
+        "where": 'day >= date("2024-11-01") and day < date("2024-12-01")',
+    }
     bins = page.request.get(f"{page.url.partition('?')[0]}v1/histogram", params=november).json()["bins"]
     expect(said).to_contain_text(f"{sum(one['count'] for one in bins)} pictures of")
     page.go_back()
