@@ -45,8 +45,7 @@ _CENTRE = 0.5
 """Deviation of the Gaussian that weighs places, as a share of half a side."""
 _WORTH_ONNX = 200
 """Pictures from which on making a graph for ONNX Runtime takes less time than it saves."""
-_BATCH = 8
-"""At 384 pixels the widest layer of 32 pictures alone takes 450 MB; a few are as fast."""
+_BATCH = 32
 
 
 def networks_at_hand() -> tuple[str, ...]:
