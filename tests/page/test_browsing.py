@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
@@ -132,6 +133,21 @@ def test_a_calendar_shows_the_days_that_have_pictures_and_chooses_whole_ones(sho
     expect(said).to_contain_text(f"{sum(one['count'] for one in bins)} pictures of")
     page.go_back()
     expect(said).to_contain_text(f"{ALL} pictures")
+
+
+@pytest.mark.parametrize("range", ["2024-13-45..2024-13-46", "soon..", "..5"])
+def test_dates_of_an_address_that_are_none_break_nothing(shown: Shown, range: str) -> None:
+    page = shown.page
+    shown.wrong_is_expected("422")
+    page.goto(f"{shown.address}/?range.day={range}")
+    expect(page.locator("main")).to_contain_text("day")  # what the service says of it
+    filters(shown)
+    expect(page.locator(".calendar").first).to_contain_text(re.compile(r"\w+ 20\d\d"))
+    page.get_by_label("day from").fill("2024-12-01")
+    page.get_by_label("day from").press("Enter")
+    page.get_by_label("day to").fill("2024-12-31")
+    page.get_by_label("day to").press("Enter")
+    expect(page.locator(".said")).to_contain_text("6 pictures")
 
 
 def test_an_expression_is_typed_and_its_mistakes_are_shown_where_they_are(shown: Shown) -> None:

@@ -4,7 +4,7 @@ import { get } from "../api/call";
 import { useAsked } from "../parts/asked";
 import { Icon } from "../parts/Icon";
 import { type Range, state } from "../state/address";
-import { daysLater, firstOfWeek, monthsLater, shownDay, shownMonth, weeksOf } from "../state/days";
+import { daysLater, firstOfWeek, monthOf, monthsLater, shownDay, shownMonth, weeksOf } from "../state/days";
 import { fieldLabel } from "../state/names";
 import { collection } from "../state/service";
 import { fieldName, text, whereOf } from "../state/where";
@@ -21,10 +21,10 @@ interface Chosen {
 }
 
 export function Calendar({ field, range, latest, onChoose }: Chosen) {
-  const month = useSignal((range[1] || range[0] || latest).slice(0, 7));
+  const month = useSignal(monthOf(range[1], range[0], latest) ?? new Date().toISOString().slice(0, 7));
   useSignalEffect(() => {
     const [low, high] = state.value.ranges[field] ?? NOTHING;
-    if (low || high) month.value = (high || low).slice(0, 7); // by the other inputs, or a step back
+    month.value = monthOf(high, low) ?? month.peek(); // by the other inputs, or a step back
   });
   const [first, next] = [`${month.value}-01`, `${monthsLater(month.value, 1)}-01`];
   const within = [whereOf(state.value, field), `${fieldName(field)} >= date(${text(first)})`, `${fieldName(field)} < date(${text(next)})`].filter(Boolean).join(" and ");

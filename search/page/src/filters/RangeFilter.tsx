@@ -43,7 +43,7 @@ export function RangeFilter({ field }: { field: string }) {
             key={end}
             type={dates ? "date" : "number"}
             step="any"
-            value={dates ? chosen[end].slice(0, 10) : chosen[end]}
+            value={dates ? day_of(chosen[end]) : chosen[end]}
             placeholder={dates ? "" : String(end ? (answer.bins.at(-1)?.high ?? "") : (answer.bins[0]?.low ?? ""))}
             aria-label={`${fieldLabel(field)} ${end ? "to" : "from"}`}
             onChange={(event) => choose(end ? [chosen[0], event.currentTarget.value] : [event.currentTarget.value, chosen[1]])}
@@ -131,6 +131,11 @@ function from(low: string): string {
 /** Where a range ends that ends with a bin: of a bin of whole days, with the day before the next one. */
 function to(high: string): string {
   return high.endsWith("T00:00:00Z") ? daysLater(high.slice(0, 10), -1) : high;
+}
+
+/** As an input of dates takes it. */
+function day_of(value: string): string {
+  return isDay(value.slice(0, 10)) ? value.slice(0, 10) : "";
 }
 
 function begins_within(low: number | string, end: string): boolean {

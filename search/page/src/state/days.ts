@@ -1,8 +1,14 @@
 // Days and months as text, `2024-05-31` and `2024-05`, in UTC as the service counts them.
 const DAY = 86_400_000;
 
+/** Whether it is a day; an address may say anything. */
 export function isDay(value: string): boolean {
-  return /^\d{4}-\d\d-\d\d$/.test(value);
+  return /^\d{4}-\d\d-\d\d$/.test(value) && !Number.isNaN(Date.parse(value));
+}
+
+/** The month of the first of them that has one. */
+export function monthOf(...values: readonly string[]): string | null {
+  return values.find((value) => isDay(value.slice(0, 10)))?.slice(0, 7) ?? null;
 }
 
 /** The day so many days later, or earlier. */
