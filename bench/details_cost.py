@@ -9,7 +9,8 @@ are of a picture on one thread. The shortlist is a sparse query for 48 among syn
 those of the photographs; `growth_to_N` is its median time beside that among 10,000.
 
 Wanted are 4 × for photographs, 1.5 × for small pictures, 4 seconds for words, and a shortlist that grows ten times slower
-than its collection. Small pictures reach it. Photographs took 6.5 × on two cores that others kept busy, and words 10 seconds.
+than its collection. Small pictures reach it. Photographs took 6.5 × on two cores
+that others kept busy, and words 10 seconds, of products of matrices then; with `--quick` a quiet machine gave 6.0 ×.
 The shortlist took 3.2 times as long among ten times as many pictures, and 23 times among a hundred times as many: a third of
 the collection's growth, and a quarter. Limits leave a third for noise; on cores that other work fills, multiples double.
 
