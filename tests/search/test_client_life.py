@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import http.server
 import pickle
@@ -23,6 +24,7 @@ from semblant_search import (
     StoreDenied,
     StoreError,
     StoreLocked,
+    StoreUnavailable,
     canonical_uri,
     point_id,
 )
@@ -128,29 +130,45 @@ def test_a_client_that_can_never_work_is_refused(db: Path, options: dict[str, An
     SearchClient(db).close()
 
 
-def test_the_api_key_reaches_the_server() -> None:
+@contextlib.contextmanager
+def _answering(status: int, content: bytes = b"") -> Iterator[tuple[str, list[str | None]]]:
+    """The address of a server that answers all of this, and the keys it was sent."""
     keys: list[str | None] = []
 
-    class Denying(http.server.BaseHTTPRequestHandler):
+    class Same(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             keys.append(self.headers.get("api-key"))
-            self.send_response(401)
-            self.send_header("Content-Length", "0")
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
+            self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Denying)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Same)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        with pytest.raises(StoreDenied) as caught:
-            SearchClient(f"http://127.0.0.1:{server.server_port}", api_key="open sesame")
+        yield f"http://127.0.0.1:{server.server_port}", keys
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_the_api_key_reaches_the_server() -> None:
+    with _answering(401) as (address, keys), pytest.raises(StoreDenied) as caught:
+        SearchClient(address, api_key="open sesame")
     assert set(keys) == {"open sesame"}
     assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [200, 404, 405])
+def test_a_server_of_pages_is_no_qdrant(status: int) -> None:
+    with _answering(status, b"<!doctype html><title>Welcome</title>") as (address, _), pytest.raises(StoreError) as caught:
+        SearchClient(address)
+    assert "does not answer as Qdrant does" in str(caught.value)
+    assert f"semblant{address.removeprefix('http')} " in str(caught.value)
+    assert not isinstance(caught.value, StoreUnavailable)
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_a_page_that_was_not_built_says_how(tmp_path: Path) -> None:
     add_page(app, tmp_path / "static")
     http = TestClient(app, base_url="http://localhost")
     response = http.get("/")
-    assert response.status_code == 503
+    assert response.status_code == 404
     assert "make page" in response.text
     assert response.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
     assert http.get("/assets/index-abc.js").status_code == 404

@@ -52,7 +52,8 @@ def add_page(app: FastAPI, folder: Path = STATIC) -> None:
 
     async def page(request: Request) -> Response:
         if not (folder / "index.html").is_file():
-            return Response(_NOT_BUILT, 503, headers={**_HEADERS, "Cache-Control": "no-store"}, media_type="text/html")
+            # Not 503: waiting does not build it, and clients of other servers that were sent here would.
+            return Response(_NOT_BUILT, 404, headers={**_HEADERS, "Cache-Control": "no-store"}, media_type="text/html")
         return await run_in_threadpool(_answer, request, folder / "index.html", "no-cache")
 
     async def asset(request: Request) -> Response:

@@ -306,6 +306,8 @@ def _by_status(error: Any, location: str) -> StoreError:
         return StoreUnavailable(f"server {location!r} answers {error.status_code} ({detail}); try again later")
     if error.status_code == 404 and _GONE.search(detail):
         return _gone(location, detail)
+    if content.lstrip().startswith(b"<"):  # a page: Qdrant answers in JSON, whatever went wrong
+        return _stranger(error, location)
     return StoreError(f"server {location!r} answers {error.status_code}: {detail}")
 
 
