@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +24,23 @@ if TYPE_CHECKING:
 
     from support.service import Served
 
+# In a process of its own: the tracer of a whole process is set but once.
+SET_UP = """
+import json, sys
+from fastapi.testclient import TestClient
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from semblant_search.store import open_database
+from semblant_search.web import create_app
+exporter, provider = InMemorySpanExporter(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+http = TestClient(create_app(open_database(sys.argv[1])), base_url="http://localhost")
+assert http.get("/v1/pictures", params={"where": 'label == "photos"'}).status_code == 200
+print(json.dumps([[span.name, dict(span.attributes)] for span in exporter.get_finished_spans()]))
+"""
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -84,3 +105,12 @@ def test_spans_hold_no_key_no_filter_and_no_picture(asked: tuple[TestClient, InM
     written = "".join(str(span.to_json()) for span in exporter.get_finished_spans())
     for secret in (key, key.split("_", 2)[2], "photos", "coins", "Bearer"):
         assert secret not in written
+
+
+def test_where_a_host_has_set_up_tracing_a_request_is_one_span_without_its_filter(indexed: Path, tmp_path: Path) -> None:
+    database = shutil.copytree(indexed, tmp_path / "pictures.db")
+    done = subprocess.run([sys.executable, "-c", SET_UP, database], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    spans = json.loads(done.stdout)
+    assert [name for name, _ in spans if not name.startswith("semblant.")] == ["list_pictures"]
+    assert "photos" not in done.stdout

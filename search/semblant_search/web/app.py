@@ -87,6 +87,8 @@ def create_app(
         docs_url=None,  # FastAPI's loads a script from elsewhere
         redoc_url=None,
         openapi_url="/openapi.json" if docs else None,
+        # FastAPI's own spans (from 0.165 on) would be a second one of each request, with its address, filters and all.
+        telemetry={"tracing": False, "logs": False},
     )
     app.state.service = service
     app.include_router(_routes(service), prefix=_VERSIONED)
