@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,6 @@ from .images import DEFAULT_MAX_PIXELS
 from .querying.requests import check_capacity
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
     from types import TracebackType
 
@@ -141,8 +141,8 @@ class AsyncSearchClient:
         providers: Sequence[str] | None = None,
         capacity: int = 8,
     ) -> None:
-        self._executor = ThreadPoolExecutor(check_capacity(capacity), thread_name_prefix="semblant-search")
-        self._lock = threading.Lock()
+        self._capacity = check_capacity(capacity)
+        self._get_ready()
         self._closed = False
         self._client: SearchClient | None = None
         self._owns_client = not isinstance(db, SearchClient)
@@ -222,14 +222,25 @@ class AsyncSearchClient:
         if self._closed:
             raise StoreError("this AsyncSearchClient is closed; make a new one")
         context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(context.run, call))
+        return await asyncio.get_running_loop().run_in_executor(self._workers(), partial(context.run, call))
 
     def _later(self, call: Callable[[], None]) -> None:
         """In a worker thread, or here where there are none any more."""
         try:
-            self._executor.submit(call)
+            self._workers().submit(call)
         except RuntimeError:
             call()
+
+    def _get_ready(self) -> None:
+        self._executor = ThreadPoolExecutor(self._capacity, thread_name_prefix="semblant-search")
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def _workers(self) -> ThreadPoolExecutor:
+        """Of this process: after a fork the threads are the other's, which would be waited for, and so may the lock be."""
+        if os.getpid() != self._process:
+            self._get_ready()
+        return self._executor
 
     def _open(self) -> SearchClient:
         with self._lock:
@@ -238,7 +249,7 @@ class AsyncSearchClient:
             return self._client
 
     def _close(self) -> None:
-        self._executor.shutdown()
+        self._workers().shutdown()
         with self._lock:
             if self._client is not None and self._owns_client:
                 self._client.close()

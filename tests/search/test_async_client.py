@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,6 +15,8 @@ import numpy as np
 import pytest
 from semblant_search import AsyncSearchClient, CollectionNotFound, InvalidInput, SearchClient, StoreError
 from semblant_search.async_client import _iterated
+from semblant_search.web import create_app
+from support.service import listening
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -214,3 +219,35 @@ def test_the_event_loop_goes_on_meanwhile(db: Path, pictures: list[Path]) -> Non
 
     assert run(ask()) > 20
     assert pictures
+
+
+_FORKING = """
+import asyncio, os, sys, time
+from semblant_search import AsyncSearchClient, StoreError
+client = AsyncSearchClient(sys.argv[1])
+before = asyncio.run(client.count())
+time.sleep(0.2)  # its thread waits for work
+child = os.fork()
+if child == 0:
+    try:
+        found = asyncio.run(asyncio.wait_for(client.count(), 30))
+        asyncio.run(asyncio.wait_for(client.aclose(), 30))
+    except StoreError as error:
+        found = error
+    print(found, flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert asyncio.run(client.count()) == before
+asyncio.run(client.aclose())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_after_a_fork_it_does_what_the_client_does(db: Path, own_shop: Any) -> None:
+    def forked(where: str) -> str:
+        command = [sys.executable, "-W", "ignore", "-c", _FORKING, where]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=100).stdout
+
+    assert "before this one was forked" in forked(str(db))
+    with SearchClient(own_shop) as local, listening(create_app(own_shop, client=local)) as address:
+        assert forked(address) == f"{local.count()}\n"
