@@ -69,6 +69,8 @@ status=$(curl --silent --output /dev/null --write-out '%{http_code}' "http://127
 [ "$status" = 401 ] || { echo "without a key: $status, expected 401" >&2; exit 1; }
 curl --silent "http://127.0.0.1:$port/livez"
 echo
+page=$(curl --silent --fail "http://127.0.0.1:$port/") || { echo "the service has no page" >&2; exit 1; }
+grep -o '<title>[^<]*</title>' <<<"$page"
 last=$serving  # the shell, unshare, the service
 while below=$(pgrep --parent "$last"); do last=$below; done
 kill -TERM "$last"
