@@ -97,6 +97,20 @@ def test_compose_gives_commands_that_semblant_takes() -> None:
         found.make_context(name, [*words, "--db", "x"])
 
 
+def test_prometheus_reaches_all_that_it_asks_and_has_their_keys() -> None:
+    services = COMPOSE["services"]
+    prometheus = services["prometheus"]
+    there = {f"/run/secrets/{name}" for name in prometheus["secrets"]} | {given["target"] for given in prometheus["configs"]}
+    asked = yaml.safe_load((DEPLOY / "monitoring" / "prometheus.yaml").read_text(encoding="utf-8"))["scrape_configs"]
+    jobs = {job["static_configs"][0]["targets"][0]: job for job in asked}
+    assert set(jobs) == {"service:8765", "index:9100", "qdrant:6333"}
+    assert {jobs[name]["authorization"]["credentials_file"] for name in ("service:8765", "qdrant:6333")} == there
+    words = services["index"]["command"]
+    assert words[words.index("--metrics-host") + 1] == "0.0.0.0"
+    assert words[words.index("--metrics-port") + 1] == "9100"
+    assert "ports" not in services["index"]
+
+
 def test_compose_keeps_its_own_to_themselves() -> None:
     for name, service in COMPOSE["services"].items():
         for port in service.get("ports", []):
