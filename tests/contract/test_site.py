@@ -28,9 +28,12 @@ from semblant_search import Fit, encoder, errors, formats, point_id
 from semblant_search.cli import semblant
 from semblant_search.collection import FieldType, Manifest
 from semblant_search.encoder import EncoderCard
+from semblant_search.images import kinds
+from semblant_search.images.opening import open_picture
+from semblant_search.images.strangers import of_strangers
 from semblant_search.orb import calibration
 from semblant_search.store import Point, Store, open_database
-from semblant_search.web import problems
+from semblant_search.web import ServiceSettings, problems
 from semblant_search.where import F, Where, parse_where
 from support.documents import GUIDES, READMES
 from support.servers import server
@@ -238,6 +241,7 @@ def test_what_is_refused_has_the_answer_of_the_page(expression: str, answer: str
     assert str(caught.value).splitlines()[0] == answer
 
 
+_SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><rect width="32" height="64"/></svg>'
 _TROUBLE = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
 
 
@@ -255,6 +259,21 @@ def test_troubleshooting_has_every_exception_and_every_reason() -> None:
     guide = (DOCS / "indexing.md").read_text(encoding="utf-8")
     reasons = guide.partition("Reasons: ")[2].partition("Those that may")[0]
     assert set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", reasons)) <= told
+
+
+def test_the_security_policy_promises_what_is_so() -> None:
+    text = " ".join((ROOT / "SECURITY.md").read_text(encoding="utf-8").split())
+    active = {kind.name for _, _, kind in kinds._KINDS if kind.is_active} | {kinds._SVG.name}
+    assert active == {"an SVG drawing", "a PDF document", "a camera's raw file", "a video"}
+    assert "(SVG, PDF, raw files, videos), are read by jobs and commands where you have installed their extra" in text
+    for sent in (_SVG, b"%PDF-1.7\n"):
+        with of_strangers(), pytest.raises(errors.ImageError, match="which a service does not read"):
+            open_picture(sent)
+    assert open_picture(_SVG).format == "SVG"
+    with pytest.raises(errors.ImageError, match="PostScript"):
+        open_picture(b"%!PS-Adobe-3.0\n")
+    assert "unless `--allow-urls` names their hosts" in text
+    assert ServiceSettings().allow_urls == ()
 
 
 def test_the_versions_of_the_formats_are_those_of_the_code() -> None:
