@@ -91,6 +91,17 @@ def test_the_wheel_holds_the_command_and_no_module(released: Path) -> None:
     assert files - {".gitignore"} == {"LICENSE", "README.md", "pyproject.toml", "PKG-INFO"}
 
 
+def test_pytorch_for_processors_alone_is_a_word_before_the_line() -> None:
+    """uv takes it from its environment, and `make` installs by uv. The index itself is asked by nobody here."""
+    for page in ("README.md", "docs/index.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert "`UV_TORCH_BACKEND=cpu make page`" in text
+        assert "`UV_TORCH_BACKEND=cpu uv pip install semblant`" in text
+    assert "[env: UV_TORCH_BACKEND=]" in call(UV, "pip", "install", "--help")
+    said = call("make", "--dry-run", "--what-if=pyproject.toml", "page", cwd=ROOT)
+    assert "uv pip install " in said
+
+
 @pytest.mark.parametrize("target", ["wheels", "images"])
 def test_the_page_is_built_before_it_is_packed(target: str) -> None:
     said = call("make", "--dry-run", "--what-if=search/page/vite.config.ts", target, cwd=ROOT).splitlines()
