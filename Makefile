@@ -72,9 +72,9 @@ docs: $(STAMP) ## the site, into site/; a link that leads nowhere ends it
 	@if $(PY) -c 'import mkdocs, mkdocstrings' 2>/dev/null; then $(PY) -m mkdocs build; \
 	else echo "make docs: skipped, MkDocs' plugins need Python 3.11 or later"; fi
 
-images: $(STAMP) $(PAGE) ## container images without a registry or a daemon, of Debian: IMAGES="service indexer"; as root
+images: $(STAMP) $(PAGE) ## container images without a registry or a daemon, of Debian, tried: IMAGES="service indexer"; as root
 	bash deploy/images/build.sh $(IMAGES)
-	bash deploy/images/try.sh
+	bash deploy/images/try.sh $(IMAGES)
 
 manifests: $(STAMP) ## deploy/manifests, from the chart
 	$(PY) deploy/render_manifests.py

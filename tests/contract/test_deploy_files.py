@@ -176,6 +176,20 @@ def test_no_image_but_the_trainer_s_asks_for_pytorch() -> None:
         assert bool(brought & heavy) == (file.stem == "trainer"), file.name
 
 
+def test_the_images_that_are_asked_for_are_built_and_tried() -> None:
+    def scripts(*words: str) -> list[str]:
+        said = subprocess.run(
+            ["make", "--dry-run", "images", *words], capture_output=True, text=True, check=True, timeout=60, cwd=DEPLOY.parent
+        )
+        return [line for line in said.stdout.splitlines() if "deploy/images/" in line]
+
+    for words, images in (([], "service indexer"), (["IMAGES=trainer"], "trainer")):
+        assert scripts(*words) == [f"bash deploy/images/{script}.sh {images}" for script in ("build", "try")]
+    tried = ["bash", DEPLOY / "images" / "try.sh", "trainer", "nothing"]
+    done = subprocess.run(tried, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "nothing: expected service, indexer or trainer\n")
+
+
 def test_images_and_chart_have_the_version_of_the_release() -> None:
     version = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     chart = yaml.safe_load((DEPLOY / "chart" / "Chart.yaml").read_text(encoding="utf-8"))
