@@ -88,6 +88,18 @@ def test_a_file_has_the_form_of_its_schema(schema: str, file: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_ci_runs_on_the_oldest_and_the_newest_python_and_has_all_that_the_client_s_tests_import() -> None:
+    root = DEPLOY.parent
+    jobs = yaml.safe_load((root / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
+    (pythons,) = re.findall(r"SEMBLANT_PYTHONS=(\S+)", (root / "Makefile").read_text(encoding="utf-8"))
+    oldest, *_, newest = pythons.split(",")
+    assert jobs["all"]["strategy"]["matrix"]["python"] == [oldest, newest]
+    assert set(jobs["client"]["strategy"]["matrix"]["os"]) == {"macos-latest", "windows-latest"}
+    (extras,) = re.findall(r"\./search\[([a-z,]*)\]", json.dumps(jobs["client"]))
+    search = tomllib.loads((root / "search" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(extras.split(",")) == set(search["optional-dependencies"])
+
+
 def test_compose_gives_commands_that_semblant_takes() -> None:
     commands = [service["command"] for service in COMPOSE["services"].values() if service["image"].startswith("semblant-")]
     assert {command[0] for command in commands} == {"serve", "index", "snapshot"}
