@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from fastapi.testclient import TestClient
 from PIL import Image
 from semblant_exporter import checkpoint
 from semblant_exporter.pixels import pixel_encoder
 from semblant_indexer.ledger import schema
-from semblant_search import Fit, encoder, errors, formats, point_id
+from semblant_search import Encoder, Fit, encoder, errors, formats, point_id
 from semblant_search.cli import semblant
 from semblant_search.collection import FieldType, Manifest
 from semblant_search.encoder import EncoderCard
@@ -32,7 +33,7 @@ from semblant_search.images.opening import open_picture
 from semblant_search.images.strangers import of_strangers
 from semblant_search.orb import calibration
 from semblant_search.store import Point, Store, open_database
-from semblant_search.web import ServiceSettings, problems
+from semblant_search.web import KeyFile, ServiceSettings, create_app, problems
 from semblant_search.where import F, Where, parse_where
 from support.documents import GUIDES, READMES
 from support.servers import server
@@ -151,13 +152,45 @@ def test_what_is_not_run_is_on_a_page() -> None:
         assert any(line.startswith(begins) for line in lines), begins
 
 
-def test_the_command_that_shows_how_to_extend_does_its_work(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (text,) = [block.text for block in BLOCKS["extending.md"] if "click.command" in block.text]
+def _defined(word: str) -> dict[str, Any]:
+    """What the block of `extending.md` that has this word defines."""
+    (text,) = [block.text for block in BLOCKS["extending.md"] if block.kind == "python" and word in block.text]
     names: dict[str, Any] = {}
-    exec(compile(text, "extending.md", "exec"), names)
+    exec(compile(text, "extending.md", "exec", dont_inherit=True), names)
+    return names
+
+
+def test_the_command_that_shows_how_to_extend_does_its_work(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(prepared)
-    done = CliRunner().invoke(names["oldest"], ["--db", "pictures.db"])
+    done = CliRunner().invoke(_defined("click.command")["oldest"], ["--db", "pictures.db"])
     assert done.output.startswith("file://")
+
+
+def test_the_routes_that_show_how_to_extend_are_the_service_s(prepared: Path) -> None:
+    with open_database(prepared / "pictures.db") as database:
+        keys = KeyFile(prepared / "keys.json")
+        key, _ = keys.create("me", where='_uri != ""')
+        app = create_app(database, keys=keys)
+        _defined("add_oldest")["add_oldest"](app, app.state.service)
+        with TestClient(app) as http:
+            assert http.get("/v1/oldest").json()["code"] == "key-required"
+            answer = http.get("/v1/oldest", headers={"Authorization": f"Bearer {key}"})
+            assert answer.json().get("uri", "").startswith("file://"), answer.json()
+
+
+def test_the_learner_that_shows_how_to_extend_writes_an_encoder(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(prepared)
+    made = prepared / "made.onnx"
+    assert _defined("encoder_of_the_house")["encoder_of_the_house"](prepared / "PICTURES", made)
+    assert Encoder(made).card.fit == Fit(28, 28, 1)
+
+
+def test_every_group_of_entry_points_is_named_with_an_example() -> None:
+    text = (DOCS / "extending.md").read_text(encoding="utf-8")
+    parts = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("*/pyproject.toml"))
+    declared, shown = (set(re.findall(r'entry-points\."([a-z.]+)"', each)) for each in (parts, text))
+    table = set(re.findall(r"^\| `(semblant\.[a-z]+)` \|", text, re.MULTILINE))
+    assert declared == shown == table
 
 
 _TYPES = {
