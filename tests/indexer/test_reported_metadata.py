@@ -140,7 +140,7 @@ def test_a_path_of_another_machine_is_no_other_picture_s(tmp_path: Path) -> None
     source = open_source(str(root))
     found = {item.uri.partition("/p/")[2]: item.metadata.get("x") for item in source.items()}
     assert found == {"cat/1.jpg": 1, "dog/1.jpg": 2, "dog/2.jpg": 5}
-    assert f"2 metadata rows name no picture in {str(root)!r}" in source.notes
+    assert any(note.startswith(f"2 metadata rows name no picture in {str(root)!r} (") for note in source.notes)
 
 
 def coco(**image: Any) -> dict[str, Any]:
