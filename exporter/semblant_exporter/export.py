@@ -19,6 +19,7 @@ from semblant_search.errors import InvalidInput, TrainingError
 from torch import Tensor, nn
 
 from semblant_exporter.checkpoint import write_atomically
+from semblant_exporter.folding import folded
 from semblant_exporter.objectives import to_images
 from semblant_exporter.training import load_model
 from semblant_exporter.whitening import LATENT_POWER, Whitening, copies_recall, embed, fit_whitening, ledoit_wolf
@@ -208,11 +209,11 @@ def in_parts(pictures: np.ndarray) -> Iterator[Tensor]:
 
 def to_onnx(graph: nn.Module, fit: Fit) -> Any:
     """Trace a graph with a batch of any size: an `onnx.ModelProto` from `images` to `embedding`, and `cells` if it has them."""
-    example = torch.zeros((2, *fit.shape), dtype=torch.uint8)
+    example = torch.randint(256, (2, *fit.shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with warnings.catch_warnings():  # about the inner workings of the tracer; what counts is compared afterwards
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            graph.eval(),
+            folded(graph, example),
             (example,),
             dynamo=True,
             verbose=False,
