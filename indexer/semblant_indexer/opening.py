@@ -35,6 +35,7 @@ __all__ = ["OpenJob", "home_of", "open_folder"]
 
 COLLECTION = "images"
 LEARNERS = "semblant.learners"
+FIRST = "pretrained.onnx"
 _SAMPLE = 32
 """Pictures that a pretrained encoder is checked on."""
 _ASK_EVERY = 0.5
@@ -156,7 +157,7 @@ class _Opening:
 
     @property
     def _first(self) -> Path:
-        return self.home.parent / "pretrained.onnx"
+        return self.home.parent / FIRST
 
     @property
     def _learned(self) -> Path:
@@ -172,24 +173,34 @@ class _Opening:
 
     def _steps(self, http: httpx.Client, database: Database) -> None:
         known = COLLECTION in database.collections()
-        encoder = self._given
-        if encoder is None and not known:
-            encoder = self._learned if self._learned.is_file() else self._at_home(self._pretrained())
-        elif encoder is not None:
-            encoder = self._at_home(encoder)
+        encoder = None
+        if self._given is not None:
+            encoder = self._at_home(self._given, "given.onnx")
+        elif not known:
+            encoder = self._learned if self._learned.is_file() else self._at_home(self._pretrained(), FIRST)
         self._index(http, encoder)
-        learns = self._learn and self._given is None and not self._learned.is_file() and _learner() is not None
-        if learns and not self._ending.is_set() and self._make_learned():
+        learns = self._learn and self._given is None and self._has_first(database) and _learner() is not None
+        if learns and not self._learned.is_file() and not self._ending.is_set() and self._make_learned():
             self._index(http, self._learned, rebuild=True)
         if not self._ending.is_set() and find_spec("watchfiles") is not None:
             _answer(http.post("/jobs", json=self._query("watch", None)))
             self._say("Watching the folder: what changes in it is indexed.")
 
-    def _at_home(self, encoder: Path) -> Path:
-        """Jobs read files below the pictures and the home only."""
-        copy = self.home / encoder.name
-        shutil.copyfile(encoder, copy)
+    def _at_home(self, encoder: Path, name: str) -> Path:
+        """A copy: jobs read files below the pictures and the home only. Its name is ours, so that it takes no other's place."""
+        copy = self.home / name
+        if not (copy.exists() and copy.samefile(encoder)):
+            shutil.copyfile(encoder, copy)
         return copy
+
+    def _has_first(self, database: Database) -> bool:
+        """Whether the collection has the encoder that was made here first; one that a user chose is never replaced."""
+        if COLLECTION not in database.collections():
+            return False
+        with closing(database.open(COLLECTION)) as store:
+            serving = store.manifest.encoder_fingerprint
+        made = (self._first, self.home / FIRST)
+        return serving in {hashlib.sha256(file.read_bytes()).hexdigest() for file in made if file.is_file()}
 
     def _query(self, kind: str, encoder: Path | None, **options: Any) -> dict[str, Any]:
         asked = {"kind": kind, "source": str(self.pictures), "collection": COLLECTION, "exif": True, "prune": True, **options}

@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from semblant_search import Encoder
 from semblant_search.cli import semblant
 from support.encoders import encoder_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from semblant_indexer import IndexReport
 
 START = "import sys; from semblant_search.cli import main; sys.argv[0] = 'semblant'; main()"
 PATIENCE = 120
@@ -91,26 +94,72 @@ def test_a_folder_becomes_a_page_and_is_followed(pictures: Path, encoder_file: P
         _until(address, "count", lambda told: told["count"] == 30)  # and what changed meanwhile
 
 
-def test_a_learned_encoder_takes_over(pictures: Path, tmp_path: Path) -> None:
-    """The first one is there already, as if made before; the learner is a part that some package offers."""
-    (tmp_path / "cache" / "open").mkdir(parents=True)
-    (tmp_path / "cache" / "open" / "pretrained.onnx").write_bytes(encoder_bytes("grey-28"))
+@pytest.fixture
+def learner(tmp_path: Path) -> Path:
+    """A folder of packages, one of which offers to learn encoders; what it learns is always the same."""
     plugins = tmp_path / "plugins"
     (plugins / "learner-1.dist-info").mkdir(parents=True)
     (plugins / "learner-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: learner\nVersion: 1\n")
     (plugins / "learner-1.dist-info" / "entry_points.txt").write_text("[semblant.learners]\ndefault = learner:learn\n")
     (tmp_path / "learned.onnx").write_bytes(encoder_bytes("grey-14"))
-
     (plugins / "learner.py").write_text(
         f"import shutil\ndef learn(pictures, output):\n    shutil.copyfile({str(tmp_path / 'learned.onnx')!r}, output)\n"
     )
-    with _opened(pictures, tmp_path / "cache", plugins=plugins) as (address, _):
-        first = _until(address, "collections/images", lambda told: "encoder" in told)
-        _until(address, "collections/images", lambda told: told.get("generation") not in (None, first["generation"]))
+    return plugins
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> None:
+    """The encoder that is made first is there already, as if made before."""
+    (tmp_path / "cache" / "open").mkdir(parents=True)
+    (tmp_path / "cache" / "open" / "pretrained.onnx").write_bytes(encoder_bytes("grey-28"))
+
+
+def _watching(address: str) -> Any:
+    """The jobs, once all steps are done and changes are waited for."""
+    return _until(address, "jobs", lambda told: any(one["progress"]["phase"] == "waiting" for one in told["jobs"]))["jobs"]
+
+
+@pytest.mark.usefixtures("first")
+def test_a_learned_encoder_takes_over(pictures: Path, tmp_path: Path, learner: Path) -> None:
+    with _opened(pictures, tmp_path / "cache", plugins=learner) as (address, _):
+        before = _until(address, "collections/images", lambda told: "encoder" in told)
+        _until(address, "collections/images", lambda told: told.get("generation") not in (None, before["generation"]))
         assert _until(address, "count", lambda told: "count" in told) == {"count": 30}
-    with _opened(pictures, tmp_path / "cache", plugins=plugins) as (address, said):
-        _until(address, "jobs", lambda told: len(told["jobs"]) > 0)
+    with _opened(pictures, tmp_path / "cache", plugins=learner) as (address, said):
+        _watching(address)
         assert not any("Learning" in line for line in said)
+
+
+@pytest.mark.usefixtures("first")
+@pytest.mark.parametrize("name", ["mine.onnx", "pretrained.onnx"])
+def test_an_encoder_that_a_user_chose_is_never_replaced(pictures: Path, tmp_path: Path, learner: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(encoder_bytes("grey-28-finer"))
+    with _opened(pictures, tmp_path / "cache", "--encoder", str(tmp_path / name), plugins=learner) as (address, _):
+        _watching(address)
+        chosen = _ask(address, "collections/images")
+    with _opened(pictures, tmp_path / "cache", plugins=learner) as (address, said):
+        _watching(address)
+        assert _ask(address, "collections/images")["generation"] == chosen["generation"]
+    assert chosen["encoder"] == Encoder(encoder_bytes("grey-28-finer")).card.name
+    assert not any("Learning" in line for line in said)
+
+
+@pytest.mark.usefixtures("first")
+def test_a_database_that_an_index_job_made_keeps_its_encoder(
+    pictures: Path, tmp_path: Path, learner: Path, index: Callable[..., IndexReport]
+) -> None:
+    made = index(pictures, encoder=_file(tmp_path / "own.onnx", "grey-28-finer"))
+    options = ("--db", str(tmp_path / "db"))
+    with _opened(pictures, tmp_path / "cache", *options, plugins=learner) as (address, said):
+        _watching(address)
+        assert _ask(address, "collections/images")["generation"] == made.generation
+    assert not any("Learning" in line for line in said)
+
+
+def _file(path: Path, encoder: str) -> Path:
+    path.write_bytes(encoder_bytes(encoder))
+    return path
 
 
 def _built() -> bool:
