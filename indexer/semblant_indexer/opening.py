@@ -179,8 +179,9 @@ class _Opening:
         elif not known:
             encoder = self._learned if self._learned.is_file() else self._at_home(self._pretrained(), FIRST)
         self._index(http, encoder)
-        learns = self._learn and self._given is None and self._has_first(database) and _learner() is not None
-        if learns and not self._learned.is_file() and not self._ending.is_set() and self._make_learned():
+        learns = self._learn and self._given is None and not self._ending.is_set() and self._has_first(database)
+        # It may be there already, where the last time ended before it had taken over.
+        if learns and (self._learned.is_file() or self._make_learned()):
             self._index(http, self._learned, rebuild=True)
         if not self._ending.is_set() and find_spec("watchfiles") is not None:
             _answer(http.post("/jobs", json=self._query("watch", None)))
@@ -242,6 +243,8 @@ class _Opening:
 
     def _make_learned(self) -> bool:
         """Whether an encoder was learned of the pictures, by whatever part offers that; it may take minutes."""
+        if _learner() is None:
+            return False
         self._say("Learning an encoder that suits these pictures; searches go on meanwhile.")
         made = self.home / ".learned.onnx"
         try:

@@ -132,6 +132,24 @@ def test_a_learned_encoder_takes_over(pictures: Path, tmp_path: Path, learner: P
 
 
 @pytest.mark.usefixtures("first")
+def test_a_learned_encoder_takes_over_at_the_next_start_where_it_did_not_at_the_last(
+    pictures: Path, tmp_path: Path, learner: Path
+) -> None:
+    with _opened(pictures, tmp_path / "cache", "--no-learn") as (address, _):
+        _watching(address)
+        before = _ask(address, "collections/images")
+    (home,) = (tmp_path / "cache" / "open").glob("pictures-*")
+    _file(home / "learned.onnx", "grey-14")  # it was learned, and then open ended
+    with _opened(pictures, tmp_path / "cache", plugins=learner) as (address, said):
+        _watching(address)
+        after = _ask(address, "collections/images")
+        assert _ask(address, "count") == {"count": 30}
+    assert (before["generation"], after["generation"]) == ("g0001", "g0002")
+    assert after["manifest"]["encoder_fingerprint"] == Encoder(encoder_bytes("grey-14")).fingerprint
+    assert not any("Learning" in line for line in said)
+
+
+@pytest.mark.usefixtures("first")
 @pytest.mark.parametrize("name", ["mine.onnx", "pretrained.onnx"])
 def test_an_encoder_that_a_user_chose_is_never_replaced(pictures: Path, tmp_path: Path, learner: Path, name: str) -> None:
     (tmp_path / name).write_bytes(encoder_bytes("grey-28-finer"))
