@@ -223,6 +223,24 @@ def test_a_first_encoder_that_cannot_be_made_is_told_on_the_page(pictures: Path,
     assert f"Error: {job['problem']['detail']}" in said
 
 
+def test_a_folder_that_was_away_for_a_while_is_watched_again(pictures: Path, encoder_file: Path, tmp_path: Path) -> None:
+    with _opened(pictures, tmp_path / "cache", "--encoder", str(encoder_file)) as (address, said):
+        watched = _watching(address)[0]["id"]
+        pictures.rename(tmp_path / "away")
+        _until(address, f"jobs/{watched}", lambda told: told["ended_at"] is not None)
+        assert _ask(address, "count") == {"count": 30}
+        shutil.copyfile(next((tmp_path / "away" / "bag").iterdir()), tmp_path / "away" / "another.png")
+        (tmp_path / "away").rename(pictures)
+        _until(address, "count", lambda told: told == {"count": 31})
+        assert _watching(address)[0]["id"] != watched
+        assert all(job["report"]["pruned"] == 0 for job in _ask(address, "jobs")["jobs"] if job["report"])
+        (pictures / "another.png").unlink()
+        _until(address, "count", lambda told: told == {"count": 30})
+    assert [line for line in said if "is gone, or holds no picture" in line]
+    assert f"{str(pictures)!r} is back." in said
+    assert not any(line.startswith("Error") for line in said)
+
+
 def _without(folder: Path, *packages: str) -> Path:
     """A folder for the search path of Python that hides packages, as if they were not installed."""
     folder.mkdir()

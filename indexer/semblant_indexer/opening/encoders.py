@@ -19,6 +19,7 @@ from semblant_search.errors import InvalidInput, MissingExtra, SemblantError
 
 from semblant_indexer.picture_names import has_picture_suffix
 from semblant_indexer.report import Progress
+from semblant_indexer.sources.selection import Selection
 
 from .processes import run_python, tell
 
@@ -178,9 +179,10 @@ def _has_network() -> bool:
 
 
 def pictures_in(folder: Path) -> Iterator[Path]:
-    """The pictures in a folder and below it, in the order of names."""
+    """The pictures in a folder and below it, in the order of names; none where it is gone."""
+    usual = Selection()
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if usual.leaves_out(name) is None)
         for name in sorted(names):
-            if not name.startswith(".") and has_picture_suffix(name):
+            if usual.leaves_out(name) is None and has_picture_suffix(name):
                 yield Path(place) / name

@@ -32,6 +32,8 @@ __all__ = ["COLLECTION", "Steps"]
 
 COLLECTION = "images"
 _LOOK_EVERY = 0.5
+_CANCELLING = 30.0
+"""Seconds that a watch has to end."""
 _LINE_EVERY = 30.0
 """Seconds between two lines about one long step."""
 _LEARNING = "Learning an encoder that suits these pictures"
@@ -86,11 +88,34 @@ class Steps:
             self._thread.join(10)
 
     def _work(self) -> None:
-        try:
-            self._steps()
-        except SemblantError as error:
-            if not self._over:
-                self._say(f"Error: {error}")
+        """All steps, and all of them again where the folder was away for a while: what is done is found done."""
+        while not self._over:
+            try:
+                self._steps()
+            except SemblantError as error:
+                if self._over:
+                    return
+                if not isinstance(error, _FolderGoneError) and self._is_there():
+                    self._say(f"Error: {error}")
+                    return
+                self._await_folder()
+            else:
+                return
+
+    def _await_folder(self) -> None:
+        if self._is_there():  # another one in its place
+            return
+        self._say(
+            f"{str(self._pictures)!r} is gone, or holds no picture any more. What is indexed of it stays, and it is watched "
+            "again as soon as it is back."
+        )
+        while not self._over and not self._is_there():
+            self._ending.wait(_LOOK_EVERY)
+        if not self._over:
+            self._say(f"{str(self._pictures)!r} is back.")
+
+    def _is_there(self) -> bool:
+        return next(pictures_in(self._pictures), None) is not None
 
     def _steps(self) -> None:
         encoder = self.encoders.given() if self._known() else self._first()
@@ -99,8 +124,7 @@ class Steps:
         if self._learn and self._has_first() and (self.encoders.learned.is_file() or self._make_learned()):
             self._index(self.encoders.learned, rebuild=True)
         if find_spec("watchfiles") is not None:
-            self._start("watch", None)
-            self._say("Watching the folder: what changes in it is indexed.")
+            self._watch()
 
     def _known(self) -> bool:
         return COLLECTION in self._database.collections()
@@ -147,6 +171,22 @@ class Steps:
             for note in job.report.notes:
                 self._say(f"Note: {note}")
 
+    def _watch(self) -> None:
+        """Until the end of all, or that of the folder: a watch of one that is gone does not notice that it is back."""
+        place = _identity(self._pictures)
+        job = self._start("watch", None)
+        self._say("Watching the folder: what changes in it is indexed.")
+        while not job.join(_LOOK_EVERY):
+            if _identity(self._pictures) != place:
+                job.cancel()
+                job.join(_CANCELLING)
+                raise _FolderGoneError
+        state = job.state
+        if state.problem is not None:
+            raise InvalidInput(state.problem.detail)
+        if not self._over:
+            self._say("The folder is watched no longer: that was ended on the page.")
+
     def _start(self, kind: str, encoder: Path | None, **options: Any) -> RunningJob:
         self._check_going_on()
         asked = {"kind": kind, "source": str(self._pictures), "collection": COLLECTION, "exif": True, "prune": True, **options}
@@ -171,6 +211,18 @@ class Steps:
     def _check_going_on(self) -> None:
         if self._over:
             raise InvalidInput("the service ends")
+
+
+class _FolderGoneError(SemblantError):
+    """The folder is not there any more, or is another one."""
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        facts = folder.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 class _Indexing:
