@@ -223,6 +223,37 @@ def test_a_first_encoder_that_cannot_be_made_is_told_on_the_page(pictures: Path,
     assert f"Error: {job['problem']['detail']}" in said
 
 
+def test_some_pictures_of_a_large_folder_can_be_searched_before_all_others(
+    fashion_small: Path, encoder_file: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "many [and] more"
+    shutil.copytree(fashion_small / "train", folder)
+    first = sorted(folder.rglob("*.png"))[0]
+    first.rename(first.with_name("a [1]*?.png"))
+    options = ("--encoder", str(encoder_file), "--db", str(tmp_path / "own.db"))
+    with _opened(folder, tmp_path / "cache", *options) as (address, said):
+        _until(address, "count", lambda told: told.get("count", 0) > 0)
+        assert any(job["kind"] == "index" and job["state"] == "running" for job in _ask(address, "jobs")["jobs"])
+        jobs = _watching(address)
+        assert [(job["kind"], job["state"]) for job in jobs] == [
+            ("watch", "running"),
+            ("learn", "done"),  # the words of all
+            ("index", "done"),
+            ("index", "done"),
+        ]
+        account = "found {} = {} indexed + {} unchanged + 0 duplicate + 0 failed + 0 skipped"
+        accounts = [job["report"]["account"] for job in jobs if job["kind"] != "learn"]
+        assert accounts == [account.format(600, 0, 600), account.format(600, 500, 100), account.format(100, 100, 0)]
+        assert [job["report"]["points"] for job in jobs if job["report"]] == [600, 600, 100]
+        assert _ask(address, "count") == {"count": 600}
+        for picture in sorted(folder.rglob("*.png"))[:50]:
+            picture.unlink()
+        _until(address, "count", lambda told: told == {"count": 550})  # a complete scan is remembered
+    assert "100 pictures can be looked at and searched; all others follow." in [line.strip() for line in said]
+    with _opened(folder, tmp_path / "cache", *options) as (address, _):
+        assert [job["kind"] for job in _watching(address)] == ["watch", "index"]
+
+
 def test_a_folder_that_was_away_for_a_while_is_watched_again(pictures: Path, encoder_file: Path, tmp_path: Path) -> None:
     with _opened(pictures, tmp_path / "cache", "--encoder", str(encoder_file)) as (address, said):
         watched = _watching(address)[0]["id"]

@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from semblant_search.errors import InvalidInput, SemblantError
 
+from semblant_indexer.cancelling import check_cancelled
+from semblant_indexer.report import Progress
+from semblant_indexer.retraining import RetrainJob, retrain
 from semblant_indexer.service.models import JobQuery
 
 from .encoders import Encoders, pictures_in
+from .first_pictures import first_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +25,6 @@ if TYPE_CHECKING:
 
     from semblant_search.store import Database
 
-    from semblant_indexer.report import Progress
     from semblant_indexer.service.jobs import JobList
     from semblant_indexer.service.models import Job
     from semblant_indexer.service.running_job import RunningJob
@@ -37,6 +40,7 @@ _CANCELLING = 30.0
 _LINE_EVERY = 30.0
 """Seconds between two lines about one long step."""
 _LEARNING = "Learning an encoder that suits these pictures"
+_WORDS = "Learning the visual words of all pictures"
 
 
 class Steps:
@@ -118,13 +122,59 @@ class Steps:
         return next(pictures_in(self._pictures), None) is not None
 
     def _steps(self) -> None:
-        encoder = self.encoders.given() if self._known() else self._first()
+        if self._known():
+            encoder = self.encoders.given()
+        else:
+            encoder = self._first()
+            self._index_first(encoder)
         self._index(encoder)
         # It may be there already, where the last time ended before it had taken over.
         if self._learn and self._has_first() and (self.encoders.learned.is_file() or self._make_learned()):
             self._index(self.encoders.learned, rebuild=True)
+            self._few.unlink(missing_ok=True)
+        if self._few.is_file():
+            self._learn_words()
         if find_spec("watchfiles") is not None:
             self._watch()
+
+    def _index_first(self, encoder: Path | None) -> None:
+        """Index some pictures of a large folder before all others, which takes seconds."""
+        patterns = first_pictures(self._pictures)
+        if not patterns:
+            return
+        self._few.touch()
+        try:
+            job = self._finish(self._start("index", encoder, include=patterns, prune=False), _Indexing())
+        except InvalidInput:
+            if self._over or not self._is_there():
+                raise
+            return  # none of these can be used: the job of all tells what is wrong
+        if job.report is not None:
+            self._say(f"{job.report.points:,} pictures can be looked at and searched; all others follow.")
+
+    def _learn_words(self) -> None:
+        """Visual words of all pictures, in place of those of the first few: what is found by details depends on them."""
+
+        def learn(told: Callable[[Progress], None], cancel: threading.Event) -> None:
+            def heard(progress: Progress) -> None:
+                told(Progress(f"{_WORDS}: {progress.phase}", progress.total, progress.done, seconds=progress.seconds))
+                check_cancelled(cancel, progress)
+
+            retrain(RetrainJob(self._database.location, COLLECTION), heard, database=self._database)
+
+        try:
+            self._make(_WORDS, learn)
+        except InvalidInput as error:
+            if self._over:
+                raise
+            self._say(f"Searches by details stay as they are: {error}")
+        else:
+            self._few.unlink(missing_ok=True)
+
+    @property
+    def _few(self) -> Path:
+        """Is there while the collection has the visual words of its first few pictures."""
+        return self.home / "words-of-few"
 
     def _known(self) -> bool:
         return COLLECTION in self._database.collections()

@@ -1,4 +1,4 @@
-"""A job of a service in which an encoder is made: it writes to no collection, and tells its step in words."""
+"""A job of a service that learns: an encoder, or visual words. It indexes nothing, and tells its step in words."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["LearningJob"]
 
 
 class LearningJob(RunningJob):
-    """An encoder that is being made.
+    """An encoder, or visual words, being made.
 
     Args:
-        source: folder of the pictures that it is made for.
-        collection: that will have it.
+        source: folder of the pictures that they are made for.
+        collection: that will have them.
         step: what it begins with, in words.
-        make: makes it; is given whom to tell its steps to, whose phases are words for people, and what ends it once set.
-            Raises `SemblantError` where none was made.
+        make: makes them; is given whom to tell its steps to, whose phases are words for people, and what ends it once set.
+            Raises `SemblantError` where none were made.
     """
 
     def __init__(self, source: str, collection: str, step: str, make: Making) -> None:

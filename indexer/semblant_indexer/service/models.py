@@ -128,7 +128,7 @@ class Job(BaseModel):
     model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
 
     id: str
-    kind: JobKind = Field(description="`learn` makes an encoder, and is begun by `semblant open` only.")
+    kind: JobKind = Field(description="`learn` makes an encoder, or visual words; `semblant open` begins it, by itself.")
     state: State
     source: str
     collection: str
