@@ -286,7 +286,8 @@ class _Indexing:
         if progress.phase == self._said:
             return None
         self._said = progress.phase
-        return f"Indexing: {progress.phase}, {progress.done:,} of {progress.total:,} pictures"
+        counts = f", {progress.done:,} of {progress.total:,} pictures" if progress.total else ""
+        return f"Indexing: {progress.phase}{counts}"
 
 
 class _Making:
