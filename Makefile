@@ -42,9 +42,10 @@ $(PAGE): $(STAMP) $(PAGE_SOURCES)
 
 page: $(PAGE) ## build the page that `semblant serve` shows; Node comes from PyPI
 
-wheels: $(PAGE) ## wheels of all parts, the page in them, in dist/
-	rm -rf dist
-	for part in search indexer exporter; do $(UV) build --quiet --wheel --out-dir dist $$part || exit 1; done
+DIST := dist
+wheels: $(PAGE) ## what is released, in dist/: wheels and sources of the parts, the page in them, and of the one name
+	rm -f $(DIST)/semblant*.whl $(DIST)/semblant*.tar.gz
+	$(UV) build --quiet --all-packages --out-dir $(DIST)
 
 demo: $(STAMP) ## train, export, index, evaluate and search 60,000 real pictures; results in demo/
 	$(PY) bench/demo.py --out demo --epochs 6
@@ -71,9 +72,9 @@ docs: $(STAMP) ## the site, into site/; a link that leads nowhere ends it
 	@if $(PY) -c 'import mkdocs, mkdocstrings' 2>/dev/null; then $(PY) -m mkdocs build; \
 	else echo "make docs: skipped, MkDocs' plugins need Python 3.11 or later"; fi
 
-images: $(STAMP) ## container images without a registry or a daemon, of Debian: IMAGES="service indexer"; as root
+images: $(STAMP) $(PAGE) ## container images without a registry or a daemon, of Debian, tried: IMAGES="service indexer"; as root
 	bash deploy/images/build.sh $(IMAGES)
-	bash deploy/images/try.sh
+	bash deploy/images/try.sh $(IMAGES)
 
 manifests: $(STAMP) ## deploy/manifests, from the chart
 	$(PY) deploy/render_manifests.py

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Builds the images without a registry and without a daemon: on a Debian from debootstrap, by buildah, in a chroot. As root,
 # with Debian's packages `buildah` and `debootstrap`. Arguments: which of service, indexer and trainer; none means the first two.
+# TORCH: another index to take PyTorch from, such as its own one of builds without a GPU's libraries.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 images=("$@")
 [ ${#images[@]} -gt 0 ] || images=(service indexer)
+torch=${TORCH:-}
 work=${WORK:-dist/images}
 suite=${SUITE:-bookworm}
 version=0.1.0
@@ -15,6 +17,8 @@ done
 export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
 
 sh deploy/images/wheels.sh
+# Builds of such an index have a + in their version, and would be preferred from then on.
+[ -n "$torch" ] || rm -f dist/images/wheels/torch*+*.whl
 if [ ! -x "$work/root/usr/bin/python3" ]; then
     mkdir -p "$work"
     debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates "$suite" "$work/root"
@@ -27,7 +31,8 @@ wanted_by() { grep -o '"semblant-[^"]*==[^"]*"' "deploy/images/$1.Dockerfile" | 
 for image in "${images[@]}"; do
     mapfile -t wanted < <(wanted_by "$image")
     .venv/bin/python -m pip download --quiet --only-binary :all: --python-version "$python_version" \
-        --constraint dist/images/wheels/constraints.txt --find-links dist/images/wheels --dest dist/images/wheels "${wanted[@]}"
+        --constraint dist/images/wheels/constraints.txt --find-links dist/images/wheels --dest dist/images/wheels \
+        ${torch:+--extra-index-url "$torch"} "${wanted[@]}"
 done
 
 base=semblant-base:$suite

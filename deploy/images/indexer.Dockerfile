@@ -1,5 +1,5 @@
 # The batch job: `semblant index`, and all that looks after a collection. No PyTorch. Built by `make images`; with docker:
-#   sh deploy/images/wheels.sh && docker build -f deploy/images/indexer.Dockerfile -t semblant-indexer:0.1.0 .
+#   make page && sh deploy/images/wheels.sh && docker build -f deploy/images/indexer.Dockerfile -t semblant-indexer:0.1.0 .
 ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS build

@@ -1,5 +1,5 @@
 # The service, searches, and what moves collections. No PyTorch. Built by `make images`; with docker:
-#   sh deploy/images/wheels.sh && docker build -f deploy/images/service.Dockerfile -t semblant-service:0.1.0 .
+#   make page && sh deploy/images/wheels.sh && docker build -f deploy/images/service.Dockerfile -t semblant-service:0.1.0 .
 ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS build

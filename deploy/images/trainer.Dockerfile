@@ -1,6 +1,6 @@
 # Making encoders, with PyTorch: five gigabytes of it for a GPU, or for processors alone from PyTorch's own index, by
 #   --build-arg TORCH=URL. Built by `make images IMAGES=trainer`; with docker:
-#   sh deploy/images/wheels.sh && docker build -f deploy/images/trainer.Dockerfile -t semblant-trainer:0.1.0 .
+#   make page && sh deploy/images/wheels.sh && docker build -f deploy/images/trainer.Dockerfile -t semblant-trainer:0.1.0 .
 ARG BASE=python:3.13-slim-trixie
 
 FROM ${BASE} AS build

@@ -1,9 +1,15 @@
 #!/usr/bin/env bash
 # Runs the images of build.sh without a container engine: in a chroot, as their user, with a root that cannot be written.
-# The indexer indexes a few pictures, the service searches them, serves them with a key, says that it is healthy, and ends
-# when it is told to. As root. VERSION and PORT may be set.
+# The trainer learns of a few pictures and exports, the indexer indexes them, the service searches them, serves them with a key,
+# says that it is healthy, has its page, and ends when it is told to. As root. Arguments: which of service, indexer and trainer;
+# none means the first two. Where the indexer is not among them, this environment indexes. VERSION and PORT may be set.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+images=("$@")
+[ ${#images[@]} -gt 0 ] || images=(service indexer)
+for image in "${images[@]}"; do
+    [ -f "deploy/images/$image.Dockerfile" ] || { echo "$image: expected service, indexer or trainer" >&2; exit 1; }
+done
 version=${VERSION:-0.1.0}
 port=${PORT:-18765}
 export STORAGE_DRIVER=vfs
@@ -40,16 +46,34 @@ run_in() {
 }
 
 declare -A roots
-for image in service indexer; do
+for image in "${images[@]}"; do
     container=$(buildah from "localhost/semblant-$image:$version")
     containers+=("$container")
     roots[$image]=$(buildah mount "$container")
     ! run_in "${roots[$image]}" sh -c 'touch /written' 2>/dev/null || { echo "$image: its root can be written" >&2; exit 1; }
-    ! run_in "${roots[$image]}" python3 -c 'import torch' 2>/dev/null || { echo "$image: has PyTorch" >&2; exit 1; }
+    if [ "$image" = trainer ]; then
+        run_in "${roots[$image]}" python3 -c 'import torch; print("PyTorch", torch.__version__)'
+    else
+        ! run_in "${roots[$image]}" python3 -c 'import torch' 2>/dev/null || { echo "$image: has PyTorch" >&2; exit 1; }
+    fi
     run_in "${roots[$image]}" semblant --version
 done
 
-run_in "${roots[indexer]}" semblant index /data/pictures --encoder /data/encoder.onnx
+if [ -n "${roots[trainer]:-}" ]; then
+    run_in "${roots[trainer]}" semblant train /data/pictures --out /data/model --epochs 1 --batch 4 --size 32
+    run_in "${roots[trainer]}" semblant export /data/model -o /data/encoder.onnx
+    # The weights that the image carries.
+    run_in "${roots[trainer]}" semblant extract efficientnet-lite0 /data/pictures -o /data/extracted.onnx --size 64 --dim 8
+fi
+if [ -n "${roots[indexer]:-}" ]; then
+    run_in "${roots[indexer]}" semblant index /data/pictures --encoder /data/encoder.onnx
+    run_in "${roots[indexer]}" semblant search /data/pictures/letters.png --include-self -k 1 | grep letters.png
+fi
+if [ -z "${roots[service]:-}" ]; then exit; fi
+if [ ! -d "$work/data/pictures.db" ]; then
+    .venv/bin/semblant index "$work/data/pictures" --encoder "$work/data/encoder.onnx" --db "$work/data/pictures.db"
+    chown -R 10001:10001 "$work/data"
+fi
 run_in "${roots[service]}" semblant search /data/pictures/letters.png --include-self -k 1 | grep letters.png
 run_in "${roots[service]}" semblant doctor | grep pictures
 run_in "${roots[service]}" semblant snapshot /data/images.tar
@@ -69,6 +93,8 @@ status=$(curl --silent --output /dev/null --write-out '%{http_code}' "http://127
 [ "$status" = 401 ] || { echo "without a key: $status, expected 401" >&2; exit 1; }
 curl --silent "http://127.0.0.1:$port/livez"
 echo
+page=$(curl --silent --fail "http://127.0.0.1:$port/") || { echo "the service has no page" >&2; exit 1; }
+grep -o '<title>[^<]*</title>' <<<"$page"
 last=$serving  # the shell, unshare, the service
 while below=$(pgrep --parent "$last"); do last=$below; done
 kill -TERM "$last"

@@ -5,6 +5,7 @@ cd "$(dirname "$0")/../.."
 out=dist/images/wheels
 python=${PYTHON:-.venv/bin/python}
 uv=${UV:-.venv/bin/uv}
+[ -f search/semblant_search/web/static/index.html ] || { echo "the page is not built, and a service of these wheels would have none: make page" >&2; exit 1; }
 mkdir -p "$out"
 rm -f "$out"/semblant_*.whl
 for part in search indexer exporter; do

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from semblant_search.errors import InvalidInput, MissingExtra
+from semblant_search.shown import shown
 from semblant_search.writing.points import now
 
 if TYPE_CHECKING:
@@ -74,11 +75,11 @@ class Metrics:
 
     Args:
         port: 1–65535, or 0 for any free one.
-        host: address to listen at.
+        host: address to listen at; any other than this machine's is open to who reaches it.
 
     Raises:
         MissingExtra: prometheus-client is not installed.
-        InvalidInput: the port cannot be used.
+        InvalidInput: the port cannot be used, or the address is none of this machine's.
     """
 
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
@@ -98,8 +99,9 @@ class Metrics:
         self._points = Gauge("semblant_index_points", "Points in the collection.", registry=registry)
         try:
             self._server, self._thread = start_http_server(port, addr=host, registry=registry)
-        except (OSError, OverflowError) as error:
-            raise InvalidInput(f"metrics port {port}: cannot be listened at ({error}); choose another one") from error
+        except (OSError, OverflowError, UnicodeError) as error:
+            at = f"metrics port {port} of {shown(host)}"
+            raise InvalidInput(f"{at}: cannot be listened at ({error}); choose another one") from error
 
     @property
     def port(self) -> int:

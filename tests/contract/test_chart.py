@@ -27,7 +27,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 KUBERNETES = ("1.29", "1.37")
 """The oldest and the newest that the manifests are held to."""
 
-EMBEDDED: dict[str, Any] = {"qdrant": {"enabled": False}, "embedded": {"enabled": True}}
+EMBEDDED: dict[str, Any] = {"qdrant": {"enabled": False}, "embedded": {"enabled": True}, "index": {"enabled": True}}
 ADDRESS: dict[str, Any] = {"qdrant": {"enabled": False}, "database": {"url": "https://a:6333,https://b:6333"}}
 PICTURES: dict[str, Any] = {"pictures": {"claim": "shared"}}
 INDEX: dict[str, Any] = {"index": {"enabled": True, "encoder": "/pictures/encoder.onnx", "args": ["--exclude", "it's"]}}
@@ -62,6 +62,7 @@ REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
     "two databases": ({"embedded": {"enabled": True}}, "set exactly one of"),
     "none": ({"qdrant": {"enabled": False}}, "0 databases are named"),
     "a snapshot of a directory": ({**EMBEDDED, **SNAPSHOT}, "need a server"),
+    "a directory that nothing writes": ({**EMBEDDED, "index": {"enabled": False}}, "embedded.enabled needs index.enabled"),
     "a restore from nowhere": ({"restore": {"file": "a.tar"}}, "which volume"),
     "originals without files": ({"service": {"originals": True}}, "needs pictures.claim"),
     "a word that is none": ({"services": {}}, "services"),
@@ -189,14 +190,17 @@ def test_a_snapshot_is_written_and_the_oldest_goes(chart: Any, tmp_path: Path, m
     monkeypatch.setenv("SEMBLANT_DB", str(unpack_database(2, tmp_path)))
     monkeypatch.setenv("PATH", f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}")
     (folder / "golden-20200101T000000Z.tar").touch()
-    os.utime(folder / "golden-20200101T000000Z.tar", (0, 0))
-    (folder / "others-20200101T000000Z.tar").touch()
+    kept = {"others-20200101T000000Z.tar", "golden-2-20200101T000000Z.tar", "golden-before-the-upgrade.tar", "golden-2020.tar"}
+    for name in ("golden-20190101T000000Z.tar", *kept):  # of other collections, or named by hand
+        (folder / name).touch()
+        os.utime(folder / name, (0, 0))
     command = [shell, flags, script.replace("/snapshots", str(folder)), *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in folder.iterdir())
-    assert [name.partition("-")[0] for name in names] == ["golden", "others"]
-    assert names[0] > "golden-2021"
+    assert kept < set(names)
+    (new,) = set(names) - kept
+    assert "golden-2021" < new < "golden-3"
     command[2] = command[2].replace("semblant snapshot", "false")  # what cannot be written takes none of the older away
     assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode != 0
     assert sorted(path.name for path in folder.iterdir()) == names
@@ -222,6 +226,61 @@ def test_the_schema_knows_every_value_and_no_other() -> None:
 
 def test_the_manifests_are_what_the_chart_makes() -> None:
     script = runpy.run_path(str(DEPLOY / "render_manifests.py"))
-    for file, values in script["KINDS"].items():
+    for file in script["KINDS"]:
         kept = (DEPLOY / "manifests" / file).read_text(encoding="utf-8")
-        assert script["rendered"](values) == kept, "run python deploy/render_manifests.py"
+        assert script["rendered"](file) == kept, "run python deploy/render_manifests.py"
+    (job,) = yaml.safe_load_all((DEPLOY / "manifests" / "restore.yaml").read_text(encoding="utf-8"))
+    assert job["spec"]["template"]["spec"]["containers"][0]["args"][0] == "restore-snapshot"
+    server = list(yaml.safe_load_all((DEPLOY / "manifests" / "server.yaml").read_text(encoding="utf-8")))
+    claims = {document["metadata"]["name"] for document in server if document["kind"] == "PersistentVolumeClaim"}
+    (claim,) = [each["persistentVolumeClaim"]["claimName"] for each in job["spec"]["template"]["spec"]["volumes"][:1]]
+    assert claim in claims
+
+
+def _policy(chart: Any, values: dict[str, Any], name: str = "shop-semblant") -> dict[str, Any]:
+    documents = _documents(chart, values)
+    (found,) = [each for each in documents if each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == name]
+    spec: dict[str, Any] = found["spec"]
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("url", "ports"),
+    [
+        ("http://q:6333", {6333}),
+        ("https://q", {6333}),
+        ("grpc://q:6334", {6333, 6334}),
+        ("grpcs://q", {6333, 6334}),
+        ("https://q:443/qdrant/", {6333, 443}),
+        ("http://a:7000,http://b:7001", {6333, 7000, 7001}),
+    ],
+)
+def test_what_the_database_s_address_names_is_let_through(url: str, ports: set[int], chart: Any) -> None:
+    values = {**ADDRESS, "database": {"url": url}}
+    for name in ("shop-semblant", "shop-semblant-jobs"):
+        egress = _policy(chart, values, name)["egress"]
+        assert {port["port"] for rule in egress for port in rule["ports"]} == ports | {53}
+
+
+def test_prometheus_comes_in_where_there_is_a_monitor_and_only_then(chart: Any) -> None:
+    monitor = {"enabled": True, "from": "watching"}
+    (rule,) = _policy(chart, {"serviceMonitor": monitor})["ingress"]
+    allowed = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "watching"}}}
+    assert rule["from"] == [{"podSelector": {}}, allowed]
+    (rule,) = _policy(chart, {})["ingress"]
+    assert rule["from"] == [{"podSelector": {}}]
+
+
+def test_a_node_can_be_drained_with_one_pod_too(chart: Any) -> None:
+    for replicas in (1, 2):
+        documents = _documents(chart, {"service": {"replicas": replicas}})
+        (budget,) = [document for document in documents if document["kind"] == "PodDisruptionBudget"]
+        assert budget["spec"]["maxUnavailable"] == 1
+        assert "minAvailable" not in budget["spec"]
+
+
+def test_the_chart_asks_for_no_older_kubernetes_than_was_tried() -> None:
+    chart = yaml.safe_load((DEPLOY / "chart" / "Chart.yaml").read_text(encoding="utf-8"))
+    assert chart["kubeVersion"] == f">={KUBERNETES[0]}.0-0"
+    readme = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    assert f"Kubernetes {KUBERNETES[0]} to {KUBERNETES[1]}" in " ".join(readme.split())

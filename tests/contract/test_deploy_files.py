@@ -88,6 +88,18 @@ def test_a_file_has_the_form_of_its_schema(schema: str, file: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_ci_runs_on_the_oldest_and_the_newest_python_and_has_all_that_the_client_s_tests_import() -> None:
+    root = DEPLOY.parent
+    jobs = yaml.safe_load((root / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
+    (pythons,) = re.findall(r"SEMBLANT_PYTHONS=(\S+)", (root / "Makefile").read_text(encoding="utf-8"))
+    oldest, *_, newest = pythons.split(",")
+    assert jobs["all"]["strategy"]["matrix"]["python"] == [oldest, newest]
+    assert set(jobs["client"]["strategy"]["matrix"]["os"]) == {"macos-latest", "windows-latest"}
+    (extras,) = re.findall(r"\./search\[([a-z,]*)\]", json.dumps(jobs["client"]))
+    search = tomllib.loads((root / "search" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(extras.split(",")) == set(search["optional-dependencies"])
+
+
 def test_compose_gives_commands_that_semblant_takes() -> None:
     commands = [service["command"] for service in COMPOSE["services"].values() if service["image"].startswith("semblant-")]
     assert {command[0] for command in commands} == {"serve", "index", "snapshot"}
@@ -95,6 +107,20 @@ def test_compose_gives_commands_that_semblant_takes() -> None:
         found = semblant.get_command(click.Context(semblant), name)
         assert found is not None
         found.make_context(name, [*words, "--db", "x"])
+
+
+def test_prometheus_reaches_all_that_it_asks_and_has_their_keys() -> None:
+    services = COMPOSE["services"]
+    prometheus = services["prometheus"]
+    there = {f"/run/secrets/{name}" for name in prometheus["secrets"]} | {given["target"] for given in prometheus["configs"]}
+    asked = yaml.safe_load((DEPLOY / "monitoring" / "prometheus.yaml").read_text(encoding="utf-8"))["scrape_configs"]
+    jobs = {job["static_configs"][0]["targets"][0]: job for job in asked}
+    assert set(jobs) == {"service:8765", "index:9100", "qdrant:6333"}
+    assert {jobs[name]["authorization"]["credentials_file"] for name in ("service:8765", "qdrant:6333")} == there
+    words = services["index"]["command"]
+    assert words[words.index("--metrics-host") + 1] == "0.0.0.0"
+    assert words[words.index("--metrics-port") + 1] == "9100"
+    assert "ports" not in services["index"]
 
 
 def test_compose_keeps_its_own_to_themselves() -> None:
@@ -160,6 +186,20 @@ def test_no_image_but_the_trainer_s_asks_for_pytorch() -> None:
                 if found[1].startswith("semblant-"):
                     asked.append((found[1], found[2] or ""))
         assert bool(brought & heavy) == (file.stem == "trainer"), file.name
+
+
+def test_the_images_that_are_asked_for_are_built_and_tried() -> None:
+    def scripts(*words: str) -> list[str]:
+        said = subprocess.run(
+            ["make", "--dry-run", "images", *words], capture_output=True, text=True, check=True, timeout=60, cwd=DEPLOY.parent
+        )
+        return [line for line in said.stdout.splitlines() if "deploy/images/" in line]
+
+    for words, images in (([], "service indexer"), (["IMAGES=trainer"], "trainer")):
+        assert scripts(*words) == [f"bash deploy/images/{script}.sh {images}" for script in ("build", "try")]
+    tried = ["bash", DEPLOY / "images" / "try.sh", "trainer", "nothing"]
+    done = subprocess.run(tried, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "nothing: expected service, indexer or trainer\n")
 
 
 def test_images_and_chart_have_the_version_of_the_release() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 import pytest
@@ -66,6 +67,13 @@ def test_without_the_exporter_the_message_names_the_line_that_brings_it(
     assert "say which encoder makes it (--encoder FILE)" in done.stderr
     assert "pip install 'semblant-exporter[pretrained]'" in done.stderr
     assert not (tmp_path / "db").exists()
+
+
+def test_of_several_learners_the_default_is_asked(bags: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (default,) = entry_points(group="semblant.learners", name="default")
+    other = EntryPoint("another", "nowhere:learn", "semblant.learners")
+    monkeypatch.setattr(learned, "entry_points", lambda group: [other, default])
+    assert index(bags, "--db", tmp_path / "db").exit_code == 0
 
 
 def test_a_place_that_cannot_become_a_database_is_refused_before_anything_is_learned(bags: Path, tmp_path: Path) -> None:

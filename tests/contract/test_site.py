@@ -18,19 +18,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
-import semblant_search
 from click.testing import CliRunner
+from fastapi.testclient import TestClient
 from PIL import Image
 from semblant_exporter import checkpoint
 from semblant_exporter.pixels import pixel_encoder
 from semblant_indexer.ledger import schema
-from semblant_search import Fit, encoder, errors, formats, point_id
+from semblant_search import Encoder, Fit, encoder, errors, formats, point_id
 from semblant_search.cli import semblant
 from semblant_search.collection import FieldType, Manifest
 from semblant_search.encoder import EncoderCard
+from semblant_search.images import kinds
+from semblant_search.images.opening import open_picture
+from semblant_search.images.strangers import of_strangers
 from semblant_search.orb import calibration
 from semblant_search.store import Point, Store, open_database
-from semblant_search.web import problems
+from semblant_search.web import KeyFile, ServiceSettings, create_app, problems
 from semblant_search.where import F, Where, parse_where
 from support.documents import GUIDES, READMES
 from support.servers import server
@@ -149,13 +152,45 @@ def test_what_is_not_run_is_on_a_page() -> None:
         assert any(line.startswith(begins) for line in lines), begins
 
 
-def test_the_command_that_shows_how_to_extend_does_its_work(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (text,) = [block.text for block in BLOCKS["extending.md"] if "click.command" in block.text]
+def _defined(word: str) -> dict[str, Any]:
+    """What the block of `extending.md` that has this word defines."""
+    (text,) = [block.text for block in BLOCKS["extending.md"] if block.kind == "python" and word in block.text]
     names: dict[str, Any] = {}
-    exec(compile(text, "extending.md", "exec"), names)
+    exec(compile(text, "extending.md", "exec", dont_inherit=True), names)
+    return names
+
+
+def test_the_command_that_shows_how_to_extend_does_its_work(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(prepared)
-    done = CliRunner().invoke(names["oldest"], ["--db", "pictures.db"])
+    done = CliRunner().invoke(_defined("click.command")["oldest"], ["--db", "pictures.db"])
     assert done.output.startswith("file://")
+
+
+def test_the_routes_that_show_how_to_extend_are_the_service_s(prepared: Path) -> None:
+    with open_database(prepared / "pictures.db") as database:
+        keys = KeyFile(prepared / "keys.json")
+        key, _ = keys.create("me", where='_uri != ""')
+        app = create_app(database, keys=keys)
+        _defined("add_oldest")["add_oldest"](app, app.state.service)
+        with TestClient(app) as http:
+            assert http.get("/v1/oldest").json()["code"] == "key-required"
+            answer = http.get("/v1/oldest", headers={"Authorization": f"Bearer {key}"})
+            assert answer.json().get("uri", "").startswith("file://"), answer.json()
+
+
+def test_the_learner_that_shows_how_to_extend_writes_an_encoder(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(prepared)
+    made = prepared / "made.onnx"
+    assert _defined("encoder_of_the_house")["encoder_of_the_house"](prepared / "PICTURES", made)
+    assert Encoder(made).card.fit == Fit(28, 28, 1)
+
+
+def test_every_group_of_entry_points_is_named_with_an_example() -> None:
+    text = (DOCS / "extending.md").read_text(encoding="utf-8")
+    parts = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("*/pyproject.toml"))
+    declared, shown = (set(re.findall(r'entry-points\."([a-z.]+)"', each)) for each in (parts, text))
+    table = set(re.findall(r"^\| `(semblant\.[a-z]+)` \|", text, re.MULTILINE))
+    assert declared == shown == table
 
 
 _TYPES = {
@@ -238,6 +273,7 @@ def test_what_is_refused_has_the_answer_of_the_page(expression: str, answer: str
     assert str(caught.value).splitlines()[0] == answer
 
 
+_SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><rect width="32" height="64"/></svg>'
 _TROUBLE = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
 
 
@@ -257,6 +293,21 @@ def test_troubleshooting_has_every_exception_and_every_reason() -> None:
     assert set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", reasons)) <= told
 
 
+def test_the_security_policy_promises_what_is_so() -> None:
+    text = " ".join((ROOT / "SECURITY.md").read_text(encoding="utf-8").split())
+    active = {kind.name for _, _, kind in kinds._KINDS if kind.is_active} | {kinds._SVG.name}
+    assert active == {"an SVG drawing", "a PDF document", "a camera's raw file", "a video"}
+    assert "(SVG, PDF, raw files, videos), are read by jobs and commands where you have installed their extra" in text
+    for sent in (_SVG, b"%PDF-1.7\n"):
+        with of_strangers(), pytest.raises(errors.ImageError, match="which a service does not read"):
+            open_picture(sent)
+    assert open_picture(_SVG).format == "SVG"
+    with pytest.raises(errors.ImageError, match="PostScript"):
+        open_picture(b"%!PS-Adobe-3.0\n")
+    assert "unless `--allow-urls` names their hosts" in text
+    assert ServiceSettings().allow_urls == ()
+
+
 def test_the_versions_of_the_formats_are_those_of_the_code() -> None:
     text = (DOCS / "formats.md").read_text(encoding="utf-8")
     rows = {row[0]: row[1:3] for row in _rows("What is read", text)}
@@ -269,14 +320,33 @@ def test_the_versions_of_the_formats_are_those_of_the_code() -> None:
     assert written["a training to be resumed"] == str(checkpoint.FORMAT_VERSION)
 
 
-def test_the_reference_has_every_public_name() -> None:
+PUBLIC = (
+    "semblant_search",
+    "semblant_search.moving",
+    "semblant_search.web",
+    "semblant_indexer",
+    "semblant_indexer.analysis",
+    "semblant_exporter.compare",
+    "semblant_exporter.extractors",
+    "semblant_exporter.learners",
+)
+"""The packages that a program imports from; all others are how these are made."""
+
+
+@pytest.mark.parametrize("package", PUBLIC)
+def test_the_reference_has_every_public_name(package: str) -> None:
     text = (DOCS / "python.md").read_text(encoding="utf-8")
-    shown: set[str] = set()
+    shown: list[object] = []
     for path in re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE):
         module, _, name = path.rpartition(".")
         found = getattr(import_module(module), name, None)
-        shown |= {name} if found is not None and not isinstance(found, ModuleType) else set(import_module(path).__all__)
-    assert set(semblant_search.__all__) <= shown
+        if found is not None and not isinstance(found, ModuleType):
+            shown.append(found)
+        else:
+            shown += [getattr(import_module(path), each) for each in import_module(path).__all__]
+    there = {id(value) for value in shown}
+    public = import_module(package)
+    assert [name for name in public.__all__ if id(getattr(public, name)) not in there] == []
 
 
 def test_the_change_log_has_this_version() -> None:

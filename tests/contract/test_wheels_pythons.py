@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).parents[2]
+STATIC = ROOT / "search" / "semblant_search" / "web" / "static"
+"""The built page; `make test` builds it first."""
 PYTHONS = tuple(os.environ.get("SEMBLANT_PYTHONS", "3.10").split(","))
 """The oldest alone, which fails first; `make test-wheels` names all of them."""
 
@@ -50,6 +52,9 @@ def test_a_wheel_holds_its_package_typed_with_licence_and_commands(part: str, bu
     here = {str(path.relative_to(ROOT / part)) for path in (ROOT / part / package).rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == here
     assert f"{package}/py.typed" in names
+    if part == "search" and (STATIC / "index.html").is_file():
+        page = {str(path.relative_to(ROOT / part)) for path in STATIC.rglob("*") if path.is_file()}
+        assert {name for name in names if "/static/" in name} == page
     assert licence == (ROOT / "LICENSE").read_bytes()
     told = {name: metadata[name] for name in ("Name", "License-Expression", "License-File", "Requires-Python")}
     assert told == {

@@ -121,9 +121,14 @@ def test_a_report_that_cannot_be_written_says_that_all_is_indexed(indexed: Path,
     assert "everything is indexed" in result.stderr
 
 
-def test_metrics_are_served_where_asked(indexed: Path) -> None:
+def test_metrics_are_served_where_asked(indexed: Path, encoder_file: Path) -> None:
     result = run("index", indexed / "pictures", "--db", indexed / "db", "--quiet", "--metrics-port", 99_999)
     assert (result.exit_code, "metrics port 99999" in result.stderr) == (2, True)
+    for options in (["--db", indexed / "db"], ["--export", indexed / "files", "--encoder", encoder_file]):
+        result = run("index", indexed / "pictures", *options, "--quiet", "--metrics-port", 0, "--metrics-host", "192.0.2.1")
+        assert (result.exit_code, "metrics port 0 of '192.0.2.1'" in result.stderr) == (2, True)
+    result = run("index", indexed / "pictures", "--db", indexed / "db", "--metrics-host", "0.0.0.0")
+    assert (result.exit_code, "no metrics without --metrics-port" in result.stderr) == (2, True)
 
 
 def test_words_are_learned_again_and_the_second_time_nothing_changes(

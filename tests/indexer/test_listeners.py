@@ -98,8 +98,11 @@ def test_metrics_are_for_this_machine_unless_told_otherwise(metrics: Metrics) ->
 
 def test_a_port_that_is_taken_or_none_is_said(metrics: Metrics) -> None:
     for port in (metrics.port, 65_536, -1):
-        with pytest.raises(InvalidInput, match=f"metrics port {port}: cannot be listened at"):
+        with pytest.raises(InvalidInput, match=f"metrics port {port} of '127.0.0.1': cannot be listened at"):
             Metrics(port)
+    for host in ("192.0.2.1", "a" * 64, ""):  # none of this machine, none at all
+        with pytest.raises(InvalidInput, match=f"metrics port 0 of '{host}': cannot be listened at"):
+            Metrics(0, host)
 
 
 def test_a_closed_port_is_free_again() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from semblant_search import AsyncSearchClient, CollectionNotFound, InvalidInput,
 from semblant_search.async_client import _iterated
 from semblant_search.web import create_app
 from support.service import listening
+from support.systems import needs_posix
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -242,7 +242,7 @@ asyncio.run(client.aclose())
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@needs_posix
 def test_after_a_fork_it_does_what_the_client_does(db: Path, own_shop: Any) -> None:
     def forked(where: str) -> str:
         command = [sys.executable, "-W", "ignore", "-c", _FORKING, where]

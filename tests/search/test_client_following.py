@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from semblant_search.serving import Generation, Serving, Settings
 from semblant_search.store import Database, Point, open_database
 from support.servers import REAL, database_of, own_name, stand_in, sweep, url_of
 from support.small_stores import as_points, manifest, unit_vectors
+from support.systems import needs_posix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -243,7 +243,6 @@ print("child ended with", os.waitpid(child, 0)[1], flush=True)
 print("parent", same, client.count(), flush=True)
 client.close()
 """
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
 
 def forked(place: str, collection: str) -> list[str]:
@@ -253,7 +252,7 @@ def forked(place: str, collection: str) -> list[str]:
     return ended.stdout.splitlines()
 
 
-@needs_fork
+@needs_posix
 def test_a_directory_does_not_go_through_a_fork_and_says_so(directory: Database) -> None:
     *answers, child, parent = forked(directory.location, "images")
     assert len(answers) == 4
@@ -266,7 +265,7 @@ def test_a_directory_does_not_go_through_a_fork_and_says_so(directory: Database)
         assert client.count() == 3
 
 
-@needs_fork
+@needs_posix
 def test_a_server_is_connected_to_again_after_a_fork(served: tuple[str, str, Database]) -> None:
     url, name, _ = served
     *answers, child, parent = forked(url, name)
@@ -275,7 +274,7 @@ def test_a_server_is_connected_to_again_after_a_fork(served: tuple[str, str, Dat
     assert parent.endswith(" 2")  # without the one that the child deleted
 
 
-@needs_fork
+@needs_posix
 def test_a_clients_own_connection_does_not_go_through_a_fork(served: tuple[str, str, Database]) -> None:
     url, name, _ = served
     script = FORK.replace("import os, signal, sys", "import os, signal, sys\nfrom qdrant_client import QdrantClient").replace(

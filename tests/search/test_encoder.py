@@ -16,6 +16,7 @@ from semblant_search import Encoder, EncoderError, EncoderMismatch, ImageError, 
 from semblant_search.lazy_encoder import ENCODER_ASSET
 from semblant_search.store import Point, open_database
 from support.golden import GOLDEN, indexed_files, picture_files, uri_of
+from support.systems import needs_posix, needs_proc
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,7 +165,7 @@ def test_the_limit_of_pixels_is_passed_on(encoder: Encoder) -> None:
     assert encoder.prepare(GOLDEN / "pictures" / "alpha.png", max_pixels=6400).shape == (6, 6, 3)
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts threads by /proc")  # noqa: PTH112
+@needs_proc
 @pytest.mark.parametrize("threads", [1, 3])
 def test_an_encoder_takes_as_many_threads_as_it_is_given(threads: int) -> None:
     before = set(os.listdir("/proc/self/task"))  # noqa: PTH208
@@ -260,7 +261,7 @@ def test_a_collection_that_keeps_no_encoder_says_which_one_it_needs(database: Pa
         client.embed([indexed_files()[0]])
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@needs_posix
 def test_an_encoder_is_loaded_again_in_a_process_that_was_forked(tmp_path: Path, encoder: Encoder) -> None:
     """The runtime's threads are not there. It ends by `os._exit`: the runtime's own end waits for them for ever."""
     (tmp_path / "encoder.onnx").write_bytes(encoder.to_bytes())

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from semblant_search.errors import ImageError, InvalidInput
 from semblant_search.images import Fit, fit_image, open_image, open_picture, read_file, to_grey
+from support.systems import needs_posix
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -211,6 +212,7 @@ def test_what_is_no_picture_says_so(tmp_path: Path, content: bytes, reason: str)
     assert "\n" not in str(caught.value)
 
 
+@needs_posix
 def test_what_cannot_be_read_says_so(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "folder.png").mkdir()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -37,6 +36,7 @@ from semblant_search.open_collection import searches
 from semblant_search.store import open_database
 from semblant_search.web import KeyFile, ServiceSettings, create_app
 from support.service import listening, service_of
+from support.systems import needs_posix
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -256,7 +256,7 @@ print(sorted(loaded))
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@needs_posix
 def test_after_a_fork_both_processes_ask(both: tuple[SearchClient, SearchClient]) -> None:
     address = repr(both[1]).split("'")[1]
     script = f"""

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from semblant_search import SearchClient
 from semblant_search.cli import semblant
 from semblant_search.cli.serve import _JsonFormatter
+from support.systems import needs_posix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,7 @@ def _get(address: str) -> tuple[int, dict[str, object]]:
         return response.status, json.load(response)
 
 
+@needs_posix
 def test_it_answers_where_it_says_and_ctrl_c_ends_it(db: Path) -> None:
     with _served(db, "--log", "json") as (process, address, lines):
         assert "Serving 300 pictures of collection 'images'" in lines[0]

@@ -23,6 +23,7 @@ from semblant_search.images import Fit
 from semblant_search.store import Nearest, Point, SearchRequest, open_database
 from semblant_search.store.files import write_atomic
 from semblant_search.where import F
+from support.systems import needs_posix, needs_proc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -175,6 +176,7 @@ for start in range(1000, 1_000_000, 10):
 """
 
 
+@needs_posix
 def test_acknowledged_writes_survive_kill_9(tmp_path: Path) -> None:
     make_database(tmp_path / "db")
     for round_number in range(3):
@@ -235,7 +237,7 @@ def test_a_full_disk_is_an_error_before_the_engine_crashes_on_it(tmp_path: Path)
         subprocess.run(["umount", tmp_path], check=True)
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks at open files by /proc")
+@needs_proc
 def test_a_change_is_on_disk_before_it_is_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No power cut can be tried here; what can be seen is that the log is synced once for each change, after it."""
     make_database(tmp_path / "db")

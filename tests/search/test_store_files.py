@@ -17,6 +17,7 @@ from semblant_search.errors import StoreError
 from semblant_search.store import open_database
 from semblant_search.store.files import bytes_on_disk, claimed, exclusive, require_space, write_atomic
 from support.points import COUNT, IDS, MANIFEST, point
+from support.systems import needs_proc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,6 +110,7 @@ def test_room_is_measured_where_it_is_needed(tmp_path: Path) -> None:
     assert 100_000 <= bytes_on_disk(tmp_path) < 1_000_000
 
 
+@needs_proc
 def test_a_file_is_on_disk_before_it_takes_the_place_of_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, seen = tmp_path / "pointer", []
     write_atomic(path, b"old")

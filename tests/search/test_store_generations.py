@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from semblant_search import CollectionNotFound, InvalidInput
 from semblant_search.errors import NotADatabase, StoreError
 from semblant_search.store import open_database
 from support.points import MANIFEST, point
+from support.systems import needs_posix
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,7 +132,7 @@ def refuse(*_: object) -> None:
     raise PermissionError(1, "no permission")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no flock")
+@needs_posix
 def test_a_switch_waits_for_another_process_that_is_switching(path: Path, database: Database) -> None:
     import fcntl
 

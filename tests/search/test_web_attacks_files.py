@@ -18,6 +18,7 @@ from semblant_search import canonical_uri, point_id
 from semblant_search.store import open_database
 from semblant_search.web import ServiceSettings
 from support.service import problem, serving
+from support.systems import needs_posix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,6 +129,7 @@ def test_a_file_that_changed_since_it_was_indexed_is_not_given_out(attacked: Ser
         problem(attacked.http.get(_address(root / "a.png", what)), 404, "file-not-at-hand")
 
 
+@needs_posix
 def test_a_pipe_or_device_in_a_picture_s_place_is_not_waited_for(attacked: Served, root: Path) -> None:
     (root / "a.png").unlink()
     os.mkfifo(root / "a.png")

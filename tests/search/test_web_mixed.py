@@ -12,12 +12,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from semblant_search import SearchClient
 from semblant_search.web import ServiceSettings, create_app
 from support.service import listening
+from support.systems import needs_proc
 
 if TYPE_CHECKING:
+    import pytest
     from semblant_search.store import Database
 
 BENCH = Path(__file__).parents[2] / "bench"
@@ -28,7 +29,7 @@ def _open_files() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files as Linux shows them")
+@needs_proc
 def test_mixed_requests_and_cut_ones(
     own_shop: Database, shop_pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the page of the service does with curl, and the app of its example."""
+"""What the documents do with curl, and the app of the service's example."""
 
 from __future__ import annotations
 
@@ -18,16 +18,22 @@ from support.service import serving
 if TYPE_CHECKING:
     from semblant_search.store import Database
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "service.md").read_text(encoding="utf-8")
-LINES = [line.strip() for line in GUIDE.splitlines() if line.startswith("    curl ") and "/v1/jobs" not in line]
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
+LINES = {
+    f"{name}:{number}": line.strip()
+    for name in ("README.md", "docs/http.md", "docs/service.md")
+    for number, line in enumerate((ROOT / name).read_text(encoding="utf-8").splitlines(), 1)
+    if line.strip().startswith("curl ") and "/v1/jobs" not in line
+}
 """Jobs are the indexer's, and so are their tests."""
 
 
 def test_there_are_lines() -> None:
-    assert len(LINES) == 3
+    assert [name.partition(":")[0] for name in LINES] == ["README.md", *["docs/http.md"] * 2, *["docs/service.md"] * 3]
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 def test_what_curl_is_told_is_answered(line: str, own_shop: Database, shop_pictures: Path) -> None:
     words = shlex.split(line)[1:]
     path = words[0].removeprefix("http://localhost:8765")

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["with_encoder"]
 
 ENTRY_POINTS = "semblant.learners"
-"""Each is `(directory, output, on_progress) -> what was chosen and why`, and writes an encoder file."""
+"""Each is `(directory, output, on_progress) -> what was chosen and why`, and writes an encoder file. The one named `default` is
+asked, else the first by name."""
 
 
 @contextmanager
@@ -38,7 +39,7 @@ def with_encoder(job: IndexJob, *, quiet: bool = False) -> Iterator[IndexJob]:
     if job.encoder is not None or not Path(job.source).is_dir() or _has_collection(job):
         yield job
         return
-    learners = sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name)
+    learners = sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: (entry.name != "default", entry.name))
     if not learners:
         raise EncoderError(
             f"{job.db!r} has no collection {job.collection!r} yet: say which encoder makes it (--encoder FILE), or have one "

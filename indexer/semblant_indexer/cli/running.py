@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Output", "job_options"]
 
+LOOPBACK = "127.0.0.1"
 _GRACE = 1.2
 """Seconds that an interrupted job has for saving what it has in hand."""
 _STOPPING = threading.Lock()
@@ -39,12 +40,28 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON document.")
     @click.option("--quiet", is_flag=True, help="No progress.")
     @click.option("--json-log", is_flag=True, help="Progress, failures and report as JSON lines on stderr.")
-    @click.option("--metrics-port", type=int, metavar="N", help="Serve Prometheus metrics at this port of localhost.")
+    @click.option("--metrics-port", type=int, metavar="N", help="Serve Prometheus metrics at this port.")
+    @click.option(
+        "--metrics-host",
+        default=LOOPBACK,
+        show_default=True,
+        metavar="ADDRESS",
+        help="Address that --metrics-port is of; 0.0.0.0: of all networks, without a key.",
+    )
     @functools.wraps(command)
     def wrapper(
-        *, report: str | None, as_json: bool, quiet: bool, json_log: bool, metrics_port: int | None, **others: Any
+        *,
+        report: str | None,
+        as_json: bool,
+        quiet: bool,
+        json_log: bool,
+        metrics_port: int | None,
+        metrics_host: str,
+        **others: Any,
     ) -> Any:
-        return command(output=Output(report, as_json, quiet, json_log, metrics_port), **others)
+        if metrics_port is None and metrics_host != LOOPBACK:
+            raise click.UsageError(f"--metrics-host {metrics_host!r}: there are no metrics without --metrics-port")
+        return command(output=Output(report, as_json, quiet, json_log, metrics_port, metrics_host), **others)
 
     return wrapper
 
@@ -58,6 +75,7 @@ class Output:
     quiet: bool
     json_log: bool
     metrics_port: int | None
+    metrics_host: str
 
     def run(self, *jobs: IndexJob, watch: bool = False, least_code: int = 0, export: Path | None = None) -> NoReturn:
         """Run, print, and end the command with the worst exit code of the reports, or `least_code` where that is worse.
@@ -75,7 +93,7 @@ class Output:
         if self.json_log:
             listeners.append(JsonLog())
         if self.metrics_port is not None:
-            listeners.append(Metrics(self.metrics_port))
+            listeners.append(Metrics(self.metrics_port, self.metrics_host))
         codes: list[int] = []
         job: IndexJob | None = None
 
@@ -122,7 +140,7 @@ class Output:
 
         listeners: list[JsonLog | Metrics] = [JsonLog()] if self.json_log else []
         if self.metrics_port is not None:
-            listeners.append(Metrics(self.metrics_port))
+            listeners.append(Metrics(self.metrics_port, self.metrics_host))
         stopped = f"What there is in {shown_name(job.db)} is as it was."
         try:
             with _ending_in_time(stopped), ProgressDisplay(quiet=self.quiet or self.json_log) as display:

@@ -31,7 +31,7 @@ _RUN = {
     "semblant_indexer.watching.watch": Called,
     "semblant_indexer.previewing.preview": Called,
 }
-_REPORTED = frozenset({"--report", "--json", "--quiet", "--json-log", "--metrics-port"})
+_REPORTED = frozenset({"--report", "--json", "--quiet", "--json-log", "--metrics-port", "--metrics-host"})
 _OPENED = arguments("open_database", open_database, "pictures.db")
 _STATE = {"--state": ("--state", "ledgers")}
 _FIND, _ACCEPTING = "semblant_indexer.state.find_state", "semblant_indexer.ledger.accepting"
