@@ -154,6 +154,22 @@ def test_a_learned_encoder_takes_over_at_the_next_start_where_it_did_not_at_the_
 
 
 @pytest.mark.usefixtures("first")
+def test_where_a_learned_encoder_cannot_take_over_the_first_one_goes_on(
+    pictures: Path, tmp_path: Path, learner: Path, index: Callable[..., IndexReport]
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(pictures / "bag", other)
+    index(other, encoder=_file(tmp_path / "first.onnx", "grey-28"))
+    shutil.rmtree(other)  # a rebuild, which rebuilds every source, refuses
+    with _opened(pictures, tmp_path / "cache", "--db", str(tmp_path / "db"), plugins=learner) as (address, said):
+        _watching(address)
+        assert _ask(address, "count") == {"count": 40}
+        assert _ask(address, "collections/images")["generation"] == "g0001"
+    assert [line for line in said if line.startswith("The better encoder has not taken over: ") and "other" in line]
+    assert not any(line.startswith("Error") for line in said)
+
+
+@pytest.mark.usefixtures("first")
 @pytest.mark.parametrize("name", ["mine.onnx", "pretrained.onnx"])
 def test_an_encoder_that_a_user_chose_is_never_replaced(pictures: Path, tmp_path: Path, learner: Path, name: str) -> None:
     (tmp_path / name).write_bytes(encoder_bytes("grey-28-finer"))

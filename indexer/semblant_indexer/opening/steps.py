@@ -130,8 +130,7 @@ class Steps:
         self._index(encoder)
         # It may be there already, where the last time ended before it had taken over.
         if self._learn and self._has_first() and (self.encoders.learned.is_file() or self._make_learned()):
-            self._index(self.encoders.learned, rebuild=True)
-            self._few.unlink(missing_ok=True)
+            self._switch()
         if self._few.is_file():
             self._learn_words()
         if find_spec("watchfiles") is not None:
@@ -208,6 +207,17 @@ class Steps:
             self._say(f"No better encoder was learned: {error}")
             return False
         return True
+
+    def _switch(self) -> None:
+        """Let the better encoder take over; where that fails, the first one goes on, and the next start tries again."""
+        try:
+            self._index(self.encoders.learned, rebuild=True)
+        except InvalidInput as error:
+            if self._over or not self._is_there():
+                raise
+            self._say(f"The better encoder has not taken over: {error}")
+        else:
+            self._few.unlink(missing_ok=True)
 
     def _make(self, step: str, make: Callable[[Callable[[Progress], None], threading.Event], None]) -> None:
         """A job that makes an encoder, to its end; its steps are said. Raises `InvalidInput` where it failed."""
