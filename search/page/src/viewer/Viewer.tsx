@@ -7,7 +7,7 @@ import { key } from "../api/key";
 import { thumbnailAddress } from "../grid/Thumbnail";
 import { useAsked } from "../parts/asked";
 import { Icon } from "../parts/Icon";
-import { pictureOf } from "../parts/pictures";
+import { originalAddress, pictureOf } from "../parts/pictures";
 import { go, state } from "../state/address";
 import { fileName } from "../state/names";
 import { loadMore, more, results } from "../state/results";
@@ -115,7 +115,7 @@ function Large({ picture }: { picture: Picture }) {
       }
     };
     void put(preview.current, thumbnailAddress(picture, 1024));
-    if (originals) void put(full.current, `v1/pictures/${picture.id}/original?collection=${encodeURIComponent(collection.peek())}`);
+    if (originals) void put(full.current, originalAddress(picture));
     return () => {
       giving.abort();
       for (const image of [preview.current, full.current]) image?.removeAttribute("src");
