@@ -197,7 +197,7 @@ def test_the_images_that_are_asked_for_are_built_and_tried() -> None:
 
     for words, images in (([], "service indexer"), (["IMAGES=trainer"], "trainer")):
         assert scripts(*words) == [f"bash deploy/images/{script}.sh {images}" for script in ("build", "try")]
-    tried = ["bash", DEPLOY / "images" / "try.sh", "trainer", "nothing"]
+    tried = ["bash", str(DEPLOY / "images" / "try.sh"), "trainer", "nothing"]
     done = subprocess.run(tried, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (1, "nothing: expected service, indexer or trainer\n")
 
