@@ -19,11 +19,13 @@ from semblant_search.errors import InvalidInput, TrainingError
 from torch import Tensor, nn
 
 from semblant_exporter.checkpoint import write_atomically
+from semblant_exporter.folding import folded
 from semblant_exporter.objectives import to_images
 from semblant_exporter.training import load_model
 from semblant_exporter.whitening import LATENT_POWER, Whitening, copies_recall, embed, fit_whitening, ledoit_wolf
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from semblant_search.images import Fit
@@ -31,11 +33,12 @@ if TYPE_CHECKING:
     from semblant_exporter.models import Model
     from semblant_exporter.training import TrainedModel
 
-__all__ = ["TOLERANCE", "ExportReport", "build_encoder", "export", "to_onnx"]
+__all__ = ["TOLERANCE", "ExportReport", "build_encoder", "export", "in_parts", "to_onnx"]
 
 TOLERANCE = 1e-4
 """Largest difference between ONNX Runtime and PyTorch, in any number of an embedding."""
 _CHECKED = 256
+_PIXELS_AT_ONCE = 2 * 384 * 384
 OPSET = 18
 _CELL_NUMBERS = 64
 _MOST_WHITENED = 1024
@@ -180,15 +183,11 @@ def build_encoder(graph: nn.Module, card: EncoderCard, pictures: np.ndarray) -> 
     entry.key, entry.value = CARD_KEY, json.dumps(card.to_json())
     data: bytes = program.SerializeToString()
     encoder, pictures = Encoder(data), np.array(pictures)
-    with torch.no_grad():
-        expected = graph(torch.from_numpy(pictures))
+    expected = _outputs(graph, pictures)
     # Batches of other sizes than the one it was traced with, one picture among them.
-    differences = [np.abs(encoder.encode(pictures[:1]) - _first(expected)[:1].numpy()).max()]
-    if card.cells is None:
-        differences.append(np.abs(encoder.encode(pictures) - expected.numpy()).max())
-    else:
-        found = encoder.encode_with_cells(pictures)
-        differences += [np.abs(one - other.numpy()).max() for one, other in zip(found, expected, strict=True)]
+    differences = [np.abs(encoder.encode(pictures[:1]) - expected[0][:1]).max()]
+    found = [encoder.encode(pictures)] if card.cells is None else encoder.encode_with_cells(pictures)
+    differences += [np.abs(one - other).max() for one, other in zip(found, expected, strict=True)]
     difference = float(np.max(differences))  # NaN if one of them is
     if not difference <= TOLERANCE:
         raise TrainingError(
@@ -198,13 +197,23 @@ def build_encoder(graph: nn.Module, card: EncoderCard, pictures: np.ndarray) -> 
     return data, difference
 
 
+def in_parts(pictures: np.ndarray) -> Iterator[Tensor]:
+    """Fitted pictures uint8 `[n, h, w, C]`, so many at a time that a network on a processor is fast.
+
+    The maps of more are memory that the system maps anew for each layer, which can take longer than the network.
+    """
+    at_once = max(1, _PIXELS_AT_ONCE // (pictures.shape[1] * pictures.shape[2]))
+    for begin in range(0, len(pictures), at_once):
+        yield torch.from_numpy(np.array(pictures[begin : begin + at_once]))
+
+
 def to_onnx(graph: nn.Module, fit: Fit) -> Any:
     """Trace a graph with a batch of any size: an `onnx.ModelProto` from `images` to `embedding`, and `cells` if it has them."""
-    example = torch.zeros((2, *fit.shape), dtype=torch.uint8)
+    example = torch.randint(256, (2, *fit.shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with warnings.catch_warnings():  # about the inner workings of the tracer; what counts is compared afterwards
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            graph.eval(),
+            folded(graph, example),
             (example,),
             dynamo=True,
             verbose=False,
@@ -279,8 +288,13 @@ def _sizes(graph: Graph, fit: Fit) -> tuple[int, tuple[int, int] | None]:
     return result[0].shape[1], (result[1].shape[1], result[1].shape[2])
 
 
-def _first(result: Tensor | tuple[Tensor, Tensor]) -> Tensor:
-    return result if isinstance(result, Tensor) else result[0]
+@torch.no_grad()
+def _outputs(graph: nn.Module, pictures: np.ndarray) -> list[np.ndarray]:
+    """The embeddings, and the cells where there are any."""
+    parts = [graph(part) for part in in_parts(pictures)]
+    if isinstance(parts[0], Tensor):
+        return [torch.cat(parts).numpy()]
+    return [torch.cat(part).numpy() for part in zip(*parts, strict=True)]
 
 
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:

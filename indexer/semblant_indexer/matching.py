@@ -21,7 +21,7 @@ import posixpath
 import sqlite3
 import unicodedata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from semblant_search.collection import uri_path
@@ -33,10 +33,12 @@ from .picture_names import has_picture_suffix
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["FileFinder", "composed", "match_rows"]
+__all__ = ["FileFinder", "UnmatchedRow", "composed", "match_rows"]
 
 _MOST_FOLDERS = 16
 """Folders whose names are remembered."""
+_MOST_UNMATCHED = 3
+"""Rows that name no picture and are named themselves."""
 
 _WAYS = ("path", "below", "name", "below_stem", "name_stem")
 _COLUMNS = tuple(column for way in _WAYS for column in (way, f"folded_{way}"))
@@ -92,8 +94,18 @@ class FileFinder:
         return found
 
 
-def match_rows(connection: sqlite3.Connection, pictures: Iterable[str], root: str) -> int:
-    """Let rows of `rows (uri, named)` have the URIs of the pictures that they mean; returns how many name a picture.
+class UnmatchedRow(NamedTuple):
+    """A row that names no picture: path or URL of its table, its line there, and the name that it gives."""
+
+    place: str
+    line: int
+    named: str
+
+
+def match_rows(connection: sqlite3.Connection, pictures: Iterable[str], root: str) -> tuple[int, list[UnmatchedRow]]:
+    """Let rows of `rows (uri, line, named, place)` have the URIs of the pictures that they mean.
+
+    Returns how many name a picture, and the first few that name none.
 
     Args:
         connection: to the rows.
@@ -117,6 +129,8 @@ def match_rows(connection: sqlite3.Connection, pictures: Iterable[str], root: st
             connection.executemany(insert, rows)
             _match(connection, folder, [set(values) - {None} for values in zip(*(row[1:] for row in rows), strict=True)])
         (count,) = connection.execute(f"SELECT count(*) FROM rows WHERE {_NAMES_ONE}").fetchone()
+        first = f"SELECT place, line, named FROM rows WHERE NOT {_NAMES_ONE} ORDER BY rowid LIMIT {_MOST_UNMATCHED}"
+        unmatched = [UnmatchedRow(*row) for row in connection.execute(first)]
         connection.execute("COMMIT")
         connection.executescript("DROP TABLE temp.pictures; DROP TABLE temp.open_rows;")
     except sqlite3.Error as error:
@@ -124,7 +138,7 @@ def match_rows(connection: sqlite3.Connection, pictures: Iterable[str], root: st
             f"a metadata table cannot be kept in a temporary file: {error}; make room in the folder for temporary files, "
             "or choose another one (TMPDIR)"
         ) from error
-    return int(count)
+    return int(count), unmatched
 
 
 def _match(connection: sqlite3.Connection, folder: str, named: list[set[int | str | None]]) -> None:

@@ -12,7 +12,7 @@ from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.writing.metadata import TypeInference, clean_text
 
 from .losses import Losses
-from .matching import match_rows
+from .matching import UnmatchedRow, match_rows
 from .tables import TEXT_SUFFIXES, read_rows, row_uri
 from .uris import UriBase
 
@@ -31,7 +31,8 @@ _REMEMBERED = 1024
 """Different rows whose payload, or whose types, are remembered: rows often say the same (a label, a split)."""
 _SCHEMA = """
 CREATE TABLE rows (
-    uri TEXT NOT NULL UNIQUE, line INTEGER NOT NULL, record TEXT NOT NULL, named TEXT NOT NULL, source TEXT NOT NULL
+    uri TEXT NOT NULL UNIQUE, line INTEGER NOT NULL, record TEXT NOT NULL, named TEXT NOT NULL, source TEXT NOT NULL,
+    place TEXT NOT NULL
 );
 PRAGMA journal_mode = OFF;
 """
@@ -121,8 +122,8 @@ class MetadataTable:
     def add(self, uri: str, row: Row) -> None:
         """Take in a row; of two that say different things about one picture the first counts."""
         said = json.dumps({name: value for name, value in row.record.items() if value is not None}, sort_keys=True, default=str)
-        insert = "INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?)"
-        if self._ask(insert, uri, row.line, said, clean_text(row.file), self._file).rowcount == 0:
+        insert = "INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?)"
+        if self._ask(insert, uri, row.line, said, clean_text(row.file), self._file, self._name).rowcount == 0:
             line, known = self._ask("SELECT line, record FROM rows WHERE uri = ?", uri).fetchone()
             if known != said:
                 self._read.add(
@@ -139,12 +140,13 @@ class MetadataTable:
             if len(self._alike) < _REMEMBERED:
                 self._alike.add((self._text, said))
 
-    def match(self, pictures: Iterable[str], root: str) -> int:
-        """Give rows to pictures whose names are written otherwise; returns how many rows name a picture.
+    def match(self, pictures: Iterable[str], root: str) -> tuple[int, list[UnmatchedRow]]:
+        """Give rows to pictures whose names are written otherwise.
 
-        See `matching`. `pictures` are the URIs of all there are, `root` that of their folder, with a slash at the end.
+        Returns how many rows name a picture, and the first few that name none. See `matching`. `pictures` are the URIs of all
+        there are, `root` that of their folder, with a slash at the end.
         """
-        found = match_rows(self._connection, pictures, root) if self._count else 0
+        found = match_rows(self._connection, pictures, root) if self._count else (0, [])
         self._last = "", None
         return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +101,9 @@ class RetrainReport:
         return {**asdict(self), "changed": self.changed}
 
 
-def retrain(job: RetrainJob, on_progress: Callable[[Progress], None] | None = None) -> RetrainReport:
+def retrain(
+    job: RetrainJob, on_progress: Callable[[Progress], None] | None = None, *, database: Database | None = None
+) -> RetrainReport:
     """Learn visual words from the collection's stored features, and switch to a new generation that is made of them.
 
     The serving generation answers until the new one is complete and was checked; a failure leaves it serving. Pictures keep
@@ -110,7 +112,9 @@ def retrain(job: RetrainJob, on_progress: Callable[[Progress], None] | None = No
 
     Args:
         job: what to do.
-        on_progress: called from this thread, with the phases `vocabulary`, `words`, `optimize`, `calibrate` and `done`.
+        on_progress: called from this thread, with the phases `vocabulary`, `words`, `optimize`, `calibrate` and `done`; what it
+            raises ends the job, and the old generation goes on serving.
+        database: the job's, open already, as in `run`; None opens it.
 
     Raises:
         CollectionNotFound: there is no such collection.
@@ -121,16 +125,20 @@ def retrain(job: RetrainJob, on_progress: Callable[[Progress], None] | None = No
     tell = on_progress or (lambda _: None)
     began = time.perf_counter()
     options: dict[str, Any] = {"api_key": job.api_key, "timeout": job.timeout, "retry": patient(job.timeout)}
-    with closing(open_database(job.db, **options)) as db, db.claim(job.collection):
+    with ExitStack() as stack:
+        db = database or stack.enter_context(closing(open_database(job.db, **options)))
+        stack.enter_context(db.claim(job.collection))
         with closing(db.open(job.collection)) as old:
-            report = _retrain(db, old, job, tell, began)
+            report = _retrain(db, old, job, tell, began, beside=database is not None)
         if report.changed:
             generations.drop_old(db, job.collection, job.keep_generations)
     tell(Progress("done", report.points, report.points, seconds=report.seconds))
     return report
 
 
-def _retrain(db: Database, old: Store, job: RetrainJob, tell: Callable[[Progress], None], began: float) -> RetrainReport:
+def _retrain(
+    db: Database, old: Store, job: RetrainJob, tell: Callable[[Progress], None], began: float, *, beside: bool
+) -> RetrainReport:
     manifest = old.manifest
     if manifest.orb is None:
         raise NotIndexed(
@@ -140,7 +148,7 @@ def _retrain(db: Database, old: Store, job: RetrainJob, tell: Callable[[Progress
     vocabulary, pictures, descriptors = _learn(old, job, tell)
     generation = manifest.generation
     if vocabulary.fingerprint != manifest.orb["vocabulary"]:
-        generation = _build(db, old, vocabulary, job, tell)
+        generation = _build(db, old, vocabulary, job, tell, beside=beside)
     else:  # where they were lost or damaged, this brings them back
         tell(Progress("calibrate"))
         old.put_asset(VOCABULARY_ASSET, vocabulary.to_bytes())
@@ -172,7 +180,9 @@ def _learn(store: Store, job: RetrainJob, tell: Callable[[Progress], None]) -> t
     return Vocabulary.train(np.concatenate(found), seed=job.seed, threads=cores()), len(found), count
 
 
-def _build(db: Database, old: Store, vocabulary: Vocabulary, job: RetrainJob, tell: Callable[[Progress], None]) -> str:
+def _build(
+    db: Database, old: Store, vocabulary: Vocabulary, job: RetrainJob, tell: Callable[[Progress], None], *, beside: bool
+) -> str:
     """A generation of the same points with other words, checked and published: its name."""
     number = max(int(name[1:]) for name in db.generations(job.collection)) + 1
     orb = {**(old.manifest.orb or {}), "vocabulary": vocabulary.fingerprint}
@@ -184,7 +194,7 @@ def _build(db: Database, old: Store, vocabulary: Vocabulary, job: RetrainJob, te
         new.put_asset(VOCABULARY_ASSET, vocabulary.to_bytes())
         _copy(old, new, vocabulary, tell)
         tell(Progress("optimize"))
-        new.optimize()
+        new.optimize(beside=beside)
         tell(Progress("calibrate"))
         new.put_asset(CALIBRATION_ASSET, calibrate(new, vocabulary).to_bytes())
         background = old.asset(BACKGROUND_ASSET)

@@ -190,6 +190,7 @@ class SearchClient(ExampleClient):
         unique: bool = False,
         order_by: str | None = None,
         descending: bool = False,
+        within_cluster: bool | int = False,
         on_error: Literal["raise"] = "raise",
     ) -> list[list[Hit]]: ...
 
@@ -210,6 +211,7 @@ class SearchClient(ExampleClient):
         unique: bool = False,
         order_by: str | None = None,
         descending: bool = False,
+        within_cluster: bool | int = False,
         on_error: Literal["return"],
     ) -> list[list[Hit] | ItemError]: ...
 
@@ -229,6 +231,7 @@ class SearchClient(ExampleClient):
         unique: bool = False,
         order_by: str | None = None,
         descending: bool = False,
+        within_cluster: bool | int = False,
         on_error: OnError = "raise",
     ) -> list[Any]:
         """`search` for any number of pictures: a list of hits for each, in their order.
@@ -239,7 +242,8 @@ class SearchClient(ExampleClient):
         Args:
             pictures: each as in `search`.
             limit, where, offset, min_score, fpr, exact, include_self: as in `search`, for each picture.
-            region, diversity, unique, order_by, descending: as in `search`, for each picture; these take a request for each.
+            region, diversity, unique, order_by, descending, within_cluster: as in `search`, for each picture; these take a
+                request for each.
             on_error: what becomes of a picture that cannot be used. `raise` ends the call with an error that begins with its
                 place, as `pictures[3]: …`; an `ImageError` has it as `index`, too. `return` puts that error where the hits of
                 the picture would be, and goes on.
@@ -251,7 +255,8 @@ class SearchClient(ExampleClient):
         check_several(pictures, "search_batch")
         check_on_error(on_error)
         request = request_of(limit, where, offset, exact=exact, min_score=min_score)
-        selection = selection_of(request, diversity, unique, order_by, descending, fpr=fpr, region=region is not None)
+        chosen = (diversity, unique, order_by, descending)
+        selection = selection_of(request, *chosen, fpr=fpr, region=region is not None, within_cluster=within_cluster)
         check_switches(include_self=include_self)
         if region is not None:
             check_region(region)

@@ -37,6 +37,9 @@ __all__ = ["CARD_KEY", "FORMAT_VERSION", "Encoder", "EncoderCard"]
 FORMAT_VERSION = 1
 ENCODED_AT_ONCE = 16
 """Pictures of a list that one run of the graph takes: what it holds meanwhile grows with them, and time hardly falls."""
+_PIXELS_AT_ONCE = 2 * 384 * 384
+"""Of fitted pictures that one run of the graph takes on a processor: more take as long a picture, and a gigabyte for each ten
+of 384 × 384 that a pretrained network sees."""
 CARD_KEY = "semblant"
 """The ONNX metadata property that holds the card."""
 
@@ -155,7 +158,10 @@ class Encoder:
         return fit_image(open_image(source, max_pixels=max_pixels, at_least=(fit.height, fit.width)), fit)
 
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """Embeddings, float32 `[N, D]`, of fitted pictures, uint8 `[N, H, W, C]`; another shape or dtype is `InvalidInput`."""
+        """Embeddings, float32 `[N, D]`, of fitted pictures, uint8 `[N, H, W, C]`; another shape or dtype is `InvalidInput`.
+
+        What the graph holds meanwhile does not grow with N on a processor, where it sees some pictures at a time.
+        """
         return self._run(images, ["embedding"])[0]
 
     def encode_with_cells(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -218,10 +224,16 @@ class Encoder:
         if os.getpid() != self._process:
             self._open_after_fork()
         try:
-            result: list[np.ndarray] = self._session.run(outputs, {"images": np.ascontiguousarray(images)})
+            parts = [self._session.run(outputs, {"images": np.ascontiguousarray(part)}) for part in self._in_parts(images)]
         except Exception as error:  # ONNX Runtime's exceptions have no common base
             raise EncoderError(f"encoder {self.card.name!r} failed on {len(images)} pictures: {error}") from error
-        return result
+        return parts[0] if len(parts) == 1 else [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+    def _in_parts(self, images: np.ndarray) -> Iterator[np.ndarray]:
+        at_once = len(images)
+        if self._session.get_providers() == ["CPUExecutionProvider"]:  # others want many, and have memory of their own
+            at_once = max(1, _PIXELS_AT_ONCE // (self.card.fit.height * self.card.fit.width))
+        return (images[begin : begin + at_once] for begin in range(0, len(images), at_once))
 
 
 def _read(path: Path, name: str) -> bytes:

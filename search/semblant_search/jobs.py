@@ -9,6 +9,7 @@ from typing import Any, Literal
 __all__ = ["Job", "JobEvent", "JobFailure", "JobKind", "JobProgress", "JobState"]
 
 JobKind = Literal["index", "watch"]
+"""What a service can be asked for."""
 JobState = Literal["running", "cancelling", "done", "failed", "cancelled"]
 
 
@@ -17,7 +18,8 @@ class JobProgress:
     """Where a run is.
 
     Attributes:
-        phase: `scan`, `vocabulary`, `index`, `optimize`, …, `done`; `waiting` between the runs of a watch.
+        phase: `scan`, `vocabulary`, `index`, `optimize`, …, `done`; `waiting` between the runs of a watch; of a `learn` its
+            step, in words.
         total: pictures that the run has to look at.
         done, failed: of them.
         seconds: since the phase began.
@@ -53,7 +55,7 @@ class Job:
 
     Attributes:
         id: what the service calls it.
-        kind: `index` runs once, `watch` again after every change.
+        kind: `index` runs once, `watch` again after every change; `learn` makes an encoder (of `semblant open`).
         state: `running`, `cancelling`, `done`, `failed` or `cancelled`.
         source: what it indexes, on the service's machine.
         collection: what it writes to.
@@ -67,7 +69,7 @@ class Job:
     """
 
     id: str
-    kind: JobKind
+    kind: Literal["index", "watch", "learn"]
     state: JobState
     source: str
     collection: str

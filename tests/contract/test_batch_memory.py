@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 from semblant_search.encoder import ENCODED_AT_ONCE
 
-
-@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
-def test_memory_does_not_grow_with_the_number_of_pictures() -> None:
-    code = f"""
+COUNTING = """
+import sys
 import numpy as np
 from PIL import Image
 from support.encoders.wide import wide_encoder
@@ -21,16 +19,27 @@ from support.encoders.wide import wide_encoder
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
 
-encoder = wide_encoder(96)
-picture = Image.fromarray(np.arange(96 * 96, dtype=np.uint8).reshape(96, 96))
-encoder.encode_pictures([picture] * {ENCODED_AT_ONCE})
+side, few, many = map(int, sys.argv[1:4])
+encoder = wide_encoder(side)
+picture = np.arange(side * side, dtype=np.uint32).astype(np.uint8).reshape(side, side)
+kinds = {
+    "pictures": lambda n: encoder.encode_pictures(Image.fromarray(picture) for _ in range(n)),
+    "pixels": lambda n: encoder.encode(np.broadcast_to(picture[None, :, :, None], (n, side, side, 1))),
+}
+encode = kinds[sys.argv[4]]
+encode(few)
 before = peak()
-vectors = encoder.encode_pictures(picture for _ in range(200))
-print(len(vectors), peak() - before)
+print(len(encode(many)), peak() - before)
 """
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+@pytest.mark.parametrize(("kind", "side", "few"), [("pictures", 96, ENCODED_AT_ONCE), ("pixels", 192, 24)])
+def test_memory_does_not_grow_with_the_number_of_pictures(kind: str, side: int, few: int) -> None:
     paths = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-c", COUNTING, str(side), str(few), "200", kind]
     environment = {**os.environ, "PYTHONPATH": paths}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     count, grown = map(int, done.stdout.split())
     assert count == 200
     assert grown < 150_000_000  # what ONNX Runtime keeps for chunks of another size; all of them at once take 900 MB more

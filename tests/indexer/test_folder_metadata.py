@@ -108,13 +108,30 @@ def test_rows_that_name_no_picture_of_the_folder_are_counted(tmp_path: Path) -> 
     (tmp_path / "metadata.csv").write_text("file,n\np/a.png,1\np/gone.png,2\nother/c.png,3\n")
     source = open_source(str(root))
     list(source.items())
-    assert source.notes == [f"2 metadata rows name no picture in {str(root)!r}"]
+    which = "metadata.csv, line 3: 'p/gone.png'; metadata.csv, line 4: 'other/c.png'"
+    assert source.notes == [f"2 metadata rows name no picture in {str(root)!r} ({which})"]
     (root / "metadata.csv").write_text("file,n\na.png,7\nx.png,2\ny.png,3\n")  # the nearer table counts
     source = open_source(str(root))
     assert by_name(source)["a.png"].metadata == {"n": 7}
-    assert f"2 metadata rows name no picture in {str(root)!r}" in source.notes
+    which = "metadata.csv, line 3: 'x.png'; metadata.csv, line 4: 'y.png'"
+    assert f"2 metadata rows name no picture in {str(root)!r} ({which})" in source.notes
     given = open_source(str(root), metadata=tmp_path / "metadata.csv")
     assert by_name(given)["a.png"].metadata == {"n": 1}
+
+
+def test_of_many_rows_that_name_no_picture_the_first_are_named(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "a.png", "sub/b.png")
+    (root / "metadata.csv").write_text("file,n\na.png,7\nx.png,2\nhttps://u:p@host/y.png?X-Amz-Signature=secret,3\n")
+    (root / "sub" / "metadata.csv").write_text("file,n\nb.png,1\ngone.png,2\nlost.png,3\n")
+    source = open_source(str(root))
+    list(source.items())
+    (note,) = [note for note in source.notes if "metadata row" in note]
+    first = "sub/metadata.csv, line 3: 'gone.png'; sub/metadata.csv, line 4: 'lost.png'; metadata.csv, line 3: 'x.png'"
+    assert note == f"4 metadata rows name no picture in {str(root)!r} (the first: {first})"
+    (root / "sub" / "metadata.csv").unlink()
+    source = open_source(str(root))
+    list(source.items())
+    assert any(note.endswith("metadata.csv, line 4: 'https://***@host/y.png')") for note in source.notes)
 
 
 def test_sidecars_of_hidden_pictures_count_as_their_pictures_do(tmp_path: Path) -> None:

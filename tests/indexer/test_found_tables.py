@@ -93,7 +93,8 @@ def test_what_could_be_one_of_two_is_neither(tmp_path: Path) -> None:
     (root / "metadata.csv").write_text("file,x\n1.jpg,1\na.JPG,2\n2.jpg,3\n")
     found = {item.uri.rpartition("/p/")[2]: item.metadata.get("x") for item in open_source(str(root)).items()}
     assert {name: x for name, x in found.items() if x is not None} == {"c/2.jpg": 3}
-    assert f"2 metadata rows name no picture in {str(root)!r}" in notes_of(root)
+    which = "metadata.csv, line 2: '1.jpg'; metadata.csv, line 3: 'a.JPG'"
+    assert f"2 metadata rows name no picture in {str(root)!r} ({which})" in notes_of(root)
 
 
 def test_a_row_that_names_another_file_is_not_given_to_one_of_the_same_name(tmp_path: Path) -> None:
@@ -101,7 +102,8 @@ def test_a_row_that_names_another_file_is_not_given_to_one_of_the_same_name(tmp_
     tree(tmp_path, "1.jpg", "q/2.jpg")
     (tmp_path / "metadata.csv").write_text("file,x\n1.jpg,1\nq/2.jpg,2\np/2.jpg,3\n")
     assert metadata_of(root) == {"1.jpg": {}, "2.jpg": {"x": 3}}
-    assert notes_of(root) == [f"2 metadata rows name no picture in {str(root)!r}"]
+    which = "metadata.csv, line 2: '1.jpg'; metadata.csv, line 3: 'q/2.jpg'"
+    assert notes_of(root) == [f"2 metadata rows name no picture in {str(root)!r} ({which})"]
 
 
 def test_an_exact_row_comes_before_one_that_is_alike(tmp_path: Path) -> None:

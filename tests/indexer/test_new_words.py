@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from semblant_indexer import IndexJob, run
+from semblant_indexer.cancelling import JobCancelled, check_cancelled
 from semblant_indexer.generations import publish
 from semblant_indexer.ledger import Ledger
 from semblant_indexer.pool import WorkerPool
@@ -131,6 +133,24 @@ def assert_same(first: dict[str, Record], second: dict[str, Record]) -> None:
             assert (one is None) == (two is None)
             if one is not None:
                 np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+def test_words_are_learned_inside_a_process_that_searches_and_can_be_cancelled(db: Path) -> None:
+    cancel = threading.Event()
+
+    def heard(progress: Progress) -> None:
+        if progress.phase == "words":
+            check_cancelled(cancel, progress)
+
+    with closing(open_database(db)) as database, closing(database.open("images")) as store:  # another one has it open
+        cancel.set()
+        with pytest.raises(JobCancelled):
+            retrain(RetrainJob(str(db)), heard, database=database)
+        assert (database.collections(), database.generations("images")) == ({"images": "g0001"}, ["g0001"])
+        cancel.clear()
+        assert retrain(RetrainJob(str(db)), heard, database=database).generation == "g0002"
+        assert database.collections() == {"images": "g0002"}
+        assert store.count() == 5  # which goes on
 
 
 def test_a_new_generation_has_other_words_and_all_else(db: Path, features: list[Features]) -> None:

@@ -146,6 +146,18 @@ def serve_page(indexed: Path, tmp_path: Path) -> Callable[..., AbstractContextMa
     return serve
 
 
+@pytest.fixture
+def serve_folder(tmp_path: Path) -> Callable[..., AbstractContextManager[str]]:
+    """Index a folder of the test's own, in which it may do as it likes, and serve that."""
+
+    def serve(folder: Path, settings: dict[str, Any] | None = None, **options: Any) -> AbstractContextManager[str]:
+        (encoder := tmp_path / "encoder.onnx").write_bytes(encoder_bytes("grey-28"))
+        run(IndexJob(str(folder), db=str(tmp_path / "db"), encoder=encoder, workers=1, threads=1))
+        return service(tmp_path / "db", tmp_path / "cache", settings or {}, **options)
+
+    return serve
+
+
 @pytest.fixture(scope="session")
 def shared_address(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One service for all tests that change nothing."""

@@ -178,8 +178,26 @@ def test_delete_asks_first(db: Path, pictures: list[Path]) -> None:
     assert run("delete", pictures[0], "--db", db, stdin=b"n\n").exit_code == 1
     assert run("count", "--db", db).stdout == "300\n"
     result = run("delete", pictures[0], canonical_uri(pictures[1]), "/not/indexed.png", "--db", db, "--yes")
-    assert (result.exit_code, result.stderr) == (0, "removed 2 of 3\n")
+    assert result.exit_code == 3
+    assert result.stderr == "removed 2 of 3\nno pictures of collection 'images': '/not/indexed.png'\n"
     assert run("count", "--db", db).stdout == "298\n"
+
+
+@pytest.mark.parametrize("options", [["--yes"], []])
+def test_deleting_what_is_not_there_fails_and_says_so(shared: Path, options: list[str]) -> None:
+    for name in ("/not/indexed.png", "shop://none/1", "00000000-0000-0000-0000-000000000000"):
+        result = run("delete", name, "--db", shared, *options)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert f"{name!r}: no picture of collection 'images'; expected its URI, its path or its point id" in result.stderr
+    result = run("delete", "gone", "/gone/too", "--db", shared, *options)
+    assert (result.exit_code, "removed" in result.stderr) == (1, False)
+
+
+def test_many_names_of_nothing_are_told_up_to_ten(db: Path, pictures: list[Path]) -> None:
+    result = run("delete", pictures[0], *(f"gone-{number}" for number in range(12)), "--db", db, "--yes")
+    assert result.exit_code == 3
+    assert result.stderr.splitlines()[0] == "removed 1 of 13"
+    assert result.stderr.endswith("'gone-9' and 2 more\n")
 
 
 def test_the_database_may_come_from_the_environment(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,19 @@ def test_vectors_do_not_depend_on_what_is_encoded_beside_them(encoder: Encoder, 
     np.testing.assert_allclose(encoder.encode(pixels[::-1]), embedding[::-1], atol=1e-6)  # not contiguous in memory
 
 
+def test_pictures_of_which_the_graph_sees_some_at_a_time_keep_their_order(
+    encoder: Encoder, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = encoder.vectors(pixels)
+    assert whole.cells is not None
+    for at_once in (0, 1, 2, 3):  # of 6 × 6 pixels; one at least
+        monkeypatch.setattr("semblant_search.encoder._PIXELS_AT_ONCE", at_once * 36)
+        parts = encoder.vectors(pixels)
+        assert parts.cells is not None
+        np.testing.assert_allclose(parts.image, whole.image, atol=1e-6)
+        np.testing.assert_allclose(parts.cells, whole.cells, atol=1e-6)
+
+
 def test_no_pictures_have_no_vectors(encoder: Encoder) -> None:
     empty = np.empty((0, 6, 6, 3), np.uint8)
     assert encoder.encode(empty).shape == encoder.encode_pictures([]).shape == (0, 27)

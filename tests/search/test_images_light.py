@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from semblant_search.errors import ImageError
 from semblant_search.images import open_image
 from semblant_search.images.icc import SRGB_PRIMARIES, from_numbers
 from semblant_search.images.light import light_curve, with_srgb_curve
-from support.shown import COLOURS, chunk, encoded
+from support.shown import COLOURS, GREY, chunk, encoded
+from support.variants import ALPHA, grey_profile
+from support.variants import png as png_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +93,75 @@ def test_all_bits_count(name: str) -> None:
     assert np.abs(shown[..., :3] - RGB).mean() < 0.6
     if name == "PNG with alpha":
         assert set(np.unique(shown[..., 3])) == {128, 255}
+
+
+GREY_SHARES = GREY / 255
+GREY_LIGHT = np.where(GREY_SHARES <= 0.04045, GREY_SHARES / 12.92, ((GREY_SHARES + 0.055) / 1.055) ** 2.4)
+CLEAR = np.rint(ALPHA / 255 * 65535)
+GREYS = np.dstack([np.rint(GREY_LIGHT * 65535), CLEAR])
+OF_GREYS = grey_profile(1.0)
+
+
+def grey_tiff(samples: np.ndarray, profile: bytes, extra: str = "unassalpha") -> bytes:
+    tifffile = pytest.importorskip("tifffile")
+    buffer = io.BytesIO()
+    options = {"photometric": "minisblack", "planarconfig": "contig", "extrasamples": [extra], "iccprofile": profile}
+    tifffile.imwrite(buffer, samples, **options)
+    return buffer.getvalue()
+
+
+GREY_CASES: dict[str, Callable[[], bytes]] = {
+    "PNG with gAMA": lambda: png_of(16, 4, GREYS, GAMMA_1),
+    "PNG with a profile of colours": lambda: png_of(16, 4, GREYS, embedded(LINEAR)),
+    "PNG with a profile of greys": lambda: png_of(16, 4, GREYS, embedded(OF_GREYS)),
+    "TIFF": lambda: grey_tiff(GREYS.astype(np.uint16), OF_GREYS),
+    "TIFF with a profile of colours": lambda: grey_tiff(GREYS.astype(np.uint16), LINEAR),
+    "TIFF, multiplied": lambda: grey_tiff(
+        np.dstack([GREYS[..., 0] * ALPHA / 255, CLEAR]).astype(np.uint16), OF_GREYS, "assocalpha"
+    ),
+    "TIFF, float": lambda: grey_tiff(np.dstack([GREY_LIGHT, ALPHA / 255]).astype(np.float32), OF_GREYS),
+}
+
+
+@pytest.mark.parametrize("name", GREY_CASES)
+def test_all_bits_of_transparent_greys_count(name: str) -> None:
+    shown = open_image(GREY_CASES[name]())
+    assert shown.mode == "LA"
+    assert "icc_profile" not in shown.info
+    assert np.abs(np.asarray(shown, float)[..., 0] - GREY)[ALPHA > 0].mean() < 0.2
+    assert np.array_equal(np.asarray(shown)[..., 1], ALPHA)
+
+
+def test_greys_are_rounded_alike_with_transparency_and_without() -> None:
+    numbers = np.arange(4800, dtype=np.uint16).reshape(60, 80, 1) * 13
+    plain = open_image(png_of(16, 0, numbers))
+    clear = open_image(png_of(16, 4, np.dstack([numbers, np.full_like(numbers, 65535)])))
+    assert np.array_equal(np.asarray(clear)[..., 0], np.asarray(plain))
+
+
+def test_transparent_greys_turned_interlaced_kept_and_in_smaller_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semblant_search.images.parts._BAND", 500)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = png_of(16, 4, GREYS, embedded(OF_GREYS), chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")))
+    assert np.abs(np.rot90(np.asarray(open_image(data), float)) - np.dstack([GREY, ALPHA])).mean() < 0.1
+    kept = open_image(data, srgb=False)
+    assert kept.info["icc_profile"] == OF_GREYS
+    assert np.array_equal(np.rot90(np.asarray(kept)), np.rint(GREYS / 257))
+    pyvips = pytest.importorskip("pyvips")
+    wide = pyvips.Image.new_from_array(GREYS.astype(np.uint16)).copy(interpretation="grey16")
+    assert np.array_equal(np.asarray(open_image(wide.pngsave_buffer(interlace=True))), np.rint(GREYS / 257))
+
+
+def test_a_cut_png_of_transparent_greys_is_told_of_and_a_wrong_sum_is_not() -> None:
+    data = png_of(16, 4, GREYS, GAMMA_1)
+    with pytest.raises(ImageError, match="cannot be decoded"):
+        open_image(data[: len(data) // 2])
+    place, start = data.index(b"IEND") - 8, data.index(b"IDAT")
+    wrong = bytearray(data)
+    wrong[place - 4 : place] = b"\0\0\0\0"
+    wrong[place : place + 4] = zlib.crc32(bytes(wrong[start:place])).to_bytes(4, "big")
+    assert np.abs(np.asarray(open_image(bytes(wrong)), float)[..., 0] - GREY).mean() < 4
 
 
 def test_the_same_picture_upright_and_smaller_bands(monkeypatch: pytest.MonkeyPatch) -> None:

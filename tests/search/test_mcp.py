@@ -129,6 +129,46 @@ def test_pictures_are_sent_only_when_asked_for_and_small(copy: Path, shop_pictur
         assert [block.type for block in shown.content] == ["text", "resource_link", "text", "image", "text"]
 
 
+def test_bad_arguments_are_answered_by_what_is_expected(copy: Path, shop_pictures: Path) -> None:
+    coins = canonical_uri(shop_pictures / "photos" / "coins.png")
+    cases: list[tuple[str, dict[str, Any], str]] = [
+        ("search_by_picture", {"picture": coins, "limit": 500},
+         "search_by_picture: limit=500: expected a whole number from 1 to 50 (Pictures at most); or leave it away, for 10"),
+        ("list_values", {}, "list_values: field is missing: expected text (A metadata field)"),
+        ("list_values", {"field": "label", "limit": "many"},
+         "list_values: limit='many': expected a whole number from 1 to 1,000 (Values at most); or leave it away, for 50"),
+        ("search_by_picture", {"picture": coins, "region": [1, 2, "x"]},
+         "search_by_picture: region=[1, 2, 'x']: expected a list of 4 numbers (Look for this part of the picture: x, y, width, "
+         "height in pixels); or leave it away"),
+        ("search_by_picture", {"picture": coins, "unique": "perhaps"},
+         "search_by_picture: unique='perhaps': expected true or false (One of each group of copies); or leave it away, "
+         "for false"),
+        ("search_by_picture", {"picture": coins, "min_score": 2},
+         "search_by_picture: min_score=2: expected a number from -1 to 1 (Least similarity, a cosine); or leave it away"),
+        ("list_pictures", {"limitt": 3},
+         "list_pictures: 'limitt' is no argument (did you mean limit?); it takes where, limit, order_by, descending, cursor, "
+         "thumbnails"),
+        ("describe_collection", {"verbose": True},
+         "describe_collection: 'verbose' is no argument; it takes none; leave them away"),
+        ("search_by_image", {"picture": coins},
+         "'search_by_image': is no tool (did you mean search_by_picture?); expected one of describe_collection, "),
+        ("delete_pictures", {"pictures": []}, "delete_pictures: pictures=[]: expected a list of 1 to 1,000 texts (A picture: "),
+        ("update_metadata", {"pictures": [coins], "metadata": "x"},
+         "update_metadata: metadata='x': expected an object (Names and values: text, numbers, booleans, or lists of them)"),
+    ]  # fmt: skip
+
+    @_ask(copy, "--root", str(shop_pictures), "--write")
+    async def ask(client: Client) -> None:
+        for tool, arguments, said in cases:
+            told = await _error(client, tool, **arguments)
+            assert told.startswith(said), told
+            assert "pydantic" not in told
+            assert "\n" not in told
+        several = await _error(client, "search_by_picture", limit=0, diversity=3)
+        assert [line.split(": ")[1] for line in several.splitlines()] == ["picture is missing", "limit=0", "diversity=3"]
+        assert "***@" in await _error(client, "list_values", field="label", limit="https://u:secret@host/")
+
+
 def test_no_file_outside_the_allowed_folders_is_read(copy: Path, shop_pictures: Path, tmp_path: Path, photos: Path) -> None:
     secret = tmp_path / "secret.png"
     shutil.copy(photos / "camera.png", secret)

@@ -13,7 +13,8 @@ from semblant_search.collection import RESERVED_FIELDS, point_id
 from semblant_search.errors import StoreError
 from semblant_search.querying.clusters import CENTRES_ASSET, read_centres
 from semblant_search.store import Point, open_database
-from support.service import problem, serving
+from semblant_search.web import create_app
+from support.service import listening, problem, serving
 from support.small_stores import manifest, unit_vectors, uris
 
 if TYPE_CHECKING:
@@ -81,6 +82,21 @@ def test_it_goes_with_filters_and_other_selections_and_over_a_service(database: 
         own = {hit.uri for hit in served.client.search(first, 400, within_cluster=1, diversity=0.2)}
         assert own <= {uri for uri, label in zip(uris(COUNT), LABELS, strict=True) if label == LABELS[uris(COUNT).index(first)]}
         problem(served.http.post("/v1/search", json={**query, "within_cluster": 0}), 422, "invalid-request")
+
+
+def test_many_pictures_are_each_compared_within_their_own_clusters(database: Database) -> None:
+    asked = [uris(COUNT)[row] for row in range(0, COUNT, COUNT // 7)]
+    with serving(database) as served:
+        app = create_app(database, client=served.client)
+        with listening(app) as address, SearchClient(address) as remote:
+            for client in (served.client, remote):
+                each = [client.search(uri, 5, within_cluster=2, exact=True) for uri in asked]
+                together = client.search_batch(asked, 5, within_cluster=2, exact=True)
+                assert [[hit.uri for hit in hits] for hits in together] == [[hit.uri for hit in hits] for hits in each]
+                wide = client.search_batch(asked, 5, exact=True)
+                assert [[hit.uri for hit in hits] for hits in wide] != [[hit.uri for hit in hits] for hits in each]
+        with pytest.raises(InvalidInput, match="within_cluster with a region"):
+            served.client.search_batch(asked, within_cluster=True, region=(0, 0, 5, 5))
 
 
 @pytest.mark.parametrize("given", [0, -1, 1.5, "yes", None])

@@ -9,11 +9,10 @@ import importlib.util
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import nn
 
-from semblant_exporter.export import to_onnx
+from semblant_exporter.export import in_parts, to_onnx
 from semblant_exporter.extractors.backbones import BACKBONES, backbone, load_weights
 from semblant_exporter.extractors.extractor import gem
 from semblant_exporter.objectives import to_images
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    import numpy as np
     from semblant_search.images import Fit
     from torch import Tensor
 
@@ -45,7 +45,6 @@ _CENTRE = 0.5
 """Deviation of the Gaussian that weighs places, as a share of half a side."""
 _WORTH_ONNX = 200
 """Pictures from which on making a graph for ONNX Runtime takes less time than it saves."""
-_BATCH = 32
 
 
 def networks_at_hand() -> tuple[str, ...]:
@@ -141,14 +140,14 @@ def features(
     """Float32 `[n, sum of blocks]` of fitted pictures uint8 `[n, h, w, 3]`, and milliseconds a picture."""
     by_onnx = len(pixels) >= _WORTH_ONNX and not any(isinstance(part, OwnNetwork) for part in stem.members)
     run = _run_by_onnx(stem, fit) if by_onnx else stem
-    parts, seconds = [], 0.0
-    for begin in range(0, len(pixels), _BATCH):
-        batch = torch.from_numpy(np.array(pixels[begin : begin + _BATCH]))
+    parts, seconds, seen = [], 0.0, 0
+    for batch in in_parts(pixels):
         began = time.perf_counter()
         parts.append(run(batch))
         seconds += time.perf_counter() - began
+        seen += len(batch)
         if on_progress is not None:
-            on_progress(what, min(begin + _BATCH, len(pixels)), len(pixels))
+            on_progress(what, seen, len(pixels))
     return torch.cat(parts), 1000 * seconds / len(pixels)
 
 

@@ -14,8 +14,9 @@ from semblant_search.web.problems import ServiceError
 
 from semblant_indexer.job import Duplicates, IndexJob, cores
 
+from .indexing_job import IndexingJob
+from .learning_job import LearningJob
 from .places import allowed_path
-from .running_job import RunningJob
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
     from semblant_search.store import Database
 
+    from .learning_job import Making
     from .models import JobQuery
+    from .running_job import RunningJob
 
 __all__ = ["JobList"]
 
@@ -49,7 +52,7 @@ class JobList:
         self._lock = threading.Lock()
         self._closed = False
 
-    def start(self, query: JobQuery) -> RunningJob:
+    def start(self, query: JobQuery) -> IndexingJob:
         """Start a job.
 
         Raises:
@@ -61,15 +64,18 @@ class JobList:
                 "not-offered", "jobs may read no folder of this service's machine: `semblant serve --jobs-root DIR` names those"
             )
         job = self._job_of(query)
+        running = IndexingJob(job, query.kind, self._database, self.roots)
         with self._lock:
-            if self._closed:
-                raise ServiceError("stopping", "no job is started any more")
             self._check_free(job)
-            running = RunningJob(job, query.kind, self._database, self.roots)
-            self._jobs[running.id] = running
-            self._forget_old()
-            running.start()
+            self._add(running)
         return running
+
+    def learn(self, source: str, collection: str, step: str, make: Making) -> LearningJob:
+        """Have an encoder made, as `LearningJob` says; the program that runs the service does so. Raises `ServiceError`."""
+        learning = LearningJob(source, collection, step, make)
+        with self._lock:
+            self._add(learning)
+        return learning
 
     def get(self, id: str) -> RunningJob:
         """A job by its id. Raises `ServiceError`."""
@@ -82,6 +88,11 @@ class JobList:
         """All that are known, the newest first."""
         with self._lock:
             return list(self._jobs.values())[::-1]
+
+    @property
+    def closed(self) -> bool:
+        """Whether no job is started any more."""
+        return self._closed
 
     @asynccontextmanager
     async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
@@ -101,6 +112,13 @@ class JobList:
         for job in jobs:
             if not job.join(_ENDING):
                 _logger.warning("job %s did not end within %g seconds", job.id, _ENDING)
+
+    def _add(self, job: RunningJob) -> None:
+        if self._closed:
+            raise ServiceError("stopping", "no job is started any more")
+        self._jobs[job.id] = job
+        self._forget_old()
+        job.start()
 
     def _job_of(self, query: JobQuery) -> IndexJob:
         source = allowed_path(query.source, self.roots, "source")
@@ -132,7 +150,7 @@ class JobList:
         )
 
     def _check_free(self, job: IndexJob) -> None:
-        active = [one for one in self._jobs.values() if not one.ended]
+        active = [one for one in self._jobs.values() if isinstance(one, IndexingJob) and not one.ended]
         for one in active:
             same = (one.job.collection, one.job.source) == (job.collection, job.source)
             if one.job.collection == job.collection and (one.writing or same):

@@ -10,9 +10,11 @@ from semblant_search.web.problems import Problem  # noqa: TC002 - pydantic looks
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
 
-__all__ = ["Job", "JobAccount", "JobFailure", "JobProgress", "JobQuery", "Jobs", "Kind", "State"]
+__all__ = ["Job", "JobAccount", "JobFailure", "JobKind", "JobProgress", "JobQuery", "Jobs", "Kind", "State"]
 
 Kind = Literal["index", "watch"]
+"""What can be asked for."""
+JobKind = Literal["index", "watch", "learn"]
 State = Literal["running", "cancelling", "done", "failed", "cancelled"]
 _EXAMPLE: JsonDict = {
     "id": "8d1f0c0b9a2e4d55",
@@ -78,8 +80,11 @@ class JobQuery(BaseModel):
 class JobProgress(BaseModel):
     """Where a run is."""
 
-    phase: str = Field(description="`scan`, `vocabulary`, `index`, `optimize`, …, `done`; `waiting` between runs of a watch.")
-    total: int = Field(description="Pictures that the run has to look at.")
+    phase: str = Field(
+        description="`scan`, `vocabulary`, `index`, `optimize`, …, `done`; `waiting` between runs of a watch; of a `learn` its "
+        "step, in words."
+    )
+    total: int = Field(description="Pictures that the run has to look at; 0 where that is not known.")
     done: int
     failed: int
     seconds: float = Field(description="Since the phase began.")
@@ -123,7 +128,7 @@ class Job(BaseModel):
     model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
 
     id: str
-    kind: Kind
+    kind: JobKind = Field(description="`learn` makes an encoder, or visual words; `semblant open` begins it, by itself.")
     state: State
     source: str
     collection: str

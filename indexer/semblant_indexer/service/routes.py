@@ -50,6 +50,7 @@ def add_jobs(app: FastAPI, service: Service) -> None:
     )
     _add_routes(router, service, jobs)
     app.include_router(router, prefix="/v1")
+    app.state.jobs = jobs  # of the program that runs the service
 
 
 def _add_routes(router: APIRouter, service: Service, jobs: JobList) -> None:

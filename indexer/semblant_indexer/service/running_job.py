@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import secrets
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from semblant_search.errors import SemblantError
 from semblant_search.web import problems
@@ -16,28 +16,18 @@ from semblant_search.writing.points import now
 
 from semblant_indexer.cancelling import JobCancelled
 from semblant_indexer.report import Progress
-from semblant_indexer.running import run
-from semblant_indexer.watching import watch
 
 from .models import Job, JobAccount, JobFailure, JobProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from semblant_search.store import Database
     from semblant_search.web.problems import Problem
 
-    from semblant_indexer.job import IndexJob
-    from semblant_indexer.report import Failure, IndexReport
-
-    from .models import Kind, State
+    from .models import JobKind, State
 
 __all__ = ["Event", "RunningJob"]
 
 _logger = logging.getLogger(__name__)
 _KEPT_EVENTS = 4000
-_KEPT_FAILURES = 1000
 _TELL_EVERY = 0.5
 """Seconds between two events about the progress of one phase."""
 
@@ -50,24 +40,21 @@ class Event(NamedTuple):
     data: JobProgress | JobFailure | JobAccount | Problem | Job
 
 
-class RunningJob:
+class RunningJob(ABC):
     """A job, from its start to long after its end. Thread-safe.
 
     Args:
-        job: what to do.
-        kind: once, or again after every change.
-        database: the service's.
-        within: folders that files must lie in.
+        kind: what it does.
+        source: what it reads.
+        collection: what it is for.
+        phase: its first one.
     """
 
-    def __init__(self, job: IndexJob, kind: Kind, database: Database, within: Sequence[Path]) -> None:
+    def __init__(self, kind: JobKind, source: str, collection: str, phase: str) -> None:
         self.id = secrets.token_hex(8)
-        self.job = job
         self.kind = kind
-        self.writing = True
-        """Whether a run is going on: between those of a watch, others may write."""
-        self._database = database
-        self._within = tuple(within)
+        self.source = source
+        self.collection = collection
         self._cancel = threading.Event()
         self._thread = threading.Thread(target=self._work, name=f"semblant-job-{self.id}", daemon=True)
         self._lock = threading.Lock()
@@ -77,9 +64,8 @@ class RunningJob:
         self._state: State = "running"
         self._created = now()
         self._ended: str | None = None
-        self._progress = _progress(Progress("scan"))
+        self._progress = self._shown(Progress(phase))
         self._failures: dict[str, JobFailure] = {}
-        self._between = False
         self._runs = 0
         self._report: JobAccount | None = None
         self._problem: Problem | None = None
@@ -119,20 +105,13 @@ class RunningJob:
                 return None
             return [event for event in self._events if event.number > number]
 
+    @abstractmethod
+    def _do(self) -> State:
+        """Do it, in a thread of its own, and say how it ended. Raises `JobCancelled` where it was told to end."""
+
     def _work(self) -> None:
-        told: dict[str, Any] = {
-            "on_progress": self._on_progress,
-            "on_failure": self._on_failure,
-            "database": self._database,
-            "within": self._within,
-        }
-        state: State = "done"
         try:
-            if self.kind == "watch":
-                watch(self.job, self._on_report, stop=self._cancel, on_problem=self._on_problem, **told)
-                state = "cancelled"
-            else:
-                self._on_report(run(self.job, cancel=self._cancel, **told))
+            state = self._do()
         except JobCancelled:
             state = "cancelled"
         except SemblantError as error:
@@ -142,56 +121,31 @@ class RunningJob:
             what = f"the service's log says why, under the job {self.id}"
             state, self._problem = "failed", problems.of_fault("internal-error", what)
         with self._lock:
-            self.writing = False
             self._state, self._ended = state, now()
             self._last += 1
             self._events.append(Event(self._last, "end", self._describe()))
-        _logger.info("job %s on %r: %s", self.id, self.job.collection, state)
+        _logger.info("job %s on %r: %s", self.id, self.collection, state)
 
     def _on_progress(self, progress: Progress) -> None:
         with self._lock:
-            if self._between:  # a run of a watch begins
-                self._failures, self._between, self._problem = {}, False, None
-            self.writing = True
-            self._progress = _progress(progress)
-            phase, at = self._told
-            if progress.phase != phase or time.monotonic() - at >= _TELL_EVERY:
-                self._told = progress.phase, time.monotonic()
-                self._tell("progress", self._progress)
+            self._set_progress(progress)
 
-    def _on_failure(self, failure: Failure) -> None:
-        with self._lock:
-            self._fail(failure)
-
-    def _on_report(self, report: IndexReport) -> None:
-        with self._lock:
-            for failure in report.failures:  # those, too, that no decoder saw: of earlier runs, and of the scan
-                if failure.uri not in self._failures:
-                    self._fail(failure)
-            self._runs += 1
-            self._report = _account(report)
-            self._tell("report", self._report)
-            self._rest()
-
-    def _on_problem(self, problem: SemblantError) -> None:
-        with self._lock:
-            self._problem = problems.of_error(problem)
-            self._tell("problem", self._problem)
-            self._rest()
-
-    def _rest(self) -> None:
-        """Until the next run of a watch."""
-        self._between, self.writing = True, False
-        if self.kind == "watch":
-            self._progress = _progress(Progress("waiting"))
-            self._told = "waiting", time.monotonic()
+    def _set_progress(self, progress: Progress) -> None:
+        self._progress = self._shown(progress)
+        phase, at = self._told
+        if progress.phase != phase or time.monotonic() - at >= _TELL_EVERY:
+            self._told = progress.phase, time.monotonic()
             self._tell("progress", self._progress)
 
-    def _fail(self, failure: Failure) -> None:
-        if len(self._failures) < _KEPT_FAILURES:
-            told = JobFailure(uri=failure.uri, reason=failure.reason, message=failure.message)
-            self._failures[failure.uri] = told
-            self._tell("failure", told)
+    def _shown(self, progress: Progress) -> JobProgress:
+        return JobProgress(
+            phase=progress.phase,
+            total=progress.total,
+            done=progress.done,
+            failed=progress.failed,
+            seconds=round(progress.seconds, 3),
+            pictures_per_s=round(progress.rate, 1),
+        )
 
     def _tell(self, name: str, data: JobProgress | JobFailure | JobAccount | Problem) -> None:
         self._last += 1
@@ -202,8 +156,8 @@ class RunningJob:
             id=self.id,
             kind=self.kind,
             state=self._state,
-            source=self.job.source,
-            collection=self.job.collection,
+            source=self.source,
+            collection=self.collection,
             created_at=self._created,
             ended_at=self._ended,
             progress=self._progress,
@@ -213,19 +167,3 @@ class RunningJob:
             problem=self._problem,
             last_event=self._last,
         )
-
-
-def _progress(progress: Progress) -> JobProgress:
-    return JobProgress(
-        phase=progress.phase,
-        total=progress.total,
-        done=progress.done,
-        failed=progress.failed,
-        seconds=round(progress.seconds, 3),
-        pictures_per_s=round(progress.rate, 1),
-    )
-
-
-def _account(report: IndexReport) -> JobAccount:
-    told = dataclasses.asdict(report)
-    return JobAccount(account=report.account, **{name: told[name] for name in JobAccount.model_fields if name != "account"})

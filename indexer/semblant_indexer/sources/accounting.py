@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
+
+from semblant_search.shown import shown_name
+
+from semblant_indexer.url_reading import unsigned
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -31,15 +36,24 @@ def rows_unseen(table: MetadataTable, pictures: Iterable[str], scope: str, root:
     """
     if not len(table):
         return None
-    unseen = len(table) - table.match(pictures, scope)
+    matched, first = table.match(pictures, scope)
+    unseen = len(table) - matched
     if not unseen:
         return None
-    note = f"{unseen:,} metadata row{'s name' if unseen != 1 else ' names'} no picture in {root!r}"
+    rows = "; ".join(f"{_below(root, row.place)}, line {row.line}: {shown_name(unsigned(row.named))}" for row in first)
+    which = "" if unseen <= len(first) else "the first: "
+    note = f"{unseen:,} metadata row{'s name' if unseen != 1 else ' names'} no picture in {root!r} ({which}{rows})"
     if unseen < len(table):
         return note
     note += f", and so no row of {table.name!r} does: it is left alone (--no-metadata looks for no table)"
     table.forget()
     return note
+
+
+def _below(root: str, place: str) -> str:
+    """A table's name as seen from the pictures' folder; the last part of what lies beside it."""
+    inside = place.removeprefix(root.rstrip("/\\"))
+    return inside.replace("\\", "/").lstrip("/#") if inside != place and inside[:1] in "/\\#" else PurePath(place).name
 
 
 def told(sidecars: int, others: Counter[str], left: LeftOut) -> list[str]:

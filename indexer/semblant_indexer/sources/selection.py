@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import lru_cache
 
 from semblant_search.errors import InvalidInput
 
@@ -70,5 +72,19 @@ def checked_frames(given: object) -> str | int:
 
 
 def _matches(path: str, patterns: tuple[str, ...]) -> bool:
-    name = path.rpartition("/")[2]
-    return any(fnmatchcase(path if "/" in pattern else name, pattern.strip("/")) for pattern in patterns)
+    of_names, of_paths = _compiled(patterns)
+    return any(
+        one is not None and one.match(text) is not None for one, text in ((of_names, path.rpartition("/")[2]), (of_paths, path))
+    )
+
+
+@lru_cache(maxsize=64)
+def _compiled(patterns: tuple[str, ...]) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
+    """All patterns in one for names and one for paths, None where there are none: there may be hundreds, and many files."""
+    of_names = [translate(pattern) for pattern in patterns if "/" not in pattern]
+    of_paths = [translate(pattern.strip("/")) for pattern in patterns if "/" in pattern]
+    return _any(of_names), _any(of_paths)
+
+
+def _any(expressions: list[str]) -> re.Pattern[str] | None:
+    return re.compile("|".join(expressions)) if expressions else None

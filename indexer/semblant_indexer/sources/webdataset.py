@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["ARCHIVE_SUFFIXES", "WebDatasetSource"]
 
 ARCHIVE_SUFFIXES = (".tar", ".zip")
+_SILENT = "names in ZIP archives that do not say which letters theirs are; if these are wrong, pack them with UTF-8 names"
 
 
 class _Sample(NamedTuple):
@@ -162,6 +163,9 @@ class WebDatasetSource:
                 changed = archive.mtime_ns
                 if _is_zip(archive.file):
                     zipped = ZipArchive(archive.file)
+                    for name in zipped.names.guessed:
+                        told = f"read as {zipped.names.guess}"
+                        self._losses.add(_SILENT, f"{shown_name(place)}, {name!r}", told=told)
                     for inner in zipped:
                         members.add(zipped, inner)
                 else:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import zipfile
 from typing import IO, TYPE_CHECKING
 
+from .zip_names import read_names
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["ZipArchive", "ZipMember"]
 
 _LINK = 0o120000
-_SAYS_UTF8 = 0x800
 
 
 class ZipMember:
@@ -19,9 +20,9 @@ class ZipMember:
 
     linkname = "another member"
 
-    def __init__(self, info: zipfile.ZipInfo) -> None:
+    def __init__(self, info: zipfile.ZipInfo, name: str) -> None:
         self.info = info
-        self.name = _name(info).replace("\\", "/")
+        self.name = name.replace("\\", "/")
         self.size = info.file_size
 
     def isdir(self) -> bool:
@@ -42,24 +43,21 @@ class ZipMember:
 
 
 class ZipArchive:
-    """The members of an archive in their order. Raises `zipfile.BadZipFile`."""
+    """The members of an archive in their order. Raises `zipfile.BadZipFile`.
+
+    Attributes:
+        names: how its members' names were read.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._archive = zipfile.ZipFile(file)
+        infos = self._archive.infolist()
+        self.names = read_names(infos)
+        self._members = [ZipMember(info, name) for info, name in zip(infos, self.names.names, strict=True)]
 
     def __iter__(self) -> Iterator[ZipMember]:
-        return map(ZipMember, self._archive.infolist())
+        return iter(self._members)
 
     def extractfile(self, member: ZipMember) -> IO[bytes]:
         """To be read."""
         return self._archive.open(member.info)
-
-
-def _name(info: zipfile.ZipInfo) -> str:
-    """A member's name. Macs, and others, write UTF-8 without saying so, which is read as DOS's letters otherwise."""
-    if info.flag_bits & _SAYS_UTF8 or info.filename.isascii():
-        return info.filename
-    try:
-        return info.filename.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return info.filename

@@ -9,11 +9,15 @@ from typing import Any
 
 import click
 
+from semblant_search.shown import shown_name
+
 from .group import command_errors
 from .options import Target, connection_options, database_options, where_option
 from .output import print_json, print_rows, text_of
 
 __all__ = ["count", "delete", "facet", "info"]
+
+_MOST_NAMED = 10
 
 
 @click.command()
@@ -82,13 +86,24 @@ def facet(field: str, target: Target, where: str | None, limit: int, as_json: bo
 def delete(pictures: tuple[str, ...], target: Target, yes: bool) -> None:
     """Remove pictures from a collection.
 
-    PICTURE is the path, the URI or the id of an indexed picture. The files themselves stay.
+    PICTURE is the path, the URI or the id of an indexed picture. The files themselves stay. Exit code 3: some were
+    removed, and others are not there; 1: none is.
     """
     with target.client() as client:
+        found = client.get_many(pictures)
+        missing = [name for name, one in zip(pictures, found, strict=True) if one is None]
+        if len(missing) == len(pictures):
+            client.get(missing[0])  # which says so, and what was expected
         if not yes:
-            click.confirm(f"Remove {len(pictures)} pictures from collection {target.collection!r}?", abort=True, err=True)
+            there = len(pictures) - len(missing)
+            click.confirm(f"Remove {there} pictures from collection {target.collection!r}?", abort=True, err=True)
         removed = client.delete(pictures)
     click.echo(f"removed {removed} of {len(pictures)}", err=True)
+    if missing:
+        shown, more = ", ".join(map(shown_name, missing[:_MOST_NAMED])), len(missing) - _MOST_NAMED
+        rest = f" and {more:,} more" if more > 0 else ""
+        click.echo(f"no pictures of collection {target.collection!r}: {shown}{rest}", err=True)
+        click.get_current_context().exit(3)
 
 
 def _describe(target: Target, collection: str) -> dict[str, Any]:

@@ -131,6 +131,10 @@ def _parsed(data: bytes, kind: str) -> ImageFile.ImageFile | str | None:
         from .jpeg import FirstJpeg
 
         factory = FirstJpeg
+    if kind == "PNG":
+        from .grey_alpha import GreyAlphaPng
+
+        factory = GreyAlphaPng if GreyAlphaPng.reads(data) else factory
     try:
         accepted = accepts is None or accepts(data[:16])
         if not accepted or isinstance(accepted, str):

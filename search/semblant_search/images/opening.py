@@ -13,7 +13,7 @@ from semblant_search.frame_names import split_bytes
 from semblant_search.stages import in_stage
 
 from .alpha import has_no_alpha
-from .colour import profile_for
+from .colour import grey_curve, profile_for
 from .exif import is_adobe_rgb, orientation_in
 from .headers import as_icon, icon_sizes, open_header
 from .icc import ADOBE_RGB
@@ -211,8 +211,10 @@ def _with_all_bits(image: Image.Image, data: bytes, profile: bytes) -> bytes | N
     """The profile of a picture's numbers, which are brought to sRGB's curve where 8 bits of them are too few (see `light`)."""
     from PIL import Image as Pillow
 
-    if image.format not in ("PNG", "TIFF") or image.mode not in ("RGB", "RGBA") or "transparency" in image.info:
+    if image.format not in ("PNG", "TIFF") or image.mode not in ("LA", "RGB", "RGBA") or "transparency" in image.info:
         return profile
+    if image.mode == "LA":
+        return _greys_with_all_bits(image, data, profile)
     curve, low = light_curve(profile), None
     if curve is not None:
         with contextlib.suppress(OSError):  # a file that was mended before it was read
@@ -226,6 +228,21 @@ def _with_all_bits(image: Image.Image, data: bytes, profile: bytes) -> bytes | N
         shown = np.dstack([levels[numbers[..., :3]], upper[..., 3:]])
         image.paste(Pillow.fromarray(shown), (0, top))
     return profile_for(with_srgb_curve(profile), image.mode)
+
+
+def _greys_with_all_bits(image: Image.Image, data: bytes, profile: bytes) -> bytes | None:
+    from .grey_alpha import GreyAlphaPng
+    from .tiff import WideTiff
+
+    if not isinstance(image, (GreyAlphaPng, WideTiff)):
+        return profile
+    with contextlib.suppress(OSError):  # as above
+        wide, curve = open_header(data), grey_curve(profile)
+        if isinstance(wide, type(image)) and curve is not None:
+            wide.curve = curve
+            image.paste(wide, (0, 0))
+            return None
+    return profile
 
 
 def _keep_exif(picture: Image.Image, made: Image.Image) -> None:

@@ -71,10 +71,16 @@ def wide_tiff(data: bytes, name: str, number: int = 0) -> ImageFile.ImageFile | 
 
 
 class WideTiff(ImageFile.ImageFile):
-    """As a plugin of Pillow: size and mode first, pixels by `load`."""
+    """As a plugin of Pillow: size and mode first, pixels by `load`.
+
+    Attributes:
+        curve: of greys with transparency, set before they are decoded, uint8 `[65536]`: the level of each grey of 16 bits
+            (`colour.grey_curve`); None for a straight line.
+    """
 
     format = "TIFF"
     format_description = "TIFF, read by tifffile"
+    curve: np.ndarray | None = None
 
     def __init__(self, data: bytes, number: int = 0) -> None:
         self._number = number
@@ -152,6 +158,8 @@ class WideTiff(ImageFile.ImageFile):
                 numbers = np.rint(shares[..., :3] * 65535).astype(np.uint16)
                 shares[..., :3] = in_srgb_curve(self._light[numbers])
             levels[top : top + rows] = shares if grey else np.rint(shares * 255)
+            if self.curve is not None:
+                levels[top : top + rows, :, 0] = self.curve[np.rint(shares[..., 0] * 65535).astype(np.uint16)]
         return Image.frombytes(self._mode, self.size, levels.tobytes())
 
     def _packed(self, file: IO[bytes]) -> np.ndarray | None:

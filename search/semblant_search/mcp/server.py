@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
+from pydantic import ValidationError
 
+from .arguments import refused, unknown_arguments, unknown_tool
 from .naming import AllowedFiles
 from .tools import ReadingTools, WritingTools
 
@@ -36,6 +39,24 @@ _INSTRUCTIONS = (
 )
 
 
+class _Server(MCPServer[None]):
+    """The SDK's, which passes over arguments that a tool does not know, and hands pydantic's text on for the others."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], *more: Any, **options: Any) -> Any:
+        """As the SDK's. Raises `ToolError` in a line for each argument that is not what the tool takes."""
+        schemas = {tool.name: tool.input_schema for tool in await self.list_tools()}
+        if name not in schemas:
+            raise ToolError(unknown_tool(name, schemas))
+        if unknown := unknown_arguments(name, schemas[name], arguments):
+            raise ToolError(unknown)
+        try:
+            return await super().call_tool(name, arguments, *more, **options)
+        except ToolError as error:
+            if not isinstance(error.__cause__, ValidationError):
+                raise
+            raise ToolError(refused(name, schemas[name], arguments, error.__cause__)) from None
+
+
 def create_server(
     client: SearchClient, *, roots: Sequence[Path] = (), write: bool = False, remote: bool = False
 ) -> MCPServer[None]:
@@ -49,7 +70,7 @@ def create_server(
     """
     files = AllowedFiles(client, roots, remote=remote)
     tools = WritingTools(client, files) if write else ReadingTools(client, files)
-    server: MCPServer[None] = MCPServer(
+    server = _Server(
         "semblant", title="Semblant", instructions=_INSTRUCTIONS, version=version("semblant-search"), log_level="WARNING"
     )
     for name in _READING:

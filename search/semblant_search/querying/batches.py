@@ -121,7 +121,7 @@ def _answers(
 def _hits(generation: Generation, asked: Asked, queries: Sequence[tuple[np.ndarray, tuple[str, ...]]]) -> list[list[Hit]]:
     """The hits of each vector without the pictures of those ids; in one request where they are but the best ones."""
     request, selection = asked.request, asked.selection
-    if not selection.plain:
+    if not selection.plain or selection.within_cluster:
         return [select(generation, replace(request, query=Nearest(vector)), selection, ids) for vector, ids in queries]
     request = beyond_chance(generation, request, selection.fpr)
     # One more than asked for, and cut here: the picture itself need not come first among its copies.

@@ -208,7 +208,7 @@ class Service:
             client = await self.client(self.usual_collection)
             await client.embed([_blank()])
         except CollectionNotFound:
-            _logger.warning("there is no collection %s yet", shown(self.usual_collection))
+            _logger.info("there is no collection %s yet", shown(self.usual_collection))
         except SemblantError as error:
             _logger.warning("pictures cannot be encoded: %s", error)
         self.state = "ready"

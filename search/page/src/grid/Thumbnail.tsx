@@ -5,6 +5,8 @@ import { getBlob, isAborted, withQuery } from "../api/call";
 import { key } from "../api/key";
 import { collection } from "../state/service";
 import type { Picture } from "../api/models";
+import { Icon } from "../parts/Icon";
+import { fileName } from "../state/names";
 
 const LATE = 60;
 const SIZES = [64, 128, 256, 512, 1024];
@@ -66,7 +68,12 @@ export function Thumbnail({ picture, size, alt, late = true, onLoad }: Props) {
         }}
         onError={() => image.current?.hasAttribute("src") && setFailed(true)}
       />
-      {failed && <span class="thumbnail-failed">{alt}</span>}
+      {failed && (
+        <span class="thumbnail-failed">
+          <Icon name="missing" />
+          <bdi>{fileName(picture.uri)}</bdi>
+        </span>
+      )}
     </>
   );
 }

@@ -1,8 +1,9 @@
 // One picture of the grid: a link to it in the viewer, with two buttons: mark it, and find what looks like it.
+import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { Shown } from "../api/models";
 import { go, href, searching, state } from "../state/address";
-import { fileName, likeness, score } from "../state/names";
+import { brief, fileName, likeness, score } from "../state/names";
 import { isSelected, selecting, toggle } from "../state/selection";
 import { Icon } from "../parts/Icon";
 import { Thumbnail } from "./Thumbnail";
@@ -23,6 +24,8 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
   const name = fileName(picture.uri);
   const marked = isSelected(picture.id);
   const said = searching.value ? [score(picture), likeness(picture)].filter(Boolean).join(", ") : "";
+  const varied = searching.value && state.value.diversity > 0;
+  const lit = useSignal(false);
   const order = reachable ? 0 : -1;
   const press = useMemo(() => pressing(() => toggle(picture)), [picture]);
   return (
@@ -30,7 +33,13 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
       class={`tile${marked ? " is-marked" : ""}${selecting.value ? " is-choosing" : ""}`}
       data-index={index}
       style={{ transform: `translate(${left}px, ${top}px)`, width: `${width}px`, height: `${height}px` }}
-      onFocusCapture={onFocus}
+      onFocusCapture={(event) => {
+        onFocus();
+        lit.value = event.target instanceof Element && event.target.matches(":focus-visible");
+      }}
+      onBlurCapture={() => (lit.value = false)}
+      onPointerEnter={(event) => (lit.value = event.pointerType !== "touch")}
+      onPointerLeave={() => (lit.value = false)}
       {...press}
     >
       <a
@@ -45,14 +54,25 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
         }}
       >
         <Thumbnail picture={picture} size={Math.max(width, height)} alt="" />
-        <span class="tile-name" aria-hidden="true">
-          <bdi>{name}</bdi>{" "}
-        </span>
-        {said && (
-          <span class="tile-score" aria-hidden="true">
-            {score(picture)}
+        <span class="tile-about" aria-hidden="true">
+          {lit.value &&
+            brief(picture).map(([label, value]) => (
+              <span key={label} class="tile-field">
+                {label} <bdi>{value}</bdi>
+              </span>
+            ))}
+          <span class="tile-line">
+            <span class="tile-name">
+              <bdi>{name}</bdi>{" "}
+            </span>
+            {said && (
+              <span class="tile-score">
+                {/* Where the best come first, headings say the word; where they vary, each picture does. */}
+                {varied && <span>{likeness(picture)}</span>} {score(picture)}
+              </span>
+            )}
           </span>
-        )}
+        </span>
       </a>
       <button type="button" class="tile-mark" tabIndex={order} aria-pressed={marked} aria-label={`Select ${name}`} onClick={(event) => toggle(picture, event.shiftKey)}>
         <Icon name="check" />

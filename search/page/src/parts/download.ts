@@ -1,9 +1,13 @@
-// Lists that are saved as files, made here of what is known already.
+// What is saved as a file: lists that are made here of what is known already, and files that the service gave.
 import type { Picture, Shown } from "../api/models";
 import { shownUri } from "../state/names";
 
 export function save(name: string, kind: string, parts: string): void {
-  const url = URL.createObjectURL(new Blob([parts], { type: `${kind};charset=utf-8` }));
+  saveBlob(name, new Blob([parts], { type: `${kind};charset=utf-8` }));
+}
+
+export function saveBlob(name: string, blob: Blob): void {
+  const url = URL.createObjectURL(blob);
   const link = document.createElement("a");
   link.href = url;
   link.download = name;

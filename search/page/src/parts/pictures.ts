@@ -1,6 +1,6 @@
 // The pictures behind the examples of a search: those of the collection and those that were dropped here.
 import { useEffect, useState } from "preact/hooks";
-import { get, getBlob } from "../api/call";
+import { get, getBlob, withQuery } from "../api/call";
 import { key } from "../api/key";
 import type { Picture } from "../api/models";
 import { thumbnailAddress } from "../grid/Thumbnail";
@@ -26,6 +26,11 @@ export async function pictureOf(id: string): Promise<Picture> {
   const found = await get(`/v1/pictures/${encodeURIComponent(id)}` as "/v1/pictures/{id}", { collection: collection.peek() });
   known.set(id, found);
   return found;
+}
+
+/** Where the service gives out the picture's own file. */
+export function originalAddress(picture: Pick<Picture, "id">): string {
+  return withQuery(`v1/pictures/${picture.id}/original`, { collection: collection.peek() });
 }
 
 /** After a change: what was known may be another now. */
@@ -79,7 +84,7 @@ export async function cutOut(example: string, region: readonly number[]): Promis
     blob = await upload(example);
   } else {
     const picture = await pictureOf(example);
-    blob = await getBlob(about.peek()?.originals ? `v1/pictures/${picture.id}/original` : thumbnailAddress(picture, 1024));
+    blob = await getBlob(about.peek()?.originals ? originalAddress(picture) : thumbnailAddress(picture, 1024));
     scale = 0;
     const bitmap = await createImageBitmap(blob);
     scale = bitmap.width / Number(picture.facts["_width"]);

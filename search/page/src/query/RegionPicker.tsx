@@ -17,12 +17,14 @@ interface Props {
 /** Shares of the picture's sides: left, top, right, bottom. */
 type Box = readonly [number, number, number, number];
 const LEAST = 0.03;
+/** Width ÷ height from which a picture is a strip. */
+const STRIP = 8;
 
 export function RegionPicker({ example, region, onChoose, children }: Props) {
   const drawn = useDrawable(example, 1024);
   const stage = useRef<HTMLDivElement>(null);
   const drawing = useSignal<Box | null>(null);
-    if (!drawn || drawn instanceof Error) {
+  if (!drawn || drawn instanceof Error) {
     return (
       <div class="query-picture">
         <div class="query-stage is-empty" />
@@ -63,7 +65,7 @@ export function RegionPicker({ example, region, onChoose, children }: Props) {
   const shown = drawing.value ? ordered(drawing.value) : region.length && width ? ([x / width, y / height, (x + wide) / width, (y + high) / height] as const) : null;
   const name = picture ? fileName(picture.uri) : "Your picture";
   return (
-    <div class="query-picture">
+    <div class={`query-picture${width > STRIP * height ? " is-strip" : ""}`}>
       <div ref={stage} class="query-stage" style={width ? { aspectRatio: `${width} / ${height}`, "--ratio": String(width / height) } : {}} onPointerDown={begin} onPointerMove={draw} onPointerUp={end} onPointerCancel={() => (drawing.value = null)}>
         <img src={drawn.url} alt={`Looked for: ${name}`} draggable={false} />
         {shown && <div class="region" style={{ left: share(shown[0]), top: share(shown[1]), width: share(shown[2] - shown[0]), height: share(shown[3] - shown[1]) }} />}

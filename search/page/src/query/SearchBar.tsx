@@ -5,8 +5,8 @@ import { get, isAborted, messageOf, ServiceProblem } from "../api/call";
 import { Icon } from "../parts/Icon";
 import { go, state } from "../state/address";
 import { collection, fields } from "../state/service";
-import { text } from "../state/where";
 import { askWith } from "./ask";
+import { asFilter, asTyped } from "./typed";
 
 interface Fault {
   detail: string;
@@ -14,18 +14,18 @@ interface Fault {
 }
 
 export function SearchBar() {
-  const typed = useSignal(state.value.where);
+  const typed = useSignal("");
   const fault = useSignal<Fault | null>(null);
   const picker = useRef<HTMLInputElement>(null);
   const camera = useRef<HTMLInputElement>(null);
   useSignalEffect(() => {
-    typed.value = state.value.where;
+    typed.value = asTyped(state.value.where, fields.peek());
     fault.value = null;
   });
 
   const submit = async (event: Event) => {
     event.preventDefault();
-    const where = asFilter(typed.peek(), Object.keys(fields.peek()));
+    const where = asFilter(typed.peek(), fields.peek());
     fault.value = null;
     try {
       if (where) await get("/v1/count", { where, collection: collection.peek() });
@@ -85,11 +85,4 @@ export function SearchBar() {
       <input ref={camera} type="file" accept="image/*" capture="environment" hidden tabIndex={-1} aria-hidden="true" onChange={pick} />
     </form>
   );
-}
-
-/** Plain words are part of a picture's name; everything else is an expression as it is. */
-function asFilter(typed: string, fields: readonly string[]): string {
-  const words = typed.trim();
-  const plain = words !== "" && !/[=<>()"'\[\]]/.test(words) && !/\b(and|or|not|in|is)\b/.test(words) && !fields.includes(words);
-  return plain ? `contains(_uri, ${text(encodeURI(words))})` : words;
 }

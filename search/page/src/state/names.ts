@@ -67,6 +67,17 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString()} ${count === 1 ? one : many}`;
 }
 
+const MOST_BRIEF = 3;
+
+/** What is said about a picture at a glance, labels and values: of its owner's fields the first, then what the camera noted. */
+export function brief({ metadata, facts }: Pick<Shown, "metadata" | "facts">): [label: string, value: string][] {
+  const noted = ["_taken_at", "_camera"].map((field): [string, unknown] => [field, facts[field]]);
+  return [...Object.entries(metadata), ...noted, ["size", `${facts["_width"]} × ${facts["_height"]}`] as [string, unknown]]
+    .filter(([, value]) => value !== null && value !== undefined && value !== "" && !(Array.isArray(value) && !value.length))
+    .slice(0, MOST_BRIEF)
+    .map(([field, value]) => [fieldLabel(field), shownValue(value, field)]);
+}
+
 const VERDICTS: Record<string, string> = {
   copy: "A copy",
   "rotated/scaled": "Turned or scaled",

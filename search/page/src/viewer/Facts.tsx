@@ -1,18 +1,17 @@
 // The side of the viewer: what to do with the picture, how alike it is, what looks like it, and all that is known about it.
 import { type Signal, useSignal } from "@preact/signals";
-import { patch, post } from "../api/call";
-import type { Shown } from "../api/models";
-import { messageOf } from "../api/call";
+import { getBlob, messageOf, patch, post, revision } from "../api/call";
+import type { Picture, Shown } from "../api/models";
 import { Thumbnail, ratioOf } from "../grid/Thumbnail";
 import { useAsked } from "../parts/asked";
+import { saveBlob } from "../parts/download";
 import { Icon } from "../parts/Icon";
-import { forget } from "../parts/pictures";
+import { forget, originalAddress } from "../parts/pictures";
 import { go, href, searching, state } from "../state/address";
 import { decoded, fieldLabel, fileName, folderOf, likeness, score, shownUri, shownValue } from "../state/names";
 import { say } from "../state/notices";
 import { remove } from "../state/removals";
 import { about, collection, facts, mayWrite } from "../state/service";
-import { revision } from "../api/call";
 
 const HIDDEN = new Set(["_uri", "_sha256", "_sources", "_width", "_height"]);
 const SIMILAR = 9;
@@ -61,11 +60,7 @@ export function Facts({ picture, why }: { picture: Shown; why: Signal<boolean> }
             </button>
           </>
         )}
-        {about.value?.originals && (
-          <a class="button" href={`v1/pictures/${picture.id}/original?collection=${encodeURIComponent(collection.value)}`} download={fileName(picture.uri)}>
-            <Icon name="save" /> Save
-          </a>
-        )}
+        {about.value?.originals && <SaveFile key={picture.id} picture={picture} />}
         {mayWrite.value && (
           <button
             type="button"
@@ -89,6 +84,26 @@ export function Facts({ picture, why }: { picture: Shown; why: Signal<boolean> }
         <Fact name="_uri" value={shownUri(picture.uri)} />
       </dl>
     </aside>
+  );
+}
+
+/** Saves the picture's own file. It is asked for as all else is, with the key, and what is wrong with it is said. */
+function SaveFile({ picture }: { picture: Picture }) {
+  const saving = useSignal(false);
+  const save = async () => {
+    saving.value = true;
+    try {
+      // After a # is which page or frame of the file it is.
+      saveBlob(fileName(picture.uri.replace(/#.*/, "")), await getBlob(originalAddress(picture)));
+    } catch (error) {
+      say(messageOf(error));
+    }
+    saving.value = false;
+  };
+  return (
+    <button type="button" disabled={saving.value} onClick={() => void save()}>
+      <Icon name="save" /> Save
+    </button>
   );
 }
 

@@ -2,14 +2,14 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { Picture, Shown } from "../api/models";
-import { getBlob, isAborted } from "../api/call";
+import { getBlob, isAborted, messageOf } from "../api/call";
 import { key } from "../api/key";
 import { thumbnailAddress } from "../grid/Thumbnail";
 import { useAsked } from "../parts/asked";
 import { Icon } from "../parts/Icon";
-import { pictureOf } from "../parts/pictures";
+import { originalAddress, pictureOf } from "../parts/pictures";
 import { go, state } from "../state/address";
-import { fileName } from "../state/names";
+import { fileName, shownUri } from "../state/names";
 import { loadMore, more, results } from "../state/results";
 import { about, collection } from "../state/service";
 import { Facts } from "./Facts";
@@ -46,20 +46,25 @@ export function Viewer() {
     if (place >= 0 && next) go({ open: next.id }, true);
   };
   const keys = (event: KeyboardEvent) => {
-    if (event.target instanceof HTMLInputElement) return;
+    if (event.target instanceof HTMLInputElement || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target !== document.body && !dialog.current?.contains(event.target as Node)) return;
     if (event.key === "ArrowRight") step(1);
     else if (event.key === "ArrowLeft") step(-1);
     else if (event.key === "s" && picture) go({ like: [picture.id], unlike: [], region: [], open: "", view: "pictures" });
     else return;
     event.preventDefault();
   };
+  // Heard everywhere: with what was in focus, such as the picture before, the focus goes to the page.
+  useLayoutEffect(() => {
+    addEventListener("keydown", keys);
+    return () => removeEventListener("keydown", keys);
+  });
   const name = picture ? fileName(picture.uri) : "Picture";
   return (
     <dialog
       ref={dialog}
       class="viewer"
       aria-label={name}
-      onKeyDown={keys}
       onCancel={(event) => {
         event.preventDefault();
         if (why.value) why.value = false;
@@ -96,8 +101,20 @@ function Large({ picture }: { picture: Picture }) {
   const wide = Number(picture.facts["_width"]) || 1;
   const high = Number(picture.facts["_height"]) || 1;
   const originals = about.value?.originals ?? false;
+  const small = thumbnailAddress(picture, 1024);
+  const left = useRef(1); // of what may still be shown: its thumbnail, and the file itself
+  const why = useSignal("");
+  const failed = async (image: HTMLImageElement, address: string) => {
+    image.hidden = true;
+    left.current -= 1;
+    if (left.current) return;
+    // An image does not say why it failed: asked for once more, the service does.
+    const said = await getBlob(address).then(() => "this browser cannot show it", messageOf);
+    why.value = said.replace(/^'.*?': /, "");
+  };
 
   useEffect(() => {
+    left.current = originals ? 2 : 1;
     const giving = new AbortController();
     const made: string[] = [];
     const put = async (image: HTMLImageElement | null, address: string) => {
@@ -114,8 +131,8 @@ function Large({ picture }: { picture: Picture }) {
         if (!isAborted(error)) image.dispatchEvent(new Event("error"));
       }
     };
-    void put(preview.current, thumbnailAddress(picture, 1024));
-    if (originals) void put(full.current, `v1/pictures/${picture.id}/original?collection=${encodeURIComponent(collection.peek())}`);
+    void put(preview.current, small);
+    if (originals) void put(full.current, originalAddress(picture));
     return () => {
       giving.abort();
       for (const image of [preview.current, full.current]) image?.removeAttribute("src");
@@ -123,7 +140,14 @@ function Large({ picture }: { picture: Picture }) {
     };
   }, [picture.id, originals]);
 
-  const name = fileName(picture.uri);
+  if (why.value)
+    return (
+      <div class="empty large-missing" role="status">
+        <strong>The file is not at hand</strong>
+        <bdi>{shownUri(picture.uri)}</bdi>
+        <p>{why.value}</p>
+      </div>
+    );
   return (
     <button
       type="button"
@@ -132,8 +156,8 @@ function Large({ picture }: { picture: Picture }) {
       onClick={() => (zoomed.value = !zoomed.value)}
     >
       <span class="large-frame" style={{ aspectRatio: `${wide} / ${high}`, "--ratio": String(wide / high), "--wide": `${wide}px`, "--high": `${high}px` }}>
-        <img ref={preview} alt={name} onError={(event) => (event.currentTarget.hidden = true)} />
-        {originals && <img ref={full} class="is-full" alt="" onLoad={(event) => event.currentTarget.classList.add("is-loaded")} onError={(event) => (event.currentTarget.hidden = true)} />}
+        <img ref={preview} alt={fileName(picture.uri)} onError={(event) => void failed(event.currentTarget, small)} />
+        {originals && <img ref={full} class="is-full" alt="" onLoad={(event) => event.currentTarget.classList.add("is-loaded")} onError={(event) => void failed(event.currentTarget, small)} />}
       </span>
     </button>
   );
