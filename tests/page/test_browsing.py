@@ -199,3 +199,24 @@ def test_the_order_is_a_choice(shown: Shown) -> None:
     expect(largest).to_have_attribute("aria-label", re.compile("retina"))  # the new order has arrived
     largest.click()
     expect(page.locator(".facts")).to_contain_text("1,990,921")  # retina.jpg, 1411 × 1411
+
+
+def test_back_is_back_to_the_place_that_was_scrolled_to(shown: Shown) -> None:
+    page = shown.page
+    page.evaluate("window.scrollTo(0, 1100)")
+    expect(page.locator(".tile img.is-loaded").nth(5)).to_be_visible()
+    tile = page.locator(".tile").nth(page.locator(".tile").count() // 2)
+    tile.scroll_into_view_if_needed()
+    link, place = tile.locator("a").get_attribute("href"), page.evaluate("window.scrollY")
+    assert place > 300
+    tile.locator("a").click()
+    page.get_by_role("dialog").get_by_role("button", name="Find similar").click()
+    expect(page.locator(".query")).to_be_visible()
+    expect(page.locator(".said")).to_contain_text("ms")
+    page.wait_for_function("() => window.scrollY < 50")  # another question begins at its top
+    page.go_back()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.wait_for_function("(place) => Math.abs(window.scrollY - place) < 5", arg=place)
+    expect(page.locator(f'.tile a[href="{link}"]')).to_be_in_viewport()

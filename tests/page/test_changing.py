@@ -115,3 +115,28 @@ def test_a_reader_sees_nothing_that_would_be_refused(
         for name in ("Remove", "Tag it…", "Save"):
             expect(dialog.get_by_role("button", name=name)).to_have_count(0)
         page.goto("about:blank")
+
+
+def test_a_long_press_of_a_finger_selects(new_page: Callable[..., Shown], shared_address: str) -> None:
+    page = new_page(shared_address, "phone").open()
+    finger = page.context.new_cdp_session(page)
+
+    def press(index: int, milliseconds: int) -> None:
+        box = page.locator(f'[data-index="{index}"]').bounding_box()
+        assert box is not None
+        at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [at]})
+        page.wait_for_timeout(milliseconds)
+        finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    press(1, 900)
+    expect(page.locator(".selection")).to_contain_text("1 picture")
+    expect(page.locator('[data-index="1"]')).to_have_class(re.compile("is-marked"))
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.locator('[data-index="2"] a').tap()  # from then on, a tap selects
+    expect(page.locator(".selection")).to_contain_text("2 pictures")
+    press(1, 900)
+    expect(page.locator(".selection")).to_contain_text("1 picture")
+    page.get_by_role("button", name="Select none").click()
+    page.locator('[data-index="2"] a').tap()
+    expect(page.get_by_role("dialog")).to_be_visible()

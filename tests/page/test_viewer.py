@@ -88,3 +88,34 @@ def test_a_picture_whose_file_is_gone_is_named_and_the_reason_is_said(
             expect(page.get_by_role("dialog").get_by_role("heading", level=2)).to_have_text(name)
         expect(stage.get_by_role("img", name="coffee.png")).to_be_visible()
         page.goto("about:blank")
+
+
+def test_a_click_shows_the_pixels_as_they_are(shown: Shown) -> None:
+    _opened(shown, 'part == "whole"', "retina 0.jpg")
+    page = shown.page
+    full = page.locator(".large .is-full.is-loaded")
+    expect(full).to_be_visible()
+    assert full.evaluate("(image) => image.naturalWidth") == 1411
+    frame, stage = page.locator(".large-frame"), page.locator(".viewer-stage")
+    assert frame.evaluate("(one) => one.clientWidth") <= stage.evaluate("(one) => one.clientWidth")
+    page.get_by_role("button", name="Show its pixels as they are").click()
+    expect(page.get_by_role("button", name="Fit into the window")).to_be_visible()
+    assert frame.evaluate("(one) => [one.clientWidth, one.clientHeight]") == [1411, 1411]
+    large = page.locator(".large")
+    large.evaluate("(one) => one.scrollTo(1e6, 1e6)")  # all of it can be reached, to its last corner
+    reached = large.evaluate(
+        """(one) => {
+            const [box, all] = [one.getBoundingClientRect(), one.firstElementChild.getBoundingClientRect()];
+            return [all.right - box.right, all.bottom - box.bottom, box.right - box.left];
+        }"""
+    )
+    assert max(reached[:2]) <= 20, reached
+    large.evaluate("(one) => one.scrollTo(0, 0)")
+    start = large.evaluate(
+        "(one) => [one.firstElementChild.getBoundingClientRect().left - one.getBoundingClientRect().left,"
+        " one.firstElementChild.getBoundingClientRect().top - one.getBoundingClientRect().top]"
+    )
+    assert min(start) >= -1, start
+    page.get_by_role("button", name="Fit into the window").click()
+    expect(page.get_by_role("button", name="Show its pixels as they are")).to_be_visible()
+    assert frame.evaluate("(one) => one.clientWidth") <= stage.evaluate("(one) => one.clientWidth")

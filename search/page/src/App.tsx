@@ -7,6 +7,7 @@ import { Duplicates } from "./duplicates/Duplicates";
 import { Filters, filtersShown } from "./filters/Filters";
 import { Jobs } from "./jobs/Jobs";
 import { MapTab } from "./map/MapTab";
+import { Coming } from "./parts/Coming";
 import { HelpDialog, KeyDialog, helping } from "./parts/Dialogs";
 import { Icon } from "./parts/Icon";
 import { Notices } from "./parts/Notices";
@@ -15,7 +16,7 @@ import { Pictures } from "./pictures/Pictures";
 import { takePictures } from "./query/ask";
 import { SearchBar } from "./query/SearchBar";
 import { EMPTY, type State, type View, filtered, go, href, searching, state } from "./state/address";
-import { doing, working } from "./state/jobs";
+import { jobsKnown, working } from "./state/jobs";
 import { about, missing, trouble } from "./state/service";
 import { clearSelection, selecting } from "./state/selection";
 import { Viewer } from "./viewer/Viewer";
@@ -100,13 +101,13 @@ function elsewhere(view: View): State {
 
 /** Why nothing is shown: there is no collection, or not yet. */
 function Trouble() {
-  const job = working.value[0];
   if (!missing.value) return <p class="empty is-problem" role="alert">{trouble.value}</p>;
+  if (working.value.length) return <Coming />;
+  if (!jobsKnown.value) return null;
   return (
     <div class="empty" role="status">
-      {job ? <strong>{doing(job)}</strong> : <strong>{about.value?.scope === "admin" ? "There are no pictures here yet" : trouble.value}</strong>}
-      {job && <progress aria-label={doing(job)} {...(job.progress.total ? { max: job.progress.total, value: job.progress.done } : {})} />}
-      <p>{job ? "They appear here as soon as they can be searched." : "This page shows them as soon as they are indexed."}</p>
+      <strong>{about.value?.scope === "admin" ? "There are no pictures here yet" : trouble.value}</strong>
+      <p>This page shows them as soon as they are indexed.</p>
     </div>
   );
 }

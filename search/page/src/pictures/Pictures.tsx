@@ -6,7 +6,9 @@ import { filtered, go, searching, state } from "../state/address";
 import { fieldLabel, fileName, plural } from "../state/names";
 import { loading, more, problem, results, took } from "../state/results";
 import { collection, facts, fields, total } from "../state/service";
+import { working } from "../state/jobs";
 import { useAsked } from "../parts/asked";
+import { Coming } from "../parts/Coming";
 import { get } from "../api/call";
 import { whereOf } from "../state/where";
 
@@ -87,7 +89,7 @@ function orders(kinds: Record<string, string>): [string, string][] {
 
 /** Below the pictures: that there is more, what went wrong, or that there is nothing. */
 function Foot() {
-  if (problem.value) return <p class="empty is-problem" role="alert">{problem.value.detail}</p>;
+  if (problem.value && !loading.value) return <p class="empty is-problem" role="alert">{problem.value.detail}</p>;
   if (loading.value) return <p class="empty" aria-hidden="true">{results.value.length ? "…" : ""}</p>;
   if (results.value.length || more.value) return null;
   if (searching.value && state.value.by === "details")
@@ -111,6 +113,7 @@ function Foot() {
       </div>
     );
   if (searching.value) return <p class="empty">Nothing like it here.</p>;
+  if (working.value.length) return <Coming />;
   return (
     <div class="empty">
       <p>

@@ -4,7 +4,7 @@ import { ServiceProblem, get, messageOf, post, revision } from "../api/call";
 import { key } from "../api/key";
 import type { Job, JobQuery } from "../api/models";
 import { searching, state } from "./address";
-import { about } from "./service";
+import { about, load, missing } from "./service";
 import { say } from "./notices";
 import { watch } from "./watch";
 
@@ -13,6 +13,8 @@ const IDLE = 15_000;
 const SHOWN_EVERY = 6000;
 
 export const jobs = signal<readonly Job[]>([]);
+/** Whether they were asked for: before that, none is no answer. */
+export const jobsKnown = signal(false);
 /** Folders that may be indexed from here; null where the service has no jobs, or they are not this caller's. */
 export const roots = signal<readonly string[] | null>(null);
 /** Those that are at work now: not those that wait for a change. */
@@ -21,6 +23,8 @@ export const working = computed(() => jobs.value.filter((one) => isActive(one) &
 let timer = 0;
 let runs = 0;
 let shown = 0;
+let awaited = 0;
+let arriving = Promise.resolve();
 
 export function isActive(job: Job): boolean {
   return job.state === "running" || job.state === "cancelling";
@@ -32,13 +36,25 @@ watch([about, key], () => {
 
 async function follow(): Promise<void> {
   clearTimeout(timer);
-  if (about.peek()?.scope !== "admin" || about.peek()?.limited) return;
+  if (about.peek()?.scope !== "admin" || about.peek()?.limited) {
+    jobsKnown.value = true;
+    return;
+  }
   try {
     const told = await get("/v1/jobs");
+    // What a run has made is there before it is said to have ended: else there would be neither for a moment.
+    const ended = runsOf(told.jobs);
+    if (missing.peek() && ended !== awaited) {
+      awaited = ended;
+      arriving = load();
+    }
+    await arriving;
     jobs.value = told.jobs;
     roots.value = told.roots;
+    jobsKnown.value = true;
     refresh();
   } catch (error) {
+    jobsKnown.value = true;
     if (error instanceof ServiceProblem && [403, 404, 501].includes(error.problem.status)) return; // no jobs here
   }
   timer = window.setTimeout(() => void follow(), working.peek().length ? BUSY : IDLE);
@@ -46,7 +62,7 @@ async function follow(): Promise<void> {
 
 /** Ask for everything again when a run has ended, and now and then before that, where nobody is in the middle of something. */
 function refresh(): void {
-  const now = jobs.peek().reduce((sum, one) => sum + one.runs, 0);
+  const now = runsOf(jobs.peek());
   const ended = now !== runs && now > 0;
   const idle = window.scrollY < 100 && !searching.peek() && !state.peek().open;
   if (ended || (working.peek().length && idle && performance.now() - shown > SHOWN_EVERY)) {
@@ -54,6 +70,10 @@ function refresh(): void {
     revision.value += 1;
   }
   runs = now;
+}
+
+function runsOf(all: readonly Job[]): number {
+  return all.reduce((sum, one) => sum + one.runs, 0);
 }
 
 export async function startJob(query: Partial<JobQuery>): Promise<void> {

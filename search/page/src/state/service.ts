@@ -23,9 +23,10 @@ export const mayWrite = computed(() => about.value !== null && about.value.scope
 export const fields = computed(() => facts.value?.fields ?? {});
 
 const named = computed(() => state.value.collection);
-watch([named, revision, key], () => void load(named.peek()));
+watch([named, revision, key], () => void load());
 
-async function load(name: string): Promise<void> {
+/** Ask for what is known about the collection. */
+export async function load(name = state.peek().collection): Promise<void> {
   try {
     const told = await get("/v1/about");
     about.value = told;
@@ -40,6 +41,6 @@ async function load(name: string): Promise<void> {
     trouble.value = messageOf(error);
     missing.value = error instanceof ServiceProblem && error.problem.code === "collection-not-found";
     clearTimeout(again);
-    if (missing.value) again = window.setTimeout(() => void load(named.peek()), AGAIN);
+    if (missing.value) again = window.setTimeout(() => void load(), AGAIN);
   }
 }
