@@ -46,8 +46,8 @@ OPEN_USES = (
     "cv2",
     "pillow_heif",
 )
-"""What `semblant open` imports on its way: the first encoder's network and weights, watching, the service, the engine, ORB, and HEIC,
-which most telephones make."""
+"""What `semblant open` imports on its way: the first encoder's network and weights, watching, the service, the engine, ORB,
+and HEIC, which most telephones make."""
 
 
 @pytest.fixture(scope="module")
