@@ -68,7 +68,7 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
             {said && (
               <span class="tile-score">
                 {/* Where the best come first, headings say the word; where they vary, each picture does. */}
-                {varied && <span>{likeness(picture)}</span>} {score(picture)}
+                {varied && <span>{fitting(likeness(picture), width)}</span>} {score(picture)}
               </span>
             )}
           </span>
@@ -82,6 +82,12 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
       </button>
     </li>
   );
+}
+
+/** As much of the word as a tile has room for on one line: "Faintly alike", "Faintly", or nothing. */
+function fitting(word: string, width: number): string {
+  if (width < 90) return "";
+  return width < 155 ? word.replace(/ alike$/, "") : word;
 }
 
 const LONG = 450;
