@@ -68,7 +68,7 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
             {said && (
               <span class="tile-score">
                 {/* Where the best come first, headings say the word; where they vary, each picture does. */}
-                {varied && <span>{fitting(likeness(picture), width)}</span>} {score(picture)}
+                {varied && <span>{fitting(likeness(picture), score(picture), width)}</span>} {score(picture)}
               </span>
             )}
           </span>
@@ -84,10 +84,16 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
   );
 }
 
-/** As much of the word as a tile has room for on one line: "Faintly alike", "Faintly", or nothing. */
-function fitting(word: string, width: number): string {
-  if (width < 90) return "";
-  return width < 155 ? word.replace(/ alike$/, "") : word;
+/** Pixels that a tile and the dark ground of its score need beside the text. */
+const EDGES = 22;
+const pen = document.createElement("canvas").getContext("2d");
+
+/** As much of the word as a tile has room for beside the number on one line: "Faintly alike", "Faintly", or nothing. */
+function fitting(word: string, number: string, width: number): string {
+  if (!pen) return "";
+  pen.font = `600 12px ${getComputedStyle(document.body).fontFamily}`;
+  const fits = (one: string) => pen.measureText(`${one} ${number}`).width <= width - EDGES;
+  return [word, word.replace(/ alike$/, "")].find(fits) ?? "";
 }
 
 const LONG = 450;
