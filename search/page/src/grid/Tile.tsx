@@ -88,12 +88,19 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
 const EDGES = 22;
 const pen = document.createElement("canvas").getContext("2d");
 
-/** As much of the word as a tile has room for beside the number on one line: "Faintly alike", "Faintly", or nothing. */
+/** As much of the word as a tile has room for: "Faintly alike" or "Faintly" beside the number, "Faintly" above it, or nothing. */
 function fitting(word: string, number: string, width: number): string {
-  if (!pen) return "";
-  pen.font = `600 12px ${getComputedStyle(document.body).fontFamily}`;
-  const fits = (one: string) => pen.measureText(`${one} ${number}`).width <= width - EDGES;
-  return [word, word.replace(/ alike$/, "")].find(fits) ?? "";
+  const room = width - EDGES;
+  const brief = word.replace(/ alike$/, "");
+  const beside = room - long(` ${number}`, 600);
+  if (long(word, 400) <= beside) return word;
+  return long(brief, 400) <= room ? brief : "";
+}
+
+function long(text: string, weight: number): number {
+  if (!pen) return Infinity;
+  pen.font = `${weight} 12px ${getComputedStyle(document.body).fontFamily}`;
+  return pen.measureText(text).width;
 }
 
 const LONG = 450;
