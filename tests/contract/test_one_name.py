@@ -150,3 +150,15 @@ def test_in_an_empty_environment_it_brings_every_command_and_all_that_open_uses(
     assert "train" in listed
     code = "import importlib.util, sys; print(*[name for name in sys.argv[1:] if importlib.util.find_spec(name) is None])"
     assert call(python, "-I", "-c", code, *OPEN_USES).strip() == ""
+
+
+def test_it_is_a_tool_of_its_own_for_uvx_and_pipx(released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both take the commands of the named distribution alone, so it needs one itself."""
+    (tmp_path / "without.txt").write_text("torch; python_version < '3'\ntorchvision; python_version < '3'\n")
+    monkeypatch.setenv("UV_TOOL_DIR", str(tmp_path / "tools"))
+    monkeypatch.setenv("UV_TOOL_BIN_DIR", str(tmp_path / "bin"))
+    options: list[str | Path] = ["--quiet", "--find-links", released, "--overrides", tmp_path / "without.txt"]
+    whole = f"semblant @ {_whole(released).as_uri()}"
+    call(UV, "tool", "install", "--python", sys.executable, *options, whole, cwd=ROOT)
+    assert call(tmp_path / "bin" / "semblant", "--version").strip().endswith(PROJECT["version"])
+    assert "open" in call(tmp_path / "bin" / "semblant", "--help")
