@@ -8,7 +8,7 @@ from .errors import InvalidInput
 from .images.sources import buffered
 from .job_client import JobClient
 from .querying.examples import given_example, given_examples, given_pairs
-from .querying.requests import check_field, check_group_size, check_switches, request_of
+from .querying.requests import check_field, check_fpr, check_group_size, check_switches, request_of
 from .querying.selection import selection_of
 from .shown import shown
 
@@ -130,13 +130,14 @@ class ExampleClient(JobClient):
         where: str | Where | None = None,
         offset: int = 0,
         min_score: float | None = None,
+        fpr: float | None = None,
         exact: bool = False,
         include_self: bool = False,
     ) -> list[HitGroup]:
         """The pictures that look most like one, by the values of a field such as an album: the groups of the best hits first.
 
         Args:
-            picture, where, min_score, exact, include_self: as in `search`.
+            picture, where, min_score, fpr, exact, include_self: as in `search`.
             group_by: a keyword, whole number or bool field. A picture with several values is in the group of each, one
                 without is in none.
             limit, offset: groups at most, and to skip.
@@ -150,4 +151,4 @@ class ExampleClient(JobClient):
         check_field("group_by", group_by)
         check_switches(include_self=include_self)
         picture = buffered(picture, self._max_pixels)
-        return self._collection.in_groups(picture, request, group_by, size, include_self=include_self)
+        return self._collection.in_groups(picture, request, group_by, size, fpr=check_fpr(fpr), include_self=include_self)

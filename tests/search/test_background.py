@@ -134,9 +134,31 @@ def test_searches_by_name_and_of_many_know_it_too(client: SearchClient) -> None:
     assert None not in [hit.probability for hit in plain]
 
 
+def test_groups_leave_out_what_chance_gives(own_shop: Database) -> None:
+    with SearchClient(own_shop) as client:
+        asked = next(client.pictures()).id
+        options: dict[str, Any] = {"group_size": 100, "exact": True, "include_self": True}
+        groups = client.search_groups(asked, "label", 50, **options)
+        for fpr in (0.9, 0.5, 0.1):
+            likely = {
+                group.value: [hit.id for hit in group.hits if hit.probability is not None and hit.probability >= 1 - fpr - 1e-9]
+                for group in groups
+            }
+            found = client.search_groups(asked, "label", 50, fpr=fpr, **options)
+            assert {group.value: [hit.id for hit in group.hits] for group in found} == {
+                value: ids for value, ids in likely.items() if ids
+            }
+            assert 0 < sum(map(len, likely.values())) < sum(len(group.hits) for group in groups)
+
+
 @pytest.mark.parametrize("fpr", [0, -0.1, 1.5, True, "0.1", float("nan")])
 def test_a_share_that_cannot_be_is_named(client: SearchClient, fpr: Any) -> None:
-    asks: list[Callable[..., Any]] = [client.search, client.search_vector, lambda one, fpr: client.search_batch([one], fpr=fpr)]
+    asks: list[Callable[..., Any]] = [
+        client.search,
+        client.search_vector,
+        lambda one, fpr: client.search_batch([one], fpr=fpr),
+        lambda one, fpr: client.search_groups(one, "a", fpr=fpr),
+    ]
     for ask in asks:
         with pytest.raises(InvalidInput, match="fpr"):
             ask(f"{FOLDER}0007.png", fpr=fpr)

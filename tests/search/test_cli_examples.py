@@ -73,7 +73,7 @@ def test_groups_are_printed_with_their_values(shared: Path, pictures: Sequence[P
         (["--fused", "--like", "a.jpg"], "--like is for searches by the whole look"),
         (["--group-by", "label", "--diversity", "0.3"], "--group-by goes without --diversity"),
         (["--like", "a.jpg", "--region", "1,1,5,5"], "--region is of one picture"),
-        (["--fpr", "0.1", "--group-by", "label"], "--fpr is of one picture"),
+        (["--fpr", "0.1", "--like", "a.jpg"], "--fpr is of one picture"),
         (["--diversity", "2"], "diversity 2.0: expected a number from 0"),
         (["--group-by", "price"], "group by 'price': it is float"),
     ],

@@ -111,6 +111,7 @@ CALLS: dict[str, Call] = {
     "more than a page": lambda client, asked: client.search(asked.ids[0], 5000),
     "vector": lambda client, asked: client.search_vector(np.ones(client.manifest.dim), 5, ef_search=100),
     "groups": lambda client, asked: client.search_groups(asked.ids[0], "label", 4, group_size=2, offset=1),
+    "groups beyond chance": lambda client, asked: client.search_groups(asked.ids[0], "label", 4, fpr=0.5),
     "features": lambda client, asked: client.search_features(asked.path, 5, include_self=True),
     "features of a region": lambda client, asked: client.search_features(asked.path, 5, region=(60, 50, 150, 120)),
     "features of a mask": lambda client, asked: client.search_features(asked.path, 5, region=_mask(asked.path)),

@@ -45,6 +45,7 @@ ROWS = [
     Row("search", {"order_by": "price", "min_score": 0.5, "descending": True}),
     Row("search_groups", {"group_by": "label"}),
     Row("search_groups", {"group_by": "label", "group_size": 1, "limit": 2, "offset": 1}),
+    Row("search_groups", {"group_by": "label", "fpr": 0.5}),
     Row("search_groups", {"group_by": "label", "where": "price < 30", "min_score": 0.2, "exact": True, "include_self": True}),
     Row("search_features", {}, FEATURES),
     Row("search_features", {"limit": 1, "offset": 1, "min_confidence": 0.0}, FEATURES),

@@ -113,8 +113,8 @@ def _mode(options: dict[str, Any]) -> str:
     examples = bool(options["like"] or options["unlike"])
     if options["region"] is not None and (examples or options["group_by"] is not None):
         raise click.UsageError("--region is of one picture; it goes without --like, --unlike and --group-by")
-    if options["fpr"] is not None and (examples or options["group_by"] is not None):
-        raise click.UsageError("--fpr is of one picture; it goes without --like, --unlike and --group-by")
+    if options["fpr"] is not None and examples:
+        raise click.UsageError("--fpr is of one picture; it goes without --like and --unlike")
     if options["features"] and (options["exact"] or options["min_score"] is not None):
         raise click.UsageError("--exact and --min-score are for searches by the whole look, not for --features")
     if options["fpr"] is not None and (options["features"] or options["fused"] or options["region"] is not None):
@@ -152,7 +152,7 @@ def _ask(client: SearchClient, source: ImageSource, by: str, options: dict[str, 
 
 
 def _ask_groups(client: SearchClient, source: ImageSource, options: dict[str, Any]) -> Sequence[HitGroup]:
-    look = {name: options[name] for name in ("limit", "offset", "where", "include_self", "min_score", "exact")}
+    look = {name: options[name] for name in ("limit", "offset", "where", "include_self", "min_score", "fpr", "exact")}
     return client.search_groups(source, options["group_by"], **look)
 
 

@@ -108,7 +108,14 @@ class OpenCollection(Protocol):
     ) -> list[Hit]: ...
 
     def in_groups(  # noqa: D102
-        self, picture: ImageSource, request: SearchRequest, group_by: str, group_size: int, *, include_self: bool
+        self,
+        picture: ImageSource,
+        request: SearchRequest,
+        group_by: str,
+        group_size: int,
+        *,
+        fpr: float | None,
+        include_self: bool,
     ) -> list[HitGroup]: ...
 
     def duplicates(  # noqa: D102

@@ -154,10 +154,17 @@ class LocalCollection:
         )
 
     def in_groups(  # noqa: D102
-        self, picture: ImageSource, request: SearchRequest, group_by: str, group_size: int, *, include_self: bool
+        self,
+        picture: ImageSource,
+        request: SearchRequest,
+        group_by: str,
+        group_size: int,
+        *,
+        fpr: float | None,
+        include_self: bool,
     ) -> list[HitGroup]:
         return self.serving.call(
-            lambda generation: in_groups(generation, picture, request, group_by, group_size, include_self=include_self)
+            lambda generation: in_groups(generation, picture, request, group_by, group_size, fpr=fpr, include_self=include_self)
         )
 
     def duplicates(  # noqa: D102

@@ -174,10 +174,19 @@ class RemoteSearches:
         return self._pages(PictureQuery(), request, options, include_self=include_self, of_itself=True)
 
     def in_groups(  # noqa: D102
-        self, picture: ImageSource, request: SearchRequest, group_by: str, group_size: int, *, include_self: bool
+        self,
+        picture: ImageSource,
+        request: SearchRequest,
+        group_by: str,
+        group_size: int,
+        *,
+        fpr: float | None,
+        include_self: bool,
     ) -> list[HitGroup]:
         query = self._sender.resolve(picture)
-        options = {"group_by": group_by, "group_size": group_size}
+        options: dict[str, Any] = {"group_by": group_by, "group_size": group_size}
+        if fpr is not None:
+            options["fpr"] = fpr
         return [
             group_of(group)
             for answer in self._answers(query, request, options, include_self=include_self)

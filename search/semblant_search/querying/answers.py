@@ -12,7 +12,7 @@ from semblant_search.store import Cells, Nearest, Sparse
 from .fusion import by_cosine, fuse
 from .requests import hits_of
 from .resolving import cells_of, resolve
-from .selection import select, without
+from .selection import beyond_chance, select, without
 from .shortlist import Shortlist
 from .verification import Proof, unproven, verify_candidates
 
@@ -83,9 +83,17 @@ def by_look(
 
 
 def in_groups(
-    generation: Generation, picture: ImageSource, request: SearchRequest, group_by: str, group_size: int, *, include_self: bool
+    generation: Generation,
+    picture: ImageSource,
+    request: SearchRequest,
+    group_by: str,
+    group_size: int,
+    *,
+    fpr: float | None,
+    include_self: bool,
 ) -> list[HitGroup]:
     """What looks most like a picture, by the values of a field."""
+    request = beyond_chance(generation, request, fpr)
     query = resolve(generation.store, picture, with_image=True)
     where = without(generation.store, request.where, _left_out(query, include_self))
     asked = replace(request, query=Nearest(_vector_of(generation, query)), where=where)

@@ -32,7 +32,7 @@ _KINDS = {
     "vector": {"vector", "fpr", "ef_search", "within_cluster", *_SELECTING} - {"include_self"},
     "like": {"url", "like", "unlike", "strategy", *_SELECTING},
     "context": {"url", "target", "context", "exact", "include_self", "unique"},
-    "group_by": {"id", "uri", "url", "group_by", "group_size", "min_score", "exact", "include_self"},
+    "group_by": {"id", "uri", "url", "group_by", "group_size", "min_score", "fpr", "exact", "include_self"},
 }
 """Which options belong to which kind of search. One that has no meaning is refused: it would be ignored."""
 
@@ -70,6 +70,7 @@ async def by_look(
             limit,
             group_size=query.group_size,
             min_score=query.min_score,
+            fpr=query.fpr,
             include_self=query.include_self,
             **page,
         )
