@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from semblant_search.cli import semblant
 from semblant_search.client import SearchClient
 from semblant_search.jobs import Job, JobEvent, JobProgress
+from semblant_search.results import Picture
 from semblant_search.writing.shared_pictures import Released
 from semblant_search.writing.source_changes import Relocation
 
@@ -42,6 +43,7 @@ class _NoEvents:
 _ANSWERS: Mapping[str, object] = {
     "count": 0,
     "facet": {},
+    "get_many": lambda names: [Picture("1", name) for name in names],
     "delete": 0,
     "sources": [],
     "remove_source": Released(0, 0),
@@ -148,7 +150,8 @@ def _client(log: dict[str, object]) -> type:
             def method(*args: object, **kwargs: object) -> object:
                 log.update(arguments(name, getattr(SearchClient, name), self, *args, **kwargs))
                 del log[f"{name}.self"]
-                return _ANSWERS[name]
+                answer = _ANSWERS[name]
+                return answer(*args, **kwargs) if callable(answer) else answer
 
             return method
 

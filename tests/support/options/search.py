@@ -181,8 +181,11 @@ SEARCH = (
         "delete",
         {"PICTURE...": ("a.jpg", "b.jpg"), **_DB, "--yes": ("--yes",)},
         {CLIENT: None},
-        {**_OPEN, **_asked("delete", ("a.jpg", "b.jpg"))},
-        {**target_rows("SearchClient"), "PICTURE...": Row(["c.jpg"], {"delete.pictures": ("c.jpg",)})},
+        {**_OPEN, **_asked("get_many", ("a.jpg", "b.jpg")), **_asked("delete", ("a.jpg", "b.jpg"))},
+        {
+            **target_rows("SearchClient"),
+            "PICTURE...": Row(["c.jpg"], {"get_many.pictures": ("c.jpg",), "delete.pictures": ("c.jpg",)}),
+        },
         shown=frozenset({"--yes"}),
     ),
     CommandTable(
