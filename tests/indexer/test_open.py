@@ -59,7 +59,9 @@ def _opened(folder: Path, cache: Path, *options: str, plugins: Path | None = Non
         yield found[0], said
     finally:
         process.send_signal(signal.SIGINT)
-        said += process.communicate(timeout=60)[1].splitlines()
+        with process.stderr:  # not by `communicate`, which does not see what was read ahead of the last line
+            said += process.stderr.read().splitlines()
+        process.wait(60)
     assert process.returncode == 0, said
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 from semblant_indexer import run
-from semblant_indexer.service import running_job
+from semblant_indexer.service import indexing_job
 from semblant_search.store import open_database
 from semblant_search.web import ServiceSettings, create_app
 from support.encoders import encoder_bytes
@@ -90,7 +90,7 @@ def test_from_the_first_job_to_the_first_pictures_nobody_says_that_there_are_non
         noticed.wait(60)  # a job that is over before the page asks for it would be no test
         return run(job, **options)
 
-    monkeypatch.setattr(running_job, "run", held)
+    monkeypatch.setattr(indexing_job, "run", held)
     (folder / "encoder.onnx").write_bytes(encoder_bytes("grey-28"))
     settings = ServiceSettings(job_roots=(tmp_path,), cache=tmp_path / "cache")
     with (

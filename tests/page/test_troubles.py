@@ -45,7 +45,7 @@ def test_a_key_is_asked_for_and_used_for_pictures_too(
         page.get_by_label("Key", exact=True).fill(key)
         page.get_by_label("Key", exact=True).press("Enter")
         expect(page.locator(".tile img.is-loaded").first).to_be_visible()
-        assert (page.locator(".tile img").first.get_attribute("src") or "").startswith("blob:")
+        expect(page.locator(".tile img.is-loaded").first).to_have_attribute("src", re.compile("^blob:"))
         page.locator('[data-index="0"] a').click()
         expect(page.get_by_role("dialog").locator(".similar img.is-loaded").first).to_be_visible()
         page.get_by_role("button", name="Find similar").click()

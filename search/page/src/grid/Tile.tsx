@@ -23,9 +23,15 @@ interface Props {
 export function TileView({ picture, index, left, top, width, height, reachable, onFocus }: Props) {
   const name = fileName(picture.uri);
   const marked = isSelected(picture.id);
-  const said = searching.value ? [score(picture), likeness(picture)].filter(Boolean).join(", ") : "";
+  // Where the best come first, headings say the word; where they vary, each picture does.
   const varied = searching.value && state.value.diversity > 0;
+  const word = searching.value ? likeness(picture) : "";
+  const number = searching.value ? score(picture) : "";
+  const beside = varied ? fitting(word, number, width) : "";
   const lit = useSignal(false);
+  const fields = lit.value ? brief(picture) : [];
+  // What is seen is heard, in the same order, and the whole word after it.
+  const heard = [...fields.flat(), name, beside, [number, word].filter(Boolean).join(", ")].filter(Boolean).join(" ");
   const order = reachable ? 0 : -1;
   const press = useMemo(() => pressing(() => toggle(picture)), [picture]);
   return (
@@ -45,7 +51,7 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
       <a
         href={href({ ...state.value, open: picture.id })}
         tabIndex={order}
-        aria-label={said ? `${name} ${said}` : name}
+        aria-label={heard}
         onClick={(event) => {
           if (event.ctrlKey || event.metaKey) return;
           event.preventDefault();
@@ -55,20 +61,18 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
       >
         <Thumbnail picture={picture} size={Math.max(width, height)} alt="" />
         <span class="tile-about" aria-hidden="true">
-          {lit.value &&
-            brief(picture).map(([label, value]) => (
-              <span key={label} class="tile-field">
-                {label} <bdi>{value}</bdi>
-              </span>
-            ))}
+          {fields.map(([label, value]) => (
+            <span key={label} class="tile-field">
+              {label} <bdi>{value}</bdi>
+            </span>
+          ))}
           <span class="tile-line">
             <span class="tile-name">
               <bdi>{name}</bdi>{" "}
             </span>
-            {said && (
+            {number && (
               <span class="tile-score">
-                {/* Where the best come first, headings say the word; where they vary, each picture does. */}
-                {varied && <span>{fitting(likeness(picture), score(picture), width)}</span>} {score(picture)}
+                {beside && <span>{beside}</span>} {number}
               </span>
             )}
           </span>
