@@ -30,8 +30,7 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
   const beside = varied ? fitting(word, number, width) : "";
   const lit = useSignal(false);
   const fields = lit.value ? brief(picture) : [];
-  // What is seen is heard, in the same order, and the whole word after it.
-  const heard = [...fields.flat(), name, beside, [number, word].filter(Boolean).join(", ")].filter(Boolean).join(" ");
+  const said = [number, word].filter(Boolean).join(", ");
   const order = reachable ? 0 : -1;
   const press = useMemo(() => pressing(() => toggle(picture)), [picture]);
   return (
@@ -51,7 +50,7 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
       <a
         href={href({ ...state.value, open: picture.id })}
         tabIndex={order}
-        aria-label={heard}
+        aria-label={said ? `${name} ${said}` : name}
         onClick={(event) => {
           if (event.ctrlKey || event.metaKey) return;
           event.preventDefault();
@@ -60,24 +59,24 @@ export function TileView({ picture, index, left, top, width, height, reachable, 
         }}
       >
         <Thumbnail picture={picture} size={Math.max(width, height)} alt="" />
-        <span class="tile-about" aria-hidden="true">
-          {fields.map(([label, value]) => (
-            <span key={label} class="tile-field">
-              {label} <bdi>{value}</bdi>
-            </span>
-          ))}
-          <span class="tile-line">
-            <span class="tile-name">
-              <bdi>{name}</bdi>{" "}
-            </span>
-            {number && (
-              <span class="tile-score">
-                {beside && <span>{beside}</span>} {number}
-              </span>
-            )}
-          </span>
-        </span>
       </a>
+      <span class="tile-about" aria-hidden="true">
+        {fields.map(([label, value]) => (
+          <span key={label} class="tile-field">
+            {label} <bdi>{value}</bdi>
+          </span>
+        ))}
+        <span class="tile-line">
+          <span class="tile-name">
+            <bdi>{name}</bdi>{" "}
+          </span>
+          {number && (
+            <span class="tile-score">
+              {beside && <span>{beside}</span>} {number}
+            </span>
+          )}
+        </span>
+      </span>
       <button type="button" class="tile-mark" tabIndex={order} aria-pressed={marked} aria-label={`Select ${name}`} onClick={(event) => toggle(picture, event.shiftKey)}>
         <Icon name="check" />
       </button>
