@@ -67,10 +67,9 @@ def test_varied_hits_have_the_word_beside_the_number(shown: Shown) -> None:
         tile = page.locator(f'[data-index="{number}"]')
         box = tile.bounding_box()
         assert box is not None
+        if box["width"] < 60:  # of a picture that is far higher than wide: not even the number has room there
+            continue
         if box["width"] > 100:  # a narrower one may have room for the number alone
             expect(tile.locator(".tile-score")).to_have_text(re.compile(rf"^{words} \d\.\d\d$"))
         assert _inside(tile.locator(".tile-score"), tile)
-        # The narrowest, of pictures a tenth as wide as high, have not even room for the number.
-        assert box["width"] < 60 or tile.locator(".tile-score").evaluate(
-            "said => said.offsetHeight < 44 && said.scrollWidth <= said.clientWidth"
-        )
+        assert tile.locator(".tile-score").evaluate("said => said.offsetHeight < 44 && said.scrollWidth <= said.clientWidth")
