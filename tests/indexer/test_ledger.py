@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,6 +121,27 @@ def manifest(generation: str, created: str) -> Manifest:
     return Manifest("images", generation, "0" * 64, card, created_at=created)
 
 
+KILLED = """
+import os, signal, sys, threading
+from semblant_indexer import IndexJob, run, writer
+
+batches, delay = int(sys.argv[4]), float(sys.argv[5])
+take = writer.Writer.take
+
+def taken(self, outcome):
+    global batches
+    take(self, outcome)
+    batches -= 1
+    if batches == 0:
+        threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+writer.Writer.take = taken
+writer._MOST = 40
+run(IndexJob(*sys.argv[1:4], orb=None, workers=1, threads=1, batch=16))
+"""
+"""A job that is killed a moment after so many batches, between writes and within them, however fast the machine is."""
+
+
 def test_a_killed_job_goes_on_to_the_collection_of_an_unbroken_one(
     fashion_small: Path,
     encoder_file: Path,
@@ -129,23 +150,14 @@ def test_a_killed_job_goes_on_to_the_collection_of_an_unbroken_one(
     records: Callable[..., dict[str, Record]],
 ) -> None:
     source, killed = fashion_small / "train", tmp_path / "killed"
-    code = (
-        "import sys; from semblant_indexer import IndexJob, run; "
-        "run(IndexJob(*sys.argv[1:4], orb=None, workers=1, threads=1, batch=16))"
-    )
-    command = [sys.executable, "-c", code, str(source), str(encoder_file)]
-    begin = time.monotonic()
-    subprocess.run([*command, str(tmp_path / "whole")], check=True)
-    seconds = time.monotonic() - begin
     whole = index(source, db=str(tmp_path / "whole"))
-    kills, dice = 0, random.Random(0)
+    dice, ended = random.Random(0), []
     for _ in range(6):
-        process = subprocess.Popen([*command, str(killed)])
-        time.sleep(dice.uniform(0.2, 0.8) * seconds)
-        kills += process.poll() is None
-        process.kill()
-        process.wait()
-    assert kills > 0
+        moment = [str(dice.randint(1, 12)), str(dice.uniform(0, 0.05))]
+        command = [sys.executable, "-c", KILLED, str(source), str(encoder_file), str(killed), *moment]
+        ended.append(subprocess.run(command, check=False).returncode)
+    assert ended[:2] == [-signal.SIGKILL] * 2
+    assert set(ended) <= {-signal.SIGKILL, 0}
     report = index(source, db=str(killed))
     assert report.points == whole.points == 600
     expected, got = records(db=tmp_path / "whole"), records(db=killed)

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
+from semblant_search.collection import canonical_uri, point_id
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .conftest import Shown
 
 ALL = 97
@@ -191,12 +194,13 @@ def test_names_are_text_whatever_they_hold(shown: Shown) -> None:
     expect(page.locator(".facts")).to_contain_text("Schöne عربي")
 
 
-def test_the_order_is_a_choice(shown: Shown) -> None:
+def test_the_order_is_a_choice(shown: Shown, tiles: Path) -> None:
     page = shown.page
     page.get_by_label("Order").select_option("area, highest first")
     assert "order=area" in page.url
     largest = page.locator('[data-index="0"] a')
-    expect(largest).to_have_attribute("aria-label", re.compile("retina"))  # the new order has arrived
+    whole = point_id(canonical_uri(tiles / "whole" / "retina 0.jpg"))  # its halves have its name, and may be first before
+    expect(largest).to_have_attribute("href", re.compile(whole))  # the new order has arrived
     largest.click()
     expect(page.locator(".facts")).to_contain_text("1,990,921")  # retina.jpg, 1411 × 1411
 

@@ -37,7 +37,7 @@ def test_a_picture_of_the_collection_finds_what_looks_like_it(shown: Shown) -> N
     page.get_by_role("searchbox").press("Enter")
     expect(page.locator(".said")).to_contain_text("5 pictures")
     page.get_by_role("searchbox").fill("")
-    page.locator(".tile a", has_text="chelsea").first.click()
+    page.get_by_role("link", name="chelsea").first.click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("heading", level=2)).to_contain_text("chelsea")
     expect(dialog.locator(".similar li")).to_have_count(9)
