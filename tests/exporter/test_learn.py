@@ -87,8 +87,13 @@ def test_photographs_are_looked_at_more_finely(look: Look, side: int) -> None:
 
 
 def test_a_folder_of_only_drawings_is_learned_from(clipart: Path, tmp_path: Path) -> None:
-    report = learn(LearnJob(clipart / "animals" / "bugs", tmp_path / "e.onnx", networks=LITE))
+    steps: list[str] = []
+    job = LearnJob(clipart / "animals" / "bugs", tmp_path / "e.onnx", networks=LITE)
+    report = learn(job, lambda step, *_: steps.append(step))
     assert [row.way for row in report.rows if row.comparable] == ["pixels", "pretrained", "fused"]
+    # No step that is done is shown while the next, which may take a minute, is under way.
+    ways = [f"measuring: {row.way}" for row in report.rows if row.comparable]
+    assert list(dict.fromkeys(steps))[-4:] == [*ways, "writing the encoder"]
     assert "drawings" in str(report.look)
     assert report.card.fit.height in (16, 224)
     assert Encoder(tmp_path / "e.onnx").dim == report.card.dim

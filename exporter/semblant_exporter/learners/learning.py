@@ -228,16 +228,24 @@ def _carry_out(
     on_progress: Progress | None,
 ) -> Iterator[list[Made]]:
     """What each way has made, as soon as it is there."""
+
+    def say(way: Way) -> None:
+        if on_progress is not None:
+            on_progress(f"measuring: {way}", 0, None)
+
     base: Made | None = None
     if set(ways) & {"pixels", "pretrained", "fused", "distilled"}:
         seen = frozen.look_through(networks, sample, fit, job.weights, on_progress)
         if "pixels" in ways:
+            say("pixels")
             yield frozen.pixels(seen, job.dim)
         if networks:
+            say("pretrained")
             found = frozen.pretrained(seen, job.dim)
             base = found[-1]
             yield found
             if "fused" in ways:
+                say("fused")
                 yield frozen.fused(seen, found[0])
     if "scratch" in ways:
         yield trained.scratch(sample, look, job.dim, job.minutes, job.seed, on_progress)
