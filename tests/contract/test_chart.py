@@ -27,7 +27,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 KUBERNETES = ("1.29", "1.37")
 """The oldest and the newest that the manifests are held to."""
 
-EMBEDDED: dict[str, Any] = {"qdrant": {"enabled": False}, "embedded": {"enabled": True}, "index": {"enabled": True}}
+EMBEDDED: dict[str, Any] = {"qdrant": {"enabled": False}, "embedded": {"enabled": True}, "index": {"enabled": True, "source": "s3://a"}}
 ADDRESS: dict[str, Any] = {"qdrant": {"enabled": False}, "database": {"url": "https://a:6333,https://b:6333"}}
 PICTURES: dict[str, Any] = {"pictures": {"claim": "shared"}}
 INDEX: dict[str, Any] = {"index": {"enabled": True, "encoder": "/pictures/encoder.onnx", "args": ["--exclude", "it's"]}}
@@ -64,6 +64,7 @@ REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
     "a snapshot of a directory": ({**EMBEDDED, **SNAPSHOT}, "need a server"),
     "a directory that nothing writes": ({**EMBEDDED, "index": {"enabled": False}}, "embedded.enabled needs index.enabled"),
     "a restore from nowhere": ({"restore": {"file": "a.tar"}}, "which volume"),
+    "a folder of no volume": ({"index": {"enabled": True}}, "index.source is /pictures, a path: it needs pictures.claim"),
     "originals without files": ({"service": {"originals": True}}, "needs pictures.claim"),
     "a word that is none": ({"services": {}}, "services"),
     "a schedule that is none": ({"index": {"schedule": "daily"}}, "schedule"),

@@ -25,6 +25,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- if and .Values.embedded.enabled (or .Values.snapshot.enabled .Values.restore.file) }}{{ fail "snapshot and restore need a server: a directory belongs to the service's process. Snapshot the volume, or set qdrant.enabled or database.url" }}{{ end }}
 {{- if and .Values.embedded.enabled (not .Values.index.enabled) }}{{ fail "embedded.enabled needs index.enabled: the service does not start without a collection, and nothing else may write its volume" }}{{ end }}
 {{- if and .Values.restore.file (not .Values.snapshot.enabled) (not .Values.snapshot.claim) }}{{ fail "restore.file: say which volume it is in, by snapshot.claim or snapshot.enabled" }}{{ end }}
+{{- if and .Values.index.enabled (hasPrefix "/" .Values.index.source) (not .Values.pictures.claim) }}{{ fail (printf "index.source is %s, a path: it needs pictures.claim, the volume that holds it" .Values.index.source) }}{{ end }}
 {{- if and .Values.service.originals (not .Values.pictures.claim) }}{{ fail "service.originals needs pictures.claim, the volume that holds the files" }}{{ end }}
 {{- end }}
 
