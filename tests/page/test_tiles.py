@@ -67,9 +67,12 @@ def test_varied_hits_have_the_word_beside_the_number(shown: Shown) -> None:
         tile = page.locator(f'[data-index="{number}"]')
         box = tile.bounding_box()
         assert box is not None
-        if box["width"] < 60:  # of a picture that is far higher than wide: not even the number has room there
-            continue
         if box["width"] > 100:  # a narrower one may have room for the number alone
             expect(tile.locator(".tile-score")).to_have_text(re.compile(rf"^{words} \d\.\d\d$"))
         assert _inside(tile.locator(".tile-score"), tile)
         assert tile.locator(".tile-score").evaluate("said => said.offsetHeight < 44 && said.scrollWidth <= said.clientWidth")
+    tile.evaluate("tile => tile.style.width = '40px'")  # as that of a picture that is far higher than wide
+    number = tile.locator(".tile-score")
+    assert number.evaluate("said => said.textContent = '0.99'")
+    assert _inside(number, tile)
+    assert number.evaluate("said => said.offsetHeight < 22 && said.scrollWidth <= said.clientWidth")
