@@ -79,9 +79,10 @@ _START = "import sys; from semblant_search.cli import main; sys.argv[0] = 'sembl
 
 
 @contextmanager
-def serving(db: Path | str, collection: str) -> Iterator[tuple[psutil.Process, int]]:
-    """The service's process and its port."""
+def serving(db: Path | str, collection: str, *options: str) -> Iterator[tuple[psutil.Process, int]]:
+    """The service's process and its port; `options` are further ones of `semblant serve`."""
     words = [sys.executable, "-c", _START, "serve", "--db", str(db), "--collection", collection, "--port", "0", "--log", "none"]
+    words += options
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         line = process.stderr.readline()
