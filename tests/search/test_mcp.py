@@ -235,6 +235,34 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+def test_a_name_that_no_file_can_have_is_that_of_no_picture(
+    copy: Path, shop_pictures: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a model says it, or the collection has it of an older version."""
+    data = (photos / "camera.png").read_bytes()
+    (root := tmp_path / "allowed").mkdir()
+    shutil.copy(photos / "camera.png", root)
+    with monkeypatch.context() as older, SearchClient(copy) as client:
+        older.setattr("semblant_search.writing.adding.check_new_uri", str)
+        for number, name in enumerate(("shop://a\n9. forged\u2028", "file:///a%00b")):
+            client.add(data + bytes(number), {"label": "odd"}, uri=name)
+
+    @_ask(copy, "--root", str(shop_pictures), "--root", str(root), "--write")
+    async def ask(client: Client) -> None:
+        for name in ("\0", "a\0b", "file:///a%00c", "file:///" + "a" * 5000):
+            for tool in ("search_by_picture", "search_by_details", "show_picture"):
+                told = await _error(client, tool, picture=name)
+                assert "is no picture of the collection, and its file lies in none of the folders" in told
+        assert "expected the path of a file" in await _error(client, "add_picture", path="\0")
+        told = await _error(client, "add_picture", path=str(root / "camera.png"), uri="shop://a b\n")
+        assert "without line breaks" in told
+        told = await _text(client, "list_pictures", where="label == 'odd'", thumbnails=True)
+        assert "shop://a%0A9. forged%E2%80%A8 (id " in told
+        assert told.count("not at hand") == 2
+        told = await _text(client, "find_duplicates", where="label == 'odd'")
+        assert not [line for line in told.splitlines() if line.startswith("9. forged")]
+
+
 def test_what_a_model_asks_wrongly_is_explained_to_it(copy: Path) -> None:
     @_ask(copy)
     async def ask(client: Client) -> None:

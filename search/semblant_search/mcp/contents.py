@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from mcp_types import ImageContent, ResourceLink, TextContent
 
@@ -28,6 +30,7 @@ __all__ = ["MOST_THUMBNAILS", "duplicates", "link", "pictures", "text", "thumbna
 MOST_THUMBNAILS = 10
 _SIDE = 256
 _SHOWN_METADATA = 600
+_BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif", "TIFF": "image/tiff"}
 
 
@@ -52,8 +55,10 @@ def duplicates(groups: Sequence[DuplicateGroup], most: int) -> list[ContentBlock
     """The groups, largest first, with which of each may go."""
     lines = [f"{len(groups)} groups of duplicates" + (f", the first {most} of them:" if len(groups) > most else ":")]
     for number, group in enumerate(groups[:most], 1):
-        lines.append(f"{number}. keep {group.representative.uri}")
-        lines += [f"   {other.uri}: {other.label}" + (" (may go)" if other.removable else "") for other in group.others]
+        lines.append(f"{number}. keep {_one_line(group.representative.uri)}")
+        lines += [
+            f"   {_one_line(other.uri)}: {other.label}" + (" (may go)" if other.removable else "") for other in group.others
+        ]
     return [text("\n".join(lines))]
 
 
@@ -93,7 +98,12 @@ def _line(picture: Picture) -> str:
     if "_width" in facts:
         told += [f"{facts['_width']} × {facts['_height']} pixels"]
     told += [f"metadata {_short(picture.metadata)}"] if picture.metadata else []
-    return f"{picture.uri} ({'; '.join(told)})"
+    return f"{_one_line(picture.uri)} ({'; '.join(told)})"
+
+
+def _one_line(uri: str) -> str:
+    """Older versions took names with line breaks, which would begin a line of the answer."""
+    return _BREAKS.sub(lambda found: quote(found[0]), uri)
 
 
 def _short(values: Any) -> str:

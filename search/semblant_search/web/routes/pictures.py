@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from semblant_search.async_client import AsyncSearchClient
-from semblant_search.collection import ADDED, SOURCES_FIELD
+from semblant_search.collection import ADDED, SOURCES_FIELD, check_new_uri
 from semblant_search.errors import InvalidInput, MetadataError, SemblantError
 from semblant_search.frame_names import split_bytes
 from semblant_search.results import Picture as FoundPicture
@@ -298,9 +298,12 @@ def _metadata(given: Any, count: int) -> list[Any]:
 
 
 def _check_new_uri(uri: str | None) -> None:
-    """A name is no path of the service's machine."""
-    if uri is not None and "://" not in uri:
+    """A name is no path of the service's machine, and one line."""
+    if uri is None:
+        return
+    if "://" not in uri:
         raise InvalidInput(f"uri {json.dumps(uri)[:200]}: expected one such as shop://items/17")
+    check_new_uri(uri)
 
 
 async def _prepared(service: Service, picture: FoundPicture, data: bytes) -> None:
