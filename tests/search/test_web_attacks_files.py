@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
-from semblant_search import InvalidInput, canonical_uri, point_id
+from semblant_search import FieldType, InvalidInput, canonical_uri, point_id
 from semblant_search.file_access import file_rule, only_under
 from semblant_search.store import open_database
 from semblant_search.web import ServiceSettings, files
@@ -359,3 +359,29 @@ def test_a_thumbnail_that_was_kept_is_no_way_round_the_roots(index: Callable[...
                 assert response.status_code == status, response.text
                 tag = {"If-None-Match": '"x"' if status == 404 else response.headers["etag"]}
                 assert served.http.get(_address(folder / "a.png", "thumbnail"), headers=tag).status_code in (304, 404)
+
+
+def test_a_thumbnail_that_was_kept_of_a_picture_that_was_sent_and_indexed_is_no_way_round_its_file(
+    index: Callable[..., None], tmp_path: Path
+) -> None:
+    folder, other = tmp_path / "root", tmp_path / "other"
+    folder.mkdir()
+    other.mkdir()
+    _picture(1).save(folder / "a.png")
+    index(tmp_path / "db", [folder / "a.png"])
+    address, data = _address(folder / "a.png", "thumbnail"), (folder / "a.png").read_bytes()
+    shared = {"_sources": ["job", "client"]}  # as one that a job indexed and a program added
+    with closing(open_database(tmp_path / "db")) as database:
+        with closing(database.open("images")) as store:
+            store.add_fields({"_sources": FieldType.KEYWORD})
+            (record,) = store.retrieve([point_id(canonical_uri(folder / "a.png"))])
+            store.set_payloads({record.id: {**record.payload, **shared}})
+        for roots, status in (((folder,), 200), ((other,), 404)):
+            with serving(database, ServiceSettings(roots=roots, cache=tmp_path / "cache")) as served:
+                response = served.http.get(address)
+                assert response.status_code == status, response.text
+                sent = served.http.post("/v1/pictures", files={"picture": data}, data={"uri": "https://h/a.png"}).json()
+                assert served.http.get(f"/v1/pictures/{sent['pictures'][0]['id']}/thumbnail").status_code == 200
+        (folder / "a.png").unlink()
+        with serving(database, ServiceSettings(roots=(folder,), cache=tmp_path / "cache")) as served:
+            problem(served.http.get(address), 410, "file-gone")

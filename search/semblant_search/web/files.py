@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semblant_search.collection import picture_place
+from semblant_search.collection import ADDED, SOURCES_FIELD, picture_place
 from semblant_search.errors import ImageError, InvalidInput
 from semblant_search.file_access import is_under, real_place
 from semblant_search.frame_names import frame_bytes, split_uri
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from semblant_search.results import Picture
 
-__all__ = ["check_folder", "check_there", "place_of", "read_picture"]
+__all__ = ["check_folder", "check_there", "place_of", "read_picture", "was_only_sent"]
 
 _CHANGED = "is another one since it was indexed; index it again"
 
@@ -36,6 +36,12 @@ def place_of(picture: Picture, roots: Iterable[Path]) -> Path:
     if place is None or not is_under(place, map(real_place, roots)):
         raise ServiceError("file-not-at-hand", f"{shown_name(picture.uri)}: lies in no folder that this service gives out")
     return Path(place)
+
+
+def was_only_sent(picture: Picture) -> bool:
+    """Whether a program sent it, and no job indexed it from a file of this machine, so that there is no file to look after."""
+    sources = picture.facts.get(SOURCES_FIELD, ())
+    return ADDED in sources and (set(sources) == {ADDED} or _local(picture.uri) is None)
 
 
 def check_there(picture: Picture, place: Path) -> None:

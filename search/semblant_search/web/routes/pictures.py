@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from semblant_search.async_client import AsyncSearchClient
-from semblant_search.collection import ADDED, SOURCES_FIELD, check_new_uri
+from semblant_search.collection import check_new_uri
 from semblant_search.errors import InvalidInput, MetadataError, SemblantError
 from semblant_search.frame_names import split_bytes
 from semblant_search.results import Picture as FoundPicture
@@ -228,7 +228,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
     ) -> Response:
         client = await service.client(collection)
         (picture,) = await named(client, [id], access)
-        if ADDED not in picture.facts.get(SOURCES_FIELD, ()):  # what was sent has no file; of others a kept one is no way round
+        if not files.was_only_sent(picture):  # of others a kept one is no way round
             place = files.place_of(picture, await service.roots(client))
             await asyncio.to_thread(files.check_there, picture, place)
         content, side = str(picture.facts["_sha256"]), next(side for side in thumbnails.SIZES if side >= size)
