@@ -51,6 +51,7 @@ _ERRORS: Mapping[str, type[errors.SemblantError]] = {
     "not-offered": StoreDenied,
     "database-denied": StoreDenied,
     "database-unavailable": StoreUnavailable,
+    "keys-unavailable": StoreUnavailable,
     "starting": StoreUnavailable,
     "stopping": StoreUnavailable,
     "too-busy": StoreUnavailable,
