@@ -7,16 +7,21 @@ import io
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from PIL import Image
 from semblant_search import (
     AsyncSearchClient,
@@ -439,6 +444,38 @@ def test_what_may_be_over_soon_is_asked_again_after_the_seconds_that_the_service
             assert (len(waits), len(failures)) == (5, 1)  # asked once
         finally:
             server.shutdown()
+
+
+def test_what_tls_refuses_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port without TLS, and a certificate that nobody vouches for."""
+    waits: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+    for tls in (False, True):
+        with ThreadingHTTPServer(("127.0.0.1", 0), _Other) as server:
+            if tls:
+                server.socket = _own_certificate(tmp_path).wrap_socket(server.socket, server_side=True)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            place = f"127.0.0.1:{server.server_address[1]}"
+            said = "cannot be trusted .*SSL_CERT_FILE" if tls else f"does not speak TLS.* 'semblant://{place}' without TLS"
+            try:
+                with pytest.raises(StoreUnavailable, match=said):
+                    SearchClient(f"semblants://{place}", timeout=20)
+            finally:
+                server.shutdown()
+    assert waits == []
+
+
+def _own_certificate(folder: Path) -> ssl.SSLContext:
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(timezone.utc)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop.example")])
+    certificate = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now - timedelta(1), now + timedelta(1)
+    ).sign(key, hashes.SHA256())
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "own.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(folder / "own.pem")
+    return server
 
 
 @pytest.mark.parametrize(

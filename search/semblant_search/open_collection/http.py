@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import ssl
 import threading
 import time
 from contextlib import contextmanager
@@ -146,7 +147,8 @@ class ServiceConnection:
                     raise self._error(response)[0]
                 yield None if response.status_code == 204 else response.iter_lines()
         except httpx.HTTPError as error:
-            raise StoreUnavailable(f"service {self.location!r} cannot be reached: {shown_error(error)}") from error
+            told = f"service {self.location!r} cannot be reached: {shown_error(error)}"
+            raise _tls_fault(error, self.location) or StoreUnavailable(told) from error
 
     def close(self) -> None:
         """Release the connections. Closing twice is no error."""
@@ -184,6 +186,8 @@ class ServiceConnection:
         except (UnicodeEncodeError, httpx.InvalidURL) as cause:  # a parameter that no address holds
             raise InvalidInput(f"what was given cannot be sent to a service: {shown_error(cause)}") from cause
         except httpx.HTTPError as cause:
+            if (refused := _tls_fault(cause, self.location)) is not None:
+                raise refused from cause
             lost = once and not isinstance(cause, httpx.ConnectError)
             told = "broke off, and may have done what it was asked for" if lost else "cannot be reached"
             error: errors.SemblantError = StoreUnavailable(f"service {self.location!r} {told}: {shown_error(cause)}")
@@ -270,6 +274,28 @@ def error_of(problem: Mapping[str, Any], code: str, detail: str) -> errors.Sembl
     if code in ("unusable-picture", "picture-too-large"):
         return ImageError(detail, reason=str(problem.get("reason", "unreadable")))
     return _ERRORS.get(code, StoreError)(detail)
+
+
+_NO_TLS = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}
+"""What OpenSSL's versions say of an answer that is none of TLS."""
+
+
+def _tls_fault(error: BaseException, location: str) -> StoreUnavailable | None:
+    """The error of a connection that TLS refuses, which no other try makes; None of one that merely broke off."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None or isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return None
+    if cause.reason in _NO_TLS:
+        plain = location.replace("semblants://", "semblant://", 1)
+        return StoreUnavailable(f"service {location!r} does not speak TLS: expected a port that does, or {plain!r} without TLS")
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return StoreUnavailable(
+            f"service {location!r} has a certificate that cannot be trusted ({cause.verify_message}); SSL_CERT_FILE names the "
+            "file of an authority of your own"
+        )
+    return StoreUnavailable(f"service {location!r} cannot be asked over TLS: {shown_error(cause)}")
 
 
 def _seconds(text: str | None) -> float | None:
