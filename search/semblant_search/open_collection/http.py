@@ -106,6 +106,10 @@ class ServiceConnection:
         """The JSON answer to a GET; parameters that are None are left out."""
         return self._ask("GET", path, params={name: value for name, value in parameters.items() if value is not None})
 
+    def get_picture(self, path: str, **parameters: Any) -> bytes:
+        """The picture that answers a GET."""
+        return bytes(self._ask("GET", path, picture=True, params=parameters))
+
     def send(self, method: str, path: str, values: object, *, once: bool = False) -> Any:
         """The JSON answer to a request with a JSON body.
 
@@ -158,7 +162,7 @@ class ServiceConnection:
         if client is not None and self._process == os.getpid():
             client.close()
 
-    def _ask(self, method: str, path: str, *, once: bool = False, **body: Any) -> Any:
+    def _ask(self, method: str, path: str, *, once: bool = False, picture: bool = False, **body: Any) -> Any:
         import tenacity
 
         until = time.monotonic() + self.timeout
@@ -170,11 +174,11 @@ class ServiceConnection:
             reraise=True,
         )
         try:
-            return retrying(self._attempt, until, method, path, body, once=once)
+            return retrying(self._attempt, until, method, path, body, once=once, picture=picture)
         except _PassingError as passing:
             raise passing.error from passing.error.__cause__
 
-    def _attempt(self, until: float, method: str, path: str, body: Mapping[str, Any], *, once: bool) -> Any:
+    def _attempt(self, until: float, method: str, path: str, body: Mapping[str, Any], *, once: bool, picture: bool) -> Any:
         """Ask once. Raises `_PassingError` where another try may help."""
         import httpx
 
@@ -196,7 +200,7 @@ class ServiceConnection:
             error.__cause__ = cause
             raise _PassingError(error) from cause
         if response.is_success:
-            return self._read(response)
+            return self._picture(response) if picture else self._read(response)
         error, passing = self._error(response)
         if passing:
             raise _PassingError(error, _seconds(response.headers.get("retry-after")))
@@ -212,6 +216,11 @@ class ServiceConnection:
             if self._client is None or self._process != os.getpid():
                 self._client, self._process = httpx.Client(headers=self._headers), os.getpid()
             return self._client
+
+    def _picture(self, response: httpx.Response) -> bytes:
+        if not response.headers.get("content-type", "").startswith("image/"):
+            raise StoreError(f"service {self.location!r} answers with what is no picture; is it a Semblant service?")
+        return response.content
 
     def _read(self, response: httpx.Response) -> Any:
         try:
@@ -273,6 +282,8 @@ def error_of(problem: Mapping[str, Any], code: str, detail: str) -> errors.Sembl
         return errors.NoFeaturesError(detail)
     if code in ("unusable-picture", "picture-too-large"):
         return ImageError(detail, reason=str(problem.get("reason", "unreadable")))
+    if code in ("file-not-at-hand", "file-gone"):
+        return ImageError(detail, reason="missing")
     return _ERRORS.get(code, StoreError)(detail)
 
 

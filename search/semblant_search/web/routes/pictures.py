@@ -12,6 +12,7 @@ from semblant_search.async_client import AsyncSearchClient
 from semblant_search.collection import check_new_uri
 from semblant_search.errors import InvalidInput, MetadataError, SemblantError
 from semblant_search.frame_names import split_bytes
+from semblant_search.images.small import thumbnail_side
 from semblant_search.results import Picture as FoundPicture
 from semblant_search.web import files, problems, thumbnails
 from semblant_search.web.access import Access, named, named_or_none
@@ -231,7 +232,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         if not files.was_only_sent(picture):  # of others a kept one is no way round
             place = files.place_of(picture, await service.roots(client))
             await asyncio.to_thread(files.check_there, picture, place)
-        content, side = str(picture.facts["_sha256"]), next(side for side in thumbnails.SIZES if side >= size)
+        content, side = str(picture.facts["_sha256"]), thumbnail_side(size)
         for_ever = v is not None and len(v) >= 16 and content.startswith(v)
         headers = {
             "ETag": f'"{service.thumbnails.tag(content, side)}"',
