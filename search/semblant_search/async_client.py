@@ -205,6 +205,7 @@ class AsyncSearchClient:
     add_many = _awaited(SearchClient.add_many)
     update_metadata = _awaited(SearchClient.update_metadata)
     get_many = _awaited(SearchClient.get_many)
+    thumbnail = _awaited(SearchClient.thumbnail)
     collections = _awaited(SearchClient.collections)
     scroll = _awaited(SearchClient.scroll)
     pictures = _iterated(SearchClient.pictures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Mapping  # noqa: TC003 - the types of what is read from JSON are looked up
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,7 @@ __all__ = [
     "Manifest",
     "StorageOptions",
     "canonical_uri",
+    "check_new_uri",
     "picture_place",
     "point_id",
     "uri_path",
@@ -120,6 +122,23 @@ def canonical_uri(source: str | Path) -> str:
         return f"file:///{quote_path('/'.join(names))}"
     except UnicodeEncodeError as error:
         raise InvalidInput(f"path {shown_name(text)}: half of a surrogate pair is in no name of a file") from error
+
+
+def check_new_uri(uri: str) -> str:
+    """Accept the name of a picture that is new, or raise `InvalidInput`: it is shown in lines, and may be that of a file.
+
+    Of pictures that are there already such names stay, so that they can be found and deleted by them.
+    """
+    if _IN_NO_NAME.search(uri):
+        raise InvalidInput(
+            f"URI {shown_name(uri)}: expected one without line breaks and other control characters, and without %00: no file "
+            "has such a name; write %0A for a line break in the name of a file, or take it out"
+        )
+    return uri
+
+
+_IN_NO_NAME = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]|%00")
+"""Characters of Unicode's category Cc, and those that end a line; a NUL that is written as in a file's URI."""
 
 
 def _is_link(folder: str) -> bool:

@@ -9,6 +9,7 @@ from .collection import check_collection_name
 from .encoder import Encoder, check_runtime, encoder_name
 from .errors import InvalidInput
 from .images import DEFAULT_MAX_PIXELS
+from .images.small import thumbnail_side
 from .images.sources import buffered, is_single
 from .item_errors import ITEM_ERRORS, in_place
 from .open_collection import LocalCollection
@@ -133,6 +134,24 @@ class CollectionClient:
         if found is None:
             raise not_found(self._name, picture)
         return found
+
+    def thumbnail(self, picture: str | os.PathLike[str], *, size: int = 256) -> bytes:
+        """A small copy of a picture of the collection, as a WebP: upright, with transparency where it has some.
+
+        It is made of the picture's file where that is as it was indexed. Of one that was added without a file a service gives
+        what it made then; without a service it is the grey one that is kept beside the details.
+
+        Args:
+            picture: its URI, path or point id.
+            size: least pixels of the longer side, up to 1,024; the next of 64, 128, 256, 512 and 1,024 is taken. Nothing is
+                enlarged.
+
+        Raises:
+            PointNotFound: there is no such picture.
+            ImageError: its file is gone, is another one by now, or may not be opened (`reason` is `missing`).
+        """
+        side = thumbnail_side(size)
+        return self._collection.thumbnail(self.get(picture), side)
 
     def get_many(self, pictures: Iterable[str | os.PathLike[str]], *, with_vectors: bool = False) -> list[Picture | None]:
         """Pictures of the collection by URI, path or point id, in their order; None for each that is not there.

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
     from .writing.source_changes import SourceSummary
 
-__all__ = ["file_rule", "is_under", "only_under", "source_folders"]
+__all__ = ["file_rule", "is_under", "only_under", "real_place", "source_folders"]
 
-_roots: ContextVar[tuple[str, ...] | None] = ContextVar("semblant_file_roots", default=None)
+_roots: ContextVar[tuple[str | None, ...] | None] = ContextVar("semblant_file_roots", default=None)
 
 
 @contextmanager
 def only_under(roots: Iterable[Path]) -> Iterator[None]:
     """Within it, calls open files of pictures under these folders only, links followed. Threads of a copied context, too."""
-    token = _roots.set(tuple(os.path.realpath(root) for root in roots))
+    token = _roots.set(tuple(map(real_place, roots)))
     try:
         yield
     finally:
@@ -40,12 +40,22 @@ def file_rule() -> Callable[[Path], bool]:
     roots = _roots.get()
     if roots is None:
         return lambda _path: True
-    return lambda path: is_under(os.path.realpath(path), roots)
+    return lambda path: is_under(real_place(path), roots)
 
 
-def is_under(place: str, roots: Iterable[str]) -> bool:
-    """Whether a real path is one of these real folders, or lies under one."""
-    return any(place == root or place.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+def real_place(path: str | Path) -> str | None:
+    """Where a path leads, links followed; None for one that no file system takes, such as one with a NUL."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):
+        return None
+
+
+def is_under(place: str | None, roots: Iterable[str | None]) -> bool:
+    """Whether a real path (`real_place`) is one of these real folders, or lies under one. One that is None does neither."""
+    return place is not None and any(
+        root is not None and (place == root or place.startswith(root.rstrip(os.sep) + os.sep)) for root in roots
+    )
 
 
 def source_folders(sources: Iterable[SourceSummary]) -> tuple[Path, ...]:

@@ -188,9 +188,9 @@ def test_only_what_lies_below_the_allowed_folders_is_read(served: Served, pictur
     assert told["pointer"] == "/encoder"
     inside, missing = next(iter((pictures / "coat").iterdir())), secret / "missing.png"
     (pictures / "coat" / "leak.png").symlink_to(secret / inside.name)
-    lines = [inside, secret / inside.name, missing, "http://127.0.0.1:1/a.png"]
+    lines = [inside, secret / inside.name, missing, "http://127.0.0.1:1/a.png", f"{pictures.as_uri()}/a%00b.png"]
     (pictures / "list.csv").write_text("\n".join(["file", *map(str, lines)]))
-    for source, indexed, skipped in (("coat", 10, 1), ("list.csv", 1, 3)):
+    for source, indexed, skipped in (("coat", 10, 1), ("list.csv", 1, 4)):
         job = finished(served.http, served.http.post("/v1/jobs", json={"source": source}).json()["id"])
         report = job["report"]
         assert (report["indexed"] + report["unchanged"], report["failed"], report["skipped"]) == (indexed, 0, skipped), job

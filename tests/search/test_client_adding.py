@@ -11,6 +11,7 @@ import uuid
 from contextlib import closing
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,6 @@ from support.servers import REAL, database_of, knows, own_name, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from semblant_search import Encoder
 
@@ -102,6 +102,9 @@ def test_pictures_of_every_kind_have_names(client: SearchClient, new: list[Path]
     assert client.add(np.ascontiguousarray(pixels.T)).uri != by_pixels.uri
     assert client.add(pixels, uri="shop://items/17").uri == "shop://items/17"
     assert client.add(data, uri=new[0]).uri == canonical_uri(new[0])
+    for name in ("file:///a%0Ab", "file:///a%2500", "shop://a b\u00a0c"):  # a file may have a line break in its name
+        assert client.add(data, uri=name).uri == name
+        assert client.delete([name]) == 1
     assert client.add(canonical_uri(new[0])).path == new[0]
     assert client.count() == 20 + 5
     assert client.get("shop://items/17").path is None
@@ -114,6 +117,11 @@ def test_pictures_of_every_kind_have_names(client: SearchClient, new: list[Path]
         ("https://shop.example/1.png", None, InvalidInput, "reads local files only.*uri='https://shop.example/1.png'"),
         (b"none", "item 17", InvalidInput, "expected a URI with its scheme"),
         (b"none", "shop://", InvalidInput, "expected a URI with its scheme"),
+        *((b"none", f"shop://a{one}b", InvalidInput, "without line breaks") for one in ("\n", "\0", "\x7f", "\x85", "\u2028")),
+        (b"none", "shop://a\r\n", InvalidInput, r"URI 'shop://a\\r\\n': expected one without line breaks"),
+        (b"none", "file:///a%00b", InvalidInput, "without %00"),
+        (b"none", "file:///a\nb", InvalidInput, "without line breaks"),
+        (b"none", Path("a\0b"), InvalidInput, "without %00"),
         (b"none", None, ImageError, "picture of 4 bytes"),
         ("no/such.png", None, ImageError, "^'no/such.png'.*no such file"),
         (3, None, ImageError, "^int: expected a picture"),

@@ -203,6 +203,7 @@ BASE: dict[str, dict[str, Any]] = {
     "sources": {},
     "start_job": {"source": "shop"},
     "search_vector": {"vector": np.ones(49)},
+    "thumbnail": {"picture": "ONE"},
     "update_metadata": {"pictures": ["ONE"], "metadata": {}},
 }
 """A call of each method that is answered."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from contextlib import closing
 from dataclasses import replace
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 from qdrant_client import QdrantClient
-from semblant_search import F, PointNotFound, SearchClient, canonical_uri
+from semblant_search import F, InvalidInput, PointNotFound, SearchClient, canonical_uri
 from semblant_search.store.engines.qdrant.server import QdrantDatabase
+from semblant_search.web import ServiceSettings
 from support.servers import REAL, database_of, own_name, url_of
 from support.service import listening, service_of
 
@@ -54,7 +56,12 @@ def clients(
     directory = tmp_path_factory.mktemp("both") / "db"
     index(directory, chosen)
     if request.param == "service":
-        with SearchClient(directory) as embedded, listening(service_of(embedded)) as address, SearchClient(address) as remote:
+        settings = ServiceSettings(roots=(chosen[0].parent,), cache=directory.with_name("cache"))
+        with (
+            SearchClient(directory) as embedded,
+            listening(service_of(embedded, settings=settings)) as address,
+            SearchClient(address) as remote,
+        ):
             yield embedded, remote
         return
     local = request.param == "local"
@@ -107,6 +114,20 @@ def test_counts_facets_and_records_agree(clients: tuple[SearchClient, SearchClie
     assert one.facet("label") == other.facet("label")
     assert one.get(chosen[3]).metadata == other.get(chosen[3]).metadata
     assert one.manifest.encoder_fingerprint == other.manifest.encoder_fingerprint
+
+
+def test_thumbnails_agree(clients: tuple[SearchClient, SearchClient], chosen: list[Path]) -> None:
+    one, other = clients
+    for path, size, side in ((chosen[0], 100, 128), (chosen[1], 256, 256), (chosen[6], 1024, 640)):
+        data = one.thumbnail(path, size=size)
+        assert other.thumbnail(canonical_uri(path), size=size) == data
+        with Image.open(io.BytesIO(data)) as small:
+            assert (small.format, max(small.size)) == ("WEBP", side)
+    for client in clients:
+        with pytest.raises(InvalidInput, match="size 0: expected a whole number of pixels from 1 to 1,024"):
+            client.thumbnail(chosen[0], size=0)
+        with pytest.raises(PointNotFound):
+            client.thumbnail("shop://none")
 
 
 def test_duplicates_and_deletion_agree(

@@ -19,6 +19,7 @@ from PIL import Image
 from semblant_search import SearchClient, canonical_uri, point_id
 from semblant_search.cli.mcp import mcp as mcp_command
 from semblant_search.store import open_database
+from semblant_search.web import ServiceSettings
 from support.service import listening, service_of
 
 if TYPE_CHECKING:
@@ -235,6 +236,34 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+def test_a_name_that_no_file_can_have_is_that_of_no_picture(
+    copy: Path, shop_pictures: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a model says it, or the collection has it of an older version."""
+    data = (photos / "camera.png").read_bytes()
+    (root := tmp_path / "allowed").mkdir()
+    shutil.copy(photos / "camera.png", root)
+    with monkeypatch.context() as older, SearchClient(copy) as client:
+        older.setattr("semblant_search.writing.adding.check_new_uri", str)
+        for number, name in enumerate(("shop://a\n9. forged\u2028", "file:///a%00b")):
+            client.add(data + bytes(number), {"label": "odd"}, uri=name)
+
+    @_ask(copy, "--root", str(shop_pictures), "--root", str(root), "--write")
+    async def ask(client: Client) -> None:
+        for name in ("\0", "a\0b", "file:///a%00c", "file:///" + "a" * 5000):
+            for tool in ("search_by_picture", "search_by_details", "show_picture"):
+                told = await _error(client, tool, picture=name)
+                assert "is no picture of the collection, and its file lies in none of the folders" in told
+        assert "expected the path of a file" in await _error(client, "add_picture", path="\0")
+        told = await _error(client, "add_picture", path=str(root / "camera.png"), uri="shop://a b\n")
+        assert "without line breaks" in told
+        told = await _text(client, "list_pictures", where="label == 'odd'", thumbnails=True)
+        assert "shop://a%0A9. forged%E2%80%A8 (id " in told
+        assert "not at hand" not in told  # no file is opened for them: the grey ones beside their details are shown
+        told = await _text(client, "find_duplicates", where="label == 'odd'")
+        assert not [line for line in told.splitlines() if line.startswith("9. forged")]
+
+
 def test_what_a_model_asks_wrongly_is_explained_to_it(copy: Path) -> None:
     @_ask(copy)
     async def ask(client: Client) -> None:
@@ -243,18 +272,26 @@ def test_what_a_model_asks_wrongly_is_explained_to_it(copy: Path) -> None:
         assert "107" in await _text(client, "describe_collection")
 
 
-def test_a_collection_of_a_service(copy: Path, shop_pictures: Path) -> None:
+def test_a_collection_of_a_service(copy: Path, shop_pictures: Path, photos: Path, tmp_path: Path) -> None:
     with (
         closing(open_database(copy)) as database,
         SearchClient(database) as local,
-        listening(service_of(local)) as address,
+        listening(service_of(local, settings=ServiceSettings(cache=tmp_path / "cache", roots=(shop_pictures,)))) as address,
+        SearchClient(address) as remote,
     ):
+        remote.add((photos / "camera.png").read_bytes(), uri="shop://sent")
         coins = shop_pictures / "photos" / "coins.png"
 
         @_ask(address)
         async def without_files(client: Client) -> None:
-            assert "107 pictures" in await _text(client, "describe_collection")
+            assert "108 pictures" in await _text(client, "describe_collection")
             assert "coins-part.png" in await _text(client, "search_by_details", picture=str(coins))
+            for name in (str(coins), "shop://sent"):  # by the service, which has its file, or made it of what was sent
+                shown = await client.call_tool("show_picture", {"picture": name})
+                (block,) = [block for block in shown.content if block.type == "image"]
+                with Image.open(io.BytesIO(base64.b64decode(block.data))) as image:
+                    assert (image.format, max(image.size)) == ("JPEG", 256)
+                    assert image.mode == "RGB"
             (shop_pictures / "other.png").write_bytes(coins.read_bytes())
             told = await _error(client, "search_by_picture", picture=str(shop_pictures / "other.png"))
             assert "--root DIR" in told

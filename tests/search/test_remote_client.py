@@ -7,21 +7,27 @@ import io
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from PIL import Image
 from semblant_search import (
     AsyncSearchClient,
     CollectionNotFound,
     F,
+    ImageError,
     InvalidInput,
     NotIndexed,
     PointNotFound,
@@ -127,6 +133,10 @@ CALLS: dict[str, Call] = {
     "facet": lambda client, asked: client.facet("label", where="price > 3"),
     "get": lambda client, asked: client.get(asked.uris[2], with_vectors=True),
     "get_many": lambda client, asked: client.get_many([asked.ids[0], "file:///none", asked.path]),
+    "thumbnail": lambda client, asked: client.thumbnail(asked.path),
+    "a larger thumbnail": lambda client, asked: client.thumbnail(asked.ids[0], size=500),
+    "a thumbnail of none": lambda client, asked: client.thumbnail("shop://none"),
+    "a thumbnail that is too large": lambda client, asked: client.thumbnail(asked.path, size=1025),
     "scroll": lambda client, asked: client.scroll(7, where='label == "bag"'),
     "scroll in order": lambda client, asked: client.scroll(5, order_by="price", descending=True).pictures,
     "pictures": lambda client, asked: list(client.pictures(where='label == "bag"')),
@@ -196,6 +206,31 @@ def test_what_is_added_through_it_is_in_the_database(both: tuple[SearchClient, S
     assert local.count() == before
 
 
+def test_a_picture_that_was_sent_has_a_thumbnail(both: tuple[SearchClient, SearchClient], asked: Asked) -> None:
+    """That of the service is in colour; without one there is the grey one beside the details."""
+    local, remote = both
+    added = remote.add(asked.data, uri="shop://sent")
+    with Image.open(io.BytesIO(asked.data)) as opened:
+        original = np.asarray(opened.convert("L").resize((40, 40)), float)
+    for client, side in ((remote, 256), (local, 64)):
+        with Image.open(io.BytesIO(client.thumbnail(added.uri))) as thumbnail:
+            assert (thumbnail.format, max(thumbnail.size)) == ("WEBP", side)
+            small = np.asarray(thumbnail.convert("L").resize((40, 40)), float)
+        assert np.corrcoef(small.ravel(), original.ravel())[0, 1] > 0.95
+    remote.delete([added.uri])
+
+
+def test_a_picture_gone_from_disk_has_no_thumbnail(both: tuple[SearchClient, SearchClient], asked: Asked) -> None:
+    away = asked.path.rename(asked.path.with_suffix(".away"))
+    try:
+        for client in both:
+            with pytest.raises(ImageError, match=r"coins\.png") as gone:
+                client.thumbnail(asked.path)
+            assert gone.value.reason == "missing"
+    finally:
+        away.rename(asked.path)
+
+
 def test_a_path_that_is_added_has_its_own_name(both: tuple[SearchClient, SearchClient], asked: Asked, tmp_path: Path) -> None:
     path = tmp_path / "ä b.png"
     path.write_bytes(asked.data)
@@ -222,10 +257,11 @@ def test_a_changed_file_is_sent_and_its_old_picture_is_no_hit(
 def test_async_clients_ask_services_too(both: tuple[SearchClient, SearchClient], asked: Asked) -> None:
     async def ask() -> Any:
         async with AsyncSearchClient(both[1].__repr__().split("'")[1]) as client:
-            return await asyncio.gather(client.search(asked.ids[0], 3), client.count())
+            return await asyncio.gather(client.search(asked.ids[0], 3), client.count(), client.thumbnail(asked.path))
 
-    hits, count = asyncio.run(ask())
+    hits, count, small = asyncio.run(ask())
     assert (hits, count) == (both[0].search(asked.ids[0], 3), both[0].count())
+    assert small == both[0].thumbnail(asked.path)
 
 
 def test_many_threads_share_a_client(both: tuple[SearchClient, SearchClient], asked: Asked) -> None:
@@ -439,6 +475,38 @@ def test_what_may_be_over_soon_is_asked_again_after_the_seconds_that_the_service
             assert (len(waits), len(failures)) == (5, 1)  # asked once
         finally:
             server.shutdown()
+
+
+def test_what_tls_refuses_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port without TLS, and a certificate that nobody vouches for."""
+    waits: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+    for tls in (False, True):
+        with ThreadingHTTPServer(("127.0.0.1", 0), _Other) as server:
+            if tls:
+                server.socket = _own_certificate(tmp_path).wrap_socket(server.socket, server_side=True)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            place = f"127.0.0.1:{server.server_address[1]}"
+            said = "cannot be trusted .*SSL_CERT_FILE" if tls else f"does not speak TLS.* 'semblant://{place}' without TLS"
+            try:
+                with pytest.raises(StoreUnavailable, match=said):
+                    SearchClient(f"semblants://{place}", timeout=20)
+            finally:
+                server.shutdown()
+    assert waits == []
+
+
+def _own_certificate(folder: Path) -> ssl.SSLContext:
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(timezone.utc)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop.example")])
+    certificate = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now - timedelta(1), now + timedelta(1)
+    ).sign(key, hashes.SHA256())
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "own.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(folder / "own.pem")
+    return server
 
 
 @pytest.mark.parametrize(

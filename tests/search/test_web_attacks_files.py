@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
-from semblant_search import canonical_uri, point_id
+from semblant_search import FieldType, InvalidInput, canonical_uri, point_id
+from semblant_search.file_access import file_rule, only_under
 from semblant_search.store import open_database
-from semblant_search.web import ServiceSettings
+from semblant_search.web import ServiceSettings, files
 from support.service import problem, serving
 from support.systems import needs_posix
 
@@ -194,6 +195,51 @@ def test_a_picture_under_a_file_s_name_has_no_file_opened_outside_the_roots(
     assert not [path for path in opened if path.startswith(str(secret.parent))]
 
 
+NO_FILE = ("file:///a%00b", "{root}/%00", "shop://a b\n", "shop://a\x1bb", "shop://a\u2028b")
+"""URIs that no new picture may have; older versions took them."""
+
+
+def test_a_name_that_no_file_can_have_is_refused(attacked: Served, root: Path) -> None:
+    for name in NO_FILE:
+        form = {"uri": name.format(root=root.as_uri())}
+        response = attacked.http.post("/v1/pictures", files={"picture": _bytes(_picture(8))}, data=form)
+        assert "expected one without line breaks" in problem(response, 422, "invalid-input")["detail"]
+    for uri in ("file:///a%00b", "a\0b", f"{root.as_uri()}/%00"):
+        response = attacked.http.post("/v1/sources/relocate", json={"name": "x", "root": uri})
+        assert "--root" in problem(response, 403, "not-offered")["detail"]
+
+
+def test_a_collection_with_a_name_that_no_file_can_have_answers(
+    attacked: Served, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [name.format(root=root.as_uri()) for name in NO_FILE]
+    with monkeypatch.context() as older:
+        older.setattr("semblant_search.writing.adding.check_new_uri", str)
+        ids = [attacked.client.add(_bytes(_picture(20 + number)), uri=name).id for number, name in enumerate(names)]
+    assert attacked.http.post("/v1/duplicates", json={}).status_code == 200
+    for id, name in zip(ids, names, strict=True):
+        assert attacked.http.get(f"/v1/pictures/{id}").json()["uri"] == name
+        problem(attacked.http.get(f"/v1/pictures/{id}/original"), 404, "file-not-at-hand")
+        assert attacked.http.get(f"/v1/pictures/{id}/thumbnail").status_code in (200, 404)
+        for path in ("/v1/search", "/v1/search/features"):
+            for asked in ({"id": id}, {"uri": name}, {"id": id, "region": [0, 0, 40, 40]}):
+                assert attacked.http.post(path, json=asked).status_code in (200, 422), (path, asked)
+    assert attacked.http.post("/v1/pictures/delete", json={"pictures": names}).json() == {"count": len(names)}
+
+
+def test_a_source_whose_root_no_folder_can_have_is_no_folder_to_give_out(attacked: Served, tmp_path: Path, root: Path) -> None:
+    place = tmp_path / "a\0"
+    with only_under((place, root)):
+        rule = file_rule()
+        assert not rule(place / "b.png")
+        assert rule(root / "a.png")
+    picture = attacked.client.get(root / "a.png")
+    assert files.place_of(picture, (place, root)) == (root / "a.png").resolve()
+    attacked.client.add(_bytes(_picture(9)), uri="shop://9")
+    with pytest.raises(InvalidInput, match="without %00"):
+        attacked.client.relocate_source("client", "/a\0/", check=False)
+
+
 def test_a_source_does_not_move_out_of_the_roots(attacked: Served, root: Path, tmp_path: Path) -> None:
     for place in (tmp_path / "root-secret", root / "folder", "/etc", f"file://{tmp_path}", root / ".."):
         response = attacked.http.post("/v1/sources/relocate", json={"name": "x", "root": str(place)})
@@ -313,3 +359,29 @@ def test_a_thumbnail_that_was_kept_is_no_way_round_the_roots(index: Callable[...
                 assert response.status_code == status, response.text
                 tag = {"If-None-Match": '"x"' if status == 404 else response.headers["etag"]}
                 assert served.http.get(_address(folder / "a.png", "thumbnail"), headers=tag).status_code in (304, 404)
+
+
+def test_a_thumbnail_that_was_kept_of_a_picture_that_was_sent_and_indexed_is_no_way_round_its_file(
+    index: Callable[..., None], tmp_path: Path
+) -> None:
+    folder, other = tmp_path / "root", tmp_path / "other"
+    folder.mkdir()
+    other.mkdir()
+    _picture(1).save(folder / "a.png")
+    index(tmp_path / "db", [folder / "a.png"])
+    address, data = _address(folder / "a.png", "thumbnail"), (folder / "a.png").read_bytes()
+    shared = {"_sources": ["job", "client"]}  # as one that a job indexed and a program added
+    with closing(open_database(tmp_path / "db")) as database:
+        with closing(database.open("images")) as store:
+            store.add_fields({"_sources": FieldType.KEYWORD})
+            (record,) = store.retrieve([point_id(canonical_uri(folder / "a.png"))])
+            store.set_payloads({record.id: {**record.payload, **shared}})
+        for roots, status in (((folder,), 200), ((other,), 404)):
+            with serving(database, ServiceSettings(roots=roots, cache=tmp_path / "cache")) as served:
+                response = served.http.get(address)
+                assert response.status_code == status, response.text
+                sent = served.http.post("/v1/pictures", files={"picture": data}, data={"uri": "https://h/a.png"}).json()
+                assert served.http.get(f"/v1/pictures/{sent['pictures'][0]['id']}/thumbnail").status_code == 200
+        (folder / "a.png").unlink()
+        with serving(database, ServiceSettings(roots=(folder,), cache=tmp_path / "cache")) as served:
+            problem(served.http.get(address), 410, "file-gone")

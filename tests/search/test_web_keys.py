@@ -341,6 +341,25 @@ def test_a_damaged_file_lets_nobody_in(own_shop: Database, tmp_path: Path, text:
     assert KeyFile(tmp_path / "keys.json").keys() == []
 
 
+def test_a_file_that_is_damaged_while_it_serves_is_told_in_the_log_only(
+    own_shop: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    good, _ = keys.create("good")
+    kept = (tmp_path / "keys.json").read_bytes()
+    with serving(own_shop, ServiceSettings(cache=tmp_path / "cache"), keys=keys) as served:
+        assert served.http.get("/v1/count", headers=bearer(good)).status_code == 200
+        (tmp_path / "keys.json").write_text("{")
+        for given in (good, "sk_guessed", sign_key(good, where="price > 1")):
+            told = served.http.get("/v1/count", headers=bearer(given))
+            assert "keys.json" not in told.text
+            assert str(tmp_path) not in told.text
+            problem(told, 503, "keys-unavailable")
+        assert [one.levelname for one in caplog.records if "keys.json" in one.getMessage()] == ["ERROR"]
+        (tmp_path / "keys.json").write_bytes(kept)
+        assert served.http.get("/v1/count", headers=bearer(good)).status_code == 200
+
+
 def test_the_commands_make_list_sign_and_revoke(tmp_path: Path) -> None:
     file = ["--keys", str(tmp_path / "keys.json")]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from semblant_search.collection import uri_path
+from semblant_search.file_access import real_place
 
 from semblant_indexer.url_reading import is_web_url
 
@@ -88,7 +88,7 @@ def only_within(item: Item, roots: Sequence[Path]) -> Item:
     if item.place is not None and not is_web_url(item.place):  # the member of a tar, which is the source itself
         return item
     path = uri_path(item.uri)
-    real = None if path is None else Path(os.path.realpath(path))
-    if real is not None and any(root in real.parents for root in roots):
+    real = None if path is None else real_place(path)
+    if real is not None and any(root in Path(real).parents for root in roots):
         return item
     return Item(item.uri, problem=Problem("skipped", "outside", f"{item.uri}: lies outside of the folders that may be read"))

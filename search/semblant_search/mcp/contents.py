@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from mcp_types import ImageContent, ResourceLink, TextContent
 
-from semblant_search.collection import picture_place
-from semblant_search.errors import ImageError
-from semblant_search.file_access import file_rule
-from semblant_search.images import open_image, picture_source
+from semblant_search.errors import ImageError, PointNotFound
 from semblant_search.results import FeatureHit, Hit
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from mcp_types import ContentBlock
 
+    from semblant_search.client import SearchClient
     from semblant_search.duplicates import DuplicateGroup
     from semblant_search.results import Picture
 
@@ -28,6 +28,7 @@ __all__ = ["MOST_THUMBNAILS", "duplicates", "link", "pictures", "text", "thumbna
 MOST_THUMBNAILS = 10
 _SIDE = 256
 _SHOWN_METADATA = 600
+_BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif", "TIFF": "image/tiff"}
 
 
@@ -36,13 +37,13 @@ def text(said: str) -> TextContent:
     return TextContent(type="text", text=said)
 
 
-def pictures(head: str, found: Sequence[Picture], *, thumbnails: bool) -> list[ContentBlock]:
-    """A line for each, a link for each, and thumbnails of the first ones."""
+def pictures(head: str, found: Sequence[Picture], *, client: SearchClient | None) -> list[ContentBlock]:
+    """A line for each, a link for each, and where a client is given thumbnails of the first ones."""
     lines = [head, *(f"{number}. {_line(one)}" for number, one in enumerate(found, 1))]
     blocks: list[ContentBlock] = [text("\n".join(lines)), *map(link, found)]
-    if thumbnails:
+    if client is not None:
         for number, one in enumerate(found[:MOST_THUMBNAILS], 1):
-            made = thumbnail(one)
+            made = thumbnail(one, client)
             blocks += [text(f"Thumbnail of {number}.{'' if made else ' cannot be made: its file is not at hand.'}")]
             blocks += [made] if made else []
     return blocks
@@ -52,8 +53,10 @@ def duplicates(groups: Sequence[DuplicateGroup], most: int) -> list[ContentBlock
     """The groups, largest first, with which of each may go."""
     lines = [f"{len(groups)} groups of duplicates" + (f", the first {most} of them:" if len(groups) > most else ":")]
     for number, group in enumerate(groups[:most], 1):
-        lines.append(f"{number}. keep {group.representative.uri}")
-        lines += [f"   {other.uri}: {other.label}" + (" (may go)" if other.removable else "") for other in group.others]
+        lines.append(f"{number}. keep {_one_line(group.representative.uri)}")
+        lines += [
+            f"   {_one_line(other.uri)}: {other.label}" + (" (may go)" if other.removable else "") for other in group.others
+        ]
     return [text("\n".join(lines))]
 
 
@@ -63,19 +66,14 @@ def link(picture: Picture) -> ResourceLink:
     return ResourceLink(type="resource_link", uri=picture.uri, name=_name(picture), mime_type=kind)
 
 
-def thumbnail(picture: Picture) -> ImageContent | None:
-    """A small JPEG of its file; None where that may not be opened, is gone, or is no picture any more."""
+def thumbnail(picture: Picture, client: SearchClient) -> ImageContent | None:
+    """A small JPEG of it; None where its file may not be opened, is gone, or is another one by now."""
     from PIL import Image
 
-    place = picture_place(picture.uri)
-    if place is None or not file_rule()(place[0]):
-        return None
     try:
-        source = picture_source(place)
-        image = open_image(source, at_least=(_SIDE, _SIDE)).convert("RGB")
-    except ImageError:
+        image = Image.open(io.BytesIO(client.thumbnail(picture.id, size=_SIDE))).convert("RGB")
+    except (ImageError, PointNotFound):
         return None
-    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     image.save(file, "JPEG", quality=80)
     return ImageContent(type="image", data=base64.b64encode(file.getvalue()).decode(), mime_type="image/jpeg")
@@ -93,7 +91,12 @@ def _line(picture: Picture) -> str:
     if "_width" in facts:
         told += [f"{facts['_width']} × {facts['_height']} pixels"]
     told += [f"metadata {_short(picture.metadata)}"] if picture.metadata else []
-    return f"{picture.uri} ({'; '.join(told)})"
+    return f"{_one_line(picture.uri)} ({'; '.join(told)})"
+
+
+def _one_line(uri: str) -> str:
+    """Older versions took names with line breaks, which would begin a line of the answer."""
+    return _BREAKS.sub(lambda found: quote(found[0]), uri)
 
 
 def _short(values: Any) -> str:

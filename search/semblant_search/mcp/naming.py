@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semblant_search.collection import uri_path
 from semblant_search.errors import InvalidInput
-from semblant_search.file_access import is_under, source_folders
+from semblant_search.file_access import is_under, real_place, source_folders
 from semblant_search.querying.resolving import id_of
 from semblant_search.shown import shown_name
 
@@ -62,7 +61,7 @@ class AllowedFiles:
         return path
 
     def _allows(self, path: Path) -> bool:
-        return is_under(os.path.realpath(path), map(os.path.realpath, self.roots()))
+        return is_under(real_place(path), map(real_place, self.roots()))
 
     def _shown(self) -> str:
         folders = ", ".join(map(str, self.roots()))

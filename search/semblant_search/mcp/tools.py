@@ -110,7 +110,7 @@ class ReadingTools:
             unique=unique,
             diversity=diversity,
         )
-        return contents.pictures(f"{len(hits)} pictures like it:", hits, thumbnails=thumbnails)
+        return contents.pictures(f"{len(hits)} pictures like it:", hits, client=self.client if thumbnails else None)
 
     @_tool
     def search_by_details(
@@ -133,7 +133,7 @@ class ReadingTools:
             shared_parts=shared_parts,
             **given,  # type: ignore[arg-type]
         )
-        return contents.pictures(f"{len(hits)} pictures share its details:", hits, thumbnails=thumbnails)
+        return contents.pictures(f"{len(hits)} pictures share its details:", hits, client=self.client if thumbnails else None)
 
     @_tool
     def list_pictures(
@@ -149,7 +149,7 @@ class ReadingTools:
         page = self.client.scroll(limit, where=where, order_by=order_by, descending=descending, cursor=cursor)
         head = f"{self.client.count(where):,} pictures match; these are {len(page.pictures)} of them:"
         more = [] if page.cursor is None else [contents.text(f"There are more: cursor {page.cursor}")]
-        return [*contents.pictures(head, page.pictures, thumbnails=thumbnails), *more]
+        return [*contents.pictures(head, page.pictures, client=self.client if thumbnails else None), *more]
 
     @_tool
     def list_values(
@@ -172,7 +172,7 @@ class ReadingTools:
         """A picture of the collection: its metadata, what is known of its file, and a thumbnail."""
         found = self.client.get(self.files.name(picture))
         facts = "\n".join(f"{name.removeprefix('_')}: {value}" for name, value in sorted(found.facts.items()))
-        return [*contents.pictures("The picture:", [found], thumbnails=True), contents.text(facts)]
+        return [*contents.pictures("The picture:", [found], client=self.client), contents.text(facts)]
 
 
 class WritingTools(ReadingTools):
@@ -187,7 +187,7 @@ class WritingTools(ReadingTools):
     ) -> list[Any]:
         """Add a picture to the collection, or replace the one of the same name."""
         added = self.client.add(self.files.file(path), metadata or {}, uri=uri)
-        return contents.pictures("Added:", [added], thumbnails=False)
+        return contents.pictures("Added:", [added], client=None)
 
     @_tool
     def update_metadata(

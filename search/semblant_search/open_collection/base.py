@@ -136,6 +136,10 @@ class OpenCollection(Protocol):
         self, names: Sequence[str | os.PathLike[str]], *, with_vectors: bool
     ) -> list[Picture | None]: ...
 
+    def thumbnail(self, picture: Picture, side: int) -> bytes:
+        """A WebP of `side` pixels at most, one of `THUMBNAIL_SIDES`."""
+        ...
+
     def page(self, listing: Listing, limit: int, cursor: str | None) -> PicturePage:
         """Some pictures of a listing, from a cursor on."""
         ...

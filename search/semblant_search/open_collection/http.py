@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import ssl
 import threading
 import time
 from contextlib import contextmanager
@@ -51,6 +52,7 @@ _ERRORS: Mapping[str, type[errors.SemblantError]] = {
     "not-offered": StoreDenied,
     "database-denied": StoreDenied,
     "database-unavailable": StoreUnavailable,
+    "keys-unavailable": StoreUnavailable,
     "starting": StoreUnavailable,
     "stopping": StoreUnavailable,
     "too-busy": StoreUnavailable,
@@ -104,6 +106,10 @@ class ServiceConnection:
         """The JSON answer to a GET; parameters that are None are left out."""
         return self._ask("GET", path, params={name: value for name, value in parameters.items() if value is not None})
 
+    def get_picture(self, path: str, **parameters: Any) -> bytes:
+        """The picture that answers a GET."""
+        return bytes(self._ask("GET", path, picture=True, params=parameters))
+
     def send(self, method: str, path: str, values: object, *, once: bool = False) -> Any:
         """The JSON answer to a request with a JSON body.
 
@@ -145,7 +151,8 @@ class ServiceConnection:
                     raise self._error(response)[0]
                 yield None if response.status_code == 204 else response.iter_lines()
         except httpx.HTTPError as error:
-            raise StoreUnavailable(f"service {self.location!r} cannot be reached: {shown_error(error)}") from error
+            told = f"service {self.location!r} cannot be reached: {shown_error(error)}"
+            raise _tls_fault(error, self.location) or StoreUnavailable(told) from error
 
     def close(self) -> None:
         """Release the connections. Closing twice is no error."""
@@ -155,7 +162,7 @@ class ServiceConnection:
         if client is not None and self._process == os.getpid():
             client.close()
 
-    def _ask(self, method: str, path: str, *, once: bool = False, **body: Any) -> Any:
+    def _ask(self, method: str, path: str, *, once: bool = False, picture: bool = False, **body: Any) -> Any:
         import tenacity
 
         until = time.monotonic() + self.timeout
@@ -167,11 +174,11 @@ class ServiceConnection:
             reraise=True,
         )
         try:
-            return retrying(self._attempt, until, method, path, body, once=once)
+            return retrying(self._attempt, until, method, path, body, once=once, picture=picture)
         except _PassingError as passing:
             raise passing.error from passing.error.__cause__
 
-    def _attempt(self, until: float, method: str, path: str, body: Mapping[str, Any], *, once: bool) -> Any:
+    def _attempt(self, until: float, method: str, path: str, body: Mapping[str, Any], *, once: bool, picture: bool) -> Any:
         """Ask once. Raises `_PassingError` where another try may help."""
         import httpx
 
@@ -183,6 +190,8 @@ class ServiceConnection:
         except (UnicodeEncodeError, httpx.InvalidURL) as cause:  # a parameter that no address holds
             raise InvalidInput(f"what was given cannot be sent to a service: {shown_error(cause)}") from cause
         except httpx.HTTPError as cause:
+            if (refused := _tls_fault(cause, self.location)) is not None:
+                raise refused from cause
             lost = once and not isinstance(cause, httpx.ConnectError)
             told = "broke off, and may have done what it was asked for" if lost else "cannot be reached"
             error: errors.SemblantError = StoreUnavailable(f"service {self.location!r} {told}: {shown_error(cause)}")
@@ -191,7 +200,7 @@ class ServiceConnection:
             error.__cause__ = cause
             raise _PassingError(error) from cause
         if response.is_success:
-            return self._read(response)
+            return self._picture(response) if picture else self._read(response)
         error, passing = self._error(response)
         if passing:
             raise _PassingError(error, _seconds(response.headers.get("retry-after")))
@@ -207,6 +216,11 @@ class ServiceConnection:
             if self._client is None or self._process != os.getpid():
                 self._client, self._process = httpx.Client(headers=self._headers), os.getpid()
             return self._client
+
+    def _picture(self, response: httpx.Response) -> bytes:
+        if not response.headers.get("content-type", "").startswith("image/"):
+            raise StoreError(f"service {self.location!r} answers with what is no picture; is it a Semblant service?")
+        return response.content
 
     def _read(self, response: httpx.Response) -> Any:
         try:
@@ -268,7 +282,31 @@ def error_of(problem: Mapping[str, Any], code: str, detail: str) -> errors.Sembl
         return errors.NoFeaturesError(detail)
     if code in ("unusable-picture", "picture-too-large"):
         return ImageError(detail, reason=str(problem.get("reason", "unreadable")))
+    if code in ("file-not-at-hand", "file-gone"):
+        return ImageError(detail, reason="missing")
     return _ERRORS.get(code, StoreError)(detail)
+
+
+_NO_TLS = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}
+"""What OpenSSL's versions say of an answer that is none of TLS."""
+
+
+def _tls_fault(error: BaseException, location: str) -> StoreUnavailable | None:
+    """The error of a connection that TLS refuses, which no other try makes; None of one that merely broke off."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None or isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return None
+    if cause.reason in _NO_TLS:
+        plain = location.replace("semblants://", "semblant://", 1)
+        return StoreUnavailable(f"service {location!r} does not speak TLS: expected a port that does, or {plain!r} without TLS")
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return StoreUnavailable(
+            f"service {location!r} has a certificate that cannot be trusted ({cause.verify_message}); SSL_CERT_FILE names the "
+            "file of an authority of your own"
+        )
+    return StoreUnavailable(f"service {location!r} cannot be asked over TLS: {shown_error(cause)}")
 
 
 def _seconds(text: str | None) -> float | None:

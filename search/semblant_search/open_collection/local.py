@@ -8,6 +8,7 @@ from semblant_search.querying.answers import by_details, by_look, fused, in_grou
 from semblant_search.querying.batches import search_many
 from semblant_search.querying.examples import by_context, by_examples
 from semblant_search.querying.listing import page_of, pictures_by_name, pictures_of
+from semblant_search.querying.previews import preview_of
 from semblant_search.querying.requests import check_vector
 from semblant_search.querying.selection import select
 from semblant_search.serving import Serving
@@ -201,6 +202,9 @@ class LocalCollection:
         self, names: Sequence[str | os.PathLike[str]], *, with_vectors: bool
     ) -> list[Picture | None]:
         return self.serving.call(lambda generation: pictures_by_name(generation.store, names, with_vectors=with_vectors))
+
+    def thumbnail(self, picture: Picture, side: int) -> bytes:  # noqa: D102
+        return self.serving.call(lambda generation: preview_of(generation.store, picture, side, self._max_pixels))
 
     def page(self, listing: Listing, limit: int, cursor: str | None) -> PicturePage:  # noqa: D102
         return self.serving.call(lambda generation: page_of(generation, listing, limit, cursor))

@@ -94,6 +94,9 @@ class RemoteCollection(RemoteSearches):
         asked = {"collection": self._name, "field": field, "where": where_text(where), "limit": limit}
         return {one["value"]: one["count"] for one in self._service.send("POST", "/facets", asked)["values"]}
 
+    def thumbnail(self, picture: Picture, side: int) -> bytes:  # noqa: D102
+        return self._service.get_picture(f"/pictures/{picture.id}/thumbnail", size=side, collection=self._name)
+
     def page(self, listing: Listing, limit: int, cursor: str | None) -> PicturePage:  # noqa: D102
         wanted = check_limit(limit)
         pictures: list[Picture] = []

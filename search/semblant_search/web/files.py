@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semblant_search.collection import picture_place
+from semblant_search.collection import ADDED, SOURCES_FIELD, picture_place
 from semblant_search.errors import ImageError, InvalidInput
-from semblant_search.file_access import is_under
+from semblant_search.file_access import is_under, real_place
 from semblant_search.frame_names import frame_bytes, split_uri
 from semblant_search.images import most_bytes, read_file
 from semblant_search.shown import shown_name
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from semblant_search.results import Picture
 
-__all__ = ["check_folder", "check_there", "place_of", "read_picture"]
+__all__ = ["check_folder", "check_there", "place_of", "read_picture", "was_only_sent"]
 
 _CHANGED = "is another one since it was indexed; index it again"
 
@@ -32,10 +32,16 @@ def place_of(picture: Picture, roots: Iterable[Path]) -> Path:
     path = _local(picture.uri)
     if path is None:
         raise ServiceError("file-not-at-hand", f"{shown_name(picture.uri)}: is no file of the service's machine")
-    place = os.path.realpath(path)
-    if not is_under(place, map(os.path.realpath, roots)):
+    place = real_place(path)
+    if place is None or not is_under(place, map(real_place, roots)):
         raise ServiceError("file-not-at-hand", f"{shown_name(picture.uri)}: lies in no folder that this service gives out")
     return Path(place)
+
+
+def was_only_sent(picture: Picture) -> bool:
+    """Whether a program sent it, and no job indexed it from a file of this machine, so that there is no file to look after."""
+    sources = picture.facts.get(SOURCES_FIELD, ())
+    return ADDED in sources and (set(sources) == {ADDED} or _local(picture.uri) is None)
 
 
 def check_there(picture: Picture, place: Path) -> None:
@@ -47,7 +53,7 @@ def check_there(picture: Picture, place: Path) -> None:
 def check_folder(given: str, roots: tuple[Path, ...]) -> None:
     """Raise `ServiceError` for a local place outside of the folders that were named to the service, where some were."""
     path = _local(given) if "://" in given else Path(given)
-    if roots and path is not None and not is_under(os.path.realpath(path), map(os.path.realpath, roots)):
+    if roots and path is not None and not is_under(real_place(path), map(real_place, roots)):
         raise ServiceError("not-offered", f"{shown_name(given)}: lies in no folder that this service gives out (--root)")
 
 

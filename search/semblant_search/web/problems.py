@@ -112,6 +112,7 @@ _SERVICE = {
     "stopping": _Kind(503, "stopping", "The service is being stopped"),
     "key-required": _Kind(401, "key-required", "A key is required"),
     "key-refused": _Kind(401, "key-refused", "The key is not known, has expired, or was revoked"),
+    "keys-unavailable": _Kind(503, "keys-unavailable", "The service cannot read its keys"),
     "origin-refused": _Kind(403, "origin-refused", "A page of another origin may not ask"),
     "scope-missing": _Kind(403, "scope-missing", "The key does not allow this"),
     "file-not-at-hand": _Kind(404, "file-not-at-hand", "The picture's file is not at hand"),

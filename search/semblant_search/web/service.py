@@ -14,7 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 
 from semblant_search.async_client import AsyncSearchClient
 from semblant_search.client import SearchClient
-from semblant_search.errors import CollectionNotFound, SemblantError
+from semblant_search.errors import CollectionNotFound, SemblantError, StoreError
 from semblant_search.file_access import only_under, source_folders
 from semblant_search.shown import shown
 
@@ -73,7 +73,7 @@ class Service:
             )
         self.state = "starting"
         self._source = source
-        self._keys = keys
+        self._keys, self._keys_fault = keys, ""
         first = client or (source if isinstance(source, SearchClient) else None)
         self.usual_collection = "images" if first is None else first.manifest.collection
         """The one that a request means which names none."""
@@ -140,7 +140,14 @@ class Service:
             raise ServiceError(
                 "key-required", "expected a key, as Authorization: Bearer sk_…", headers={"WWW-Authenticate": "Bearer"}
             )
-        access = self._keys.access(key.strip())
+        try:
+            access = self._keys.access(key.strip())
+        except StoreError as error:  # it names the file: that is for nobody outside
+            if str(error) != self._keys_fault:  # once, not for each who comes
+                self._keys_fault = str(error)
+                _logger.error("nobody can be let in: %s", error)
+            raise ServiceError("keys-unavailable", "the service cannot read its keys; its log says why") from error
+        self._keys_fault = ""
         request.state.access, request.state.key = access, access.key
         return access
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import tempfile
 import threading
@@ -11,19 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semblant_search.errors import ImageError
-from semblant_search.images import open_image
-from semblant_search.stages import in_stage
+from semblant_search.images.small import THUMBNAIL_SIDES, webp_thumbnail
 
 if TYPE_CHECKING:
     from .settings import ServiceSettings
 
-__all__ = ["MEDIA_TYPE", "SIZES", "Thumbnails"]
+__all__ = ["MEDIA_TYPE", "Thumbnails"]
 
-SIZES = (64, 128, 256, 512, 1024)
-"""Pixels of the longer side."""
 MEDIA_TYPE = "image/webp"
 _SUFFIX = ".webp"
-_QUALITY = 82
 _RECIPE = "1"
 """Another number where thumbnails of the same file look otherwise."""
 _KEPT_SHARE = 0.8
@@ -50,7 +45,7 @@ class Thumbnails:
 
         Of a picture that was sent there is no file: its larger thumbnails are all that there is.
         """
-        for side in SIZES[SIZES.index(size) :]:
+        for side in THUMBNAIL_SIDES[THUMBNAIL_SIDES.index(size) :]:
             path = self._path(content, side)
             try:
                 data = path.read_bytes()
@@ -65,7 +60,7 @@ class Thumbnails:
 
     def make(self, content: str, size: int, data: bytes) -> bytes:
         """Make one of a picture's file, and keep it. Raises `ImageError`."""
-        made = _thumbnail(data, size, self._max_pixels)
+        made = webp_thumbnail(data, size, self._max_pixels)
         self._keep(self._path(content, size), made)
         return made
 
@@ -119,16 +114,3 @@ def default_cache() -> Path:
     own = os.environ.get("SEMBLANT_CACHE")
     base = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "semblant"
     return base / "thumbnails"
-
-
-@in_stage("thumbnail")
-def _thumbnail(data: bytes, size: int, max_pixels: int) -> bytes:
-    from PIL import Image
-
-    image = open_image(data, max_pixels=max_pixels, at_least=(size, size))
-    shrunk = image if max(image.size) <= size else image.copy()
-    shrunk.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    plain = shrunk.convert("RGBA" if "A" in shrunk.mode else "RGB")
-    file = io.BytesIO()
-    plain.save(file, "WEBP", quality=_QUALITY, method=2)
-    return file.getvalue()

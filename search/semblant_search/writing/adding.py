@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from semblant_search.collection import ADDED, SOURCES_FIELD, FieldType, canonical_uri, point_id, uri_path
+from semblant_search.collection import ADDED, SOURCES_FIELD, FieldType, canonical_uri, check_new_uri, point_id, uri_path
 from semblant_search.encoder import ENCODED_AT_ONCE
 from semblant_search.errors import ImageError, InvalidInput
 from semblant_search.images import open_image
@@ -229,12 +229,12 @@ def _checked(uri: object) -> str | None:
     if uri is None:
         return None
     if isinstance(uri, os.PathLike) and isinstance(os.fspath(uri), str):
-        return canonical_uri(Path(uri))
+        return check_new_uri(canonical_uri(Path(uri)))
     if not isinstance(uri, str) or not all(uri.partition("://")[::2]):
         raise InvalidInput(
             f"uri {shown(uri)}: expected a URI with its scheme, such as shop://items/17, or a pathlib.Path of a file"
         )
-    return canonical_uri(uri)
+    return check_new_uri(canonical_uri(check_new_uri(uri)))  # before, too: what reads URIs passes over line breaks
 
 
 def _local(picture: str | os.PathLike[str]) -> Path:

@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import NAMES_FIELD, SOURCES_FIELD, canonical_uri, picture_place, point_id, uri_path
+from semblant_search.collection import (
+    NAMES_FIELD,
+    SOURCES_FIELD,
+    canonical_uri,
+    check_new_uri,
+    picture_place,
+    point_id,
+    uri_path,
+)
 from semblant_search.errors import InvalidInput
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.frame_names import frame_bytes
@@ -164,7 +172,7 @@ def _root_like(record: SourceRecord, root: str | os.PathLike[str]) -> str:
     if not isinstance(root, (str, os.PathLike)) or not isinstance(os.fspath(root), str) or not os.fspath(root):
         raise InvalidInput(f"root {shown(root)}: expected the path or URL of the source's folder, list or tar")
     text = os.fspath(root)
-    uri = canonical_uri(text if "://" in text else Path(text)).rstrip("/")
+    uri = check_new_uri(canonical_uri(text if "://" in text else Path(text))).rstrip("/")
     return f"{uri}/" if record.root.endswith("/") else uri
 
 

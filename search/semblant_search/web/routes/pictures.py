@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from semblant_search.async_client import AsyncSearchClient
-from semblant_search.collection import ADDED, SOURCES_FIELD
+from semblant_search.collection import check_new_uri
 from semblant_search.errors import InvalidInput, MetadataError, SemblantError
 from semblant_search.frame_names import split_bytes
+from semblant_search.images.small import thumbnail_side
 from semblant_search.results import Picture as FoundPicture
 from semblant_search.web import files, problems, thumbnails
 from semblant_search.web.access import Access, named, named_or_none
@@ -228,10 +229,10 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
     ) -> Response:
         client = await service.client(collection)
         (picture,) = await named(client, [id], access)
-        if ADDED not in picture.facts.get(SOURCES_FIELD, ()):  # what was sent has no file; of others a kept one is no way round
+        if not files.was_only_sent(picture):  # of others a kept one is no way round
             place = files.place_of(picture, await service.roots(client))
             await asyncio.to_thread(files.check_there, picture, place)
-        content, side = str(picture.facts["_sha256"]), next(side for side in thumbnails.SIZES if side >= size)
+        content, side = str(picture.facts["_sha256"]), thumbnail_side(size)
         for_ever = v is not None and len(v) >= 16 and content.startswith(v)
         headers = {
             "ETag": f'"{service.thumbnails.tag(content, side)}"',
@@ -298,9 +299,12 @@ def _metadata(given: Any, count: int) -> list[Any]:
 
 
 def _check_new_uri(uri: str | None) -> None:
-    """A name is no path of the service's machine."""
-    if uri is not None and "://" not in uri:
+    """A name is no path of the service's machine, and one line."""
+    if uri is None:
+        return
+    if "://" not in uri:
         raise InvalidInput(f"uri {json.dumps(uri)[:200]}: expected one such as shop://items/17")
+    check_new_uri(uri)
 
 
 async def _prepared(service: Service, picture: FoundPicture, data: bytes) -> None:
