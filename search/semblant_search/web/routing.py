@@ -27,6 +27,7 @@ from semblant_search.stages import recorded_by
 from . import problems
 from .forms import read_form
 from .problems import ServiceError
+from .query_names import check_query
 from .request_ids import REQUEST_ID, request_id_of
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
                 if not waits:
                     return await inner(request)
                 service.admit(request, scope)  # before the body is read
+                check_query(request, self)
                 with service.telemetry.stage("read"):
                     body = await _body(request, service.settings.max_body)
                 request = _with_body(request, body)
