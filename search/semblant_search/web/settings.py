@@ -23,7 +23,7 @@ class ServiceSettings:
     Attributes:
         max_body: bytes of a request's body.
         max_pixels: larger pictures are refused before they are decoded.
-        max_limit: hits or pictures in one answer.
+        max_limit: hits or pictures in the answer to one search or list, those of all groups together.
         max_filter: characters of a filter.
         max_queries: searches in one request.
         max_pictures: pictures that one request may add.
