@@ -344,3 +344,10 @@ def test_a_problem_of_an_address_that_is_not_there_repeats_nothing_as_html(serve
         assert response.status_code in (404, 405)
         assert response.headers["content-type"] == "application/problem+json"
         json.loads(response.text)
+
+
+def test_an_address_with_a_slash_at_its_end_leads_nowhere_else(served: Served) -> None:
+    for path in ("/v1/count/", "/v1/pictures/", "/livez/", "/docs/"):
+        answer = served.http.get(path, headers={"Host": "localhost:1"}, follow_redirects=False)
+        problem(answer, 404, "not-found")
+        assert "location" not in answer.headers

@@ -87,6 +87,7 @@ def create_app(
         docs_url=None,  # FastAPI's loads a script from elsewhere
         redoc_url=None,
         openapi_url="/openapi.json" if docs else None,
+        redirect_slashes=False,  # to whatever host a request names
         # FastAPI's own spans (from 0.165 on) would be a second one of each request, with its address, filters and all.
         telemetry={"tracing": False, "logs": False},
     )
@@ -112,7 +113,7 @@ def create_app(
 
 
 def _routes(service: Service) -> APIRouter:
-    routes = APIRouter(route_class=route_class(service), lifespan=service.lifespan, tags=["search"])
+    routes = APIRouter(route_class=route_class(service), lifespan=service.lifespan, tags=["search"], redirect_slashes=False)
     add_search_routes(routes, service)
     add_picture_routes(routes, service)
     add_collection_routes(routes, service)
