@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-
-from semblant_search.errors import InvalidInput
 
 from . import problems
 from .docs_page import add_docs
 from .guard import OriginGuard
+from .origins import NamedOrigins, origins_of
 from .page import add_page
 from .request_ids import REQUEST_ID, unrouted
 from .routes import add_collection_routes, add_overview_routes, add_picture_routes, add_search_routes
@@ -75,9 +73,11 @@ def create_app(
         keys: who may come in; None lets every program of this machine in, and no page of another origin.
         origins: of other pages that may ask, as `https://shop.example`.
         docs: whether `/docs` and `/openapi.json` are there.
+
+    Raises:
+        InvalidInput: an origin that no browser sends.
     """
-    if "*" in origins:
-        raise InvalidInput("origins '*': name those whose pages may ask; any page may not")
+    origins = origins_of(origins)
     service = Service(database, settings or ServiceSettings(), keys=keys, client=client)
     app = FastAPI(
         title="Semblant",
@@ -100,13 +100,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_middleware(OriginGuard, origins=origins, loopback_only=keys is None)
     if origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(origins),
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", REQUEST_ID],
-            expose_headers=["ETag", "Retry-After", REQUEST_ID],
-        )
+        app.add_middleware(NamedOrigins, origins=origins)
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
         entry.load()(app, service)
     return app
