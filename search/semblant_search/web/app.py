@@ -17,7 +17,7 @@ from .page import add_page
 from .request_ids import REQUEST_ID, unrouted
 from .routes import add_collection_routes, add_overview_routes, add_picture_routes, add_search_routes
 from .routes.shared import answer
-from .routing import route_class
+from .routing import add_heads, route_class
 from .service import Service
 from .settings import ServiceSettings
 
@@ -112,6 +112,7 @@ def _routes(service: Service) -> APIRouter:
     add_picture_routes(routes, service)
     add_collection_routes(routes, service)
     add_overview_routes(routes, service)
+    add_heads(routes)
     return routes
 
 
@@ -147,6 +148,7 @@ def _health(service: Service) -> APIRouter:
             raise problems.ServiceError("scope-missing", "this key is for some pictures only, and times are of all requests")
         return Response(service.metrics.text(), media_type=f"{_TEXT}; version=0.0.4")
 
+    add_heads(routes)
     return routes
 
 

@@ -31,6 +31,7 @@ from .query_names import check_query
 from .request_ids import REQUEST_ID, request_id_of
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
     from pydantic import BaseModel
     from starlette.types import Message
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from .problems import Problem
     from .service import Service
 
-__all__ = ["form_of", "route_class"]
+__all__ = ["add_heads", "form_of", "route_class"]
 
 _logger = logging.getLogger(__name__)
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -117,6 +118,8 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
                 ):
                     response = await _answered(request, answer, service)
                     answered.with_status(response.status_code)
+                if request.method == "HEAD":
+                    response = _without_body(response)
                 response.headers[REQUEST_ID] = request.state.request_id
                 response.headers.setdefault("X-Content-Type-Options", "nosniff")
                 taken = perf_counter() - begun
@@ -140,6 +143,27 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
             return handle
 
     return ServiceRoute
+
+
+def add_heads(router: APIRouter) -> None:
+    """Answer HEAD wherever a router answers GET, as probes and `curl -I` ask; the OpenAPI does not say so."""
+    for route in [*router.routes]:
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
+            router.add_api_route(
+                route.path,
+                route.endpoint,
+                methods=["HEAD"],
+                operation_id=route.operation_id,
+                response_model=None,
+                include_in_schema=False,
+            )
+
+
+def _without_body(response: Response) -> Response:
+    """What is said of an answer; one that is a stream is not begun."""
+    head = Response(status_code=response.status_code)
+    head.raw_headers = response.raw_headers
+    return head
 
 
 def _scope_of(endpoint: Callable[..., Any]) -> Scope:
