@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,6 +121,13 @@ def test_what_cannot_be_asked_is_said(served: Served, body: dict[str, Any], says
     [
         ({"limit": 0}, "/limit"),
         ({"limit": "x"}, "/limit"),
+        ({"limit": "2"}, "/limit"),
+        ({"limit": True}, "/limit"),
+        ({"limit": 2.0}, "/limit"),
+        ({"exact": 1}, "/exact"),
+        ({"min_score": "0.5"}, "/min_score"),
+        ({"where": 3}, "/where"),
+        ({"vector": [1, "2"]}, "/vector/1"),
         ({"wher": "price < 3"}, "/wher"),
         ({"like": [{"id": "a", "weight": -1}]}, "/like/0/weight"),
         ({"like": [{"id": "a", "uri": "b"}]}, "/like/0"),
@@ -157,3 +166,13 @@ def test_a_request_without_a_body_is_told_that_it_lacks_one(served: Served) -> N
     assert missing["detail"] == "the body: Field required"
     broken = served.http.post("/v1/search", content=b"[1", headers={"Content-Type": "application/json"})
     assert problem(broken, 422, "invalid-request")["detail"] == "the body: JSON decode error"
+
+
+def test_who_sends_too_many_pixels_is_told_what_to_do_about_it(served: Served) -> None:
+    file = b"\x89PNG\r\n\x1a\n"
+    header = struct.pack(">IIBBBBB", 12_000, 10_000, 1, 0, 0, 0, 0)
+    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")):
+        file += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    told = problem(served.http.post("/v1/search", files={"picture": file}), 413, "picture-too-large")
+    assert "make it smaller" in told["detail"]
+    assert "SearchClient" not in told["detail"]

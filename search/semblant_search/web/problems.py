@@ -13,6 +13,7 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from semblant_search import errors
+from semblant_search.images.opening import RAISE_MAX_PIXELS
 from semblant_search.shown import without_users
 
 if TYPE_CHECKING:
@@ -133,7 +134,10 @@ def of_error(error: errors.SemblantError) -> Problem:
     if isinstance(error, ServiceError):
         return _problem(_SERVICE[error.code], str(error), pointer=error.pointer)
     if isinstance(error, errors.ImageError) and error.reason == "too-large":
-        return _problem(_SERVICE["picture-too-large"], str(error), reason=error.reason)
+        told = str(error).replace(
+            RAISE_MAX_PIXELS, "make it smaller, or have the service take more (`semblant serve --max-pixels`)"
+        )
+        return _problem(_SERVICE["picture-too-large"], told, reason=error.reason)
     kind = next((kind for known, kind in _PROBLEMS if isinstance(error, known)), _SERVICE["internal-error"])
     where = error if isinstance(error, errors.WhereError) else None
     return _problem(

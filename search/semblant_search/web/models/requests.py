@@ -30,6 +30,7 @@ Metadata = dict[str, Any]
 _WHERE = 'A filter on metadata, such as `label == "Sneaker" and price < 100`.'
 _ID = Field(None, description="The point id of a picture of the collection.", examples=["5b0a5a04-54b5-5b2a-8b3f-2f5e4d0f6a11"])
 _URI = Field(None, description="The URI of a picture of the collection.", examples=["file:///pictures/boot-17.jpg"])
+_BEYOND = "Whole numbers beyond 64 bits are kept as text."
 _FEWER = "Where none is given, no more than the service gives in one answer (`max_limit` of `/v1/about`)."
 _URL = Field(
     None,
@@ -44,9 +45,9 @@ Fields = Annotated[list[str], Field(max_length=1000)]
 
 
 class _Model(BaseModel):
-    """Names that are not known are refused: a misspelt filter would find everything."""
+    """Names that are not known are refused: a misspelt filter would find everything. So are values of another type."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
     @property
     def given(self) -> set[str]:
@@ -180,7 +181,7 @@ class AddForm(_Model):
     )
     collection: str = Field("images", description="The collection's name.")
     uri: list[str] | None = Field(None, description="Their names, such as `shop://items/17`; none are made of the content.")
-    metadata: Metadata | list[Metadata] | None = Field(None, description="Of all pictures, or a list: of each.")
+    metadata: Metadata | list[Metadata] | None = Field(None, description=f"Of all pictures, or a list: of each. {_BEYOND}")
 
 
 class UpdateQuery(_Model):
@@ -193,7 +194,7 @@ class UpdateQuery(_Model):
     collection: str = Field("images", description="The collection's name.")
     pictures: Annotated[list[str], Field(max_length=10_000)] | None = Field(None, description="Point ids or URIs.")
     where: str | None = Field(None, description=_WHERE)
-    metadata: Metadata = Field(description="Names and values; null takes a field away.")
+    metadata: Metadata = Field(description=f"Names and values; null takes a field away. {_BEYOND}")
     replace: bool = Field(False, description="Delete all fields that are not named, too.")
 
 
