@@ -19,7 +19,9 @@ def limit_of(query: SingleQuery | FeaturesQuery | FusedQuery | ListQuery, settin
     if "limit" not in query.given:
         return min(query.limit, most)
     if query.limit > most:
-        raise InvalidInput(f"limit {query.limit}: this service gives {most} at most; go on with offset or cursor")
+        raise InvalidInput(
+            f"limit {query.limit}: this service gives {most} at most; go on with offset or cursor", argument="limit"
+        )
     return query.limit
 
 
@@ -37,7 +39,8 @@ def group_limits(query: SingleQuery, settings: ServiceSettings) -> tuple[int, in
     if limit * size > most:
         raise InvalidInput(
             f"limit {limit} with group_size {size}: this service gives {most} hits at most; ask for fewer groups, or fewer "
-            "hits of each, and go on with offset or cursor"
+            "hits of each, and go on with offset or cursor",
+            argument="limit",
         )
     return limit, size
 
@@ -47,5 +50,6 @@ def check_names(query: GetQuery, settings: ServiceSettings) -> None:
     if query.with_vectors and len(query.pictures) > settings.max_limit:
         raise InvalidInput(
             f"{len(query.pictures):,} pictures with their vectors: this service gives {settings.max_limit:,} at most; ask for "
-            "them in parts"
+            "them in parts",
+            argument="pictures",
         )

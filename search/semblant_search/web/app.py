@@ -9,6 +9,10 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from semblant_search.client import SearchClient
+from semblant_search.errors import InvalidInput
+from semblant_search.shown import shown
+
 from . import problems
 from .docs_page import add_docs
 from .guard import OriginGuard
@@ -24,7 +28,6 @@ from .settings import ServiceSettings
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from semblant_search.client import SearchClient
     from semblant_search.store import Database
 
     from .access import Access
@@ -50,7 +53,12 @@ def router(client: SearchClient, *, settings: ServiceSettings | None = None) -> 
     Args:
         client: whose collection is served; it stays yours to close.
         settings: what is allowed; None is the usual.
+
+    Raises:
+        InvalidInput: what is no client.
     """
+    if not isinstance(client, SearchClient):
+        raise InvalidInput(f"client {shown(client)}: expected a SearchClient, such as SearchClient('pictures.db')")
     service = Service(client, settings or ServiceSettings())
     return _routes(service)
 

@@ -206,7 +206,7 @@ def _region(query: SingleQuery | FeaturesQuery) -> Any:
     try:
         data = base64.b64decode(query.mask, validate=True)
     except ValueError as error:
-        raise InvalidInput("mask: expected a picture file in base64") from error
+        raise InvalidInput("mask: expected a picture file in base64", argument="mask") from error
     return np.asarray(open_image(data).convert("L")) > 127
 
 

@@ -45,6 +45,9 @@ _logger = logging.getLogger(__name__)
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 _FORM = "_semblant_form"
 _FORM_TYPE = "multipart/form-data"
+_WITHOUT_BODY = {"GET", "HEAD", "DELETE"}
+"""What is asked for is in the address."""
+_DIGITS = 1000
 _HANGS_UP = 499  # nobody reads it; nginx's number for the log
 
 
@@ -206,6 +209,8 @@ async def _answered(request: Request, answer: Handler, service: Service) -> Resp
 def _said(problem: Problem, headers: dict[str, str], request: Request, service: Service) -> Response:
     service.metrics.problems.labels(problem.code).inc()
     problem.request_id = request.state.request_id
+    if request.method in _WITHOUT_BODY and (problem.pointer or "").startswith("/"):
+        problem.pointer = f"#query{problem.pointer}"
     return problems.response(problem, headers)
 
 
@@ -220,7 +225,7 @@ async def _body(request: Request, most: int) -> bytes:
     """The whole body. Raises `ServiceError` as soon as it is known to be too large."""
     too_large = ServiceError("body-too-large", f"the body has more than {most:,} bytes, which this service takes at most")
     told = request.headers.get("content-length", "")
-    if told.isdecimal() and int(told) > most:
+    if told.isdecimal() and (len(told) > _DIGITS or int(told) > most):  # Python reads no number of thousands of digits
         raise too_large
     pieces: list[bytes] = []
     size = 0
