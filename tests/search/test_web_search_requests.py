@@ -7,6 +7,8 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from semblant_search import InvalidInput
 from semblant_search.web import router
 from semblant_search.web.models import SearchAnswer
@@ -227,6 +229,20 @@ def test_a_length_of_thousands_of_digits_is_too_large(served: Served) -> None:
 def test_routes_of_what_is_no_client_are_refused(given: Any) -> None:
     with pytest.raises(InvalidInput, match="expected a SearchClient"):
         router(given)
+
+
+def test_two_routers_of_one_app_are_told_apart(served: Served) -> None:
+    app = FastAPI()
+    app.include_router(router(served.client), prefix="/all")
+    app.include_router(router(served.client, name="shoes"), prefix="/shoes")
+    with TestClient(app) as http:
+        paths = http.get("/openapi.json").json()["paths"]  # a warning of two operations of one id is an error here
+        assert http.get("/shoes/count").json() == http.get("/all/count").json() == {"count": served.client.count()}
+    ids = [operation["operationId"] for path in paths.values() for operation in path.values()]
+    assert len(ids) == len(set(ids))
+    assert {"search", "shoes_search", "count", "shoes_count"} <= set(ids)
+    with pytest.raises(InvalidInput, match="expected letters"):
+        router(served.client, name="a-b")
 
 
 def test_who_sends_too_many_pixels_is_told_what_to_do_about_it(served: Served) -> None:

@@ -6,6 +6,7 @@ from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -41,7 +42,7 @@ _TEXT = "text/plain"
 _TEXT_SCHEMA = {"schema": {"type": "string"}}
 
 
-def router(client: SearchClient, *, settings: ServiceSettings | None = None) -> APIRouter:
+def router(client: SearchClient, *, settings: ServiceSettings | None = None, name: str | None = None) -> APIRouter:
     """Semblant's routes for an app of your own, under your prefix and behind your own dependencies.
 
     >>> app = FastAPI()
@@ -53,14 +54,21 @@ def router(client: SearchClient, *, settings: ServiceSettings | None = None) -> 
     Args:
         client: whose collection is served; it stays yours to close.
         settings: what is allowed; None is the usual.
+        name: of an app's second router: its operations are called `name_search` and so on, where one id would be two routes'.
 
     Raises:
-        InvalidInput: what is no client.
+        InvalidInput: what is no client, or no name of an operation.
     """
     if not isinstance(client, SearchClient):
         raise InvalidInput(f"client {shown(client)}: expected a SearchClient, such as SearchClient('pictures.db')")
-    service = Service(client, settings or ServiceSettings())
-    return _routes(service)
+    if name is not None and not (isinstance(name, str) and name.isascii() and name.isidentifier()):
+        raise InvalidInput(f"name {shown(name)}: expected letters, digits and underscores, such as shoes")
+    routes = _routes(Service(client, settings or ServiceSettings()))
+    if name is not None:
+        for route in routes.routes:
+            if isinstance(route, APIRoute):
+                route.operation_id = route.unique_id = f"{name}_{route.operation_id}"
+    return routes
 
 
 def create_app(
