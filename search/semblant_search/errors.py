@@ -58,9 +58,17 @@ class SemblantError(Exception):
 
 
 class InvalidInput(SemblantError, ValueError):  # noqa: N818 - reads as what it says, like LookupError's children
-    """An argument that can never work, whatever the database holds."""
+    """An argument that can never work, whatever the database holds.
+
+    Attributes:
+        argument: its name, as `limit`; None where it is not one alone.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str = "", *, argument: str | None = None) -> None:
+        self.argument = argument
+        super().__init__(message)
 
 
 class WhereError(InvalidInput):
@@ -81,7 +89,7 @@ class WhereError(InvalidInput):
             start, end = max(0, column - 60), column + 60
             before, after = "…" if start else "", "…" if end < len(expression) else ""
             message = f"{message}\n  {before}{expression[start:end]}{after}\n  {' ' * (column - start + len(before))}^"
-        super().__init__(message)
+        super().__init__(message, argument="where")
 
 
 class MetadataError(InvalidInput):

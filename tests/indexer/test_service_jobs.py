@@ -154,6 +154,8 @@ def test_a_watched_folder_is_indexed_as_it_changes(served: Served, pictures: Pat
 
     assert until(lambda now: now["progress"]["phase"] == "waiting")["report"]["points"] == 20
     problem(http.post("/v1/jobs", json={"source": "coat"}), 409, "job-running")  # it is watched
+    head = http.head(f"/v1/jobs/{job['id']}/events")  # which does not wait for the end of the stream
+    assert (head.status_code, head.headers["content-type"].partition(";")[0]) == (200, "text/event-stream")
     bags = finished(http, http.post("/v1/jobs", json={"source": "sneaker"}).json()["id"])
     assert (bags["state"], bags["report"]["points"]) == ("done", 30)
     (pictures / "coat" / "bad.png").write_text("no picture")

@@ -192,3 +192,9 @@ def test_pictures_of_a_level_never_overlap_and_none_is_left_out_that_fits(count:
         if count == 40:  # few enough to have all been tried
             assert all(np.abs(shown - one).max(axis=1).min() < spacing(level) for one in others)
     assert levels.max(initial=0) < LEVELS
+
+
+def test_a_misspelt_parameter_is_refused(served: Served) -> None:
+    for path in ("/v1/map", "/v1/map/points", "/v1/clusters", "/v1/jobs"):
+        told = problem(served.http.get(path, params={"colection": "images"}), 422, "invalid-request")
+        assert told["pointer"] == "#query/colection"

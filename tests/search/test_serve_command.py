@@ -89,14 +89,29 @@ def test_it_answers_where_it_says_and_ctrl_c_ends_it(db: Path) -> None:
         (["--keys", "none.json"], "holds no key"),
         (["--collection", "others"], "no collection 'others'"),
         (["--cors", "*"], "any page may not"),
+        (["--cors", "https://shop.example/page"], "expected scheme://host"),
         (["--max-limit", "0"], "0 is not in the range"),
         (["--request-timeout", "0"], "expected seconds"),
+        (["--request-timeout", "nan"], "expected seconds"),
+        (["--max-pixels", "nan"], "expected megapixels"),
+        (["--max-pixels", "inf"], "expected megapixels"),
+        (["--max-pixels", "0"], "expected megapixels"),
+        (["--root", "nowhere"], "'nowhere' does not exist"),
+        (["--jobs-root", "nowhere"], "'nowhere' does not exist"),
+        (["--jobs-root", __file__], "is a file"),
     ],
 )
 def test_what_it_does_not_begin_with(options: list[str], message: str, db: Path) -> None:
     done = CliRunner().invoke(semblant, ["serve", "--db", str(db), "--port", "0", *options])
     assert done.exit_code in (1, 2)
     assert message in done.stderr
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+
+
+def test_origins_are_looked_at_before_the_database(tmp_path: Path) -> None:
+    for origin in ("*", "shop"):
+        done = CliRunner().invoke(semblant, ["serve", "--db", str(tmp_path / "none"), "--port", "0", "--cors", origin])
+        assert (done.exit_code, f"{origin!r}: " in done.stderr) == (2, True), done.stderr
 
 
 def test_there_is_no_database(tmp_path: Path) -> None:

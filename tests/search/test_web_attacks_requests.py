@@ -328,8 +328,10 @@ def test_pages_of_named_origins_may_ask_and_no_others(served: Served) -> None:
             http.options("/v1/search", headers={"Origin": origin, **asked}),
             http.get("/v1/count", headers={"Origin": origin}),
         ):
-            assert refused.status_code in (400, 403)
+            problem(refused, 403, "origin-refused")
             assert "access-control-allow-origin" not in refused.headers
+    method = {"Origin": "https://shop.example", "Access-Control-Request-Method": "PUT", "X-Request-Id": "mine"}
+    assert problem(http.options("/v1/search", headers=method), 403, "origin-refused")["request_id"] == "mine"
     for origins in (["*"], ["https://a.example", "*"]):
         with pytest.raises(InvalidInput, match="any page may not"):
             create_app(served.database, client=served.client, origins=origins)
@@ -344,3 +346,54 @@ def test_a_problem_of_an_address_that_is_not_there_repeats_nothing_as_html(serve
         assert response.status_code in (404, 405)
         assert response.headers["content-type"] == "application/problem+json"
         json.loads(response.text)
+
+
+def test_pages_may_send_and_read_what_the_routes_take_and_tell(served: Served) -> None:
+    app = create_app(served.database, client=served.client, origins=["https://shop.example"])
+    http = TestClient(app, base_url="http://localhost")
+    for method, header in (("GET", "if-none-match"), ("GET", "last-event-id"), ("HEAD", "authorization")):
+        asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": header}
+        assert http.options("/v1/count", headers={"Origin": "https://shop.example", **asked}).status_code == 200
+    told = http.get("/v1/count", headers={"Origin": "https://shop.example"}).headers["access-control-expose-headers"]
+    assert {"ETag", "Location", "Retry-After"} <= set(told.split(", "))
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ("https://shop.example/", "https://shop.example"),
+        ("HTTPS://Shop.example:443", "https://shop.example"),
+        ("http://localhost:5173", "http://localhost:5173"),
+        ("http://[::1]:80", "http://[::1]"),
+        ("https://b\u00fccher.example", "https://xn--bcher-kva.example"),
+        ("capacitor://localhost", "capacitor://localhost"),
+    ],
+)
+def test_an_origin_is_taken_as_browsers_write_it(served: Served, given: str, origin: str) -> None:
+    http = TestClient(create_app(served.database, client=served.client, origins=[given]), base_url="http://localhost")
+    response = http.get("/v1/count", headers={"Origin": origin})
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, origin)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("shop", "shop.example:443", "https://", "https:shop.example", "null", "", "https://shop.example/a", "https://a?b"),
+        *("https://me@shop.example", "https://*.shop.example", "https://shop.example:x", "https://a b", "//shop.example"),
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused(served: Served, given: str) -> None:
+    with pytest.raises(InvalidInput, match="expected scheme://host"):
+        create_app(served.database, client=served.client, origins=[given])
+
+
+def test_several_origins_are_not_one_text(served: Served) -> None:
+    with pytest.raises(InvalidInput, match="expected several"):
+        create_app(served.database, client=served.client, origins="https://shop.example")
+
+
+def test_an_address_with_a_slash_at_its_end_leads_nowhere_else(served: Served) -> None:
+    for path in ("/v1/count/", "/v1/pictures/", "/livez/", "/docs/"):
+        answer = served.http.get(path, headers={"Host": "localhost:1"}, follow_redirects=False)
+        problem(answer, 404, "not-found")
+        assert "location" not in answer.headers

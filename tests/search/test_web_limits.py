@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -167,3 +167,17 @@ def test_folders_of_settings_may_be_text_and_one_is_not_several(tmp_path: Path) 
             ServiceSettings(**{name: "/pictures"})  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="cache 5: expected a folder"):
         ServiceSettings(cache=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"max_limit": "5"}, {"max_body": 0}, {"max_pixels": float("nan")}, {"queue": -1}, {"queue": None}),
+        *({"concurrency": True}, {"cache_bytes": 1.5}, {"timeout": "3"}, {"url_timeout": None}, {"read_only": "no"}),
+    ],
+    ids=str,
+)
+def test_a_setting_of_another_type_is_refused_by_name(given: dict[str, Any]) -> None:
+    (name,) = given
+    with pytest.raises(InvalidInput, match=f"^{name} .*: expected"):
+        ServiceSettings(**given)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from semblant_search import InvalidInput
+from semblant_search.web import router
 from semblant_search.web.models import SearchAnswer
 from support.service import problem
 
@@ -119,6 +125,13 @@ def test_what_cannot_be_asked_is_said(served: Served, body: dict[str, Any], says
     [
         ({"limit": 0}, "/limit"),
         ({"limit": "x"}, "/limit"),
+        ({"limit": "2"}, "/limit"),
+        ({"limit": True}, "/limit"),
+        ({"limit": 2.0}, "/limit"),
+        ({"exact": 1}, "/exact"),
+        ({"min_score": "0.5"}, "/min_score"),
+        ({"where": 3}, "/where"),
+        ({"vector": [1, "2"]}, "/vector/1"),
         ({"wher": "price < 3"}, "/wher"),
         ({"like": [{"id": "a", "weight": -1}]}, "/like/0/weight"),
         ({"like": [{"id": "a", "uri": "b"}]}, "/like/0"),
@@ -157,3 +170,86 @@ def test_a_request_without_a_body_is_told_that_it_lacks_one(served: Served) -> N
     assert missing["detail"] == "the body: Field required"
     broken = served.http.post("/v1/search", content=b"[1", headers={"Content-Type": "application/json"})
     assert problem(broken, 422, "invalid-request")["detail"] == "the body: JSON decode error"
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"uri": "file:///a.png", "limit": 5000}, "/limit"),
+        ({"vector": [1.0, 2.0, 3.0]}, "/vector"),
+        ({"vector": [0.0] * 49}, "/vector"),
+        ({"group_by": "nope"}, "/group_by"),
+        ({"group_by": "price"}, "/group_by"),
+        ({"cursor": "x"}, "/cursor"),
+        ({"region": [0, 0, -1, 5]}, "/region"),
+        ({"region": [10_000, 0, 5, 5]}, "/region"),
+        ({"mask": "?"}, "/mask"),
+        ({"order_by": "label", "min_score": -1.0}, "/order_by"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked_is_pointed_at(served: Served, boot: Path, body: dict[str, Any], pointer: str) -> None:
+    named = {} if {"vector", "uri"} & set(body) else {"uri": served.client.get(boot).uri}
+    told = problem(served.http.post("/v1/search", json={**named, **body}), 422, "invalid-input")
+    assert told["pointer"] == pointer, told
+
+
+def test_fields_of_a_form_are_pointed_at(served: Served, coins: Path) -> None:
+    data = coins.read_bytes()
+    told = problem(served.http.post("/v1/search", files={"image": data}), 422, "invalid-request")
+    assert told["pointer"] == "/image"
+    twice: list[tuple[str, Any]] = [("picture", data), ("limit", (None, b"1")), ("limit", (None, b"2"))]
+    assert problem(served.http.post("/v1/search", files=twice), 422, "invalid-request")["pointer"] == "/limit"
+    form = {"metadata": '[{"price": 1}, {}]'}
+    told = problem(served.http.post("/v1/pictures", files={"picture": data}, data=form), 422, "invalid-metadata")
+    assert told["pointer"] == "/metadata"
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "name"),
+    [
+        ("/v1/count?where=prize%3C3", "invalid-filter", "where"),
+        ("/v1/pictures?limit=5000", "invalid-input", "limit"),
+        ("/v1/pictures?cursor=x", "invalid-input", "cursor"),
+        ("/v1/pictures?order_by=label", "invalid-input", "order_by"),
+        ("/v1/facets?field=nope", "invalid-input", "field"),
+        ("/v1/histogram?field=label", "invalid-input", "field"),
+    ],
+)
+def test_what_is_wrong_in_an_address_is_pointed_at_there(served: Served, address: str, code: str, name: str) -> None:
+    assert problem(served.http.get(address), 422, code)["pointer"] == f"#query/{name}"
+
+
+def test_a_length_of_thousands_of_digits_is_too_large(served: Served) -> None:
+    headers = {"Content-Type": "application/json", "Content-Length": "9" * 5000}
+    problem(served.http.post("/v1/search", content=b"{}", headers=headers), 413, "body-too-large")
+
+
+@pytest.mark.parametrize("given", [None, "shop.db"])
+def test_routes_of_what_is_no_client_are_refused(given: Any) -> None:
+    with pytest.raises(InvalidInput, match="expected a SearchClient"):
+        router(given)
+
+
+def test_two_routers_of_one_app_are_told_apart(served: Served) -> None:
+    app = FastAPI()
+    app.include_router(router(served.client), prefix="/all")
+    app.include_router(router(served.client, name="shoes"), prefix="/shoes")
+    with TestClient(app) as http:
+        paths = http.get("/openapi.json").json()["paths"]  # a warning of two operations of one id is an error here
+        assert http.get("/shoes/count").json() == http.get("/all/count").json() == {"count": served.client.count()}
+    ids = [operation["operationId"] for path in paths.values() for operation in path.values()]
+    assert len(ids) == len(set(ids))
+    assert {"search", "shoes_search", "count", "shoes_count"} <= set(ids)
+    with pytest.raises(InvalidInput, match="expected letters"):
+        router(served.client, name="a-b")
+
+
+def test_who_sends_too_many_pixels_is_told_what_to_do_about_it(served: Served) -> None:
+    file = b"\x89PNG\r\n\x1a\n"
+    header = struct.pack(">IIBBBBB", 12_000, 10_000, 1, 0, 0, 0, 0)
+    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")):
+        file += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    told = problem(served.http.post("/v1/search", files={"picture": file}), 413, "picture-too-large")
+    assert "make it smaller" in told["detail"]
+    assert "SearchClient" not in told["detail"]

@@ -142,7 +142,7 @@ def test_no_filter_widens_it(tenant: Tenant, where: str) -> None:
         {"unique": True},
         {"order_by": "price", "min_score": -1.0},
         {"region": [0, 0, 20, 20]},
-        {"group_by": "label", "group_size": 1000},
+        {"group_by": "label", "group_size": 100, "limit": 10},
         {"fields": ["label", "_uri"]},
     ],
     ids="-".join,

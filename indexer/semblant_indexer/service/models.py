@@ -39,6 +39,7 @@ class JobQuery(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         allow_inf_nan=False,
         json_schema_extra={"example": {"kind": "index", "source": "shoes", "prune": True}},
     )

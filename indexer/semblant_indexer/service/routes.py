@@ -10,7 +10,7 @@ from semblant_search.web import problems
 from semblant_search.web.access import Access
 from semblant_search.web.problems import Problem
 from semblant_search.web.routes.shared import PROBLEMS, answer
-from semblant_search.web.routing import route_class
+from semblant_search.web.routing import add_heads, route_class
 from semblant_search.web.service import Service
 from starlette.responses import Response, StreamingResponse
 
@@ -49,6 +49,7 @@ def add_jobs(app: FastAPI, service: Service) -> None:
         tags=["jobs"],
     )
     _add_routes(router, service, jobs)
+    add_heads(router)
     app.include_router(router, prefix="/v1")
     app.state.jobs = jobs  # of the program that runs the service
 

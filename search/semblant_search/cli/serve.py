@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -39,7 +40,7 @@ __all__ = ["serve"]
     "roots",
     multiple=True,
     show_default="those that were indexed",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder whose pictures may be shown; repeatable.",
 )
 @click.option("--originals", is_flag=True, help="Give out the picture files themselves, too.")
@@ -48,7 +49,7 @@ __all__ = ["serve"]
     "job_roots",
     multiple=True,
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder that may be indexed by request (/v1/jobs; needs semblant-indexer); repeatable.",
 )
 @click.option(
@@ -95,7 +96,11 @@ def serve(
     """
     from semblant_search.client import SearchClient
     from semblant_search.web import KeyFile, ServiceSettings, create_app, is_loopback
+    from semblant_search.web.origins import origins_of
 
+    origins = origins_of(origins)
+    if not 0 < max_pixels < math.inf:
+        raise InvalidInput(f"--max-pixels {max_pixels:g}: expected megapixels, more than 0")
     keys = None if key_file is None else KeyFile(key_file)
     if keys is not None and not keys.keys():
         raise InvalidInput(
@@ -108,7 +113,7 @@ def serve(
         )
     settings = ServiceSettings(
         max_body=max_body * 1_000_000,
-        max_pixels=round(max_pixels * 1_000_000),
+        max_pixels=max(1, round(max_pixels * 1_000_000)),
         max_limit=max_limit,
         concurrency=concurrency,
         timeout=request_timeout,

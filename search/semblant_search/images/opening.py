@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 
     from .sources import ImageSource
 
-__all__ = ["BYTES_PER_PIXEL", "DEFAULT_MAX_PIXELS", "OpenedPicture", "open_image", "open_picture"]
+__all__ = ["BYTES_PER_PIXEL", "DEFAULT_MAX_PIXELS", "RAISE_MAX_PIXELS", "OpenedPicture", "open_image", "open_picture"]
 
 DEFAULT_MAX_PIXELS = 100_000_000
 """Larger pictures are refused before they are decoded.
 
 Decoding one takes less than `BYTES_PER_PIXEL` bytes of memory for each of its pixels, beside the file: 3.2 GB at this limit.
 """
+RAISE_MAX_PIXELS = "raise max_pixels (SearchClient(max_pixels=…), semblant index --max-pixels), or make it smaller"
+"""What to do about a larger one, where one can: who asks a service cannot."""
 BYTES_PER_PIXEL = 32
 """What is measured: 25 for JPEG 2000, 18 for WebP, 13 for AVIF and progressive JPEG of CMYK, 3 to 9 for other files."""
 
@@ -193,8 +195,7 @@ def _check_size(width: int, height: int, max_pixels: int, name: str) -> None:
     if width * height > max_pixels:
         raise ImageError(
             f"{name}: {width}×{height} is {width * height / 1e6:.0f} megapixels, over the limit of "
-            f"{max_pixels / 1e6:g}; raise max_pixels (SearchClient(max_pixels=…), semblant index --max-pixels), "
-            "or make it smaller",
+            f"{max_pixels / 1e6:g}; {RAISE_MAX_PIXELS}",
             reason="too-large",
         )
 

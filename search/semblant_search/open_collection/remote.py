@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RemoteCollection"]
 
-_PAGE = 1000
-"""What services give in one answer at most, unless they were told otherwise."""
 _WAIT = 2.0
 """Seconds after which a service tells how far it is."""
 _TOGETHER = 16
@@ -104,7 +102,7 @@ class RemoteCollection(RemoteSearches):
             asked = {
                 "collection": self._name,
                 "where": where_text(listing.where),
-                "limit": min(_PAGE, wanted - len(pictures)),
+                "limit": min(self._at_once(), wanted - len(pictures)),
                 "order_by": None if listing.order_by is None else listing.order_by.field,
                 "descending": listing.order_by is not None and listing.order_by.descending,
                 "cursor": cursor,
@@ -117,13 +115,14 @@ class RemoteCollection(RemoteSearches):
                 return PicturePage(pictures, cursor)
 
     def pictures(self, listing: Listing) -> Iterator[Picture]:  # noqa: D102
-        first = self.page(listing, _PAGE, None)  # bad arguments raise now
+        together = self._at_once()
+        first = self.page(listing, together, None)  # bad arguments raise now
 
         def go_on() -> Iterator[Picture]:
             page = first
             yield from page.pictures
             while page.cursor is not None:
-                page = self.page(listing, _PAGE, page.cursor)
+                page = self.page(listing, together, page.cursor)
                 yield from page.pictures
 
         return go_on()

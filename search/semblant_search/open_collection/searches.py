@@ -15,7 +15,7 @@ from semblant_search.images.sources import buffered
 from semblant_search.item_errors import ITEM_ERRORS, in_place
 from semblant_search.querying.resolving import id_of, name_as_uri
 
-from .http import ServiceConnection
+from .http import NoSuchAddressError, ServiceConnection
 from .parsing import feature_hit_of, group_of, hit_of, picture_of
 from .sending import PictureQuery, PictureSender, region_values, request_values, selection_values, vector_values
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["RemoteSearches"]
 
 _PAGE = 1000
-"""What services give in one answer at most, unless they were told otherwise."""
+"""What is asked for at once, where the service gives as much in one answer."""
 _TOGETHER = 16
 """Pictures in one request."""
 
@@ -55,6 +55,7 @@ class RemoteSearches:
         self._service = ServiceConnection(address, key, timeout)
         self._name = name
         self._max_pixels = max_pixels
+        self._most: int | None = None
         self._sender = PictureSender(self, self._service, name, max_pixels)
         try:
             self.manifest()
@@ -88,8 +89,9 @@ class RemoteSearches:
             except ITEM_ERRORS as error:
                 raise in_place(error, number) from error
         found: list[Picture | None] = []
-        for start in range(0, len(ids), _PAGE):
-            asked = {"collection": self._name, "pictures": ids[start : start + _PAGE], "with_vectors": with_vectors}
+        together = self._at_once() if with_vectors else _PAGE
+        for start in range(0, len(ids), together):
+            asked = {"collection": self._name, "pictures": ids[start : start + together], "with_vectors": with_vectors}
             listed = self._service.send("POST", "/pictures/get", asked)["pictures"]
             found += [None if one is None else picture_of(one) for one in listed]
         return found
@@ -208,6 +210,15 @@ class RemoteSearches:
                 raise _at(error, chunk[0][0]) from error
         return np.array(rows, dtype=np.float32).reshape(len(rows), -1 if rows else self.manifest().dim)
 
+    def _at_once(self) -> int:
+        """Hits or pictures that one answer of the service may hold."""
+        if self._most is None:
+            try:
+                self._most = max(1, int(self._service.get("/about")["max_limit"]))
+            except NoSuchAddressError:  # of a version that does not say so
+                self._most = _PAGE
+        return min(_PAGE, self._most)
+
     def _pages(
         self,
         query: PictureQuery,
@@ -240,6 +251,7 @@ class RemoteSearches:
             path: what is asked.
         """
         left, offset = request.limit, request.offset
+        together = max(1, self._at_once() // options.get("group_size", 1))
         named = query.id is not None or of_itself
         while left > 0:
             asked = {
@@ -247,13 +259,13 @@ class RemoteSearches:
                 **({"include_self": include_self} if named else {}),
                 **{name: value for name, value in options.items() if value is not None},
                 "collection": self._name,
-                "limit": min(left, _PAGE),
+                "limit": min(left, together),
                 "offset": offset,
             }
             answer = self._send(path, query, asked)
             yield answer
             found = len(answer.get("groups") or answer["hits"])
-            if found < min(left, _PAGE):
+            if found < min(left, together):
                 return
             left, offset = left - found, offset + found
 

@@ -116,10 +116,13 @@ def _position(cursor: str, mark: str, *, ordered: bool) -> Position:
         if value is not None and (isinstance(value, bool) or not -(2**63) <= value < 2**63):
             raise ValueError(value)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise InvalidInput(f"cursor {shown(cursor)}: expected the cursor of a page as it was given, or None") from error
+        raise InvalidInput(
+            f"cursor {shown(cursor)}: expected the cursor of a page as it was given, or None", argument="cursor"
+        ) from error
     if given != mark or ordered != (value is not None):
         raise InvalidInput(
             f"cursor {shown(cursor)}: is of a page with another filter, order or collection, or with vectors of another "
-            "encoder; begin again without a cursor"
+            "encoder; begin again without a cursor",
+            argument="cursor",
         )
     return position

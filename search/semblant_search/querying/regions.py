@@ -65,7 +65,7 @@ def check_region(region: Region) -> tuple[float, float, float, float] | None:
     """The four numbers of a box; None for a mask. Raises `InvalidInput` for what is a region of no picture at all."""
     if isinstance(region, np.ndarray) and region.ndim == 2:
         if region.dtype.kind not in "biuf":
-            raise InvalidInput(f"mask of {region.dtype}: expected bool or numbers, [h, w]")
+            raise InvalidInput(f"mask of {region.dtype}: expected bool or numbers, [h, w]", argument="mask")
         return None
     try:
         if isinstance(region, (str, bytes, bytearray)):
@@ -74,9 +74,13 @@ def check_region(region: Region) -> tuple[float, float, float, float] | None:
             raise TypeError(region)
         x, y, wide, high = (float(value) for value in region)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInput(f"region {shown(region)}: expected x, y, width and height in pixels, or a mask [h, w]") from error
+        raise InvalidInput(
+            f"region {shown(region)}: expected x, y, width and height in pixels, or a mask [h, w]", argument="region"
+        ) from error
     if not (wide > 0 and high > 0 and np.isfinite([x, y, x + wide, y + high]).all()):
-        raise InvalidInput(f"region {x:g},{y:g},{wide:g},{high:g}: expected finite numbers, width and height more than 0")
+        raise InvalidInput(
+            f"region {x:g},{y:g},{wide:g},{high:g}: expected finite numbers, width and height more than 0", argument="region"
+        )
     return x, y, wide, high
 
 
@@ -90,15 +94,20 @@ def region_of(region: Region, width: int, height: int) -> tuple[np.ndarray | Non
     if numbers is None:
         assert isinstance(region, np.ndarray)
         if region.shape != (height, width):
-            raise InvalidInput(f"mask of shape {list(region.shape)}: expected [{height}, {width}], the picture's own")
+            raise InvalidInput(
+                f"mask of shape {list(region.shape)}: expected [{height}, {width}], the picture's own", argument="mask"
+            )
         mask = region.astype(bool)
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if len(rows) == 0:
-            raise InvalidInput("the mask marks no pixel of the picture")
+            raise InvalidInput("the mask marks no pixel of the picture", argument="mask")
         box = (int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1))
         return mask, box
     x, y, wide, high = numbers
     left, top, right, bottom = max(0, round(x)), max(0, round(y)), min(width, round(x + wide)), min(height, round(y + high))
     if right <= left or bottom <= top:
-        raise InvalidInput(f"region {x:g},{y:g},{wide:g},{high:g}: lies outside the picture, which is {width}×{height} pixels")
+        raise InvalidInput(
+            f"region {x:g},{y:g},{wide:g},{high:g}: lies outside the picture, which is {width}×{height} pixels",
+            argument="region",
+        )
     return None, (left, top, right - left, bottom - top)

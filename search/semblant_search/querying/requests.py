@@ -93,7 +93,7 @@ def check_fpr(fpr: float | None) -> float | None:
         return None
     share = _real("fpr", fpr, 0, _SHARE)
     if share == 0:
-        raise InvalidInput(f"fpr {shown(fpr)}: expected {_SHARE}")
+        raise InvalidInput(f"fpr {shown(fpr)}: expected {_SHARE}", argument="fpr")
     return share
 
 
@@ -147,7 +147,7 @@ def _whole(name: str, value: object, least: int, expected: str) -> int:
     except TypeError:
         number = None
     if number is None or number < least:
-        raise InvalidInput(f"{name} {shown(value)}: expected {expected}")
+        raise InvalidInput(f"{name} {shown(value)}: expected {expected}", argument=name)
     return min(number, _MOST)
 
 
@@ -155,7 +155,7 @@ def _real(name: str, value: object, least: float, expected: str) -> float:
     """A real number of any kind from `least` to 1, NumPy's too, as a float."""
     number = _number(value)
     if number is None or not least <= number <= 1:
-        raise InvalidInput(f"{name} {shown(value)}: expected {expected}")
+        raise InvalidInput(f"{name} {shown(value)}: expected {expected}", argument=name)
     return number
 
 
@@ -232,17 +232,23 @@ def check_vector(vector: np.ndarray | Sequence[float], manifest: Manifest) -> np
     try:
         given = np.asarray(vector)
         if given.dtype.kind not in "iufO":  # NumPy reads numbers out of text and dates, and drops what is imaginary
-            raise InvalidInput(f"vector of {given.dtype}: expected {manifest.dim} numbers")
+            raise InvalidInput(f"vector of {given.dtype}: expected {manifest.dim} numbers", argument="vector")
         array = given.astype(np.float64)
     except InvalidInput:
         raise
     except Exception as error:  # a sequence of a stranger's may raise anything
-        raise InvalidInput(f"vector {shown(vector)}: expected {manifest.dim} numbers ({shown_error(error)})") from error
+        raise InvalidInput(
+            f"vector {shown(vector)}: expected {manifest.dim} numbers ({shown_error(error)})", argument="vector"
+        ) from error
     if array.shape != (manifest.dim,):
-        raise InvalidInput(f"vector of shape {list(array.shape)}: collection {manifest.collection!r} holds [{manifest.dim}]")
+        raise InvalidInput(
+            f"vector of shape {list(array.shape)}: collection {manifest.collection!r} holds [{manifest.dim}]", argument="vector"
+        )
     largest = float(np.abs(array).max())
     if not 0 < largest < float("inf"):
-        raise InvalidInput("vector: expected finite numbers that are not all zero; cosine compares directions")
+        raise InvalidInput(
+            "vector: expected finite numbers that are not all zero; cosine compares directions", argument="vector"
+        )
     array = array / largest  # lest squares overflow, or vanish
     return np.asarray(array / np.linalg.norm(array), dtype=np.float32)
 

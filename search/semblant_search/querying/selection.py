@@ -104,7 +104,7 @@ def selection_of(
             raise InvalidInput("descending: by which field? Give order_by; without it the best hits come first")
         return Selection(check_diversity(diversity), check_switch("unique", unique), fpr=fpr, within_cluster=probes)
     if not isinstance(order_by, str):
-        raise InvalidInput(f"order_by {shown(order_by)}: expected the name of a field")
+        raise InvalidInput(f"order_by {shown(order_by)}: expected the name of a field", argument="order_by")
     if diversity is not None:
         raise InvalidInput("order_by with diversity: each is an order of its own; leave one of the two out")
     if request.score_threshold is None and fpr is None:

@@ -28,9 +28,9 @@ def check_facet(field: str, limit: int, manifest: Manifest) -> FieldType:
         raise InvalidInput(f"limit {limit}: expected at least 1")
     kind = manifest.fields.get(field) if isinstance(field, str) else None
     if kind is None:
-        raise InvalidInput(unknown_field(field, manifest.fields))
+        raise InvalidInput(unknown_field(field, manifest.fields), argument="field")
     if kind is FieldType.GEO:
-        raise InvalidInput(f"field {field!r}: places are not counted by value; use a filter")
+        raise InvalidInput(f"field {field!r}: places are not counted by value; use a filter", argument="field")
     return kind
 
 

@@ -30,9 +30,11 @@ def check_groups(request: SearchRequest, field: str, size: int, manifest: Manife
     """Raise `InvalidInput` unless hits can be grouped so."""
     kind = manifest.fields.get(field)
     if kind is None:
-        raise InvalidInput(unknown_field(field, manifest.fields))
+        raise InvalidInput(unknown_field(field, manifest.fields), argument="group_by")
     if kind not in COUNTED_BY_ENGINES:
-        raise InvalidInput(f"group by {field!r}: it is {kind.value}; expected a keyword, integer or bool field")
+        raise InvalidInput(
+            f"group by {field!r}: it is {kind.value}; expected a keyword, integer or bool field", argument="group_by"
+        )
     if size < 1:
         raise InvalidInput(f"group_size {size}: expected at least 1")
     if isinstance(request.query, Mmr):

@@ -43,9 +43,11 @@ def check_order(order: OrderBy, manifest: Manifest) -> None:
     """Raise `InvalidInput` unless the field has an order."""
     kind = manifest.fields.get(order.field)
     if kind is None:
-        raise InvalidInput(unknown_field(order.field, manifest.fields))
+        raise InvalidInput(unknown_field(order.field, manifest.fields), argument="order_by")
     if kind not in _ORDERED:
-        raise InvalidInput(f"order by {order.field!r}: it is {kind.value}; expected an integer, float or datetime field")
+        raise InvalidInput(
+            f"order by {order.field!r}: it is {kind.value}; expected an integer, float or datetime field", argument="order_by"
+        )
 
 
 def ordered(

@@ -46,7 +46,7 @@ class Access:
     def filter(self, where: str | None, longest: int) -> Where | None:
         """The filter of a request within its pictures. Raises `WhereError`, and `InvalidInput` for one that is too long."""
         if where is not None and len(where) > longest:
-            raise InvalidInput(f"where of {len(where):,} characters: this service takes {longest:,}")
+            raise InvalidInput(f"where of {len(where):,} characters: this service takes {longest:,}", argument="where")
         given = as_where(where)
         if self.where is None or given is None:
             return self.where if given is None else given

@@ -6,27 +6,29 @@ from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
+from semblant_search.client import SearchClient
 from semblant_search.errors import InvalidInput
+from semblant_search.shown import shown
 
 from . import problems
 from .docs_page import add_docs
 from .guard import OriginGuard
+from .origins import NamedOrigins, origins_of
 from .page import add_page
 from .request_ids import REQUEST_ID, unrouted
 from .routes import add_collection_routes, add_overview_routes, add_picture_routes, add_search_routes
 from .routes.shared import answer
-from .routing import route_class
+from .routing import add_heads, route_class
 from .service import Service
 from .settings import ServiceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from semblant_search.client import SearchClient
     from semblant_search.store import Database
 
     from .access import Access
@@ -40,7 +42,7 @@ _TEXT = "text/plain"
 _TEXT_SCHEMA = {"schema": {"type": "string"}}
 
 
-def router(client: SearchClient, *, settings: ServiceSettings | None = None) -> APIRouter:
+def router(client: SearchClient, *, settings: ServiceSettings | None = None, name: str | None = None) -> APIRouter:
     """Semblant's routes for an app of your own, under your prefix and behind your own dependencies.
 
     >>> app = FastAPI()
@@ -52,9 +54,21 @@ def router(client: SearchClient, *, settings: ServiceSettings | None = None) -> 
     Args:
         client: whose collection is served; it stays yours to close.
         settings: what is allowed; None is the usual.
+        name: of an app's second router: its operations are called `name_search` and so on, where one id would be two routes'.
+
+    Raises:
+        InvalidInput: what is no client, or no name of an operation.
     """
-    service = Service(client, settings or ServiceSettings())
-    return _routes(service)
+    if not isinstance(client, SearchClient):
+        raise InvalidInput(f"client {shown(client)}: expected a SearchClient, such as SearchClient('pictures.db')")
+    if name is not None and not (isinstance(name, str) and name.isascii() and name.isidentifier()):
+        raise InvalidInput(f"name {shown(name)}: expected letters, digits and underscores, such as shoes")
+    routes = _routes(Service(client, settings or ServiceSettings()))
+    if name is not None:
+        for route in routes.routes:
+            if isinstance(route, APIRoute):
+                route.operation_id = route.unique_id = f"{name}_{route.operation_id}"
+    return routes
 
 
 def create_app(
@@ -75,9 +89,11 @@ def create_app(
         keys: who may come in; None lets every program of this machine in, and no page of another origin.
         origins: of other pages that may ask, as `https://shop.example`.
         docs: whether `/docs` and `/openapi.json` are there.
+
+    Raises:
+        InvalidInput: an origin that no browser sends.
     """
-    if "*" in origins:
-        raise InvalidInput("origins '*': name those whose pages may ask; any page may not")
+    origins = origins_of(origins)
     service = Service(database, settings or ServiceSettings(), keys=keys, client=client)
     app = FastAPI(
         title="Semblant",
@@ -87,6 +103,7 @@ def create_app(
         docs_url=None,  # FastAPI's loads a script from elsewhere
         redoc_url=None,
         openapi_url="/openapi.json" if docs else None,
+        redirect_slashes=False,  # to whatever host a request names
         # FastAPI's own spans (from 0.165 on) would be a second one of each request, with its address, filters and all.
         telemetry={"tracing": False, "logs": False},
     )
@@ -99,24 +116,19 @@ def create_app(
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_middleware(OriginGuard, origins=origins, loopback_only=keys is None)
     if origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(origins),
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", REQUEST_ID],
-            expose_headers=["ETag", "Retry-After", REQUEST_ID],
-        )
+        app.add_middleware(NamedOrigins, origins=origins)
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
         entry.load()(app, service)
     return app
 
 
 def _routes(service: Service) -> APIRouter:
-    routes = APIRouter(route_class=route_class(service), lifespan=service.lifespan, tags=["search"])
+    routes = APIRouter(route_class=route_class(service), lifespan=service.lifespan, tags=["search"], redirect_slashes=False)
     add_search_routes(routes, service)
     add_picture_routes(routes, service)
     add_collection_routes(routes, service)
     add_overview_routes(routes, service)
+    add_heads(routes)
     return routes
 
 
@@ -152,6 +164,7 @@ def _health(service: Service) -> APIRouter:
             raise problems.ServiceError("scope-missing", "this key is for some pictures only, and times are of all requests")
         return Response(service.metrics.text(), media_type=f"{_TEXT}; version=0.0.4")
 
+    add_heads(routes)
     return routes
 
 

@@ -11,6 +11,7 @@ from semblant_search.errors import InvalidInput
 from semblant_search.images import open_image
 
 from .access import name_to_id, named, names_of
+from .answer_limits import group_limits, limit_of
 from .cursors import cursor_of, offset_of
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ async def by_look(
     """The answer to one search by look, as JSON values of `SearchAnswer`."""
     kind = _kind(query, pictures)
     offset = offset_of(query, list(pictures), collection, access)
-    limit = _limit(query.limit, settings)
     page: dict[str, Any] = {
         "where": access.filter(query.where, settings.max_filter),
         "offset": offset,
@@ -61,14 +61,16 @@ async def by_look(
         "order_by": query.order_by,
         "descending": query.descending,
     }
+    limit = limit_of(query, settings)
     if kind == "group_by":
         assert query.group_by is not None
+        limit, group_size = group_limits(query, settings)
         picture = await _picture(client, query, pictures, access)
         groups = await client.search_groups(
             picture,
             query.group_by,
             limit,
-            group_size=query.group_size,
+            group_size=group_size,
             min_score=query.min_score,
             fpr=query.fpr,
             include_self=query.include_self,
@@ -118,7 +120,7 @@ async def by_details(
     """The answer to a search by details, as JSON values of `ProvenAnswer`."""
     hits = await client.search_features(
         await _picture(client, query, pictures, access),
-        _limit(query.limit, settings),
+        limit_of(query, settings),
         region=_region(query),
         where=access.filter(query.where, settings.max_filter),
         offset=query.offset,
@@ -136,7 +138,7 @@ async def fused(
     """The answer to a search by look and details together, as JSON values of `ProvenAnswer`."""
     hits = await client.search_fused(
         await _picture(client, query, pictures, access),
-        _limit(query.limit, settings),
+        limit_of(query, settings),
         where=access.filter(query.where, settings.max_filter),
         offset=query.offset,
         min_score=query.min_score,
@@ -204,7 +206,7 @@ def _region(query: SingleQuery | FeaturesQuery) -> Any:
     try:
         data = base64.b64decode(query.mask, validate=True)
     except ValueError as error:
-        raise InvalidInput("mask: expected a picture file in base64") from error
+        raise InvalidInput("mask: expected a picture file in base64", argument="mask") from error
     return np.asarray(open_image(data).convert("L")) > 127
 
 
@@ -214,12 +216,6 @@ async def _examples(client: AsyncSearchClient, examples: Sequence[Example], acce
     found = iter(await named(client, names, access)) if names else iter(())
     places = [one.vector if one.vector is not None else next(found).id for one in examples]
     return [(place, one.weight) if one.weight != 1 else place for place, one in zip(places, examples, strict=True)]
-
-
-def _limit(limit: int, settings: ServiceSettings) -> int:
-    if limit > settings.max_limit:
-        raise InvalidInput(f"limit {limit}: this service gives {settings.max_limit} at most; go on with offset or cursor")
-    return limit
 
 
 def _following(

@@ -37,9 +37,13 @@ def offset_of(query: SingleQuery, pictures: list[bytes], collection: str, access
         if isinstance(offset, bool) or not 0 <= offset <= _MOST:
             raise ValueError(offset)
     except (ValueError, TypeError, RecursionError) as error:
-        raise InvalidInput(f"cursor {shown(query.cursor)}: expected the cursor of an answer as it was given") from error
+        raise InvalidInput(
+            f"cursor {shown(query.cursor)}: expected the cursor of an answer as it was given", argument="cursor"
+        ) from error
     if mark != _mark(query, pictures, collection, access):
-        raise InvalidInput(f"cursor {shown(query.cursor)}: is of another search; begin again without a cursor")
+        raise InvalidInput(
+            f"cursor {shown(query.cursor)}: is of another search; begin again without a cursor", argument="cursor"
+        )
     return int(offset)
 
 

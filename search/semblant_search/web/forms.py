@@ -46,14 +46,16 @@ async def read_form(kind: str, body: bytes, model: type[BaseModel], most_picture
                 name = _utf8(name, "the name of a field")
                 if isinstance(value, UploadFile):
                     if name != PICTURE:
-                        raise ServiceError("invalid-request", f"file in the field {name!r}: expected it in {PICTURE!r}")
+                        raise ServiceError(
+                            "invalid-request", f"file in the field {name!r}: expected it in {PICTURE!r}", pointer=_pointer(name)
+                        )
                     pictures.append(await value.read())
                     continue
                 value, content = _utf8(value, f"field {name!r}"), _kind_of(model, name)
                 if content == "texts" and not value.lstrip().startswith("["):
                     values.setdefault(name, []).append(value)
                 elif name in values:
-                    raise ServiceError("invalid-request", f"field {name!r}: is given twice")
+                    raise ServiceError("invalid-request", f"field {name!r}: is given twice", pointer=_pointer(name))
                 else:
                     values[name] = value if content == "text" else _json(value)
         finally:
@@ -88,6 +90,10 @@ async def _parsed(kind: str, body: bytes, most_pictures: int) -> FormData:
     # Sizes are limited by the body's, which was read.
     parser = MultiPartParser(headers, pieces(), max_files=most_pictures, max_fields=_MOST_FIELDS, max_part_size=2**31)
     return await parser.parse()
+
+
+def _pointer(name: str) -> str:
+    return "/" + name[:100].replace("~", "~0").replace("/", "~1")
 
 
 def _utf8(text: str, what: str) -> str:

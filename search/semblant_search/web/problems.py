@@ -13,6 +13,7 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from semblant_search import errors
+from semblant_search.images.opening import RAISE_MAX_PIXELS
 from semblant_search.shown import without_users
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _TYPE = "urn:semblant:problem:"
 class Fault(BaseModel):
     """One fault of a request."""
 
-    pointer: str = Field(description="JSON pointer to the value at fault, or `#parameter/name` of a query or path parameter.")
+    pointer: str = Field(description="JSON pointer to the value at fault, or `#query/name` and `#path/name` of a parameter.")
     detail: str
 
 
@@ -54,7 +55,7 @@ class Problem(BaseModel):
     status: int
     detail: str = Field(description="What was given, what was expected, and what to do.")
     code: str = Field(description="Short and stable, for programs.")
-    pointer: str | None = Field(None, description="JSON pointer to the value at fault, where one is.")
+    pointer: str | None = Field(None, description="Of the first fault: a JSON pointer, or `#query/name`.")
     column: int | None = Field(None, description="Of a filter: 0-based offset at which the fault begins.")
     reason: str | None = Field(None, description="Of a picture: why it cannot be used, in one word.")
     errors: list[Fault] | None = Field(None, description="All faults of a request that does not have the form of one.")
@@ -134,13 +135,17 @@ def of_error(error: errors.SemblantError) -> Problem:
     if isinstance(error, ServiceError):
         return _problem(_SERVICE[error.code], str(error), pointer=error.pointer)
     if isinstance(error, errors.ImageError) and error.reason == "too-large":
-        return _problem(_SERVICE["picture-too-large"], str(error), reason=error.reason)
+        told = str(error).replace(
+            RAISE_MAX_PIXELS, "make it smaller, or have the service take more (`semblant serve --max-pixels`)"
+        )
+        return _problem(_SERVICE["picture-too-large"], told, reason=error.reason)
     kind = next((kind for known, kind in _PROBLEMS if isinstance(error, known)), _SERVICE["internal-error"])
     where = error if isinstance(error, errors.WhereError) else None
+    argument = "metadata" if isinstance(error, errors.MetadataError) else getattr(error, "argument", None)
     return _problem(
         kind,
         str(error),
-        pointer=None if where is None else "/where",
+        pointer=None if argument is None else f"/{argument}",
         column=None if where is None else where.column,
         reason=error.reason if isinstance(error, errors.ImageError) else None,
     )

@@ -27,9 +27,11 @@ from semblant_search.stages import recorded_by
 from . import problems
 from .forms import read_form
 from .problems import ServiceError
+from .query_names import check_query
 from .request_ids import REQUEST_ID, request_id_of
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
     from pydantic import BaseModel
     from starlette.types import Message
 
@@ -37,12 +39,15 @@ if TYPE_CHECKING:
     from .problems import Problem
     from .service import Service
 
-__all__ = ["form_of", "route_class"]
+__all__ = ["add_heads", "form_of", "route_class"]
 
 _logger = logging.getLogger(__name__)
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 _FORM = "_semblant_form"
 _FORM_TYPE = "multipart/form-data"
+_WITHOUT_BODY = {"GET", "HEAD", "DELETE"}
+"""What is asked for is in the address."""
+_DIGITS = 1000
 _HANGS_UP = 499  # nobody reads it; nginx's number for the log
 
 
@@ -82,6 +87,7 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
                 if not waits:
                     return await inner(request)
                 service.admit(request, scope)  # before the body is read
+                check_query(request, self)
                 with service.telemetry.stage("read"):
                     body = await _body(request, service.settings.max_body)
                 request = _with_body(request, body)
@@ -115,6 +121,8 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
                 ):
                     response = await _answered(request, answer, service)
                     answered.with_status(response.status_code)
+                if request.method == "HEAD":
+                    response = _without_body(response)
                 response.headers[REQUEST_ID] = request.state.request_id
                 response.headers.setdefault("X-Content-Type-Options", "nosniff")
                 taken = perf_counter() - begun
@@ -138,6 +146,27 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
             return handle
 
     return ServiceRoute
+
+
+def add_heads(router: APIRouter) -> None:
+    """Answer HEAD wherever a router answers GET, as probes and `curl -I` ask; the OpenAPI does not say so."""
+    for route in [*router.routes]:
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
+            router.add_api_route(
+                route.path,
+                route.endpoint,
+                methods=["HEAD"],
+                operation_id=route.operation_id,
+                response_model=None,
+                include_in_schema=False,
+            )
+
+
+def _without_body(response: Response) -> Response:
+    """What is said of an answer; one that is a stream is not begun."""
+    head = Response(status_code=response.status_code)
+    head.raw_headers = response.raw_headers
+    return head
 
 
 def _scope_of(endpoint: Callable[..., Any]) -> Scope:
@@ -180,6 +209,8 @@ async def _answered(request: Request, answer: Handler, service: Service) -> Resp
 def _said(problem: Problem, headers: dict[str, str], request: Request, service: Service) -> Response:
     service.metrics.problems.labels(problem.code).inc()
     problem.request_id = request.state.request_id
+    if request.method in _WITHOUT_BODY and (problem.pointer or "").startswith("/"):
+        problem.pointer = f"#query{problem.pointer}"
     return problems.response(problem, headers)
 
 
@@ -194,7 +225,7 @@ async def _body(request: Request, most: int) -> bytes:
     """The whole body. Raises `ServiceError` as soon as it is known to be too large."""
     too_large = ServiceError("body-too-large", f"the body has more than {most:,} bytes, which this service takes at most")
     told = request.headers.get("content-length", "")
-    if told.isdecimal() and int(told) > most:
+    if told.isdecimal() and (len(told) > _DIGITS or int(told) > most):  # Python reads no number of thousands of digits
         raise too_large
     pieces: list[bytes] = []
     size = 0

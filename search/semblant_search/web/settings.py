@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,7 +24,7 @@ class ServiceSettings:
     Attributes:
         max_body: bytes of a request's body.
         max_pixels: larger pictures are refused before they are decoded.
-        max_limit: hits or pictures in one answer.
+        max_limit: hits or pictures in the answer to one search or list, those of all groups together.
         max_filter: characters of a filter.
         max_queries: searches in one request.
         max_pictures: pictures that one request may add.
@@ -40,6 +41,9 @@ class ServiceSettings:
         job_roots: folders whose pictures jobs may index; none means that no job may be started.
         cache: folder of the thumbnails; None means Semblant's cache.
         cache_bytes: bytes of all thumbnails together.
+
+    Raises:
+        InvalidInput: a value that is out of its range, or of another type.
     """
 
     max_body: int = 64_000_000
@@ -69,13 +73,21 @@ class ServiceSettings:
         if self.cache is not None:
             object.__setattr__(self, "cache", _folder("cache", self.cache))
         for name in ("max_body", "max_pixels", "max_limit", "max_filter", "max_queries", "max_pictures", "concurrency"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} {getattr(self, name)}: expected at least 1")
-        if self.queue < 0 or self.cache_bytes < 0:
-            raise InvalidInput("queue and cache_bytes: expected 0 or more")
+            _check_count(name, getattr(self, name), 1)
+        for name in ("queue", "cache_bytes"):
+            _check_count(name, getattr(self, name), 0)
         for name in ("timeout", "header_timeout", "url_timeout"):
-            if not 0 < getattr(self, name) <= 86_400:
-                raise InvalidInput(f"{name} {getattr(self, name)}: expected seconds, more than 0, a day at most")
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= 86_400:
+                raise InvalidInput(f"{name} {shown(value)}: expected seconds, more than 0, a day at most")
+        for name in ("originals", "read_only"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidInput(f"{name} {shown(getattr(self, name))}: expected True or False")
+
+
+def _check_count(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise InvalidInput(f"{name} {shown(value)}: expected a whole number, at least {least}")
 
 
 def _several(name: str, values: Any) -> Iterable[Any]:

@@ -73,8 +73,8 @@ def _serving_rows() -> dict[str, Row]:
     return {
         option: Row([option, *words], {f"create_app.settings.{name}": value, **also})
         for option, words, name, value, also in (
-            ("--root", ["/pictures"], "roots", (Path("/pictures"),), {}),
-            ("--jobs-root", ["/pictures"], "job_roots", (Path("/pictures"),), {}),
+            ("--root", ["/"], "roots", (Path("/"),), {}),  # a folder that there is
+            ("--jobs-root", ["/"], "job_roots", (Path("/"),), {}),
             ("--originals", [], "originals", True, {}),
             ("--allow-urls", ["shop.example"], "allow_urls", ("shop.example",), {}),
             ("--read-only", [], "read_only", True, {}),

@@ -50,7 +50,7 @@ class MapFacts(BaseModel):
 class AnalysisQuery(BaseModel):
     """An analysis to make."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"kind": "map"}})
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"example": {"kind": "map"}})
 
     kind: Literal["map", "clusters"]
     collection: str = Collection
@@ -60,7 +60,7 @@ class AnalysisQuery(BaseModel):
 class MapPicturesQuery(BaseModel):
     """Pictures of a map, by their rows."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"version": "0f", "rows": [0, 1]}})
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"example": {"version": "0f", "rows": [0, 1]}})
 
     version: str = Field(max_length=64, description="Of the points.")
     rows: list[int] = Field(max_length=1000)
@@ -77,7 +77,9 @@ class MapRowsQuery(BaseModel):
     """Pictures whose rows are asked for."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"version": "0f", "ids": ["7d0ac67b-9bd0-5b6f-8b68-3d0c0f5b0d4b"]}}
+        extra="forbid",
+        strict=True,
+        json_schema_extra={"example": {"version": "0f", "ids": ["7d0ac67b-9bd0-5b6f-8b68-3d0c0f5b0d4b"]}},
     )
 
     version: str = Field(max_length=64, description="Of the points.")
@@ -123,7 +125,7 @@ class Clusters(BaseModel):
 class ClusterChange(BaseModel):
     """A cluster's new name; null for none."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"name": "summer dresses"}})
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"example": {"name": "summer dresses"}})
 
     name: str | None = Field(max_length=200)
     collection: str = Collection
@@ -132,7 +134,7 @@ class ClusterChange(BaseModel):
 class MergeQuery(BaseModel):
     """Clusters that shall be one."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"clusters": [2, 5]}})
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"example": {"clusters": [2, 5]}})
 
     clusters: list[int] = Field(min_length=2, max_length=100)
     collection: str = Collection
@@ -141,7 +143,7 @@ class MergeQuery(BaseModel):
 class SplitQuery(BaseModel):
     """A cluster that shall be several."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"cluster": 0, "into": 2}})
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"example": {"cluster": 0, "into": 2}})
 
     cluster: int = Field(ge=0)
     into: int = Field(2, ge=2, le=10)

@@ -12,7 +12,7 @@ from semblant_search.web.access import Access
 from semblant_search.web.asking import picture_json
 from semblant_search.web.problems import Problem
 from semblant_search.web.routes.shared import PROBLEMS, answer
-from semblant_search.web.routing import route_class
+from semblant_search.web.routing import add_heads, route_class
 from semblant_search.web.service import Service
 from semblant_search.where import And, F
 from starlette.responses import Response
@@ -56,6 +56,7 @@ def add_maps(app: FastAPI, service: Service) -> None:
     )
     _add_routes(router, service, maps)
     add_cluster_routes(router, service, maps)
+    add_heads(router)
     app.include_router(router, prefix="/v1")
 
 

@@ -30,6 +30,8 @@ Metadata = dict[str, Any]
 _WHERE = 'A filter on metadata, such as `label == "Sneaker" and price < 100`.'
 _ID = Field(None, description="The point id of a picture of the collection.", examples=["5b0a5a04-54b5-5b2a-8b3f-2f5e4d0f6a11"])
 _URI = Field(None, description="The URI of a picture of the collection.", examples=["file:///pictures/boot-17.jpg"])
+_BEYOND = "Whole numbers beyond 64 bits are kept as text."
+_FEWER = "Where none is given, no more than the service gives in one answer (`max_limit` of `/v1/about`)."
 _URL = Field(
     None,
     max_length=4000,
@@ -43,9 +45,9 @@ Fields = Annotated[list[str], Field(max_length=1000)]
 
 
 class _Model(BaseModel):
-    """Names that are not known are refused: a misspelt filter would find everything."""
+    """Names that are not known are refused: a misspelt filter would find everything. So are values of another type."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
     @property
     def given(self) -> set[str]:
@@ -89,7 +91,7 @@ class Pair(_Model):
 class _Options(_Model):
     """What every search takes."""
 
-    limit: int = Field(10, ge=1, description="Hits at most.")
+    limit: int = Field(10, ge=1, description=f"Hits at most. {_FEWER}")
     where: str | None = Field(None, description=_WHERE, examples=['label == "Sneaker" and price < 100'])
     offset: int = Field(0, ge=0, le=2**31 - 1, description="Hits to skip.")
     include_self: bool = Field(False, description="Keep the queried picture among the hits.")
@@ -122,7 +124,9 @@ class SingleQuery(_Named, _Options):
     order_by: str | None = Field(None, description="A field that hits are in the order of.")
     descending: bool = Field(False, description="With `order_by`: begin with the highest value.")
     group_by: str | None = Field(None, description="A field: its values with the best hits of each.")
-    group_size: int = Field(3, ge=1, le=1000, description="With `group_by`: hits of a group at most.")
+    group_size: int = Field(
+        3, ge=1, le=1000, description="With `group_by`: hits of a group at most; with `limit`, `max_limit` hits in all."
+    )
 
 
 class SearchQuery(SingleQuery):
@@ -177,7 +181,7 @@ class AddForm(_Model):
     )
     collection: str = Field("images", description="The collection's name.")
     uri: list[str] | None = Field(None, description="Their names, such as `shop://items/17`; none are made of the content.")
-    metadata: Metadata | list[Metadata] | None = Field(None, description="Of all pictures, or a list: of each.")
+    metadata: Metadata | list[Metadata] | None = Field(None, description=f"Of all pictures, or a list: of each. {_BEYOND}")
 
 
 class UpdateQuery(_Model):
@@ -190,7 +194,7 @@ class UpdateQuery(_Model):
     collection: str = Field("images", description="The collection's name.")
     pictures: Annotated[list[str], Field(max_length=10_000)] | None = Field(None, description="Point ids or URIs.")
     where: str | None = Field(None, description=_WHERE)
-    metadata: Metadata = Field(description="Names and values; null takes a field away.")
+    metadata: Metadata = Field(description=f"Names and values; null takes a field away. {_BEYOND}")
     replace: bool = Field(False, description="Delete all fields that are not named, too.")
 
 
@@ -221,7 +225,7 @@ class GetQuery(_Model):
     model_config = _examples({"pictures": ["file:///pictures/boot-17.jpg", "file:///pictures/bag-3.jpg"]})
     collection: str = Field("images", description="The collection's name.")
     pictures: Annotated[list[str], Field(max_length=10_000)] = Field(description="Point ids or URIs.")
-    with_vectors: bool = Field(False, description="With their embeddings.")
+    with_vectors: bool = Field(False, description="With their embeddings, of `max_limit` pictures at most.")
 
 
 class ListQuery(_Model):
@@ -230,7 +234,7 @@ class ListQuery(_Model):
     model_config = _examples({"where": "price < 100", "limit": 20, "order_by": "price", "fields": ["label"]})
     collection: str = Field("images", description="The collection's name.")
     where: str | None = Field(None, description=_WHERE)
-    limit: int = Field(100, ge=1, description="Pictures at most.")
+    limit: int = Field(100, ge=1, description=f"Pictures at most. {_FEWER}")
     order_by: str | None = Field(None, description="A field; without it in the order of ids.")
     descending: bool = Field(False, description="With `order_by`: the highest value first.")
     cursor: str | None = Field(None, max_length=1000, description="Of the page before.")

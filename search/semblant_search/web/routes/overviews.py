@@ -97,7 +97,9 @@ def add_overview_routes(router: APIRouter, service: Service) -> None:
         client = await service.client(collection)
         kind = (await client.manifest()).fields.get(field)
         if kind not in _KINDS:
-            raise InvalidInput(f"field {shown(field)}: expected one of numbers or dates; see the collection's fields")
+            raise InvalidInput(
+                f"field {shown(field)}: expected one of numbers or dates; see the collection's fields", argument="field"
+            )
         within = access.filter(where, settings.max_filter)
         extent = await _extent(client, field, within)
         told: dict[str, Any] = {"field": field, "kind": _KINDS[kind], "bins": []}
@@ -130,7 +132,7 @@ def add_overview_routes(router: APIRouter, service: Service) -> None:
     ) -> Response:
         client = await service.client(collection)
         if (await client.manifest()).fields.get(field) is not FieldType.GEO:
-            raise InvalidInput(f"field {shown(field)}: expected one of places; see the collection's fields")
+            raise InvalidInput(f"field {shown(field)}: expected one of places; see the collection's fields", argument="field")
         found = await place_cells(client, field, access.filter(where, settings.max_filter), cells)
         return answer({"field": field, "cells": [asdict(cell) for cell in found]})
 

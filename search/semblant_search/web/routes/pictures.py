@@ -16,6 +16,7 @@ from semblant_search.images.small import thumbnail_side
 from semblant_search.results import Picture as FoundPicture
 from semblant_search.web import files, problems, thumbnails
 from semblant_search.web.access import Access, named, named_or_none
+from semblant_search.web.answer_limits import check_names, limit_of
 from semblant_search.web.asking import picture_json
 from semblant_search.web.forms import PICTURE, form_schema
 from semblant_search.web.models import (
@@ -62,7 +63,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
     async def list_pictures(
         access: Searcher,
         where: Where = None,
-        limit: Annotated[int, Query(ge=1, description="Pictures at most.")] = 100,
+        limit: Annotated[int, Query(ge=1, description="Pictures at most.")] = min(100, settings.max_limit),
         order_by: Annotated[str | None, Query(description="A field; without it in the order of ids.")] = None,
         descending: Annotated[bool, Query(description="With order_by: the highest value first.")] = False,
         cursor: Annotated[str | None, Query(description="Of the page before.")] = None,
@@ -90,11 +91,10 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         responses=PROBLEMS,
     )
     async def list_long(access: Searcher, query: ListQuery) -> Response:
-        if query.limit > settings.max_limit:
-            raise InvalidInput(f"limit {query.limit}: this service gives {settings.max_limit} at most; go on with cursor")
+        limit = limit_of(query, settings)
         client = await service.client(query.collection)
         page = await client.scroll(
-            query.limit,
+            limit,
             where=access.filter(query.where, settings.max_filter),
             order_by=query.order_by,
             descending=query.descending,
@@ -112,6 +112,7 @@ def add_picture_routes(router: APIRouter, service: Service) -> None:
         responses=PROBLEMS,
     )
     async def get_pictures(access: Searcher, query: GetQuery) -> Response:
+        check_names(query, settings)
         client = await service.client(query.collection)
         found = await named_or_none(client, query.pictures, access, with_vectors=query.with_vectors)
         return answer({"pictures": [None if picture is None else picture_json(picture) for picture in found]})
