@@ -87,7 +87,7 @@ class FeatureReader:
         if manifest.orb is None:
             raise NotIndexed(
                 f"collection {manifest.collection!r} was indexed without ORB features; "
-                "index it again with them to search by details"
+                "index it again with them (semblant index … --rebuild) to search by details"
             )
         data = store.asset(VOCABULARY_ASSET)
         if data is None:

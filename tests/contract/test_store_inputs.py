@@ -135,7 +135,7 @@ def test_what_a_collection_does_not_keep_cannot_be_written_or_asked(plain: Store
             plain.upsert([replace(bare, **changes)])
     with pytest.raises(InvalidInput, match="cells of shape"):
         plain.upsert([replace(bare, cells=ONE.cells)])
-    with pytest.raises(InvalidInput, match="indexed without ORB features"):
+    with pytest.raises(InvalidInput, match=r"indexed without ORB features.*--rebuild"):
         plain.query(request_for(sparse([1], [1]), 1))
     with pytest.raises(InvalidInput, match=r"keeps no cells.*'test'.*--cells"):
         plain.query(request_for(np.ones((1, 3), np.float32), 1))

@@ -7,12 +7,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 from semblant_indexer.picture_names import PICTURE_SUFFIXES, has_picture_suffix
 from semblant_indexer.sources import FolderSource, Item, open_source
 from semblant_indexer.sources.selection import Selection
 from semblant_indexer.uris import UriBase
 from semblant_search import canonical_uri
 from semblant_search.errors import InvalidInput, MetadataError
+from semblant_search.images import headers, open_image
+from support.shown import COLOURS, encoded
 from support.trees import by_name, names_of, tree
 
 if TYPE_CHECKING:
@@ -54,6 +57,25 @@ def test_every_common_suffix_is_a_picture_s_and_others_are_counted(tmp_path: Pat
         (root / name).unlink()
     assert names_of(source, root) == ["a.PNG", "b.Jpg"]
     assert source.notes == ["1 file without a picture's name left alone: 1 BAK"]
+
+
+def test_each_format_that_is_read_has_its_names() -> None:
+    Image.init()
+    read = {*headers._FORMATS, "MPO", "CUR", "HEIF", "JXL"}
+    names = {suffix.removeprefix(".") for suffix, kind in Image.EXTENSION.items() if kind in read}
+    assert names - PICTURE_SUFFIXES == {"pfm", "vst", "bw"}  # far more files of other kinds have these
+    others = "mpo sgi rgb j2c jpx jps jfi pjpeg insp btf avifs tpic"
+    assert set(others.split()) <= PICTURE_SUFFIXES
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("left.mpo", "MPO"), ("old.sgi", "SGI"), ("old.rgb", "SGI"), ("scan.jpx", "JPEG2000")]
+)
+def test_files_of_rarer_names_are_found_and_read(tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / name).write_bytes(encoded(COLOURS, kind))
+    (item,) = FolderSource(tmp_path).items()
+    assert item.uri == canonical_uri(tmp_path / name)
+    assert open_image(tmp_path / name).size == COLOURS.size
 
 
 def test_hidden_names_are_taken_only_when_asked_for(tmp_path: Path) -> None:

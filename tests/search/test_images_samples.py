@@ -89,6 +89,29 @@ def test_the_range_that_a_file_gives_its_samples_is_theirs(kind: str, code: str)
     assert np.abs(np.asarray(shown, int) - GREY).max() <= 1
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_the_range_that_a_file_gives_its_colours_is_theirs(channels: int, compression: str | None) -> None:
+    """Of 12 bits in 16 the picture was nearly black."""
+    pytest.importorskip("tifffile")
+    values = np.stack([np.rint(SHARES * 4080).astype(np.uint16)] * 3 + [np.full(GREY.shape, 65535, np.uint16)], axis=-1)
+    said = [(340, 3, 3, (0, 0, 0), True), (341, 3, 3, (4080, 4080, 4080), True)]
+    extra = {"extrasamples": ["unassalpha"]} if channels == 4 else {}
+    shown = open_image(tiff(values[..., :channels], photometric="rgb", extratags=said, compression=compression, **extra))
+    assert shown.mode == ("RGBA" if channels == 4 else "RGB")
+    assert away(shown.convert("RGB"), PHOTOGRAPH) < 0.6
+
+
+def test_colours_whose_range_cannot_be_heeded_are_read_without_it() -> None:
+    """LZW, which tifffile does not unpack by itself."""
+    pyvips = pytest.importorskip("pyvips")
+    wide = pyvips.Image.new_from_array(np.stack([SAMPLES["u16"]] * 3, axis=-1)).copy(interpretation="rgb16")
+    data = wide.tiffsave_buffer(compression="lzw")
+    place = data.index(struct.pack("<HHI", 296, 3, 1))  # the unit of its resolution
+    data = data[:place] + struct.pack("<HHII", 341, 3, 3, len(data)) + data[place + 12 :] + struct.pack("<3H", *[60000] * 3)
+    assert away(open_image(data), PHOTOGRAPH) < 9
+
+
 def test_the_display_range_that_imagej_writes_is_that_of_its_samples() -> None:
     pytest.importorskip("tifffile")
     shown = open_image(tiff((SHARES * 255).astype(np.float32), description="ImageJ=1.54f\nmin=0.0\nmax=255.0\n"))

@@ -96,6 +96,28 @@ def png_of(picture: Image.Image, interlaced: bool) -> bytes:
     return plain[:start] + chunk(b"IDAT", pixels) + plain[end:]
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "1"])
+@pytest.mark.parametrize("length", [0, 1, 3, 8, 300])
+def test_a_png_s_transparency_of_a_wrong_length_is_passed_by(mode: str, length: int) -> None:
+    picture = COLOURS.quantize(4) if mode == "P" else COLOURS.convert(mode)
+    data = encoded(picture)
+    place = data.index(b"IDAT") - 4
+    if mode == "P" and length in (1, 3):
+        length = 5  # those two are right for four colours
+    shown = open_image(data[:place] + chunk(b"tRNS", bytes(length)) + data[place:])
+    assert shown.mode == open_image(data).mode
+    assert away(shown, open_image(data)) == 0
+
+
+@pytest.mark.parametrize("length", [1, 3, 4])
+def test_a_png_s_palette_is_transparent_as_far_as_its_chunk_goes(length: int) -> None:
+    data = encoded(COLOURS.quantize(4))
+    place = data.index(b"IDAT") - 4
+    shown = open_image(data[:place] + chunk(b"tRNS", bytes(length)) + data[place:])
+    assert shown.mode == "RGBA"
+    assert sorted(set(np.asarray(shown)[..., 3].ravel())) == ([0] if length == 4 else [0, 255])
+
+
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 100, "subsampling": 0}])
 @pytest.mark.parametrize("tail", [b"", bytes(100), b"\xff", b"\xff\xff\xff"])
 def test_a_jpeg_without_its_end_is_read_where_no_pixel_is_missing(options: dict[str, object], tail: bytes) -> None:

@@ -5,17 +5,19 @@ Pillow warns of a block that breaks off, on the program's terminal, even where w
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, MutableMapping
 
-__all__ = ["is_adobe_rgb", "orientation_in"]
+__all__ = ["is_adobe_rgb", "orientation_in", "say_upright"]
 
 _ORIENTATION, _EXIF_IFD, _COLOUR_SPACE, _INTEROP_IFD, _INTEROP_INDEX = 0x0112, 0x8769, 0xA001, 0xA005, 0x0001
 _SHORT, _LONG = 3, 4
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
+_XMP, _RAW_PROFILE = ("xmp", "XML:com.adobe.xmp"), "Raw profile type exif"
 
 
 def orientation_in(info: Mapping[Any, object]) -> int | None:
@@ -27,6 +29,24 @@ def orientation_in(info: Mapping[Any, object]) -> int | None:
     text = xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp
     found = _XMP_ORIENTATION.search(text) if isinstance(text, bytes) else None
     return int(found[1]) if found else None
+
+
+def say_upright(info: MutableMapping[Any, Any]) -> None:
+    """Let EXIF block and XMP in the `info` of a picture that was turned ask for no turn: who reads them would turn it again."""
+    written = info.pop(_RAW_PROFILE, None)
+    if isinstance(written, str) and "exif" not in info:
+        with contextlib.suppress(ValueError):  # a name, and a length, and hexadecimal digits
+            info["exif"] = bytes.fromhex("".join(written.split("\n")[3:]))
+    block = info.get("exif")
+    if isinstance(block, bytes):
+        head = block[: len(block) - len(_block(info))]
+        info["exif"] = head + _with_one(block[len(head) :])
+    for key in _XMP:
+        text = info.get(key)
+        if isinstance(text, (bytes, str)):
+            found = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+            found = _XMP_ORIENTATION.sub(lambda match: match[0][:-1] + b"1", found)
+            info[key] = found.decode("utf-8", "surrogateescape") if isinstance(text, str) else found
 
 
 def is_adobe_rgb(info: Mapping[Any, object]) -> bool:
@@ -50,8 +70,23 @@ def _block(info: Mapping[Any, object]) -> bytes:
     return block[6:] if block.startswith(b"Exif\0\0") else block
 
 
+def _with_one(block: bytes) -> bytes:
+    for tag, value, place in _placed_entries(block, None):
+        if tag == _ORIENTATION and isinstance(value, int):
+            little = block.startswith(b"II")
+            kind = _SHORT.to_bytes(2, "little" if little else "big")
+            one = b"\1\0\0\0" if little else b"\0\1\0\0"
+            block = block[:place] + kind + block[place + 2 : place + 6] + one + block[place + 10 :]
+    return block
+
+
 def _entries(block: bytes, directory: int | None, *, at: bool = False) -> Iterator[tuple[int, int | bytes]]:
-    """Tags of a directory with their values: whole numbers, or the four bytes of others.
+    for tag, value, _ in _placed_entries(block, directory, at=at):
+        yield tag, value
+
+
+def _placed_entries(block: bytes, directory: int | None, *, at: bool = False) -> Iterator[tuple[int, int | bytes, int]]:
+    """Tags of a directory with their values, whole numbers or the four bytes of others, and where their types stand.
 
     The first directory for None; else the one that the first names by this tag, or that starts `at` this place.
     """
@@ -73,6 +108,6 @@ def _entries(block: bytes, directory: int | None, *, at: bool = False) -> Iterat
             return
         kind, count = number(entry + 2, 2), number(entry + 4, 4)
         if count == 1 and kind in (_SHORT, _LONG):
-            yield number(entry, 2), number(entry + 8, 2 if kind == _SHORT else 4)
+            yield number(entry, 2), number(entry + 8, 2 if kind == _SHORT else 4), entry + 2
         else:
-            yield number(entry, 2), block[entry + 8 : entry + 12]
+            yield number(entry, 2), block[entry + 8 : entry + 12], entry + 2

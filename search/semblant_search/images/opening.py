@@ -23,6 +23,7 @@ from .parts import bands, part
 from .png import with_right_sum
 from .samples import range_of
 from .sources import bytes_of, describe
+from .turning import upright
 from .viewers import as_viewers_show
 
 if TYPE_CHECKING:
@@ -42,16 +43,6 @@ RAISE_MAX_PIXELS = "raise max_pixels (SearchClient(max_pixels=…), semblant ind
 BYTES_PER_PIXEL = 32
 """What is measured: 25 for JPEG 2000, 18 for WebP, 13 for AVIF and progressive JPEG of CMYK, 3 to 9 for other files."""
 
-_TURNS = {
-    2: "FLIP_LEFT_RIGHT",
-    3: "ROTATE_180",
-    4: "FLIP_TOP_BOTTOM",
-    5: "TRANSPOSE",
-    6: "ROTATE_270",
-    7: "TRANSVERSE",
-    8: "ROTATE_90",
-}
-"""EXIF orientations, and what brings each upright."""
 _CAMERA_TAGS, _CAMERA_DIRECTORIES = (0x010F, 0x0110, 0x0132), (0x8769, 0x8825)
 """Make, model and date; what else EXIF says, and GPS."""
 _UPRIGHT = ("JXL", "RAW", "VIDEO")
@@ -154,9 +145,8 @@ def open_picture(
         if srgb and data is not None and profile is not None:
             profile = _with_all_bits(image, whole, profile)
         file, orientation, samples = image, _orientation(image, data), range_of(image)
-        if orientation in _TURNS:
-            image = image.transpose(Image.Transpose[_TURNS[orientation]])
-            width, height = (height, width) if orientation >= 5 else (width, height)
+        image = upright(image, orientation)
+        width, height = (height, width) if 5 <= orientation <= 8 else (width, height)
         if data is not None and has_no_alpha(file, data):
             image = image.convert({"RGBA": "RGB", "LA": "L"}[image.mode])
         converted = srgb or image.mode in _NEVER_KEPT
@@ -304,7 +294,7 @@ def _orientation(image: Image.Image, data: bytes | None) -> int:
     Of an image that is the caller's, or a TIFF, what Pillow knows. A program that makes errors of warnings hears of them: else
     the picture would lie on its side for that program only.
     """
-    if image.format in _UPRIGHT:
+    if image.format in _UPRIGHT and not getattr(image, "jpeg", False):  # but for what pillow-jxl makes of a JPEG in JPEG XL
         return 1
     if data is not None and image.format != "TIFF" and "Raw profile type exif" not in image.info:
         return orientation_in(image.info) or 1

@@ -22,6 +22,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOURS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 _KEPT = (b"tRNS", b"eXIf")
 """Chunks that are not critical, and that Pillow shall see."""
+_CLEAR, _PALETTE = {0: 2, 2: 6}, 3
+"""Bytes that name the transparent grey or colour, by the kind of colours in the header; and of what has a level an entry."""
 _FRAMES = (b"acTL", b"fcTL", b"fdAT")
 _TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0", b"Raw profile type APP1\0")
 _MOST_TEXT = 1_000_000
@@ -90,9 +92,20 @@ def with_right_sum(data: bytes) -> bytes | None:
 def _is_wanted(data: bytes, name: bytes, start: int, end: int) -> bool:
     if name in (b"iTXt", b"tEXt", b"zTXt"):
         wanted = end - start < _MOST_TEXT and data.startswith(_TEXTS, start + 8) and not _is_long(data, name, start, end)
+    elif name == b"tRNS":
+        wanted = _says_what_is_clear(data, end - start - 12)
     else:
         wanted = name in _KEPT
     return wanted and _is_sound(data, start, end)
+
+
+def _says_what_is_clear(data: bytes, length: int) -> bool:
+    """Whether transparency of this length is one of the PNG's kind of colours; other ones are passed by, as libpng has it."""
+    kind = data[25]
+    if kind != _PALETTE:
+        return length == _CLEAR.get(kind)
+    entries = next(((end - start - 12) // 3 for name, start, end in _chunks(data) if name == b"PLTE"), 0)
+    return 0 < length <= entries
 
 
 def _is_animation(data: bytes) -> bool:

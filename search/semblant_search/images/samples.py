@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-__all__ = ["SampleRange", "range_by_tags", "range_of"]
+__all__ = ["SampleRange", "has_own_range", "range_by_tags", "range_of"]
 
 _BITS, _PHOTOMETRIC, _DESCRIPTION, _FORMAT, _SMIN, _SMAX = 258, 262, 270, 339, 340, 341
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
@@ -92,6 +92,12 @@ def range_by_tags(tags: Mapping[int, Any]) -> SampleRange:
         high = 2.0**bits - 1
     low, high = _said(tags) or (low, high)
     return SampleRange(high, low) if tags.get(_PHOTOMETRIC) == 0 else SampleRange(low, high)
+
+
+def has_own_range(tags: Mapping[int, Any]) -> bool:
+    """Whether a TIFF says of its samples what is black and white, and says other numbers than all of their type."""
+    plain = {tag: value for tag, value in tags.items() if tag not in (_SMIN, _SMAX, _DESCRIPTION)}
+    return range_by_tags(tags) != range_by_tags(plain)
 
 
 def _said(tags: Mapping[int, Any]) -> tuple[float, float] | None:

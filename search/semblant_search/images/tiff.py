@@ -18,7 +18,7 @@ from semblant_search.errors import ImageError
 
 from .kinds import is_unknown_to_pillow, raw_by_tags
 from .light import in_srgb_curve, light_curve, with_srgb_curve
-from .samples import range_by_tags
+from .samples import has_own_range, range_by_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,14 +32,27 @@ _KINDS = {1: "unsigned", 2: "signed", 3: "float", 5: "complex integer", 6: "comp
 _CHANNELS = {0: 1, 1: 1, 2: 3, 5: 4}
 """Photometric interpretations that are read, and their channels: MinIsWhite, MinIsBlack, RGB, CMYK (separated)."""
 _ASSOCIATED, _UNASSOCIATED = 1, 2
+_SIMPLE = (1, 8, 32946, 32773)
+"""Compressions that tifffile knows by itself: none, deflate by its two numbers, PackBits."""
 
 
 def is_misread(picture: ImageFile.ImageFile) -> bool:
-    """Whether Pillow takes the samples of a TIFF for others: more than 8 bits, one plane for each colour, not compressed."""
+    """Whether Pillow takes the samples of a TIFF for others, of more than 8 bits and several a pixel.
+
+    They stand in one plane for each colour, not compressed, or have a range of their own, of which it knows nothing.
+    """
     tags = getattr(picture, "tag_v2", None)
-    if tags is None or tags.get(_PLANES) != 2 or tags.get(_COMPRESSION, 1) != 1:
+    if tags is None or _first(tags, _BITS, 1) <= 8 or _first(tags, _SAMPLES, 1) < 2:
         return False
-    return _first(tags, _BITS, 1) > 8 and _first(tags, _SAMPLES, 1) > 1
+    if tags.get(_PLANES) == 2 and tags.get(_COMPRESSION, 1) == 1:
+        return True
+    return has_own_range(tags) and tags.get(_PHOTOMETRIC) in _CHANNELS and _is_read(tags)
+
+
+def _is_read(tags: Mapping[int, Any]) -> bool:
+    """Whether tifffile unpacks it: a picture that is too dark is better than none."""
+    simply = tags.get(_COMPRESSION, 1) in _SIMPLE or find_spec("imagecodecs") is not None
+    return simply and find_spec("tifffile") is not None
 
 
 def wide_tiff(data: bytes, name: str, number: int = 0) -> ImageFile.ImageFile | None:

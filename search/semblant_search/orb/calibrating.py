@@ -57,7 +57,10 @@ def calibrate(store: Store, vocabulary: Vocabulary, *, sample: int = _SAMPLE, sh
     """
     facts = (store.manifest.orb or {}).get("settings")
     if facts is None:
-        raise NotIndexed(f"collection {store.manifest.collection!r} was indexed without ORB features")
+        raise NotIndexed(
+            f"collection {store.manifest.collection!r} was indexed without ORB features; "
+            "index it again with them (semblant index … --rebuild)"
+        )
     settings = OrbSettings.from_json(facts)
     ids = [record.id for record in itertools.islice(store.scroll(fields=["_uri"], batch=sample), sample)]
     found: list[_Strongest] = []

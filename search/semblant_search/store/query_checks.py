@@ -35,7 +35,10 @@ def check_request(request: SearchRequest, manifest: Manifest) -> None:
         _check_dense(query.vector, manifest)
     elif isinstance(query, Sparse):
         if manifest.orb is None:
-            raise InvalidInput(f"collection {manifest.collection!r} was indexed without ORB features; index it again with them")
+            raise InvalidInput(
+                f"collection {manifest.collection!r} was indexed without ORB features; "
+                "index it again with them (semblant index … --rebuild)"
+            )
         check_sparse(query.words)
     elif isinstance(query, Cells):
         _check_cells(query.cells, manifest)

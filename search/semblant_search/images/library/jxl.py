@@ -6,13 +6,16 @@ tells (ISO/IEC 18181-1, annex D). Importing it puts it into Pillow's register, w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from semblant_search.errors import ImageError
 from semblant_search.images.boxes import boxes
+from semblant_search.images.exif import orientation_in, say_upright
 from semblant_search.images.frames import no_such
+from semblant_search.images.headers import open_header
+from semblant_search.images.turning import upright
 
 from .base import LibraryPicture
 
@@ -61,7 +64,7 @@ def size_in(data: bytes) -> tuple[int, int]:
 
 
 class JxlPicture(LibraryPicture):
-    """One picture of JPEG XL; upright as it comes."""
+    """One picture of JPEG XL, upright: turned by its codestream, or by the EXIF block of the JPEG that it was made from."""
 
     format = "JXL"
     format_description = "JPEG XL"
@@ -69,19 +72,36 @@ class JxlPicture(LibraryPicture):
     def _open(self) -> None:
         self._size = size_in(self._data)
         self._mode = "RGB"
+        self.info.update(_exif_in(self._data))
+        say_upright(self.info)
+
+    def getexif(self) -> Image.Exif:
+        """Also what is packed, and comes back with the JPEG that the file was made from."""
+        if (
+            "exif" not in self.info
+            and self._data
+            and any(kind == b"jbrd" for kind, _, _ in boxes(self._data, 0, len(self._data)))
+        ):
+            was_jpeg, _, jpeg, _, _ = self._unpacked()
+            self.info.update(_exif_of(open_header(jpeg)) if was_jpeg else {})
+            say_upright(self.info)
+        return super().getexif()
+
+    def _unpacked(self) -> tuple[bool, Any, bytes, bytes, Any]:
+        from pillow_jxl import Decoder
+
+        unpacked: tuple[bool, Any, bytes, bytes, Any] = Decoder(num_threads=1)(self._data)
+        return unpacked
 
     def decoded(self) -> Image.Image:
         """As its file says; the profile of its colours is known only then."""
-        from pillow_jxl import Decoder
-
-        was_jpeg, facts, pixels, profile, _ = Decoder(num_threads=1)(self._data)
+        was_jpeg, facts, pixels, profile, _ = self._unpacked()
         if was_jpeg:
-            from semblant_search.images.headers import open_header
-
-            picture = open_header(pixels)
-            picture.load()
-            self.info["icc_profile"] = picture.info.get("icc_profile")
-            return picture
+            jpeg = open_header(pixels)
+            jpeg.load()
+            self.info.update({"icc_profile": jpeg.info.get("icc_profile"), **_exif_of(jpeg)})
+            say_upright(self.info)
+            return upright(jpeg, orientation_in(jpeg.info) or 1)
         if facts.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "F", "F;16"):
             raise ImageError(
                 f"is a JPEG XL picture of mode {facts.mode}, which is not read; save it as PNG", reason="unsupported"
@@ -89,6 +109,21 @@ class JxlPicture(LibraryPicture):
         self.info["icc_profile"] = profile
         mode = facts.mode.partition(";")[0] if facts.mode == "F;16" else facts.mode
         return Image.frombytes(mode, (facts.width, facts.height), pixels)
+
+
+def _exif_in(data: bytes) -> dict[str, bytes]:
+    """The EXIF block of the file's boxes, as `info` has it; not one that is packed (by Brotli)."""
+    found: dict[str, bytes] = {}
+    for kind, start, end in () if data.startswith(_BARE) else boxes(data, 0, len(data)):
+        if kind == b"Exif":  # ISO/IEC 18181-2, 9.4: the place of the block in it, and all else; some write the block alone
+            block = data[start:end]
+            bare = block[:4] in (b"II*\0", b"MM\0*")
+            found.setdefault("exif", block if bare else block[4 + int.from_bytes(block[:4], "big") :])
+    return found
+
+
+def _exif_of(jpeg: Image.Image) -> dict[str, bytes]:
+    return {"exif": jpeg.info["exif"]} if "exif" in jpeg.info else {}
 
 
 def opened(data: bytes, fragment: str | None, name: str) -> ImageFile.ImageFile:
