@@ -27,7 +27,11 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 KUBERNETES = ("1.29", "1.37")
 """The oldest and the newest that the manifests are held to."""
 
-EMBEDDED: dict[str, Any] = {"qdrant": {"enabled": False}, "embedded": {"enabled": True}, "index": {"enabled": True, "source": "s3://a"}}
+EMBEDDED: dict[str, Any] = {
+    "qdrant": {"enabled": False},
+    "embedded": {"enabled": True},
+    "index": {"enabled": True, "source": "s3://a"},
+}
 ADDRESS: dict[str, Any] = {"qdrant": {"enabled": False}, "database": {"url": "https://a:6333,https://b:6333"}}
 PICTURES: dict[str, Any] = {"pictures": {"claim": "shared"}}
 INDEX: dict[str, Any] = {"index": {"enabled": True, "encoder": "/pictures/encoder.onnx", "args": ["--exclude", "it's"]}}

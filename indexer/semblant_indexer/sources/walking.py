@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from semblant_indexer.picture_names import has_picture_suffix
 from semblant_indexer.uris import UriBase
 
-from .sidecars import sidecars_of
+from .sidecar_names import sidecars_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
