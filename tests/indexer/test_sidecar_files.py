@@ -111,10 +111,10 @@ NFC, NFD = unicodedata.normalize("NFC", "schön größer"), unicodedata.normaliz
 @pytest.mark.parametrize(
     ("picture", "sidecar"),
     [
-        (f"{NFC}.jpg", f"{NFD}.jpg.json"), (f"{NFD}.jpg", f"{NFC}.jpg.supplemental-metadata.json"), (f"{NFD}.jpg", f"{NFC}.xmp"),
-        (f"{NFC}(1).jpg", f"{NFD}.jpg(1).json"), (f"{NFC}.jpg", f"{NFD}.caption"), ("UP.JPG", "UP.jpg.json"),
-        ("c.jpg", "c.JPG.XMP"), ("IMG_1.HEIC", "img_1.heic.Supplemental-Metadata.json"), ("A.JPG", "a.txt"),
-        (f"{NFC}.JPG", f"{NFD.lower()}.jpg.json"), ("x" * 43 + ".JPG", "x" * 43 + ".jp.json"),
+        (f"{NFC}.jpg", f"{NFD}.jpg.json"), (f"{NFD}.jpg", f"{NFC}.jpg.supplemental-metadata.json"),
+        (f"{NFD}.jpg", f"{NFC}.xmp"), (f"{NFC}(1).jpg", f"{NFD}.jpg(1).json"), (f"{NFC}.jpg", f"{NFD}.caption"),
+        ("UP.JPG", "UP.jpg.json"), ("c.jpg", "c.JPG.XMP"), ("IMG_1.HEIC", "img_1.heic.Supplemental-Metadata.json"),
+        ("A.JPG", "a.txt"), (f"{NFC}.JPG", f"{NFD.lower()}.jpg.json"), ("x" * 43 + ".JPG", "x" * 43 + ".jp.json"),
     ],
 )  # fmt: skip
 def test_a_sidecar_is_about_a_picture_whose_name_is_spelled_otherwise(picture: str, sidecar: str) -> None:
@@ -148,6 +148,19 @@ def test_an_edited_copy_is_known_in_the_languages_of_takeout(said: str, number: 
     assert sidecars_of([copy, f"n{number}.jpg"], [sidecar]) == {copy: [sidecar], f"n{number}.jpg": [sidecar]}
     assert sidecars_of([copy, "m.jpg"], [sidecar]) == {copy: [sidecar]}  # the original is not among the files
     assert sidecars_of([copy, "N.JPG", "n.jpg"], ["n.jpg.json"]).get("n.jpg") == ["n.jpg.json"]
+
+
+@pytest.mark.parametrize("named", [f"../p/{NFC}.jpg", f"../p/{NFD}.JPG", f"..\\P\\{NFC}.jpg", f"{NFD}.jpg"])
+def test_labelme_may_spell_its_picture_otherwise(tmp_path: Path, named: str) -> None:
+    root = tree(tmp_path / "r", f"p/{NFD}.jpg", "p/other.jpg")
+    (root / "jsons").mkdir()
+    content = {"version": "5", "flags": {"ok": True}, "shapes": [], "imagePath": named, "imageData": None}
+    place = "p/by name.json" if "/" not in named and "\\" not in named else "jsons/1.json"
+    (root / place).write_text(json.dumps(content))
+    items, notes = notes_of(root)
+    ((_, said),) = [item for item in items.items() if "other" not in item[0]]
+    assert said["flags"] == {"ok": True}
+    assert "1 sidecar used" in notes
 
 
 def test_a_number_goes_to_the_picture_of_that_number(tmp_path: Path) -> None:

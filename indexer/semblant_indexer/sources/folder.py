@@ -12,6 +12,7 @@ from semblant_search.collection import FieldType, canonical_uri
 from semblant_search.writing.metadata import TypeInference, clean_text
 
 from semblant_indexer.losses import Losses
+from semblant_indexer.matching import FileFinder
 from semblant_indexer.metadata_table import MetadataTable
 from semblant_indexer.uris import UriBase
 
@@ -60,6 +61,7 @@ class FolderSource:
         self._left = LeftOut()
         self._others: Counter[str] = Counter()
         self._used = 0
+        self._finder = FileFinder()
         self._labelled: dict[str, str] = {}
         """Of pictures that labelme's files in other folders are about: URIs with the paths of those files."""
         says_label = self._look_around()
@@ -93,7 +95,8 @@ class FolderSource:
                 path = Path(folder.path, name)
                 about = labelled_picture(path)
                 if about is not None:
-                    self._labelled[canonical_uri(os.path.normpath(path.parent / about))] = str(path)
+                    named = Path(os.path.normpath(path.parent / about))
+                    self._labelled[canonical_uri(self._finder.meant(named) or named)] = str(path)
 
     def _keep_labelled(self, types: TypeInference) -> None:
         if not self._labelled:

@@ -19,7 +19,7 @@ from semblant_indexer.matching import composed
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-__all__ = ["CAPTION_SUFFIXES", "sidecars_of"]
+__all__ = ["CAPTION_SUFFIXES", "SPELLINGS", "sidecars_of"]
 
 CAPTION_SUFFIXES = (".txt", ".caption")
 _SUFFIXES = (*CAPTION_SUFFIXES, ".xmp", ".json")
@@ -73,7 +73,7 @@ def sidecars_of(pictures: Iterable[str], files: Iterable[str]) -> dict[str, list
         return {}
     names = set(pictures)
     found: dict[str, list[_Candidate]] = {}
-    spelled = [_Names(names, spelling) for spelling in _SPELLINGS]
+    spelled = [_Names(names, spelling) for spelling in SPELLINGS]
     for number, those in enumerate(spelled):
         rest = _match(those, number, rest, found)
     _give_to_copies(spelled, names - found.keys(), rest, found)
@@ -151,7 +151,7 @@ def _folded(name: str) -> str:
     return composed(name).casefold()
 
 
-_SPELLINGS = (str, composed, _folded)
+SPELLINGS = (str, composed, _folded)
 """A name as it is, in one of Unicode's spellings, and without regard to case."""
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from semblant_indexer.losses import Losses
 
-__all__ = ["LARGEST_SIDECAR", "read_sidecar", "sidecar_record"]
+__all__ = ["LARGEST_SIDECAR", "read_sidecar", "sidecar_content", "sidecar_record"]
 
 _LONGEST_CAPTION = 20_000
 """Bytes; what is longer is a document."""
@@ -36,25 +36,32 @@ def sidecar_record(name: str, content: bytes | Exception, losses: Losses) -> dic
     try:
         if isinstance(content, Exception):
             raise content
-        if name.lower().endswith(CAPTION_SUFFIXES):
-            return _caption(content)
-        if name.lower().endswith(".xmp"):
-            return kept_record(read_xmp(content), name, losses)
-        record = read_json(decoded(content))
+        return sidecar_content(name, content, losses)
     except Exception as error:  # JSON's and XML's errors, and whatever kept it from being read
         losses.add("sidecars that cannot be used", f"{name!r}: {shown_error(error)}")
         return {}
+
+
+def sidecar_content(name: str, content: bytes, losses: Losses, where: str | None = None) -> dict[str, Any]:
+    """What a sidecar says; `losses` hears of values that cannot be kept, as being in `where`.
+
+    Raises `ValueError`, and XML's errors, where it cannot be used.
+    """
+    where = where or name
+    if name.lower().endswith(CAPTION_SUFFIXES):
+        return _caption(content)
+    if name.lower().endswith(".xmp"):
+        return kept_record(read_xmp(content), where, losses)
+    record = read_json(decoded(content).lstrip("\ufeff"))
     if isinstance(record, list) and len(record) == 1:  # ExifTool's way
         (record,) = record
     if not isinstance(record, dict):
-        losses.add("sidecars that cannot be used", f"{name!r}: expected a JSON object")
-        return {}
+        raise ValueError("expected a JSON object")
     if (pictures := coco_pictures(record)) is not None:
         if len(pictures) != 1 or not isinstance(pictures[0], dict):
-            losses.add("sidecars that cannot be used", f"{name!r}: COCO's annotations of {len(pictures)} pictures")
-            return {}
+            raise ValueError(f"COCO's annotations of {len(pictures)} pictures")
         record = {field: value for field, value in pictures[0].items() if field != "file_name"}
-    return kept_record(record, name, losses)
+    return kept_record(record, where, losses)
 
 
 def _caption(content: bytes) -> dict[str, Any]:
