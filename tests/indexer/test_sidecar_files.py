@@ -154,7 +154,7 @@ def test_an_edited_copy_is_known_in_the_languages_of_takeout(said: str, number: 
 def test_labelme_may_spell_its_picture_otherwise(tmp_path: Path, named: str) -> None:
     root = tree(tmp_path / "r", f"p/{NFD}.jpg", "p/other.jpg")
     (root / "jsons").mkdir()
-    content = {"version": "5", "flags": {"ok": True}, "shapes": [], "imagePath": named, "imageData": None}
+    content: dict[str, Any] = {"version": "5", "flags": {"ok": True}, "shapes": [], "imagePath": named, "imageData": None}
     place = "p/by name.json" if "/" not in named and "\\" not in named else "jsons/1.json"
     (root / place).write_text(json.dumps(content))
     items, notes = notes_of(root)
