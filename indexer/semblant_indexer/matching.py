@@ -5,9 +5,12 @@ turn, each only where one row and one picture are left to each other:
 
 1. the same path in Unicode's composed form, with slashes for backslashes;
 2. the same without regard to the case of letters;
-3. a path that is relative to the folder of the pictures, or begins with that folder's name, wherever the table lies;
-4. a bare name, without a folder, of a picture that only one folder has;
-5. the last two, of a row that leaves the ending away (`RA-1` for `RA-1.jpg`).
+3. these, of a row that leaves the ending away (`RA-1` for `RA-1.jpg`);
+4. a path that is relative to the folder of the pictures, or begins with that folder's name, wherever the table lies;
+5. a bare name, without a folder, of a picture that only one folder has;
+6. the last two, of a row that leaves the ending away.
+
+What is left then may be a picture's second name, a link, in the same ways.
 
 An absolute path that is none of this machine's is one below the folder of the pictures where it ends with a picture's (see
 `other_machines`).
@@ -31,7 +34,7 @@ from .other_machines import OtherRoots, elsewhere, uploaded
 from .picture_names import has_picture_suffix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["FileFinder", "UnmatchedRow", "composed", "match_rows"]
 
@@ -40,7 +43,7 @@ _MOST_FOLDERS = 16
 _MOST_UNMATCHED = 3
 """Rows that name no picture and are named themselves."""
 
-_WAYS = ("path", "below", "name", "below_stem", "name_stem")
+_WAYS = ("path", "path_stem", "below", "name", "below_stem", "name_stem")
 _COLUMNS = tuple(column for way in _WAYS for column in (way, f"folded_{way}"))
 _SCHEMA = f"""
 CREATE TEMP TABLE pictures (uri TEXT NOT NULL PRIMARY KEY, {", ".join(_COLUMNS)}) WITHOUT ROWID;
@@ -102,7 +105,9 @@ class UnmatchedRow(NamedTuple):
     named: str
 
 
-def match_rows(connection: sqlite3.Connection, pictures: Iterable[str], root: str) -> tuple[int, list[UnmatchedRow]]:
+def match_rows(
+    connection: sqlite3.Connection, pictures: Iterable[str], root: str, second: Callable[[], Iterable[str]] = lambda: ()
+) -> tuple[int, list[UnmatchedRow]]:
     """Let rows of `rows (uri, line, named, place)` have the URIs of the pictures that they mean.
 
     Returns how many name a picture, and the first few that name none.
@@ -111,6 +116,7 @@ def match_rows(connection: sqlite3.Connection, pictures: Iterable[str], root: st
         connection: to the rows.
         pictures: the URIs of all pictures there are.
         root: the URI of the folder that they lie in, with a slash at the end.
+        second: asked once the pictures are known for the URIs of other names of theirs, which rows may have, too.
 
     Raises:
         StoreError: there is no room.
@@ -118,16 +124,10 @@ def match_rows(connection: sqlite3.Connection, pictures: Iterable[str], root: st
     try:
         connection.executescript(_SCHEMA)
         connection.execute("BEGIN")
-        connection.executemany("INSERT OR IGNORE INTO temp.pictures (uri) VALUES (?)", ((uri,) for uri in pictures))
-        rest = connection.execute(f"SELECT rowid, uri, named FROM rows WHERE NOT {_NAMES_ONE}").fetchall()
-        rest = [row for row in rest if not _is_elsewhere(row[1])]
-        if rest:
-            folder = _plain(root)
-            insert = f"INSERT INTO temp.open_rows VALUES ({', '.join('?' * (1 + len(_COLUMNS)))})"
-            roots = _other_roots(connection, [composed(named) for _, _, named in rest], folder)
-            rows = [_row(number, uri, named, folder, roots) for number, uri, named in rest]
-            connection.executemany(insert, rows)
-            _match(connection, folder, [set(values) - {None} for values in zip(*(row[1:] for row in rows), strict=True)])
+        _add_pictures(connection, pictures)
+        _match_open(connection, _plain(root))
+        if _add_pictures(connection, second()):
+            _match_open(connection, _plain(root))
         (count,) = connection.execute(f"SELECT count(*) FROM rows WHERE {_NAMES_ONE}").fetchone()
         first = f"SELECT place, line, named FROM rows WHERE NOT {_NAMES_ONE} ORDER BY rowid LIMIT {_MOST_UNMATCHED}"
         unmatched = [UnmatchedRow(*row) for row in connection.execute(first)]
@@ -141,6 +141,25 @@ def match_rows(connection: sqlite3.Connection, pictures: Iterable[str], root: st
     return int(count), unmatched
 
 
+def _add_pictures(connection: sqlite3.Connection, uris: Iterable[str]) -> int:
+    """Returns how many there are."""
+    insert = "INSERT OR IGNORE INTO temp.pictures (uri) VALUES (?)"
+    return connection.executemany(insert, ((uri,) for uri in uris)).rowcount
+
+
+def _match_open(connection: sqlite3.Connection, folder: str) -> None:
+    """Let the rows that name no picture by its URI find theirs; `folder` is a path in one spelling."""
+    rest = connection.execute(f"SELECT rowid, uri, named FROM rows WHERE NOT {_NAMES_ONE}").fetchall()
+    rest = [row for row in rest if not _is_elsewhere(row[1])]
+    if not rest:
+        return
+    insert = f"INSERT OR IGNORE INTO temp.open_rows VALUES ({', '.join('?' * (1 + len(_COLUMNS)))})"
+    roots = _other_roots(connection, [composed(named) for _, _, named in rest], folder)
+    rows = [_row(number, uri, named, folder, roots) for number, uri, named in rest]
+    connection.executemany(insert, rows)
+    _match(connection, folder, [set(values) - {None} for values in zip(*(row[1:] for row in rows), strict=True)])
+
+
 def _match(connection: sqlite3.Connection, folder: str, named: list[set[int | str | None]]) -> None:
     """Of the pictures only those are compared that a row may mean: `named` are the rows' values of each column."""
     uris = connection.execute("SELECT uri FROM temp.pictures").fetchall()
@@ -149,7 +168,7 @@ def _match(connection: sqlite3.Connection, folder: str, named: list[set[int | st
     update = f"UPDATE temp.pictures SET {', '.join(f'{column} = ?' for column in _COLUMNS)} WHERE uri = ?"
     connection.executemany(update, meant)
     for way in _COLUMNS:
-        connection.execute(f"CREATE INDEX temp.by_{way} ON pictures ({way})")
+        connection.execute(f"CREATE INDEX IF NOT EXISTS temp.by_{way} ON pictures ({way})")
         found = connection.execute(_MATCH.format(way=way)).fetchall()
         connection.executemany("UPDATE OR IGNORE rows SET uri = ? WHERE rowid = ?", found)
         connection.execute(f"DELETE FROM temp.open_rows WHERE number IN (SELECT rowid FROM rows WHERE {_NAMES_ONE})")
@@ -166,7 +185,7 @@ def _ways_of(uri: str, folder: str) -> tuple[str | None, ...]:
     path = _plain(uri)
     below = path.removeprefix(folder)
     stem = posixpath.splitext(below)[0]
-    return _in_cases(path, below, below.rpartition("/")[2], stem, stem.rpartition("/")[2])
+    return _in_cases(path, posixpath.splitext(path)[0], below, below.rpartition("/")[2], stem, stem.rpartition("/")[2])
 
 
 def _other_roots(connection: sqlite3.Connection, named: list[str], folder: str) -> OtherRoots:
@@ -190,8 +209,9 @@ def _row(number: int, uri: str, named: str, folder: str, roots: OtherRoots) -> t
     elif (absolute := elsewhere(below)) is not None:
         below = roots.below(absolute) or below
     name = None if "/" in below else below
-    has_ending = has_picture_suffix(below)
-    return number, *_in_cases(path, below, name, None if has_ending else below, None if has_ending else name)
+    if has_picture_suffix(below):
+        return number, *_in_cases(path, None, below, name, None, None)
+    return number, *_in_cases(path, path, below, name, below, name)
 
 
 def _in_cases(*ways: str | None) -> tuple[str | None, ...]:

@@ -17,7 +17,7 @@ from .tables import TEXT_SUFFIXES, read_rows, row_uri
 from .uris import UriBase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from semblant_search.collection import FieldType
@@ -140,13 +140,15 @@ class MetadataTable:
             if len(self._alike) < _REMEMBERED:
                 self._alike.add((self._text, said))
 
-    def match(self, pictures: Iterable[str], root: str) -> tuple[int, list[UnmatchedRow]]:
+    def match(
+        self, pictures: Iterable[str], root: str, second: Callable[[], Iterable[str]] = lambda: ()
+    ) -> tuple[int, list[UnmatchedRow]]:
         """Give rows to pictures whose names are written otherwise.
 
         Returns how many rows name a picture, and the first few that name none. See `matching`. `pictures` are the URIs of all
-        there are, `root` that of their folder, with a slash at the end.
+        there are, `root` that of their folder, with a slash at the end; rows may keep names out of `second`.
         """
-        found = match_rows(self._connection, pictures, root) if self._count else (0, [])
+        found = match_rows(self._connection, pictures, root, second) if self._count else (0, [])
         self._last = "", None
         return found
 

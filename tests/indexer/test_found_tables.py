@@ -306,3 +306,12 @@ def test_a_bad_value_among_declared_ones_costs_itself(tmp_path: Path) -> None:
     assert all("day" in each for each in known.values())
     (note,) = [note for note in notes_of(root, declared=declared) if note.startswith("left out")]
     assert "values of metadata field 'price' (3; the first: metadata.csv, line 2: metadata field 'price': '1,50'" in note
+
+
+def test_rows_without_endings_are_about_pictures_beside_their_own_table(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "train/1.png", "test/1.png", "test/2.JPG", "3.png")
+    (root / "train" / "metadata.csv").write_text("image,u\n1,10\n")
+    (root / "test" / "metadata.csv").write_text("image,u\n1,20\n./2,30\n")
+    known = {item.uri.removeprefix(root.as_uri() + "/"): item.metadata.get("u") for item in open_source(str(root)).items()}
+    assert known == {"3.png": None, "test/1.png": 20, "test/2.JPG": 30, "train/1.png": 10}
+    assert not any("no picture" in note for note in notes_of(root))

@@ -7,9 +7,11 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from semblant_indexer.sources import open_source
 from semblant_search import SearchClient
 from semblant_search.errors import PointNotFound
 from semblant_search.where import F
+from support.trees import tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,3 +100,53 @@ def test_what_a_name_finds_is_changed_and_deleted_by_it(
         assert client.delete([*names, real, pictures / "none.png"]) == 1
         assert client.count() == count - 1
         assert client.get_many([real, *names]) == [None] * (1 + len(names))
+
+
+def test_what_is_said_of_a_second_name_is_said_of_the_picture(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "zz/real.jpg", "zz/real2.jpg", "zz/hard.jpg", "zz/both.jpg", "zz/odd.jpg", "zz/lab.jpg")
+    (root / "album").mkdir()
+    (root / "jsons").mkdir()
+    for name in ("real", "real2", "both", "odd", "lab"):
+        (root / "album" / f"link of {name}.jpg").symlink_to(f"../zz/{name}.jpg")
+    os.link(root / "zz" / "hard.jpg", root / "album" / "hard.jpg")
+    (root / "album" / "link of real.jpg.json").write_text('{"who": "link"}')
+    (root / "zz" / "hard.jpg.json").write_text('{"who": "later hard link"}')
+    (root / "album" / "link of both.jpg.json").write_text('{"who": "link", "more": 1}')
+    (root / "zz" / "both.jpg.json").write_text('{"who": "own"}')
+    (root / "jsons" / "1.json").write_text('{"shapes": [], "flags": {"ok": true}, "imagePath": "../album/link of lab.jpg"}')
+    (root / "album" / "metadata.csv").write_text(
+        "file,who2\nlink of real2.jpg,row of link\nLINK OF ODD,spelled\nnowhere.jpg,x\n../zz/both.jpg,own row\n"
+        "link of both.jpg,row of link\n"
+    )
+    source = open_source(str(root))
+    for _ in range(2):
+        known = {item.uri.removeprefix(root.as_uri() + "/"): dict(item.metadata) for item in source.items()}
+        for metadata in known.values():
+            metadata.pop("label", None)
+            metadata.pop("imagePath", None)
+        assert known == {
+            "zz/real.jpg": {"who": "link"},
+            "zz/real2.jpg": {"who2": "row of link"},
+            "zz/odd.jpg": {"who2": "spelled"},
+            "album/hard.jpg": {"who": "later hard link"},
+            "zz/both.jpg": {"who": "own", "more": 1, "who2": "own row"},
+            "zz/lab.jpg": {"flags": {"ok": True}},
+        }
+        told = "1 metadata row names no picture in"
+        assert next(note for note in source.notes if "no picture" in note).startswith(told)
+        assert "5 sidecars used" in source.notes
+
+
+def test_links_to_one_picture_elsewhere_say_what_is_known_of_it(tmp_path: Path) -> None:
+    there = tree(tmp_path / "there", "o.jpg")
+    root = tree(tmp_path / "p", "other.jpg")
+    for name in ("o1.jpg", "o2.jpg"):
+        (root / name).symlink_to(there / "o.jpg")
+    (root / "o2.jpg.json").write_text('{"n": 1}')
+    (root / "metadata.csv").write_text("file,m\no2.jpg,2\n")
+    source = open_source(str(root))
+    assert {item.uri.rpartition("/")[2]: item.metadata for item in source.items()} == {
+        "o1.jpg": {"n": 1, "m": 2},
+        "other.jpg": {},
+    }
+    assert not any("no picture" in note for note in source.notes)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import tarfile
+import unicodedata
+import zipfile
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pytest
 from semblant_indexer.reading import read_content
@@ -28,7 +31,7 @@ def packed(path: Path, members: Members) -> Path:
 
 def known(path: Path, **options: Any) -> tuple[dict[str, dict[str, Any]], list[str]]:
     source = open_source(str(path), **options)
-    items = {item.uri.rpartition("#")[2]: dict(item.metadata) for item in source.items() if item.problem is None}
+    items = {unquote(item.uri.rpartition("#")[2]): dict(item.metadata) for item in source.items() if item.problem is None}
     return items, list(source.notes)
 
 
@@ -61,6 +64,56 @@ def test_facts_are_those_of_the_picture_or_of_its_sample(
     items, notes = known(packed(tmp_path / "s.tar", members))
     assert {name: metadata.get("n") for name, metadata in items.items()} == expected
     assert not any(note.startswith("left out") for note in notes)
+
+
+NFC, NFD = unicodedata.normalize("NFC", "schön"), unicodedata.normalize("NFD", "schön")
+XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="5"/></rdf:RDF></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ([(f"{NFC}.jpg", b"x"), (f"{NFD}.json", N1)], {f"{NFC}.jpg": {"n": 1}}),
+        ([(f"{NFD}.jpg", b"x"), (f"{NFC}.cls", b"3"), (f"{NFC}.jpg.json", N1)], {f"{NFD}.jpg": {"class": 3, "n": 1}}),
+        ([(f"{NFD}.left.jpg", b"x"), (f"{NFD}.right.jpg", b"y"), (f"{NFC}.json", N1)],
+         {f"{NFD}.left.jpg": {"n": 1}, f"{NFD}.right.jpg": {"n": 1}}),
+        ([("s/A.JPG", b"x"), ("s/a.json", N1), ("t/A.JPG", b"y")], {"s/A.JPG": {"n": 1}, "t/A.JPG": {}}),
+        ([("AB.jpg", b"x"), ("ab.jpg", b"y"), ("Ab.json", N1), ("ab.json", N2)], {"AB.jpg": {}, "ab.jpg": {"n": 2}}),
+    ],
+)  # fmt: skip
+def test_facts_may_spell_their_picture_otherwise(tmp_path: Path, members: Members, expected: dict[str, Any]) -> None:
+    assert known(packed(tmp_path / "s.tar", members))[0] == expected
+
+
+def test_a_takeout_is_read_in_its_own_archive(tmp_path: Path) -> None:
+    """As Google packs it: the names of folders' sidecars, and those of a second picture of one name."""
+    members = [
+        ("p.jpg", b"x"), ("p.jpg.supplemental-metadata.json", N1), ("q.jpg", b"y"), ("q.jpg.json", N2), ("q(1).jpg", b"z"),
+        ("q.jpg(1).json", N3), ("q-edited(1).jpg", b"e"), ("r.jpg", b"r"), ("r.xmp", XMP), ("s.jpg", b"s"),
+        ("s.caption", b"a dog"), ("t.jpg", b"t"), ("t.json", b'[{"n": 4}]'), ("u.xmp", XMP), ("v.jpg", b"v"), ("v.xmp", b"<"),
+    ]  # fmt: skip
+    expected = {
+        "p.jpg": {"n": 1},
+        "q.jpg": {"n": 2},
+        "q(1).jpg": {"n": 3},
+        "q-edited(1).jpg": {"n": 3},
+        "r.jpg": {"rating": 5},
+        "s.jpg": {"text": "a dog"},
+        "t.jpg": {"n": 4},
+        "v.jpg": {},
+    }
+    folder = "Takeout/Google Photos/A/"
+    with zipfile.ZipFile(tmp_path / "takeout.zip", "w") as archive:
+        for name, data in members:
+            archive.writestr(folder + name, data)
+    packed(tmp_path / "takeout.tar", [(folder + name, data) for name, data in members])
+    for kind in ("zip", "tar"):
+        items, notes = known(tmp_path / f"takeout.{kind}")
+        assert {name.rpartition("/")[2]: said for name, said in items.items()} == expected
+        assert "7 sidecars used" in notes
+        assert "1 file without a picture's name left alone: 1 XMP" in notes
+        assert [note.partition(" (")[0] for note in notes[:-2]] == ["left out: members that cannot be used"]
 
 
 def test_damaged_and_lonely_members_are_named(tmp_path: Path) -> None:

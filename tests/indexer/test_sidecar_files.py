@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from semblant_indexer.losses import Losses
 from semblant_indexer.sources import open_source
-from semblant_indexer.sources.sidecars import sidecars_of
+from semblant_indexer.sources.sidecar_names import sidecars_of
 from semblant_indexer.sources.xmp import read_xmp
 from semblant_search import FieldType
 from support.trees import by_name, tree
@@ -95,12 +96,71 @@ def test_other_files_are_about_no_picture(sidecar: str) -> None:
 
 
 def test_an_edited_copy_has_the_sidecar_of_its_picture() -> None:
-    pictures = ["a.jpg", "a-edited.jpg", "b-edited.jpg"]
-    found = sidecars_of(pictures, ["a.jpg.supplemental-metadata.json", "a.xmp", "b.jpg.json"])
+    pictures = ["a.jpg", "a-edited.jpg", "b-edited.jpg", "c-blue.jpg"]
+    found = sidecars_of(pictures, ["a.jpg.supplemental-metadata.json", "a.xmp", "b.jpg.json", "b.xmp", "c.jpg.json"])
     assert found == {
         "a.jpg": ["a.xmp", "a.jpg.supplemental-metadata.json"],
         "a-edited.jpg": ["a.jpg.supplemental-metadata.json"],
+        "b-edited.jpg": ["b.jpg.json"],
     }
+
+
+NFC, NFD = unicodedata.normalize("NFC", "schön größer"), unicodedata.normalize("NFD", "schön größer")
+
+
+@pytest.mark.parametrize(
+    ("picture", "sidecar"),
+    [
+        (f"{NFC}.jpg", f"{NFD}.jpg.json"), (f"{NFD}.jpg", f"{NFC}.jpg.supplemental-metadata.json"),
+        (f"{NFD}.jpg", f"{NFC}.xmp"), (f"{NFC}(1).jpg", f"{NFD}.jpg(1).json"), (f"{NFC}.jpg", f"{NFD}.caption"),
+        ("UP.JPG", "UP.jpg.json"), ("c.jpg", "c.JPG.XMP"), ("IMG_1.HEIC", "img_1.heic.Supplemental-Metadata.json"),
+        ("A.JPG", "a.txt"), (f"{NFC}.JPG", f"{NFD.lower()}.jpg.json"), ("x" * 43 + ".JPG", "x" * 43 + ".jp.json"),
+    ],
+)  # fmt: skip
+def test_a_sidecar_is_about_a_picture_whose_name_is_spelled_otherwise(picture: str, sidecar: str) -> None:
+    assert sidecars_of([picture, "other.jpg", "Y.png"], [sidecar]) == {picture: [sidecar]}
+
+
+def test_a_name_in_other_letters_means_a_picture_only_where_it_can_mean_no_other_one() -> None:
+    pictures = ["a.jpg", "A.jpg", f"{NFC}.jpg", f"{NFD}.jpg", "b.jpg"]
+    assert sidecars_of(pictures, ["a.JPG.json", f"{NFC.upper()}.jpg.json", "B.json"]) == {"b.jpg": ["B.json"]}
+    exact = ["a.jpg.json", "A.jpg.json", f"{NFC}.jpg.json", f"{NFD}.jpg.json"]
+    assert sidecars_of(pictures, exact) == dict(zip(pictures, ([name] for name in exact), strict=False))
+    assert sidecars_of(["b.jpg"], ["b.json", "B.jpg.json"]) == {"b.jpg": ["b.json"]}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "edited",
+        "bearbeitet",
+        "modifié",
+        unicodedata.normalize("NFD", "modifié"),
+        "ha editado",
+        "編集済み",
+        "редактировано",
+        "EDITED",
+    ],
+)
+@pytest.mark.parametrize("number", ["", "(1)"])
+def test_an_edited_copy_is_known_in_the_languages_of_takeout(said: str, number: str) -> None:
+    copy, sidecar = f"n-{said}{number}.jpg", f"n.jpg.supplemental-metadata{number}.json"
+    assert sidecars_of([copy, f"n{number}.jpg"], [sidecar]) == {copy: [sidecar], f"n{number}.jpg": [sidecar]}
+    assert sidecars_of([copy, "m.jpg"], [sidecar]) == {copy: [sidecar]}  # the original is not among the files
+    assert sidecars_of([copy, "N.JPG", "n.jpg"], ["n.jpg.json"]).get("n.jpg") == ["n.jpg.json"]
+
+
+@pytest.mark.parametrize("named", [f"../p/{NFC}.jpg", f"../p/{NFD}.JPG", f"..\\P\\{NFC}.jpg", f"{NFD}.jpg"])
+def test_labelme_may_spell_its_picture_otherwise(tmp_path: Path, named: str) -> None:
+    root = tree(tmp_path / "r", f"p/{NFD}.jpg", "p/other.jpg")
+    (root / "jsons").mkdir()
+    content: dict[str, Any] = {"version": "5", "flags": {"ok": True}, "shapes": [], "imagePath": named, "imageData": None}
+    place = "p/by name.json" if "/" not in named and "\\" not in named else "jsons/1.json"
+    (root / place).write_text(json.dumps(content))
+    items, notes = notes_of(root)
+    ((_, said),) = [item for item in items.items() if "other" not in item[0]]
+    assert said["flags"] == {"ok": True}
+    assert "1 sidecar used" in notes
 
 
 def test_a_number_goes_to_the_picture_of_that_number(tmp_path: Path) -> None:

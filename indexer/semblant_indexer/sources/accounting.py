@@ -11,7 +11,7 @@ from semblant_indexer.url_reading import unsigned
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from semblant_indexer.metadata_table import MetadataTable
 
@@ -28,15 +28,22 @@ def file_kind(name: str) -> str:
     return suffix.upper() if stem and dot and 0 < len(suffix) <= 8 and suffix.isprintable() else "without suffix"
 
 
-def rows_unseen(table: MetadataTable, pictures: Iterable[str], scope: str, root: str) -> str | None:
+def rows_unseen(
+    table: MetadataTable,
+    pictures: Iterable[str],
+    scope: str,
+    root: str,
+    second: Callable[[], Iterable[str]] = lambda: (),
+) -> str | None:
     """Let the rows of a table find their pictures; a note on those that name none.
 
-    `scope` is the URI of the folder of the pictures, `root` its name for messages. A table none of whose rows names a picture
-    is about something else, and is forgotten with its columns.
+    `scope` is the URI of the folder of the pictures, `root` its name for messages, `second` tells second names of pictures,
+    once all of these are known. A table none of whose rows names a picture is about something else, and is forgotten with its
+    columns.
     """
     if not len(table):
         return None
-    matched, first = table.match(pictures, scope)
+    matched, first = table.match(pictures, scope, second)
     unseen = len(table) - matched
     if not unseen:
         return None

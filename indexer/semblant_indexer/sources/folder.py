@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from semblant_search.collection import FieldType, canonical_uri
 from semblant_search.writing.metadata import TypeInference, clean_text
 
 from semblant_indexer.losses import Losses
+from semblant_indexer.matching import FileFinder
 from semblant_indexer.metadata_table import MetadataTable
 from semblant_indexer.uris import UriBase
 
@@ -32,7 +33,8 @@ __all__ = ["FolderSource"]
 class FolderSource:
     """Walks a folder in the order of names. Links to folders are followed after all real folders, each folder once.
 
-    What lies beside a picture (see `sidecars`) is metadata, too, and has the last word. Where no metadata names a `label`, a
+    What lies beside a picture (see `sidecar_names`) is metadata, too, and has the last word; so is what is said of its second
+    names, links and hard links, which its own name's outdoes. Where no metadata names a `label`, a
     picture in a subfolder gets that subfolder's name as `label`, the usual way of keeping classes apart.
 
     Args:
@@ -60,19 +62,24 @@ class FolderSource:
         self._left = LeftOut()
         self._others: Counter[str] = Counter()
         self._used = 0
+        self._finder = FileFinder()
         self._labelled: dict[str, str] = {}
         """Of pictures that labelme's files in other folders are about: URIs with the paths of those files."""
+        self._second: dict[str, list[tuple[str, list[str]]]] = {}
+        """Of pictures with second names: the URIs of those, and the paths of their sidecars, the last word at the end."""
+        self._unseen: str | None = None
         says_label = self._look_around()
         self._label_from_folder = not says_label and "label" not in self._metadata.columns
 
     def _look_around(self) -> bool:
         """Read the sidecars for their types, and the tables; returns whether a sidecar says a `label`."""
         types = TypeInference(text=False)
-        says_label = False
+        says_label = sidecars = False
         for folder in self._walk.folders(LeftOut(), whole=False):
             if not isinstance(folder, Folder):
                 continue
             self._tables.note(folder.path, folder.others)
+            sidecars |= bool(folder.sidecars)
             for name in dict.fromkeys(name for names in folder.sidecars.values() for name in names):
                 record = read_sidecar(Path(folder.path, name), self._read)
                 types.add(record, name)
@@ -81,7 +88,7 @@ class FolderSource:
             self._look_for_labelled(folder)
         self._keep_labelled(types)
         self._tables.read(self._metadata)
-        self._unseen = rows_unseen(self._metadata, self._uris(), self.scope, str(self._root))
+        self._match_rows(sidecars=sidecars or bool(self._labelled))
         self._sidecars = types
         self._sidecars.declare({**self._declared, **self._metadata.fields})
         return says_label
@@ -93,7 +100,8 @@ class FolderSource:
                 path = Path(folder.path, name)
                 about = labelled_picture(path)
                 if about is not None:
-                    self._labelled[canonical_uri(os.path.normpath(path.parent / about))] = str(path)
+                    named = Path(os.path.normpath(path.parent / about))
+                    self._labelled[canonical_uri(self._finder.meant(named) or named)] = str(path)
 
     def _keep_labelled(self, types: TypeInference) -> None:
         if not self._labelled:
@@ -103,6 +111,35 @@ class FolderSource:
             self._read.add("sidecars that name no picture of the source", f"{self._labelled.pop(uri)!r}")
         for path in self._labelled.values():
             types.add(read_sidecar(Path(path), self._read), path)
+
+    def _match_rows(self, *, sidecars: bool) -> None:
+        """Let rows find their pictures, and what is said of second names the first ones. `sidecars`: there are some."""
+        if not len(self._metadata) and not sidecars:
+            return
+        left = LeftOut()
+        beside: dict[str, list[str]] = {}
+        """Sidecars of second names, by those."""
+
+        def uris() -> Iterator[str]:
+            for folder in self._walk.folders(left):
+                if isinstance(folder, Folder):
+                    yield from (folder.base.join(entry.name) for entry in folder.pictures)
+                    for name in folder.second:
+                        beside[f"{folder.path}{os.sep}{name}"] = [
+                            f"{folder.path}{os.sep}{sidecar}" for sidecar in folder.sidecars.get(name, ())
+                        ]
+
+        def second() -> Iterator[str]:
+            return (canonical_uri(Path(name)) for names in left.second.values() for name in names)
+
+        if len(self._metadata):
+            self._unseen = rows_unseen(self._metadata, uris(), self.scope, str(self._root), second)
+        else:
+            deque(uris(), maxlen=0)
+        for first, names in left.second.items():
+            self._second[canonical_uri(Path(first))] = [
+                (canonical_uri(Path(name)), [*beside.get(name, ())]) for name in sorted(names, reverse=True)
+            ]
 
     @property
     def scope(self) -> str:
@@ -164,7 +201,7 @@ class FolderSource:
     def _uris(self) -> Iterator[str]:
         for folder in self._walk.folders(LeftOut(), whole=False):
             if isinstance(folder, Folder):
-                yield from (folder.base.join(entry.name) for entry in folder.pictures)
+                yield from (folder.base.join(name) for name in (*(entry.name for entry in folder.pictures), *folder.second))
 
     def _item(self, entry: os.DirEntry[str], folder: Folder) -> Item:
         uri = folder.base.join(entry.name)
@@ -177,18 +214,25 @@ class FolderSource:
             return Item(uri, problem=Problem("failed", "missing", f"{entry.path!r}: {what}"))
         except OSError as error:
             return Item(uri, problem=Problem("failed", "unreadable", f"{entry.path!r}: {error.strerror or error}"))
-        metadata = self._metadata.payload(uri)
-        if (path := self._labelled.get(uri)) is not None:
-            metadata = {**metadata, **self._sidecar(*os.path.split(path))}
-        for name in folder.sidecars.get(entry.name, ()):
-            metadata = {**metadata, **self._sidecar(folder.path, name)}
+        names = [
+            *self._second.get(uri, ()),
+            (uri, [f"{folder.path}{os.sep}{name}" for name in folder.sidecars.get(entry.name, ())]),
+        ]
+        metadata: dict[str, Any] = {}
+        for name, _ in names:
+            metadata.update(self._metadata.payload(name))
+        for name, sidecars in names:
+            for path in (*filter(None, [self._labelled.get(name)]), *sidecars):
+                metadata.update(self._sidecar(path))
         if self._label_from_folder and folder.path != str(self._root):
             metadata = {"label": clean_text(folder.path.rpartition(os.sep)[2]), **metadata}
         return Item(uri, facts.st_size, facts.st_mtime_ns, metadata)
 
-    def _sidecar(self, folder: str, name: str) -> dict[str, Any]:
+    def _sidecar(self, path: str) -> dict[str, Any]:
         """The payload in a sidecar; what does not fit its type is left out and noted. What is broken was noted before."""
         return self._sidecars.convert(
-            read_sidecar(Path(folder, name), Losses()),
-            lambda field, problem: self._unfit.add(f"values of metadata field {field!r}", f"{name!r}: {problem}"),
+            read_sidecar(Path(path), Losses()),
+            lambda field, problem: self._unfit.add(
+                f"values of metadata field {field!r}", f"{path.rpartition(os.sep)[2]!r}: {problem}"
+            ),
         )

@@ -7,18 +7,20 @@ import zipfile
 import zlib
 from typing import IO, TYPE_CHECKING, Any
 
+from semblant_search.shown import shown_error
 from semblant_search.writing.metadata import clean_text
 
 from semblant_indexer.picture_names import has_picture_suffix
-from semblant_indexer.records import kept_record, read_json
 from semblant_indexer.tables.texts import decoded
 
 from .accounting import file_kind
+from .sidecar_names import SPELLINGS, sidecars_of
+from .sidecars import sidecar_content
 from .system_files import system_kind
 
 if TYPE_CHECKING:
     import tarfile
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from semblant_indexer.losses import Losses
 
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["Members"]
 
 _LARGEST_FACTS = 100_000_000
-_FACTS = ("json", "cls", "txt")
+_SAMPLES = ("json", "cls", "txt")
+_FACTS = ("caption", "xmp", *_SAMPLES)
+"""The last has the last word."""
 _WHOLE = re.compile(r"-?\d+", re.ASCII)
 
 
@@ -112,33 +116,83 @@ class Members:
 
     def samples(self) -> Iterator[tuple[tarfile.TarInfo | ZipMember, dict[str, Any]]]:
         """Each picture with what is said of its sample, and then of itself."""
-        used: set[str] = set()
-        stems = {name.rpartition(".")[0] for name in self._pictures}
+        said = self._of_samples()
+        used = {about for those in said.values() for about in those}
+        rest = [(about, kind) for about in self._facts.keys() - used for kind in self._facts[about]]
+        beside = self._beside({f"{about}.{kind}": (about, kind) for about, kind in rest})
+        taken = {fact for facts in beside.values() for fact in facts}
         for name, member in self._pictures.items():
+            record: dict[str, Any] = {}
+            for about, kind in beside.get(name, ()):
+                record.update(self._facts[about][kind])
+            for about in said[name]:
+                for kind in _FACTS:
+                    record.update(self._facts[about].get(kind, {}))
+            yield member, record
+        self.used = sum(len(self._facts[about]) for about in used) + len(taken)
+        for about, kind in sorted(set(rest) - taken):
+            if kind in _SAMPLES:
+                self._losses.add("members that are about no picture", f"{self._place}, {f'{about}.{kind}'!r}")
+            else:
+                self.others.append(file_kind(f"{about}.{kind}"))
+
+    def _of_samples(self) -> dict[str, list[str]]:
+        """For each picture the names, without suffixes, of the members that are about its sample or itself."""
+        stems = {name.rpartition(".")[0] for name in self._pictures}
+        ways: dict[str, dict[str, None]] = {}
+        for name in self._pictures:
             folder, slash, last = name.rpartition("/")
             key, stem = folder + slash + last.partition(".")[0], name.rpartition(".")[0]
-            record: dict[str, Any] = {}
-            for about in dict.fromkeys((key, stem, name)):
-                # What has a picture of its very name is said of that one only.
-                if about in self._facts and (about in (stem, name) or about not in stems):
-                    used.add(about)
-                    for kind in _FACTS:
-                        record.update(self._facts[about].get(kind, {}))
-            yield member, record
-        self.used = sum(len(self._facts[about]) for about in used)
-        for about in self._facts.keys() - used:
-            for kind in self._facts[about]:
-                self._losses.add("members that are about no picture", f"{self._place}, {f'{about}.{kind}'!r}")
+            # What has a picture of its very name is said of that one only.
+            ways[name] = dict.fromkeys(way for way in (key, stem, name) if way in (stem, name) or way not in stems)
+        meant = self._meant({way for those in ways.values() for way in those})
+        return {name: [meant[way] for way in those if way in meant] for name, those in ways.items()}
+
+    def _meant(self, ways: set[str]) -> dict[str, str]:
+        """By ways to name pictures, the names of facts that are the same, or can only be the same, spelled otherwise."""
+        meant = {way: way for way in ways if way in self._facts}
+        for spelling in SPELLINGS[1:]:
+            rest = self._facts.keys() - meant.values()
+            if not rest:
+                break
+            named, about = _by_spelling(ways, spelling), _by_spelling(rest, spelling)
+            meant = {**{named[spelled]: about[spelled] for spelled in named.keys() & about.keys()}, **meant}
+        return meant
+
+    def _beside(self, rest: Mapping[str, tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
+        """For each picture the other facts, by names of members, that would be about it if the archive was unpacked."""
+        folders: dict[str, list[str]] = {}
+        for name in rest:
+            folders.setdefault(name.rpartition("/")[0], []).append(name.rpartition("/")[2])
+        if not folders:
+            return {}
+        pictures: dict[str, list[str]] = {}
+        for name in self._pictures:
+            pictures.setdefault(name.rpartition("/")[0], []).append(name.rpartition("/")[2])
+        found = {}
+        for folder, files in folders.items():
+            before = f"{folder}/" if folder else ""
+            for picture, sidecars in sidecars_of(pictures.get(folder, ()), files).items():
+                found[before + picture] = [rest[before + sidecar] for sidecar in sidecars]
+        return found
+
+
+def _by_spelling(names: Iterable[str], spelling: Callable[[str], str]) -> dict[str, str]:
+    """Names by how they are spelled, without those that are the same then."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(spelling(name), []).append(name)
+    return {spelled: those[0] for spelled, those in found.items() if len(those) == 1}
 
 
 def _facts(kind: str, data: bytes, where: str, losses: Losses) -> dict[str, Any]:
-    """Raises `ValueError` on what is no JSON object."""
-    text = decoded(data).lstrip("\ufeff").strip()
-    if kind == "cls":
+    """Raises `ValueError` on what cannot be used."""
+    if kind in ("cls", "txt"):
+        text = decoded(data).lstrip("\ufeff").strip()
+        if kind == "txt":
+            return {"text": clean_text(text)}
         return {"class": int(text) if _WHOLE.fullmatch(text) and len(text) < 1000 else clean_text(text)}
-    if kind == "txt":
-        return {"text": clean_text(text)}
-    record = read_json(text)
-    if not isinstance(record, dict):
-        raise ValueError("expected a JSON object")
-    return kept_record(record, where, losses)
+    try:
+        return sidecar_content(f".{kind}", data, losses, where)
+    except (SyntaxError, LookupError) as error:  # XML's
+        raise ValueError(shown_error(error)) from error

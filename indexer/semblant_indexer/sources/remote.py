@@ -21,7 +21,8 @@ from .base import Item
 from .behind_urls import Fetched, changed_at, file_system, listing_errors
 from .found_tables import TABLE_NAMES
 from .selection import Selection
-from .sidecars import sidecar_record, sidecars_of
+from .sidecar_names import sidecars_of
+from .sidecars import sidecar_record
 from .walking import LeftOut
 
 if TYPE_CHECKING:

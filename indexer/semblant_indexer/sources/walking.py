@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from semblant_indexer.picture_names import has_picture_suffix
 from semblant_indexer.uris import UriBase
 
-from .sidecars import sidecars_of
+from .sidecar_names import sidecars_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +27,15 @@ class Folder(NamedTuple):
         path: as the walk came to it.
         base: makes URIs of its files.
         pictures: its files with a picture's name, in order, but links to pictures that are seen under their own names.
+        second: names of those that are seen under another name.
         others: names of its other files.
-        sidecars: names of the files that say something about a picture, by the picture's name.
+        sidecars: names of the files that say something about a picture, by the picture's name, be it a second one.
     """
 
     path: str
     base: UriBase
     pictures: list[os.DirEntry[str]]
+    second: list[str]
     others: list[str]
     sidecars: dict[str, list[str]]
 
@@ -115,6 +117,7 @@ class Walk:
                     continue
                 below: list[str] = []
                 pictures: list[os.DirEntry[str]] = []
+                second: list[str] = []
                 others: list[str] = []
                 for entry in entries:
                     if not self._takes_name(entry.name, left):
@@ -132,11 +135,12 @@ class Walk:
                         others.append(entry.name)
                     elif (whole or entry.is_symlink()) and (first := self._first_name(entry, named)) is not None:
                         left.add_name(first, entry.path)
+                        second.append(entry.name)
                     else:
                         pictures.append(entry)
                 stack.extend(reversed(below))
-                sidecars = sidecars_of((entry.name for entry in pictures), others) if others else {}
-                yield Folder(path, base, pictures, others, sidecars)
+                sidecars = sidecars_of((*(entry.name for entry in pictures), *second), others) if others else {}
+                yield Folder(path, base, pictures, second, others, sidecars)
         self._folders = seen
 
     def _takes_name(self, name: str, left: LeftOut) -> bool:
