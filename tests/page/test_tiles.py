@@ -72,7 +72,7 @@ def test_varied_hits_have_the_word_beside_the_number(shown: Shown) -> None:
         assert _inside(tile.locator(".tile-score"), tile)
         assert tile.locator(".tile-score").evaluate("said => said.offsetHeight < 44 && said.scrollWidth <= said.clientWidth")
     tile.evaluate("tile => tile.style.width = '40px'")  # as that of a picture that is far higher than wide
-    number = tile.locator(".tile-score")
-    assert number.evaluate("said => said.textContent = '0.99'")
-    assert _inside(number, tile)
-    assert number.evaluate("said => said.offsetHeight < 22 && said.scrollWidth <= said.clientWidth")
+    badge = tile.locator(".tile-score")
+    assert badge.evaluate("said => said.textContent = '0.99'")
+    assert _inside(badge, tile)
+    assert badge.evaluate("said => said.offsetHeight < 22 && said.scrollWidth <= said.clientWidth")
