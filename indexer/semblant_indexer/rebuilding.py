@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Other", "Rebuild"]
 
+_ANALYSES = (("map", "analysis-map.json"), ("cluster", "analysis-clusters.json"), ("outliers", "analysis-outliers.json"))
+"""What commands leave beside a collection, each by its command."""
+
 
 class Other(NamedTuple):
     """Another source of the collection than the job's own, open."""
@@ -125,11 +128,7 @@ class Rebuild:
         try:
             old = self._db.open(self._job.collection, self._serving)
         except StoreLocked:  # somebody searches it
-            kinds = [
-                word
-                for word, name in (("map", "analysis-map.json"), ("cluster", "analysis-clusters.json"))
-                if self._db.asset(self._job.collection, self._serving, name) is not None
-            ]
+            kinds = [word for word, name in _ANALYSES if self._db.asset(self._job.collection, self._serving, name) is not None]
             commands = " and ".join(f"`semblant {word}`" for word in kinds)
             lost = f"another process has the serving generation, so that its analyses were not kept: run {commands}"
             return [lost] if kinds else []

@@ -176,6 +176,41 @@ def test_a_rebuilt_generation_keeps_the_map_and_the_clusters(
             assert read_run(store, kind) is not None
 
 
+@pytest.mark.parametrize("scored", ["some", "none"])
+def test_a_picture_that_came_after_an_analysis_keeps_what_the_others_found(
+    scored: str, indexed: Path, tmp_path: Path, index: Callable[..., IndexReport], records: Callable[..., dict[str, Record]]
+) -> None:
+    """A rebuild takes each analysis over by itself."""
+    late = sorted((indexed / "coat").glob("*.png"))[:2]
+    away = [path.rename(tmp_path / path.name) for path in late]
+    index(indexed, prune=True)
+    with closing(open_database(str(tmp_path / "db"))) as database:
+        score_outliers(database)
+        for path, place in zip(away, late, strict=True):
+            path.rename(place)
+        if scored == "none":
+            with closing(database.open("images")) as store:
+                store.set_payloads(
+                    {
+                        one.id: {name: value for name, value in one.payload.items() if name != "_outlier"}
+                        for one in store.scroll()
+                    }
+                )
+    index(indexed)
+    with closing(open_database(str(tmp_path / "db"))) as database:
+        map_collection(database)
+        cluster_collection(database, k=3)
+    before = {uri: record.payload for uri, record in records().items()}
+    having = {uri for uri, payload in before.items() if "_outlier" in payload}
+    assert len(having) == (len(before) - 2 if scored == "some" else 0)
+    assert index(indexed, rebuild=True).generation == "g0002"
+    after = {uri: record.payload for uri, record in records().items()}
+    for name in ("_x", "_y", "_cluster", "_cluster_distance", "_outlier"):
+        assert {uri: payload.get(name) for uri, payload in after.items()} == {
+            uri: payload.get(name) for uri, payload in before.items()
+        }
+
+
 def test_one_writes_at_a_time(db: Database) -> None:
     with db.claim("images"), pytest.raises(StoreLocked):
         cluster_collection(db, k=2)

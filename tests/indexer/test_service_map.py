@@ -75,6 +75,8 @@ def test_points_lie_where_the_map_says_and_are_sent_once(served: Served) -> None
     assert (again.status_code, again.content) == (304, b"")
     ids = [picture["id"] for picture in told]
     assert served.http.post("/v1/map/rows", json={"version": version, "ids": ids}).json()["rows"] == list(range(30))
+    strange = ["é", "", ids[0] + "XYZ", ids[0].upper(), "\0" * 36]
+    assert served.http.post("/v1/map/rows", json={"version": version, "ids": strange}).json()["rows"] == [-1] * len(strange)
     with SearchClient(served.database) as client:
         client.delete([ids[0]])
     changed = read(served.http.get("/v1/map/points").content)[0]

@@ -33,31 +33,44 @@ def carry_analyses(old: Store, new: Store) -> int:
     kinds = {kind: fields for kind, fields in kinds.items() if read_run(old, kind) and not read_run(new, kind)}  # type: ignore[arg-type]
     if not kinds:
         return 0
-    types = {name: one for fields in kinds.values() for name, one in fields.items()}
-    known = {record.id: record.payload for record in old.scroll(fields=[*types, "_sha256"])}
+    names = [name for fields in kinds.values() for name in fields]
+    known = {record.id: record.payload for record in old.scroll(fields=[*names, "_sha256"])}
     records = [
         record
         for record in read_records(new)
-        if (before := known.get(record.id)) is not None
-        and before.get("_sha256") == record.payload.get("_sha256")
-        and all(name in before for name in types)
+        if (before := known.get(record.id)) is not None and before.get("_sha256") == record.payload.get("_sha256")
     ]
-    if not records:
+    # One that came after an analysis has nothing of that one, and of the others what they found.
+    having = {
+        kind: np.array([all(name in known[record.id] for name in fields) for record in records], bool)
+        for kind, fields in kinds.items()
+    }
+    kinds = {kind: fields for kind, fields in kinds.items() if having[kind].any()}
+    if not kinds:
         return 0
-    values = {name: np.array([known[record.id][name] for record in records]) for name in types}
+    values = {
+        name: np.array(
+            [known[record.id].get(name) if there else None for record, there in zip(records, having[kind], strict=True)]
+        )
+        for kind, fields in kinds.items()
+        for name in fields
+    }
     centres = read_centres(old) if "clusters" in kinds else None
     if centres is not None:
         if same:
             write_centres(new, *centres)
         else:
-            vectors, labels = vectors_of(records), values["_cluster"]
+            rows = np.flatnonzero(having["clusters"])
+            vectors, labels = vectors_of([records[row] for row in rows]), values["_cluster"][rows].astype(int)
             numbers = [number for number in np.unique(labels).tolist() if number > _NONE]
             means = np.array([vectors[labels == number].mean(axis=0) for number in numbers], np.float32)
             means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
             write_centres(new, means, np.array(numbers))
             own = means[np.searchsorted(numbers, labels).clip(0, len(numbers) - 1)]
-            values["_cluster_distance"] = np.clip(1 - (vectors * own).sum(axis=1), 0, 2).astype(np.float32)
-    write_values(new, records, values, types)
+            distances = values["_cluster_distance"].astype(object)
+            distances[rows] = np.clip(1 - (vectors * own).sum(axis=1), 0, 2).tolist()
+            values["_cluster_distance"] = distances
+    write_values(new, records, values, {name: one for fields in kinds.values() for name, one in fields.items()})
     for kind in kinds:
         copy_run(old, new, kind)  # type: ignore[arg-type]
-    return len(records)
+    return int(np.any([having[kind] for kind in kinds], axis=0).sum())

@@ -90,7 +90,7 @@ def write_values(
     Args:
         store: of the pictures.
         records: the pictures.
-        values: `[n]` each, by the field's name.
+        values: `[n]` each, by the field's name; where one is None, the picture keeps what it has.
         fields: types of fields that are new.
     """
     if fields:
@@ -100,6 +100,7 @@ def write_values(
         changed = {}
         with store.writing:  # clients may have changed or deleted pictures since they were read
             for record in store.retrieve(list(rows)):
-                found = {name: column[rows[record.id]].item() for name, column in values.items()}
+                row = rows[record.id]
+                found = {name: column.item(row) for name, column in values.items() if column.item(row) is not None}
                 changed[record.id] = {**record.payload, **found}
             store.set_payloads(changed)

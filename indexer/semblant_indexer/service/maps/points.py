@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["MapPoints", "columns", "read_points"]
 
 _STEPS = 65_535
+_ID = 36
+"""Characters of a picture's id."""
 _FRESH = 20.0
 
 
@@ -66,7 +68,8 @@ class MapPoints:
     def rows(self, ids: Sequence[str]) -> np.ndarray:
         """int64 `[ids]`: the row of each picture, −1 of one that is not on the map."""
         names, order = self._sorted
-        asked = np.array(ids, dtype="S36") if len(ids) else np.empty(0, "S36")
+        # Whatever is no id of a picture is longer, or has other characters, and must not become one by being cut.
+        asked = np.array([id.encode() if len(id) <= _ID and id.isascii() else b"" for id in ids], dtype=f"S{_ID}")
         if not len(names):
             return np.full(len(asked), -1)
         found = np.minimum(np.searchsorted(names, asked), len(names) - 1)
@@ -97,7 +100,7 @@ def read_points(store: Store, within: Where | None) -> MapPoints:
         ids.append(record.id.encode())
         places.append((record.payload.get("_x", np.nan), record.payload.get("_y", np.nan)))
     positions = np.array(places, np.float64).reshape(-1, 2)
-    names = np.array(ids, "S36") if ids else np.empty(0, "S36")
+    names = np.array(ids, dtype=f"S{_ID}")
     whole = np.isfinite(positions).all(axis=1)
     positions, names = positions[whole], names[whole]
     low, high = (positions.min(axis=0), positions.max(axis=0)) if len(positions) else (np.zeros(2), np.ones(2))
