@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from semblant_indexer.analysis import cluster_collection, map_collection, read_run, score_outliers
+from semblant_indexer.analysis import (
+    cluster_collection,
+    map_collection,
+    read_run,
+    rename_cluster,
+    score_outliers,
+    split_cluster,
+)
 from semblant_search import SearchClient
 from semblant_search.cli import semblant
 from semblant_search.errors import CollectionNotFound, InvalidInput, NotIndexed, StoreLocked
@@ -209,6 +216,51 @@ def test_a_picture_that_came_after_an_analysis_keeps_what_the_others_found(
         assert {uri: payload.get(name) for uri, payload in after.items()} == {
             uri: payload.get(name) for uri, payload in before.items()
         }
+
+
+def test_names_of_peoples_own_go_with_the_pictures_they_were_given_to(db: Database) -> None:
+    first = cluster_collection(db, k=3)
+    sizes = [row["pictures"] for row in first.run.results["clusters"]]
+    rename_cluster(db, "images", 0, "mine")
+    rename_cluster(db, "images", 2, "yours")
+    again = cluster_collection(db, k=3)
+    rows = again.run.results["clusters"]
+    assert [row["pictures"] for row in rows] == sizes
+    assert [(row["name"], row.get("own", False)) for row in rows][::2] == [("mine", True), ("yours", True)]
+    assert not rows[1].get("own")
+    assert again.run.results["names_lost"] == []
+    one = cluster_collection(db, k=1)  # of two names, that of the larger cluster
+    assert [row["name"] for row in one.run.results["clusters"]] == ["mine"]
+    assert one.run.results["names_lost"] == ["yours"]
+    many = cluster_collection(db, k=12)
+    assert max(row["pictures"] for row in many.run.results["clusters"]) <= 15
+    assert many.run.results["names_lost"] == ["mine"]
+
+
+def test_a_name_that_is_taken_away_gives_room_to_that_of_the_values_and_the_largest_part_keeps_it(db: Database) -> None:
+    said = cluster_collection(db, k=3).run.results["clusters"]
+    for taken in ("", None):
+        assert rename_cluster(db, "images", 1, "mine").results["clusters"][1]["name"] == "mine"
+        assert rename_cluster(db, "images", 1, taken).results["clusters"] == said
+    rename_cluster(db, "images", 0, "mine")
+    rows = split_cluster(db, "images", 0).results["clusters"]
+    assert [row["name"] == "mine" for row in rows] == [True, False, False, False]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_is_none_is_said(seed: int, db: Database, tmp_path: Path) -> None:
+    for analyse in (map_collection, cluster_collection):
+        with pytest.raises(InvalidInput, match=f"seed {seed}: expected 0 to 4294967295"):
+            analyse(db, seed=seed)
+    for word in ("map", "cluster"):
+        told = CliRunner().invoke(semblant, [word, "--db", str(tmp_path / "none"), "--seed", str(seed)])
+        assert told.exit_code == 2
+        assert "0<=x<=4294967295" in told.output
+
+
+def test_a_map_is_placed_among_some(db: Database) -> None:
+    with pytest.raises(InvalidInput, match="fitted 0: expected at least 3"):
+        map_collection(db, fitted=0)
 
 
 def test_one_writes_at_a_time(db: Database) -> None:

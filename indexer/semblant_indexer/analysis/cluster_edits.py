@@ -9,6 +9,7 @@ import numpy as np
 from semblant_search.errors import InvalidInput, NotIndexed
 
 from .clusters import fit_clusters
+from .own_names import give_name
 from .records import describe_clusters, read_records, serving_store, vectors_of, write_values
 from .runs import read_centres, read_run, rewrite_run, write_centres
 
@@ -24,7 +25,7 @@ __all__ = ["merge_clusters", "rename_cluster", "split_cluster"]
 
 
 def rename_cluster(database: Database, collection: str, cluster: int, name: str | None) -> AnalysisRun:
-    """Give a cluster a name of one's own; None takes it away.
+    """Give a cluster a name of one's own; None, or an empty one, gives it that of its pictures' values again.
 
     Raises:
         NotIndexed: the collection has no clusters.
@@ -35,7 +36,11 @@ def rename_cluster(database: Database, collection: str, cluster: int, name: str 
         run = _run(store)
         rows = [dict(one) for one in run.results["clusters"]]
         _check(rows, [cluster])
-        rows[cluster].update(name=name or None, field=None, share=None, elsewhere=None, own=bool(name))
+        if name:
+            give_name(rows[cluster], name)
+        else:
+            records = read_records(store)
+            rows[cluster] = describe_clusters(store, records, _labels(records), _distances(records), len(rows))[cluster]
         return rewrite_run(store, dataclasses.replace(run, results={**run.results, "clusters": rows}))
 
 
@@ -68,7 +73,9 @@ def merge_clusters(database: Database, collection: str, clusters: Sequence[int])
 
 
 def split_cluster(database: Database, collection: str, cluster: int, into: int = 2, *, seed: int = 0) -> AnalysisRun:
-    """Make one cluster several, by k-means on its pictures: the largest part keeps the number, the others get new ones.
+    """Make one cluster several, by k-means on its pictures.
+
+    The largest part keeps the number, and the name that people gave it; the others get new ones.
 
     Raises:
         NotIndexed, InvalidInput, CollectionNotFound, StoreLocked: as `rename_cluster`; more parts than different pictures.
@@ -89,7 +96,7 @@ def split_cluster(database: Database, collection: str, cluster: int, into: int =
         centres, owners = _centres(store)
         others = owners != cluster
         parts = (np.concatenate([centres[others], found.centres]), np.concatenate([owners[others], numbers]))
-        kept = {number: number for number in range(len(rows)) if number != cluster}
+        kept = {number: number for number in range(len(rows))}
         return _write(store, run, records, labels, changed, distances, parts, kept)
 
 
@@ -135,7 +142,7 @@ def _write(
     for old, new in kept.items():
         last = run.results["clusters"][old]
         if last.get("own"):
-            rows[new].update(name=last["name"], field=None, share=None, elsewhere=None, own=True)
+            give_name(rows[new], last["name"])
     write_centres(store, *centres)
     moved = np.flatnonzero((labels != before) | (lengths != _distances(records))).tolist()
     values = {"_cluster": labels[moved].astype(np.int32), "_cluster_distance": lengths[moved].astype(np.float32)}

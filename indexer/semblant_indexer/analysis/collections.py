@@ -13,6 +13,7 @@ from semblant_search.errors import InvalidInput, NotIndexed
 
 from .clusters import Clustering, fit_clusters, fit_dense_clusters
 from .outliers import outlier_scores
+from .own_names import keep_names
 from .projection import fit_map, place
 from .records import describe_clusters, read_records, serving_store, vectors_of, write_values
 from .runs import CLUSTER_FIELDS, MAP_FIELDS, OUTLIER_FIELDS, AnalysisRun, read_centres, read_run, write_centres, write_run
@@ -26,6 +27,9 @@ __all__ = ["Analysed", "cluster_collection", "keep_up", "map_collection", "score
 
 _FITTED = 100_000
 """Pictures that a map is fitted to; the others of a larger collection are placed among them."""
+_LEAST_FITTED = 3
+_SEEDS = 2**32
+"""As many as scikit-learn and NumPy both take."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,12 @@ def map_collection(
     Raises:
         NotIndexed: the collection is empty.
         CollectionNotFound, StoreLocked: there is none of that name; a job is at work on it.
+        InvalidInput: a seed below 0 or beyond 32 bits; a map fitted to fewer than three pictures.
         MissingExtra: openTSNE is not installed.
     """
+    _check_seed(seed)
+    if fitted < _LEAST_FITTED:
+        raise InvalidInput(f"fitted {fitted}: expected at least {_LEAST_FITTED}, among which the others are placed")
     with serving_store(database, collection) as store:
         records = read_records(store)
         vectors = vectors_of(records)
@@ -106,6 +114,9 @@ def cluster_collection(
 ) -> Analysed:
     """Give each picture its cluster, `_cluster`, and its distance to the centre, `_cluster_distance`.
 
+    Clusters that people named keep their names where most of their pictures are in one cluster again; `results["names_lost"]`
+    are the others. What people merged and split is found anew.
+
     Args:
         database: open; nobody else may write to the collection meanwhile.
         collection: its name.
@@ -118,13 +129,14 @@ def cluster_collection(
     Raises:
         NotIndexed: the collection is empty, or has no map for HDBSCAN.
         CollectionNotFound, StoreLocked: there is none of that name; a job is at work on it.
-        InvalidInput: `k` with HDBSCAN; more clusters than different pictures.
+        InvalidInput: `k` with HDBSCAN; more clusters than different pictures; a seed below 0 or beyond 32 bits.
         MissingExtra: scikit-learn or kneed is not installed.
     """
     if method not in ("kmeans", "hdbscan"):
         raise InvalidInput(f"method {method!r}: expected 'kmeans' or 'hdbscan'")
     if method == "hdbscan" and k is not None:
         raise InvalidInput(f"k {k} with hdbscan, which finds by itself how many clusters there are: leave one of the two out")
+    _check_seed(seed)
     with serving_store(database, collection) as store:
         records = read_records(store)
         vectors = vectors_of(records)
@@ -134,6 +146,9 @@ def cluster_collection(
             found = fit_clusters(vectors, k, seed=seed, on_progress=on_progress)
         values = {"_cluster": found.labels, "_cluster_distance": found.distances}
         clusters = describe_clusters(store, records, found.labels, found.distances, found.k)
+        last = read_run(store, "clusters")
+        before = np.array([record.payload.get("_cluster", -1) for record in records], np.int64)
+        lost = [] if last is None else keep_names(last.results["clusters"], before, clusters, found.labels)
         write_centres(store, found.centres)
         write_values(store, records, values, CLUSTER_FIELDS)
         results = {
@@ -141,6 +156,7 @@ def cluster_collection(
             "silhouette": None if np.isnan(found.silhouettes).all() else round(float(found.silhouettes.mean()), 4),
             "inertias": {str(number): round(inertia, 4) for number, inertia in found.inertias.items()},
             "clusters": clusters,
+            "names_lost": lost,
         }
         run = write_run(store, "clusters", len(records), {"method": method, "k": k, "seed": seed}, results)
         return _analysed(store, run, records, vectors, values, found)
@@ -215,3 +231,8 @@ def _analysed(
     clusters = read_run(store, "clusters")
     names = [] if clusters is None else [each["name"] or "" for each in clusters.results["clusters"]]
     return Analysed(run, uris, vectors, [record.payload for record in records], values, names, clustering)
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < _SEEDS:
+        raise InvalidInput(f"seed {seed}: expected 0 to {_SEEDS - 1}")

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["cluster", "map_", "outliers"]
 
 _draw = click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Draw it, as PNG.")
-_seed = click.option("--seed", default=0, show_default=True, help="Of what is drawn: the same pictures give the same result.")
+_seed = click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**32 - 1),
+    metavar="N",
+    help="Of what is drawn: the same pictures give the same result.",
+)
 _quiet = click.option("--quiet", is_flag=True, help="No progress.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -137,6 +144,8 @@ def cluster(
         for row in rows
     ]
     print_rows(["cluster", "pictures", "name", "by", "share", "elsewhere"], cells, right=(0, 1, 4, 5))
+    if lost := found.run.results["names_lost"]:
+        click.echo(f"no cluster holds most of the pictures that had these names: {', '.join(lost)}", err=True)
     if out is not None:
         click.echo(f"drawn: {out}")
 
