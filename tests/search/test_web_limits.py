@@ -46,6 +46,14 @@ def test_a_request_that_takes_too_long_is_given_up(served: Served, shop_pictures
     for _ in range(3):  # and leaves its place
         told = problem(http.post("/v1/search", files={"picture": data}), 504, "timed-out")
         assert "1e-06 seconds" in told["detail"]
+        assert "may still be done" not in told["detail"]  # a search changes nothing
+
+
+def test_of_a_change_that_takes_too_long_it_is_said_that_it_may_still_come(served: Served) -> None:
+    app = create_app(served.database, settings=ServiceSettings(timeout=1e-6), client=served.client)
+    http = TestClient(app, base_url="http://localhost")
+    told = problem(http.patch("/v1/pictures", json={"pictures": ["file:///nowhere.png"], "metadata": {"a": 1}}), 504, "timed-out")
+    assert "may still be done: look before you ask for it again" in told["detail"]
 
 
 def test_a_service_that_has_not_begun_or_has_ended_is_not_ready(served: Served) -> None:

@@ -47,6 +47,7 @@ _FORM = "_semblant_form"
 _FORM_TYPE = "multipart/form-data"
 _WITHOUT_BODY = {"GET", "HEAD", "DELETE"}
 """What is asked for is in the address."""
+_READING = {"GET", "HEAD"}
 _DIGITS = 1000
 _HANGS_UP = 499  # nobody reads it; nginx's number for the log
 
@@ -119,7 +120,7 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
                     telemetry.request(operation, request.method, request.state.request_id, request.headers) as answered,
                     recorded_by(telemetry.stage),
                 ):
-                    response = await _answered(request, answer, service)
+                    response = await _answered(request, answer, service, changes=scope != "search")
                     answered.with_status(response.status_code)
                 if request.method == "HEAD":
                     response = _without_body(response)
@@ -178,7 +179,7 @@ def _scope_of(endpoint: Callable[..., Any]) -> Scope:
     return "admin"
 
 
-async def _answered(request: Request, answer: Handler, service: Service) -> Response:
+async def _answered(request: Request, answer: Handler, service: Service, *, changes: bool) -> Response:
     headers: dict[str, str] = {}
     try:
         with anyio.fail_after(service.settings.timeout):
@@ -186,7 +187,10 @@ async def _answered(request: Request, answer: Handler, service: Service) -> Resp
     except ClientDisconnect:
         return Response(status_code=_HANGS_UP)
     except TimeoutError:
-        problem = problems.of_fault("timed-out", f"it was not answered within {service.settings.timeout:g} seconds")
+        detail = f"it was not answered within {service.settings.timeout:g} seconds"
+        if changes and request.method not in _READING:  # what has begun in a thread goes on
+            detail += "; what it asked for may still be done: look before you ask for it again"
+        problem = problems.of_fault("timed-out", detail)
     except RequestValidationError as error:
         problem = problems.of_validation(error.errors())
     except SemblantError as error:
