@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 from playwright.sync_api import expect
+from semblant_indexer import IndexJob, run
 from semblant_search import SearchClient
 from semblant_search.store import open_database
 from semblant_search.web import KeyFile, create_app
@@ -109,7 +110,7 @@ def _at_a_port(db: Path) -> Iterator[tuple[str, Callable[[], None], Callable[[],
 
 
 def test_a_collection_that_is_not_there_yet_is_waited_for(
-    indexed: Path, tmp_path: Path, new_page: Callable[..., Shown], size: str
+    indexed: Path, tiles: Path, tmp_path: Path, new_page: Callable[..., Shown], size: str
 ) -> None:
     from support.service import listening
 
@@ -119,6 +120,16 @@ def test_a_collection_that_is_not_there_yet_is_waited_for(
         shown.page.goto(shown.address)
         expect(shown.page.locator("main")).to_contain_text("no pictures here yet")
         expect(shown.page.locator(".filters")).to_have_count(0)  # there is nothing to filter, and nothing more to be said of it
+        statuses: list[int] = []
+        shown.page.on("response", lambda answer: statuses.append(answer.status))
+        for _ in range(2):  # twice, for another answer may have been on its way
+            with shown.page.expect_response("**/v1/collections"):
+                pass
+        assert 404 not in statuses  # the console would call each a failure
+        encoder = indexed.with_name("encoder.onnx")
+        run(IndexJob(str(tiles / "whole"), encoder, str(tmp_path / "db"), workers=1, threads=1, orb=None), database=database)
+        expect(shown.page.locator(".tile").first).to_be_visible()
+        expect(shown.page.locator("main")).not_to_contain_text("no pictures here yet")
         shown.page.goto("about:blank")
 
 

@@ -76,7 +76,7 @@ def open_folder(job: OpenJob, say: Callable[[str], object]) -> None:
         address = f"http://localhost:{listening.getsockname()[1]}"
 
         def started() -> None:
-            say(f"The page is at {address}. Ctrl-C stops.")
+            say(f"The page is at {address} (Ctrl-C stops)")
             steps.start(app.state.jobs, database)
             if job.browser and not webbrowser.open(address):
                 say("No browser could be opened: open that address yourself.")

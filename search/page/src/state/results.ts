@@ -5,7 +5,7 @@ import { key } from "../api/key";
 import type { Example, Problem, Shown } from "../api/models";
 import { type State, type View, state } from "./address";
 import { removed } from "./removals";
-import { about, collection } from "./service";
+import { about, collection, missing } from "./service";
 import { isUpload, upload } from "./uploads";
 import { watch } from "./watch";
 import { whereOf } from "./where";
@@ -43,7 +43,7 @@ let asking: AbortController | null = null;
 const question = computed(() => JSON.stringify({ ...state.value, open: "", colour: "", at: [], view: SHOWING.includes(state.value.view) }));
 
 watch([question, revision, key, collection, about], () => {
-  if (about.peek() && SHOWING.includes(state.peek().view)) void begin();
+  if (about.peek() && !missing.peek() && SHOWING.includes(state.peek().view)) void begin();
 });
 
 async function begin(): Promise<void> {

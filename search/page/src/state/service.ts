@@ -29,18 +29,31 @@ watch([named, revision, key], () => void load());
 export async function load(name = state.peek().collection): Promise<void> {
   try {
     const told = await get("/v1/about");
-    about.value = told;
+    if (JSON.stringify(told) !== JSON.stringify(about.value)) about.value = told;
     const shown = name || told.collection;
+    if (missing.value && !(await isThere(shown))) return wait();
     const [found, counted] = await Promise.all([get(`/v1/collections/${encodeURIComponent(shown)}` as "/v1/collections/{name}"), get("/v1/count", { collection: shown })]);
     facts.value = found;
     total.value = counted.count;
     trouble.value = "";
-    if (missing.value) revision.value += 1;
+    const came = missing.value;
     missing.value = false;
+    if (came) revision.value += 1;
   } catch (error) {
     trouble.value = messageOf(error);
-    missing.value = error instanceof ServiceProblem && error.problem.code === "collection-not-found";
     clearTimeout(again);
-    if (missing.value) again = window.setTimeout(() => void load(), AGAIN);
+    missing.value = error instanceof ServiceProblem && error.problem.code === "collection-not-found";
+    if (missing.value) wait();
   }
+}
+
+function wait(): void {
+  clearTimeout(again);
+  again = window.setTimeout(() => void load(), AGAIN);
+}
+
+/** Whether there is a collection of that name: a question that browsers' consoles do not call a failure. */
+async function isThere(shown: string): Promise<boolean> {
+  const { collections } = await get("/v1/collections");
+  return collections.some((one) => one.name === shown);
 }
