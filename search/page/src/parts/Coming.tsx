@@ -9,7 +9,7 @@ export function Coming() {
     <div class="empty" role="status">
       <strong>{doing(job)}</strong>
       <progress aria-label={doing(job)} {...(total ? { max: total, value: done } : {})} />
-      <p>They appear here as soon as they can be searched.</p>
+      <p>The pictures appear here as soon as they can be searched.</p>
     </div>
   );
 }
