@@ -128,12 +128,12 @@ def test_from_the_first_job_to_the_first_pictures_nobody_says_that_there_are_non
             }"""
         )
         assert page.request.post(f"{address}/v1/jobs", data=query).ok
-        expect(page.locator("main")).to_contain_text("They appear here")
+        expect(page.locator("main")).to_contain_text("The pictures appear here")
         noticed.set()
         expect(page.locator(".tile img.is-loaded").first).to_be_visible(timeout=120_000)
         expect(page.locator(".said")).to_contain_text("6 pictures")
         texts: list[str] = page.evaluate("[...window.texts]")
-        begun = next(place for place, text in enumerate(texts) if "They appear here" in text)
+        begun = next(place for place, text in enumerate(texts) if "The pictures appear here" in text)
         empty = [text for text in texts[begun:] if "o pictures" in text or "collection" in text]
         assert not empty, empty
         page.unroute_all(behavior="wait")  # one that is answered late would end in the next test
