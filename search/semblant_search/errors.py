@@ -17,6 +17,7 @@ never leave the library: they are the `__cause__` of one of these.
     │   ├── PointNotFound       a URI or id that is not in the collection
     │   ├── NotIndexed          the collection was indexed without what is asked for
     │   ├── StoreLocked         another process holds the directory
+    │   │   └── JobAtWork       another job changes the collection
     │   ├── StoreUnavailable    the server is down, refuses or does not answer in time
     │   └── StoreDenied         the server answers, but not with this API key
     ├── DataError               a set of pictures that cannot be fetched, read or written
@@ -35,6 +36,7 @@ __all__ = [
     "EncoderMismatch",
     "ImageError",
     "InvalidInput",
+    "JobAtWork",
     "MetadataError",
     "MissingExtra",
     "NoFeaturesError",
@@ -148,6 +150,10 @@ class NotIndexed(StoreError):  # noqa: N818
 
 class StoreLocked(StoreError):  # noqa: N818
     """Another process holds the database directory."""
+
+
+class JobAtWork(StoreLocked):
+    """Another job changes the collection; the message says which."""
 
 
 class StoreUnavailable(StoreError):  # noqa: N818

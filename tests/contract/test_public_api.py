@@ -23,6 +23,7 @@ NAMES = [
     "ImageError",
     "InvalidInput",
     "Job",
+    "JobAtWork",
     "JobEvent",
     "JobFailure",
     "JobProgress",

@@ -168,6 +168,14 @@ def test_clusters_are_named_merged_and_split(served: Served) -> None:
         assert (run.version, run.results["k"]) == (4, 3)
 
 
+def test_a_change_while_a_job_is_at_work_is_told_of_the_job(database: Database, served: Served) -> None:
+    with database.claim("images"):
+        told = problem(served.http.post("/v1/clusters/merge", json={"clusters": [0, 1]}), 409, "job-running")
+    assert "another job at work" in told["detail"]
+    assert told["detail"].endswith("; ask again when it is done")
+    served.http.post("/v1/clusters/merge", json={"clusters": [0, 1]}).raise_for_status()
+
+
 def test_changes_of_clusters_need_the_scope_to_write(database: Database, tmp_path: Path) -> None:
     keys = KeyFile(tmp_path / "keys.json")
     reads, writes = keys.create("reads", "search")[0], keys.create("writes", "write")[0]

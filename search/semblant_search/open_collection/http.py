@@ -56,7 +56,7 @@ _ERRORS: Mapping[str, type[errors.SemblantError]] = {
     "starting": StoreUnavailable,
     "stopping": StoreUnavailable,
     "too-busy": StoreUnavailable,
-    "job-running": errors.StoreLocked,
+    "job-running": errors.JobAtWork,
     "job-not-found": InvalidInput,
     "source-refused": InvalidInput,
     "not-found": NoSuchAddressError,

@@ -12,7 +12,7 @@ import uuid
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from semblant_search.errors import StoreError, StoreLocked
+from semblant_search.errors import JobAtWork, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +162,7 @@ def claimed(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
     """Hold a lock file; whoever comes second is told who has it, after `wait` seconds. It ends with the process at the latest.
 
     Raises:
-        StoreLocked: somebody holds it; `what` says what of.
+        JobAtWork: somebody holds it; `what` says what of.
     """
     from filelock import FileLock, Timeout
 
@@ -171,7 +171,7 @@ def claimed(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise StoreLocked(
+        raise JobAtWork(
             f"{what} has another job at work ({_read_owner(owner)}); run this one again when it is done, or let it wait "
             "(--wait SECONDS)"
         ) from error

@@ -84,6 +84,7 @@ class _Kind(NamedTuple):
     title: str
 
 
+_JOB_RUNNING = _Kind(409, "job-running", "Another job is at work")
 _PROBLEMS: tuple[tuple[type[errors.SemblantError], _Kind], ...] = (
     (errors.WhereError, _Kind(422, "invalid-filter", "The filter cannot be used")),
     (errors.MetadataError, _Kind(422, "invalid-metadata", "The metadata cannot be used")),
@@ -119,7 +120,7 @@ _SERVICE = {
     "file-not-at-hand": _Kind(404, "file-not-at-hand", "The picture's file is not at hand"),
     "file-gone": _Kind(410, "file-gone", "The picture's file is gone"),
     "not-offered": _Kind(403, "not-offered", "The service does not offer this"),
-    "job-running": _Kind(409, "job-running", "Another job is at work"),
+    "job-running": _JOB_RUNNING,
     "job-not-found": _Kind(404, "job-not-found", "There is no such job"),
     "source-refused": _Kind(403, "source-refused", "Jobs may not read this"),
     "map-not-ready": _Kind(503, "map-not-ready", "The map is being read"),
@@ -139,6 +140,9 @@ def of_error(error: errors.SemblantError) -> Problem:
             RAISE_MAX_PIXELS, "make it smaller, or have the service take more (`semblant serve --max-pixels`)"
         )
         return _problem(_SERVICE["picture-too-large"], told, reason=error.reason)
+    if isinstance(error, errors.JobAtWork):
+        told, _, _ = str(error).partition("; ")  # what a command can do: wait
+        return _problem(_JOB_RUNNING, f"{told}; ask again when it is done")
     kind = next((kind for known, kind in _PROBLEMS if isinstance(error, known)), _SERVICE["internal-error"])
     where = error if isinstance(error, errors.WhereError) else None
     argument = "metadata" if isinstance(error, errors.MetadataError) else getattr(error, "argument", None)

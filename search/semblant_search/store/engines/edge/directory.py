@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from semblant_search.errors import NotADatabase, StoreError, StoreLocked
+from semblant_search.errors import JobAtWork, NotADatabase, StoreError
 from semblant_search.json_models import parse_object, read_model, write_model
 from semblant_search.store.database import Database
 from semblant_search.store.engines.base import Claim
@@ -183,9 +183,9 @@ class Directory:
                             folder.rmdir()
 
     def claim_opened(self, collection: str) -> AbstractContextManager[object]:
-        """Nothing: opening it does. Raises `StoreLocked` while a job of this very process has it open as well."""
+        """Nothing: opening it does. Raises `JobAtWork` while a job of this very process has it open as well."""
         if collection in self._claimed:
-            raise StoreLocked(
+            raise JobAtWork(
                 f"collection {collection!r} of {self.location!r} has a job at work in this process; do it again when that is "
                 "done, or cancel the job"
             )

@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from semblant_search.errors import CollectionNotFound, StoreError, StoreLocked, StoreUnavailable
+from semblant_search.errors import CollectionNotFound, JobAtWork, StoreError, StoreLocked, StoreUnavailable
 from semblant_search.store.engines.base import Claim
 from semblant_search.store.engines.process import is_dead, owner, this_process
 
@@ -85,7 +85,7 @@ class Lease(Claim):
         wait: seconds to wait for another holder's end.
 
     Raises:
-        StoreLocked: somebody else holds it.
+        JobAtWork: somebody else holds it.
     """
 
     def __init__(self, connection: Connection, collection: str, wait: float = 0.0) -> None:
@@ -179,7 +179,7 @@ class Lease(Claim):
                 if there.token == self._token:
                     return
             elif moment >= end and (alive or there.seems_alive()):
-                raise StoreLocked(
+                raise JobAtWork(
                     f"{self._what} has another job at work ({there}); run this one again when it is done, or let it wait "
                     "(--wait SECONDS)"
                 )
