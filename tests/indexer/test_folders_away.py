@@ -137,3 +137,129 @@ def test_what_is_mounted_is_watched(
         points(watched, number + 1)
         copy(pictures, disk, number + 4)
         points(watched, 2 * number + 1)
+
+
+def test_a_folder_that_is_away_is_waited_for_and_loses_nothing(pictures: Path, tmp_path: Path, watching: Watch) -> None:
+    watched = watching(pictures, prune=True, prune_limit=1.0)
+    points(watched, 30)
+    for _ in range(2):
+        pictures.rename(tmp_path / "away")
+        watched.until(lambda: watched.problems)
+        time.sleep(4)  # some hundred looks, and it is told once
+        (tmp_path / "away").rename(pictures)
+        seen = len(watched.reports)
+        watched.until(lambda seen=seen: len(watched.reports) > seen)
+        assert watched.reports[-1].points == 30
+        assert isinstance(watched.problems[0], InvalidInput)
+        assert "is away (No such file or directory); what is indexed of it stays" in str(watched.problems[0])
+        assert len(watched.problems) == 1
+        watched.problems.clear()
+    copy(pictures, pictures, 0)
+    points(watched, 31)
+
+
+@pytest.mark.parametrize("phase", ["scan", "index"])
+def test_a_folder_that_goes_away_in_the_middle_of_a_run_is_waited_for(
+    pictures: Path, tmp_path: Path, watching: Watch, phase: str
+) -> None:
+    away = tmp_path / "away"
+
+    taken: list[Progress] = []
+
+    def take(progress: Progress) -> None:
+        if progress.phase == phase and not taken:
+            taken.append(progress)
+            pictures.rename(away)
+
+    watched = watching(pictures, take, prune=True)
+    watched.until(lambda: watched.problems)
+    assert "is away" in str(watched.problems[0])
+    seen = len(watched.reports)
+    away.rename(pictures)
+    watched.until(lambda: len(watched.reports) > seen)
+    points(watched, 30)
+    assert watched.reports[-1].failed == 0
+
+
+def test_a_database_that_is_away_is_not_begun_anew(pictures: Path, tmp_path: Path, watching: Watch) -> None:
+    (tmp_path / "disk").mkdir()
+    watched = watching(pictures, db=str(tmp_path / "disk" / "db"))
+    points(watched, 30)
+    (tmp_path / "disk").rename(tmp_path / "away")
+    (tmp_path / "disk").mkdir()
+    copy(pictures, pictures, 0)
+    watched.until(lambda: watched.problems)
+    assert isinstance(watched.problems[0], NotADatabase)
+    (tmp_path / "disk").rmdir()
+    (tmp_path / "away").rename(tmp_path / "disk")
+    points(watched, 31)
+    assert len(watched.reports) == 2
+
+
+def test_a_full_disk_is_told_and_outlived(
+    pictures: Path, tmp_path: Path, watching: Watch, mount: Callable[..., None]
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount(disk, "-o", "size=500m")
+    watched = watching(pictures, db=str(disk / "db"))
+    points(watched, 30)
+    filler = disk / "filler"
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free)
+    copy(pictures, pictures, 0)
+    watched.until(lambda: watched.problems)
+    assert isinstance(watched.problems[0], StoreError), watched.problems
+    filler.unlink()
+    points(watched, 31)
+
+
+def _without_rights_of_root() -> None:
+    """For `preexec_fn`: what root may not read without the right to pass by the rights of files, it may not read."""
+    import ctypes
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+
+
+def test_the_command_waits_for_a_folder_that_is_away_or_may_not_be_read(
+    pictures: Path, encoder_file: Path, tmp_path: Path
+) -> None:
+    told, reported = tmp_path / "told", tmp_path / "reported"
+    command = [sys.executable, "-c", MAIN, "index", str(pictures), "--encoder", str(encoder_file), "--db", str(tmp_path / "db")]
+    command += ["--no-orb", "--quiet", "--workers", "1", "--watch", "--prune"]
+
+    def until(file: Path, text: str) -> None:
+        deadline = time.monotonic() + 120
+        while text not in file.read_text():
+            assert watching.poll() is None, told.read_text()
+            assert time.monotonic() < deadline, told.read_text()
+            time.sleep(0.1)
+
+    with told.open("w") as errors, reported.open("w") as output:
+        watching = subprocess.Popen(command, stdout=output, stderr=errors, preexec_fn=_without_rights_of_root)
+    try:
+        until(reported, "found 30 = 30 indexed")
+        pictures.rename(tmp_path / "away")
+        until(told, "is away (No such file or directory)")
+        time.sleep(1)
+        (tmp_path / "away").rename(pictures)
+        until(reported, "found 30 = 0 indexed + 30 unchanged")
+        closed = pictures / "bag"
+        for place in (pictures, closed):
+            place.chmod(0)
+            until(*((told, "is away (Permission denied)") if place == pictures else (reported, "1 failed")))
+            time.sleep(1)
+            place.chmod(0o755)
+            copy(pictures, closed, 3 if place == closed else 4)
+            until(reported, "found 31 = 1 indexed" if place == pictures else "found 32 = 1 indexed")
+    finally:
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(60) == 130
+        pictures.chmod(0o755)
+    lines = [line for line in told.read_text().splitlines() if "is away" in line]
+    assert len(lines) == 2, lines
+    assert all(line.endswith(f"still watching {str(pictures)!r}") for line in lines)
+    assert "Traceback" not in told.read_text()
