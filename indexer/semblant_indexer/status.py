@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from semblant_search.collection import canonical_uri
-from semblant_search.errors import CollectionNotFound, InvalidInput, StoreError
+from semblant_search.errors import CollectionNotFound, InvalidInput
 from semblant_search.store.names import without_password
 from semblant_search.store.open import DEFAULT_TIMEOUT
 
 from .job import IndexJob
+from .ledger.reading import open_to_read
 from .ledger.schema import ACCEPTED
+from .ledger.troubles import unusable
 from .state import find_state
 
 __all__ = ["FailedJobs", "GenerationStatus", "Status", "failed_jobs", "last_job", "read_status"]
@@ -74,7 +76,8 @@ def read_status(
         CollectionNotFound: there is no ledger for it.
         StoreError: the file is not a ledger.
     """
-    connection = _open(db, collection, find_state(db, collection, state, api_key, timeout))
+    path = find_state(db, collection, state, api_key, timeout) / "ledger.sqlite"
+    connection = open_to_read(path, f"collection {collection!r} of {without_password(db)!r}")
     try:
         accepted = _accepted(connection)
         names = connection.execute("SELECT name, created_at, encoder FROM generations ORDER BY name").fetchall()
@@ -86,7 +89,7 @@ def read_status(
         ).fetchall()
         run = connection.execute("SELECT started_at, job, report FROM runs ORDER BY number DESC LIMIT 1").fetchone()
     except sqlite3.Error as error:
-        raise _not_a_ledger(db, collection, error) from error
+        raise unusable(path, error) from error
     finally:
         connection.close()
     last = None
@@ -107,11 +110,12 @@ def last_job(
     **changes: Any,
 ) -> IndexJob:
     """The job that was run last on a collection, with changes. Errors as `read_status`, and `InvalidInput` for old settings."""
-    connection = _open(db, collection, find_state(db, collection, state, api_key, timeout))
+    path = find_state(db, collection, state, api_key, timeout) / "ledger.sqlite"
+    connection = open_to_read(path, f"collection {collection!r} of {without_password(db)!r}")
     try:
         row = connection.execute("SELECT job FROM runs ORDER BY number DESC LIMIT 1").fetchone()
     except sqlite3.Error as error:
-        raise _not_a_ledger(db, collection, error) from error
+        raise unusable(path, error) from error
     finally:
         connection.close()
     if row is None:
@@ -147,7 +151,8 @@ def failed_jobs(
 ) -> FailedJobs:
     """The jobs whose pictures failed, with changes, in the newest generation. Errors as `last_job`."""
     changes |= {"api_key": api_key, "timeout": timeout}
-    connection = _open(db, collection, find_state(db, collection, state, api_key, timeout))
+    path = find_state(db, collection, state, api_key, timeout) / "ledger.sqlite"
+    connection = open_to_read(path, f"collection {collection!r} of {without_password(db)!r}")
     try:
         accepted = _accepted(connection)
         settings = [json.loads(row[0]) for row in connection.execute("SELECT job FROM runs ORDER BY number DESC")]
@@ -159,7 +164,7 @@ def failed_jobs(
             )
         )
     except sqlite3.Error as error:
-        raise _not_a_ledger(db, collection, error) from error
+        raise unusable(path, error) from error
     finally:
         connection.close()
     found: list[IndexJob] = []
@@ -198,25 +203,3 @@ def _accepted(connection: sqlite3.Connection) -> str:
     """The condition that a failure `i` was accepted; ledgers of an older Semblant know of none."""
     known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'accepted'").fetchone()
     return "0" if known is None else ACCEPTED.format(schema="main")
-
-
-def _open(db: str, collection: str, folder: Path) -> sqlite3.Connection:
-    path = folder / "ledger.sqlite"
-    if not path.is_file():
-        shown = without_password(db)
-        raise CollectionNotFound(
-            f"no ledger of collection {collection!r} of {shown!r} at {str(path)!r}; index pictures first, or give --state"
-        )
-    try:
-        # Reading beside a writer needs room on the disk, and the right to write there; without a log there is no writer.
-        alone = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
-        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True)
-    except sqlite3.Error as error:
-        raise _not_a_ledger(db, collection, error) from error
-
-
-def _not_a_ledger(db: str, collection: str, error: sqlite3.Error) -> StoreError:
-    shown = without_password(db)
-    return StoreError(
-        f"the ledger of collection {collection!r} of {shown!r} cannot be read: {error}; index again to make a new one"
-    )

@@ -130,8 +130,7 @@ def watch(
 
 def _is_away(job: IndexJob, why: str) -> InvalidInput:
     return InvalidInput(
-        f"source {shown_name(job.source)} is away ({why}); what is indexed of it stays, and it is looked at again as soon as it "
-        "is back"
+        f"source {shown_name(job.source)} is away ({why}); what is indexed of it stays, and it is indexed again once it is back"
     )
 
 

@@ -19,6 +19,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from .accepted_failures import accepted_asset
 from .collection import ADDED, SOURCES_FIELD
 from .errors import InvalidInput, NotADatabase
 from .json_models import MAY_BE_MISSING, parse_object, read_model, write_model
@@ -129,6 +130,7 @@ def note_added(store: Store) -> None:
 def forget_source(store: Store, id: str) -> None:
     """Forget a source; its pictures are another matter."""
     store.drop_asset(_asset(id))
+    store.drop_asset(accepted_asset(id))
 
 
 def identity_of(db: Database, collection: str) -> str | None:

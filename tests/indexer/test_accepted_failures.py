@@ -86,7 +86,7 @@ def test_what_cannot_be_accepted_is_said(failed: tuple[Path, list[Path]], call: 
     assert "one or the other" in call("accept", "--all", "--reason", "empty", code=2)
     assert "there is no failure of it" in call("accept", "file:///nothing.png", "--reason", "empty", code=2)
     assert call("accept", "--source", "others").startswith("0 failures")
-    assert "cannot be used" in call("accept", "--all", "--state", str(tmp_path / "nowhere"), code=1)
+    assert "no ledger at" in call("accept", "--all", "--state", str(tmp_path / "nowhere"), code=1)
 
 
 def test_a_ledger_from_before_there_were_accepted_failures_is_read(

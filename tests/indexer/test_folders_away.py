@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +18,7 @@ from support.watched import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from semblant_indexer import Progress
 
@@ -65,6 +65,16 @@ def copy(pictures: Path, to: Path, number: int) -> None:
 
 def points(watched: Watching, count: int) -> None:
     watched.until(lambda: watched.reports and watched.reports[-1].points == count)
+
+
+def told(watched: Watching) -> int:
+    """How many reports and problems there were."""
+    return len(watched.reports) + len(watched.problems)
+
+
+def more(watched: Watching, seen: int) -> None:
+    """Wait for another one."""
+    watched.until(lambda: told(watched) > seen)
 
 
 def renamed(root: Path) -> None:
@@ -131,8 +141,9 @@ def test_what_is_mounted_is_watched(
     for number in (1, 2):  # the second disk has the number of the first one, and so has its folder
         if number > 1:
             subprocess.run(["umount", disk], check=True)
+        seen = told(watched)
         mount(disk)
-        watched.until(lambda seen=len(watched.reports) + len(watched.problems): len(watched.reports + watched.problems) > seen)
+        more(watched, seen)
         copy(pictures, disk, number)
         points(watched, number + 1)
         copy(pictures, disk, number + 4)
@@ -146,9 +157,9 @@ def test_a_folder_that_is_away_is_waited_for_and_loses_nothing(pictures: Path, t
         pictures.rename(tmp_path / "away")
         watched.until(lambda: watched.problems)
         time.sleep(4)  # some hundred looks, and it is told once
+        seen = told(watched)
         (tmp_path / "away").rename(pictures)
-        seen = len(watched.reports)
-        watched.until(lambda seen=seen: len(watched.reports) > seen)
+        more(watched, seen)
         assert watched.reports[-1].points == 30
         assert isinstance(watched.problems[0], InvalidInput)
         assert "is away (No such file or directory); what is indexed of it stays" in str(watched.problems[0])
@@ -174,9 +185,9 @@ def test_a_folder_that_goes_away_in_the_middle_of_a_run_is_waited_for(
     watched = watching(pictures, take, prune=True)
     watched.until(lambda: watched.problems)
     assert "is away" in str(watched.problems[0])
-    seen = len(watched.reports)
+    seen = told(watched)
     away.rename(pictures)
-    watched.until(lambda: len(watched.reports) > seen)
+    more(watched, seen)
     points(watched, 30)
     assert watched.reports[-1].failed == 0
 
@@ -196,9 +207,7 @@ def test_a_database_that_is_away_is_not_begun_anew(pictures: Path, tmp_path: Pat
     assert len(watched.reports) == 2
 
 
-def test_a_full_disk_is_told_and_outlived(
-    pictures: Path, tmp_path: Path, watching: Watch, mount: Callable[..., None]
-) -> None:
+def test_a_full_disk_is_told_and_outlived(pictures: Path, tmp_path: Path, watching: Watch, mount: Callable[..., None]) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount(disk, "-o", "size=500m")
@@ -227,39 +236,39 @@ def _without_rights_of_root() -> None:
 def test_the_command_waits_for_a_folder_that_is_away_or_may_not_be_read(
     pictures: Path, encoder_file: Path, tmp_path: Path
 ) -> None:
-    told, reported = tmp_path / "told", tmp_path / "reported"
+    said, reported = tmp_path / "said", tmp_path / "reported"
     command = [sys.executable, "-c", MAIN, "index", str(pictures), "--encoder", str(encoder_file), "--db", str(tmp_path / "db")]
     command += ["--no-orb", "--quiet", "--workers", "1", "--watch", "--prune"]
 
     def until(file: Path, text: str) -> None:
         deadline = time.monotonic() + 120
         while text not in file.read_text():
-            assert watching.poll() is None, told.read_text()
-            assert time.monotonic() < deadline, told.read_text()
+            assert process.poll() is None, said.read_text()
+            assert time.monotonic() < deadline, said.read_text()
             time.sleep(0.1)
 
-    with told.open("w") as errors, reported.open("w") as output:
-        watching = subprocess.Popen(command, stdout=output, stderr=errors, preexec_fn=_without_rights_of_root)
+    with said.open("w") as errors, reported.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=errors, preexec_fn=_without_rights_of_root)
     try:
         until(reported, "found 30 = 30 indexed")
         pictures.rename(tmp_path / "away")
-        until(told, "is away (No such file or directory)")
+        until(said, "is away (No such file or directory)")
         time.sleep(1)
         (tmp_path / "away").rename(pictures)
         until(reported, "found 30 = 0 indexed + 30 unchanged")
         closed = pictures / "bag"
         for place in (pictures, closed):
             place.chmod(0)
-            until(*((told, "is away (Permission denied)") if place == pictures else (reported, "1 failed")))
+            until(*((said, "is away (Permission denied)") if place == pictures else (reported, "1 failed")))
             time.sleep(1)
             place.chmod(0o755)
             copy(pictures, closed, 3 if place == closed else 4)
             until(reported, "found 31 = 1 indexed" if place == pictures else "found 32 = 1 indexed")
     finally:
-        watching.send_signal(signal.SIGINT)
-        assert watching.wait(60) == 130
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
         pictures.chmod(0o755)
-    lines = [line for line in told.read_text().splitlines() if "is away" in line]
+    lines = [line for line in said.read_text().splitlines() if "is away" in line]
     assert len(lines) == 2, lines
     assert all(line.endswith(f"still watching {str(pictures)!r}") for line in lines)
-    assert "Traceback" not in told.read_text()
+    assert "Traceback" not in said.read_text()

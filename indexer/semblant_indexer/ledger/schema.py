@@ -39,6 +39,11 @@ CREATE TABLE IF NOT EXISTS ledger.runs (
     number INTEGER PRIMARY KEY, generation TEXT NOT NULL, started_at TEXT NOT NULL, job TEXT NOT NULL, report TEXT
 );
 """
+SOUND = (
+    "SELECT generation, uri, size, mtime_ns, sha256, metadata, outcome, reason, message, point, seen, written, source "
+    "FROM {schema}.items LIMIT 1"
+)
+"""Fails where the table is another program's, or cannot be read from its beginning."""
 ACCEPTED_TABLE = """
 CREATE TABLE IF NOT EXISTS {schema}.accepted (
     source TEXT NOT NULL, uri TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, PRIMARY KEY (source, uri)
