@@ -177,7 +177,7 @@ class SourceRun:
         kept = None if data is None else AcceptedFailures.from_bytes(data)
         if kept is not None and kept.under(root) != ledger.accepted():
             ledger.set_accepted(kept.under(root))
-        if there is None and (known := ledger.accepted()):
+        if (there is None or kept is None) and (known := ledger.accepted()):
             store.put_asset(name, AcceptedFailures.of(known, root).to_bytes())
 
     def index(self, store: Store) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sqlite3
+import tarfile
 from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
-from semblant_indexer import IndexReport
+from semblant_indexer import IndexJob, IndexReport, run
 from semblant_indexer.status import failed_jobs, read_status
+from semblant_search import SearchClient
 from semblant_search.cli import semblant
+from semblant_search.store import open_database
+from support.servers import server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +90,7 @@ def test_what_cannot_be_accepted_is_said(failed: tuple[Path, list[Path]], call: 
     assert "name the failures" in call("accept", code=2)
     assert "one or the other" in call("accept", "--all", "--reason", "empty", code=2)
     assert "there is no failure of it" in call("accept", "file:///nothing.png", "--reason", "empty", code=2)
-    assert call("accept", "--source", "others").startswith("0 failures")
+    assert "knows no such source" in call("accept", "--source", "others", code=2)
     assert "no ledger at" in call("accept", "--all", "--state", str(tmp_path / "nowhere"), code=1)
 
 
@@ -96,3 +101,142 @@ def test_a_ledger_from_before_there_were_accepted_failures_is_read(
         connection.execute("DROP TABLE accepted")
     assert len(read_status(str(tmp_path / "db"), "images").failures) == 3
     assert call("accept", "--all").startswith("3 failures")
+
+
+def accepted(report: IndexReport) -> tuple[int, int]:
+    return report.failed, report.accepted
+
+
+def test_what_was_accepted_outlives_the_ledger_and_is_known_to_other_machines(
+    failed: tuple[Path, list[Path]], call: Callable[..., str], index: Index, tmp_path: Path
+) -> None:
+    pictures, bad = failed
+    call("accept", "--reason", "not-an-image")
+    before = dataclasses.replace(index(pictures), seconds=0, stages={})
+    for path in (tmp_path / "db" / "images").glob("ledger.*"):
+        path.unlink()
+    assert dataclasses.replace(index(pictures), seconds=0, stages={}) == before
+    there = tmp_path / "there"
+    assert accepted(index(pictures, state=there)) == (1, 2)
+    assert accepted(index(pictures, state=tmp_path / "third", rebuild=True)) == (1, 2)
+    assert call("reopen", str(bad[1]), "--state", str(there)) == "1 failures count again\n"
+    assert accepted(index(pictures)) == (2, 1)
+    lines = [line.split("\t")[1:3] for line in call().splitlines()]
+    assert [uri for kept, uri in lines if kept] == [bad[2].as_uri()]
+    call("reopen", "--all")
+    assert accepted(index(pictures, state=there)) == (3, 0)
+
+
+def test_what_an_older_ledger_alone_says_is_accepted_is_kept_in_the_collection(
+    failed: tuple[Path, list[Path]], call: Callable[..., str], index: Index, tmp_path: Path
+) -> None:
+    call("accept", "--all")
+    for path in (tmp_path / "db").rglob("accepted-*.json"):
+        path.unlink()
+    assert accepted(index(failed[0])) == (0, 3)
+    assert accepted(index(failed[0], state=tmp_path / "there")) == (0, 3)
+
+
+def test_failures_are_accepted_while_a_service_has_the_collection_open(
+    failed: tuple[Path, list[Path]], call: Callable[..., str], index: Index, tmp_path: Path
+) -> None:
+    with closing(open_database(tmp_path / "db")) as database, closing(database.open("images")):
+        call("accept", "--reason", "not-an-image")
+    assert accepted(index(failed[0], state=tmp_path / "there")) == (1, 2)
+
+
+def test_what_was_accepted_moves_and_goes_with_its_source(
+    failed: tuple[Path, list[Path]], call: Callable[..., str], index: Index, tmp_path: Path
+) -> None:
+    call("accept", "--all")
+    moved = failed[0].rename(tmp_path / "moved")
+    with SearchClient(tmp_path / "db") as client:
+        client.relocate_source("pictures", moved)
+    assert accepted(index(moved)) == (0, 3)
+    assert accepted(index(moved, state=tmp_path / "there")) == (0, 3)
+    with SearchClient(tmp_path / "db") as client:
+        client.remove_source("pictures")
+    assert list((tmp_path / "db").rglob("accepted-*.json")) == []
+    assert accepted(index(moved)) == (3, 0)
+
+
+def test_what_was_accepted_on_a_server_is_known_to_other_machines(pictures: Path, encoder_file: Path, tmp_path: Path) -> None:
+    (pictures / "bad.png").write_text("no picture")
+    with server() as url:
+
+        def index(machine: str) -> IndexReport:
+            state = tmp_path / machine
+            return run(IndexJob(str(pictures), encoder_file, url, state=state, orb=None, workers=1, threads=1))
+
+        assert accepted(index("one")) == (1, 0)
+        words = ["failures", "accept", "bad.png", "--db", url, "--state", str(tmp_path / "one")]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(pictures)
+            done = CliRunner().invoke(semblant, words)
+        assert done.output == "1 failures are accepted, until their files change\n"
+        assert accepted(index("two")) == (0, 1)
+
+
+def test_a_record_of_accepted_failures_that_is_damaged_stops_nothing(
+    failed: tuple[Path, list[Path]], call: Callable[..., str], index: Index, tmp_path: Path
+) -> None:
+    call("accept", "--all")
+    (record,) = (tmp_path / "db").rglob("accepted-*.json")
+    for damage in (b"", b'{"files": {"a": "b"}}', b"\xff\xff"):
+        record.write_bytes(damage)
+        assert accepted(index(failed[0])) == (0, 3)  # as this ledger says
+        assert accepted(index(failed[0], state=tmp_path / "there")) == (0, 3)
+
+
+@pytest.mark.parametrize("way", ["uri", "localhost", "path", "relative", "dotted", "link", "listed", "printed"])
+def test_a_failure_is_accepted_by_any_of_its_names(
+    failed: tuple[Path, list[Path]], call: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
+) -> None:
+    pictures, bad = failed
+    monkeypatch.chdir(pictures / "coat")
+    (tmp_path / "link").symlink_to(pictures)
+    line = next(line for line in call("list").splitlines() if "a.png" in line)
+    name = {
+        "uri": bad[1].as_uri(),
+        "localhost": bad[1].as_uri().replace("file://", "file://localhost"),
+        "path": str(bad[1]),
+        "relative": "a.png",
+        "dotted": "../bag/../coat/./a.png",
+        "link": str(tmp_path / "link" / "coat" / "a.png"),
+        "listed": line.split("\t")[2],
+        "printed": line.split("\t")[3].split("'")[1],
+    }[way]
+    assert call("accept", name).startswith("1 failures")
+    assert call("accept", name).startswith("0 failures")
+    assert call("reopen", name).startswith("1 failures")
+
+
+def test_names_with_odd_letters_and_parts_of_archives_are_accepted_as_they_are_printed(
+    pictures: Path, call: Callable[..., str], index: Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    odd = pictures / "ä b#1%20?.png"
+    odd.write_text("no picture")
+    assert index(pictures).failed == 1
+    (tmp_path / "bad.png").write_text("no picture")
+    with tarfile.open(tmp_path / "shard.tar", "w") as tar:
+        tar.add(tmp_path / "bad.png", "x/bad.png")
+        tar.add(next((pictures / "bag").iterdir()), "x/good.png")
+    assert index(tmp_path / "shard.tar").failed == 1
+    monkeypatch.chdir(tmp_path)
+    for line in call("list").splitlines():
+        _, _, uri, message = line.split("\t")
+        for name in (uri, message.split("'")[1]):
+            assert call("accept", name).startswith("1 failures"), name
+            call("reopen", "--all")
+    assert call("accept", "pictures/ä b#1%20?.png").startswith("1 failures")
+    assert call("accept", "shard.tar#x/bad.png").startswith("1 failures")
+
+
+def test_a_source_is_named_as_it_is_listed_or_by_its_path(
+    failed: tuple[Path, list[Path]], call: Callable[..., str], tmp_path: Path
+) -> None:
+    pictures, _ = failed
+    for source in ("pictures", str(pictures), pictures.as_uri(), f"{pictures.as_uri()}/", f"{pictures}/"):
+        assert call("accept", "--source", source).startswith("3 failures"), source
+        call("reopen", "--source", source)
+    assert "there: 'pictures'" in call("accept", "--source", "picture", code=2)

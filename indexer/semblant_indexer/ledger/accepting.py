@@ -55,7 +55,7 @@ class Choice:
     """Which failures are meant; without URIs and reasons all.
 
     Attributes:
-        uris: of pictures, or their paths.
+        uris: of pictures, or their paths; the path of an archive means all of its parts.
         reasons: codes, such as `not-an-image`.
         source: the name, id or root of a source, or None for every one.
     """
@@ -127,8 +127,8 @@ def _chosen(connection: sqlite3.Connection, choice: Choice) -> list[tuple[_Row, 
         row = _Row(*facts)
         found.append((row, KnownFailure(row.uri, name, reason, message, bool(accepted))))
     if choice.source is not None:
-        meant = {choice.source, *_spellings(choice.source)}
-        found = [one for one in found if not meant.isdisjoint((one[1].source, one[0].source, one[0].root.rstrip("/")))]
+        source = _source(connection, choice.source)
+        found = [one for one in found if one[0].source == source]
     wanted = _named(choice.uris, {row.uri for row, _ in found})
     return [
         (row, failure)
@@ -137,19 +137,35 @@ def _chosen(connection: sqlite3.Connection, choice: Choice) -> list[tuple[_Row, 
     ]
 
 
+def _source(connection: sqlite3.Connection, given: str) -> str:
+    """The id of a source that is named by its name, id, root or path. Raises `InvalidInput`."""
+    query = "SELECT id, name, root FROM sources WHERE generation = (SELECT max(name) FROM generations) ORDER BY name"
+    known = connection.execute(query).fetchall()
+    spelled = {one.rstrip("/") for one in (given, *_spellings(given))}
+    for id, name, root in known:
+        if given in (id, name) or root.rstrip("/") in spelled:
+            return str(id)
+    there = ", ".join(repr(name) for _, name, _ in known) or "none"
+    raise InvalidInput(f"source {shown_name(given)}: this ledger knows no such source; there: {there}")
+
+
 def _named(given: Sequence[str], failed: set[str]) -> set[str]:
     """The URIs of those that are named by URIs or paths, as lists and reports print them. Raises `InvalidInput`."""
     wanted = set[str]()
     real: dict[str, str] | None = None
     for text in given:
-        spelled = next((one for one in (text, *_spellings(text)) if one in failed), None)
-        if spelled is None and "://" not in text:  # maybe by another path, through a link
+        spelled = [text, *_spellings(text)]
+        named = {one for one in spelled if one in failed}
+        if not named:  # an archive is named where its parts are told, and a folder has a slash at its end
+            named = {uri for uri in failed for one in spelled if uri == f"{one}/" or uri.startswith(f"{one}#")}
+        if not named and "://" not in text:  # maybe by another path, through a link
             if real is None:
-                real = {os.path.realpath(path): uri for uri in failed if (path := uri_path(uri)) is not None}
-            spelled = real.get(os.path.realpath(text))
-        if spelled is None:
+                real = {os.path.realpath(place): uri for uri in failed if (place := uri_path(uri)) is not None}
+            path = os.path.realpath(text)
+            named = {real[path]} if path in real else set()
+        if not named:
             raise InvalidInput(f"{shown_name(text)}: there is no failure of it; `semblant failures` lists those that there are")
-        wanted.add(spelled)
+        wanted |= named
     return wanted
 
 
