@@ -240,3 +240,57 @@ def test_a_source_is_named_as_it_is_listed_or_by_its_path(
         assert call("accept", "--source", source).startswith("3 failures"), source
         call("reopen", "--source", source)
     assert "there: 'pictures'" in call("accept", "--source", "picture", code=2)
+
+
+def test_what_is_advised_where_a_source_is_gone_or_moved_or_removed_works(
+    failed: tuple[Path, list[Path]], index: Index, tmp_path: Path
+) -> None:
+    pictures, _ = failed
+
+    def semblant_(*words: str, code: int) -> str:
+        result = CliRunner().invoke(semblant, [*words, "--db", str(tmp_path / "db")])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    index(pictures / "sneaker")
+    away = pictures.rename(tmp_path / "away")
+    told = semblant_("retry", code=3)
+    assert told.startswith("3 failures of source 'pictures' stay, for it is not there: bring it back, say where it is now")
+    assert "(semblant sources relocate pictures NEW)" in told
+    assert "(semblant sources remove pictures)" in told
+    semblant_("sources", "relocate", "pictures", str(away), code=0)
+    assert "30 unchanged + 0 duplicate + 3 failed" in semblant_("retry", "--quiet", code=3)  # of the folder where it is now
+    assert semblant_("failures", code=0).count(f"{away.as_uri()}/") == 3
+    away.rename(tmp_path / "elsewhere")
+    assert "(semblant sources remove pictures)" in semblant_("retry", code=3)
+    semblant_("sources", "remove", "pictures", "--yes", code=0)
+    assert semblant_("failures", code=0) == ""
+    status = semblant_("status", code=0)
+    assert "10 indexed" in status
+    assert "failed" not in status
+    assert "there is no failure" in semblant_("failures", "accept", str(away / "coat" / "a.png"), code=2)
+    semblant_("sources", "remove", "sneaker", "--yes", code=0)
+    assert semblant_("retry", code=0) == "nothing failed\n"  # and what was removed does not come back
+    other = tmp_path / "elsewhere" / "coat"
+    index(other)
+    with closing(sqlite3.connect(tmp_path / "db" / "images" / "ledger.sqlite")) as connection:
+        assert connection.execute("SELECT DISTINCT name FROM sources").fetchall() == [("coat",)]
+        assert connection.execute("SELECT count(*) FROM items").fetchone() == (12,)
+
+
+@pytest.mark.parametrize("words", [("status",), ("failures",), ("failures", "accept", "--all"), ("retry",)])
+def test_what_is_not_there_is_named(
+    failed: tuple[Path, list[Path]], index: Index, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    def told(*options: str) -> str:
+        result = CliRunner().invoke(semblant, [*words, *options])
+        assert result.exit_code == 1, result.output
+        return result.output
+
+    db = str(tmp_path / "db")
+    assert "does not exist; make it with: semblant index" in told("--db", str(tmp_path / "nothing"))
+    assert "has no collection 'image'; there: 'images'" in told("--db", db, "--collection", "image")
+    (tmp_path / "db" / "images" / "ledger.sqlite").unlink()
+    assert "index again, which makes it" in told("--db", db)
+    index(failed[0])
+    assert CliRunner().invoke(semblant, [*words, "--db", db]).exit_code == (3 if words == ("retry",) else 0)

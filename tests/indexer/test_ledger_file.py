@@ -14,7 +14,7 @@ from semblant_indexer.ledger import Entry, Ledger
 from semblant_indexer.ledger.copying import copy_generation
 from semblant_indexer.sources import Item
 from semblant_indexer.status import failed_jobs, last_job, read_status
-from semblant_search.errors import CollectionNotFound, InvalidInput, StoreError
+from semblant_search.errors import CollectionNotFound, InvalidInput, NotADatabase, StoreError
 from semblant_search.sources import SourceRecord
 from semblant_search.writing.points import now
 from support.ledgers import LIST, indexed, run_over, source_of, todo
@@ -236,7 +236,7 @@ def test_the_status_is_read_while_a_job_runs(path: Path, tmp_path: Path) -> None
 
 def test_the_last_job_is_known_and_can_be_changed(path: Path, tmp_path: Path) -> None:
     db = str(tmp_path)
-    with pytest.raises(CollectionNotFound, match="no ledger of collection 'images'"):
+    with pytest.raises(NotADatabase, match="is not a Semblant database"):
         last_job(db, "images")
     for source in ("/first", "/second"):
         job = IndexJob(source, None, "elsewhere", collection="other", duplicates=Duplicates.FLAG, workers=3)

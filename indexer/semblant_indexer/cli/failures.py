@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from semblant_search.cli.options import Target
+    from semblant_search.sources import SourceRecord
     from semblant_search.store import Database
 
 __all__ = ["failures"]
@@ -50,9 +51,10 @@ def failures() -> None:
 @command_errors()
 def list_failures(target: Target, state: Path | None, as_json: bool) -> None:
     """List the failures of a collection: reason, `accepted` or nothing, URI, message."""
-    from semblant_indexer.ledger.accepting import failures as known
+    from semblant_indexer.ledger.accepting import failures as failures_of
 
-    found = known(_ledger(target, state))
+    ledger, known = _ledger(target, state)
+    found = failures_of(ledger, known=known)
     if as_json:
         print_json([failure._asdict() for failure in found])
         return
@@ -71,8 +73,9 @@ def accept(
     from semblant_indexer.ledger.accepting import accept as accept_them
 
     _check_named(uris, reasons, source, every=every)
+    ledger, known = _ledger(target, state)
     with closing(_database(target)) as database:
-        count = accept_them(_ledger(target, state), Choice(uris, reasons, source), database, target.collection)
+        count = accept_them(ledger, Choice(uris, reasons, source), database, target.collection, known=known)
     click.echo(f"{count:,} failures are accepted, until their files change")
 
 
@@ -87,8 +90,9 @@ def reopen(
     from semblant_indexer.ledger.accepting import reopen as reopen_them
 
     _check_named(uris, reasons, source, every=every)
+    ledger, known = _ledger(target, state)
     with closing(_database(target)) as database:
-        count = reopen_them(_ledger(target, state), Choice(uris, reasons, source), database, target.collection)
+        count = reopen_them(ledger, Choice(uris, reasons, source), database, target.collection, known=known)
     click.echo(f"{count:,} failures count again")
 
 
@@ -105,7 +109,10 @@ def _database(target: Target) -> Database:
     return open_database(target.db, api_key=target.api_key, timeout=target.timeout)
 
 
-def _ledger(target: Target, state: Path | None) -> Path:
-    from semblant_indexer.state import find_state
+def _ledger(target: Target, state: Path | None) -> tuple[Path, dict[str, SourceRecord] | None]:
+    """The path of the ledger, and the sources that the collection has."""
+    from semblant_indexer.state import find_state, known_sources
 
-    return find_state(target.db, target.collection, state, target.api_key, target.timeout) / "ledger.sqlite"
+    where = target.db, target.collection, state, target.api_key, target.timeout
+    ledger = find_state(*where) / "ledger.sqlite"
+    return ledger, known_sources(ledger, *where)

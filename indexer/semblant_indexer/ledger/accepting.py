@@ -14,12 +14,12 @@ from semblant_search.collection import canonical_uri, uri_path
 from semblant_search.errors import InvalidInput
 from semblant_search.shown import shown_name
 
-from .reading import open_to_read
-from .schema import ACCEPTED, ACCEPTED_TABLE
+from .reading import note_removed, open_to_read
+from .schema import ACCEPTED, ACCEPTED_TABLE, THERE
 from .troubles import unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from semblant_search.store import Database
 
@@ -65,34 +65,36 @@ class Choice:
     source: str | None = None
 
 
-def failures(ledger: Path, choice: Choice = Choice()) -> list[KnownFailure]:
+def failures(ledger: Path, choice: Choice = Choice(), *, known: Container[str] | None = None) -> list[KnownFailure]:
     """The failures of a ledger, by URI; also where nothing can be written.
+
+    With `known`, the ids of the collection's sources, those of sources that were removed are left out.
 
     Raises:
         CollectionNotFound: there is no ledger.
         StoreError: it cannot be read.
         InvalidInput: a URI, or path, that has not failed.
     """
-    with _told(ledger), closing(open_to_read(ledger)) as connection:
+    with _told(ledger), closing(open_to_read(ledger, known=known)) as connection:
         return [failure for _, failure in _chosen(connection, choice)]
 
 
-def accept(ledger: Path, choice: Choice, db: Database, collection: str) -> int:
+def accept(ledger: Path, choice: Choice, db: Database, collection: str, *, known: Container[str] | None = None) -> int:
     """Count failures apart from now on, until their files change; how many were not accepted before.
 
     Kept in the collection, where every machine finds them, and in this ledger. Errors as `failures`, where nothing can be
     written as well.
     """
-    with _told(ledger), closing(_open(ledger)) as connection, connection:
+    with _told(ledger), closing(_open(ledger, known)) as connection, connection:
         rows = [row for row, failure in _chosen(connection, choice) if not failure.accepted]
         connection.executemany("REPLACE INTO accepted VALUES (?, ?, ?, ?)", [row[:4] for row in rows])
         _keep(db, collection, rows, accepted=True)
         return len(rows)
 
 
-def reopen(ledger: Path, choice: Choice, db: Database, collection: str) -> int:
+def reopen(ledger: Path, choice: Choice, db: Database, collection: str, *, known: Container[str] | None = None) -> int:
     """Count accepted failures as failures again; how many there were."""
-    with _told(ledger), closing(_open(ledger)) as connection, connection:
+    with _told(ledger), closing(_open(ledger, known)) as connection, connection:
         rows = [row for row, failure in _chosen(connection, choice) if failure.accepted]
         connection.executemany("DELETE FROM accepted WHERE source = ? AND uri = ?", [row[:2] for row in rows])
         _keep(db, collection, rows, accepted=False)
@@ -120,7 +122,7 @@ def _chosen(connection: sqlite3.Connection, choice: Choice) -> list[tuple[_Row, 
         "SELECT i.source, i.uri, i.size, i.mtime_ns, coalesce(s.root, ''), coalesce(s.name, i.source), "
         "coalesce(i.reason, ''), coalesce(i.message, ''), "
         f"{ACCEPTED.format(schema='main') if known is not None else '0'} FROM items i "
-        f"LEFT JOIN sources s ON s.generation = i.generation AND s.id = i.source WHERE {_NEWEST} ORDER BY i.uri"
+        f"LEFT JOIN sources s ON s.generation = i.generation AND s.id = i.source WHERE {_NEWEST} AND {THERE} ORDER BY i.uri"
     )
     found = []
     for *facts, name, reason, message, accepted in connection.execute(query):
@@ -187,11 +189,12 @@ def _told(ledger: Path) -> Iterator[None]:
         raise unusable(ledger, error) from error
 
 
-def _open(ledger: Path) -> sqlite3.Connection:
+def _open(ledger: Path, known: Container[str] | None) -> sqlite3.Connection:
     open_to_read(ledger).close()  # which says what is wrong with it
     connection = sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=rw", uri=True, timeout=_PATIENCE)
     try:
         connection.execute(ACCEPTED_TABLE.format(schema="main"))
+        note_removed(connection, known)
     except BaseException:
         connection.close()
         raise

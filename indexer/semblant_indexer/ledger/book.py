@@ -44,6 +44,15 @@ class Ledger(LedgerFile):
         for table, column in _TABLES:
             self._execute(f"DELETE FROM ledger.{table} WHERE {column} NOT IN ({marks})")
 
+    def forget_removed_sources(self, known: Sequence[str]) -> None:
+        """Drop what is said of sources that the generation knows no longer; rows from before there were ids stay."""
+        rows = self._execute("SELECT id FROM ledger.sources WHERE generation = :generation AND id <> :source")
+        for (id,) in rows:
+            if id not in known:
+                for table, column in (("items", "source"), ("arrivals", "source"), ("sources", "id")):
+                    self._execute(f"DELETE FROM ledger.{table} WHERE generation = :generation AND {column} = :id", id=id)
+                self._execute("DELETE FROM ledger.accepted WHERE source = :id", id=id)
+
     def sample(self, count: int, seed: int) -> list[str]:
         """Where to read up to `count` pictures of the scan, the same ones for the same scan and seed."""
         # A multiplicative hash of the position: cheap, seeded, and spread over the whole scan.

@@ -7,28 +7,34 @@ import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semblant_search.errors import CollectionNotFound
 
 from .schema import SOUND, VERSION
 from .troubles import of_another_version, unusable
 
-__all__ = ["open_to_read"]
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+__all__ = ["note_removed", "open_to_read"]
 
 
-def open_to_read(path: Path, of: str = "") -> sqlite3.Connection:
+def open_to_read(path: Path, of: str = "", known: Container[str] | None = None) -> sqlite3.Connection:
     """The file, as far as it is there at this moment. Also on a disk, or in a folder, where nothing can be written.
 
     Args:
         path: of the file.
         of: whose it is, for the message where there is none.
+        known: ids of the sources that the collection has; what the ledger says of others is left out (`note_removed`).
 
     Raises:
         CollectionNotFound: there is none.
         StoreError: it cannot be read, is damaged, or another version's.
     """
     if not path.is_file():
-        raise CollectionNotFound(f"no ledger{of and f' of {of}'} at {str(path)!r}; index pictures first, or give --state")
+        whose = f" of {of}" if of else ""
+        raise CollectionNotFound(f"no ledger{whose} at {str(path)!r}; index again, which makes it, or say where it is: --state")
     try:
         connection = _opened(path)
     except (sqlite3.Error, OSError) as error:
@@ -37,6 +43,7 @@ def open_to_read(path: Path, of: str = "") -> sqlite3.Connection:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version not in (0, VERSION):
             raise of_another_version(path, version)
+        note_removed(connection, known)
         connection.execute(SOUND.format(schema="main"))  # 0 has an empty file, or one of another program
     except sqlite3.Error as error:
         connection.close()
@@ -45,6 +52,15 @@ def open_to_read(path: Path, of: str = "") -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def note_removed(connection: sqlite3.Connection, known: Container[str] | None) -> None:
+    """Make the table `removed`: ids of sources that the ledger knows and the collection no longer."""
+    connection.execute("CREATE TEMP TABLE removed (id TEXT PRIMARY KEY)")
+    if known is not None:
+        ids = [id for (id,) in connection.execute("SELECT DISTINCT id FROM sources") if id not in known]
+        connection.executemany("INSERT INTO removed VALUES (?)", [(id,) for id in ids])
+        connection.commit()
 
 
 def _opened(path: Path) -> sqlite3.Connection:

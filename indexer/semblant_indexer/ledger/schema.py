@@ -54,6 +54,8 @@ ACCEPTED = (
     "EXISTS (SELECT 1 FROM {schema}.accepted a WHERE a.source = i.source AND a.uri = i.uri AND a.size = i.size "
     "AND a.mtime_ns = i.mtime_ns)"
 )
+THERE = "i.source NOT IN (SELECT id FROM temp.removed)"
+"""Of a ledger that is only read: the collection still has the source (`reading.note_removed`)."""
 IS_ACCEPTED = ACCEPTED.format(schema="ledger")
 FROM_2 = """
 ALTER TABLE ledger.items RENAME TO items_2;
