@@ -12,7 +12,7 @@ from semblant_search.collection import ADDED, RESERVED_FIELDS, SOURCES_FIELD, Fi
 from semblant_search.errors import InvalidInput
 from semblant_search.orb import Vocabulary
 from semblant_search.shown import shown_name
-from semblant_search.sources import note_added, pictures_of, read_source, read_sources, write_source
+from semblant_search.sources import note_added, pictures_of, read_source, source_ids, write_source
 from semblant_search.writing.exif import EXIF_FIELDS
 from semblant_search.writing.points import now
 from semblant_search.writing.shared_pictures import release
@@ -150,7 +150,7 @@ class SourceRun:
         note = self.ledger.attach(path, store.manifest, record, job=job, **how)
         self.notes += [] if note is None else [note]
         self.ledger.forget_other_generations(others)
-        self.ledger.forget_removed_sources([one.id for one in read_sources(store)])
+        self.ledger.forget_removed_sources(source_ids(store.assets()))
         if read_source(store, ADDED) is None and SOURCES_FIELD in store.manifest.fields and store.count(pictures_of(ADDED)):
             note_added(store)  # which older versions did not
         exif = EXIF_FIELDS if self.job.exif else {}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from semblant_search.errors import CollectionNotFound, SemblantError, StoreError
-from semblant_search.sources import generation_sources, identity_of
+from semblant_search.sources import generation_sources, identity_of, source_ids
 from semblant_search.store import open_database
 from semblant_search.store.names import node_urls
 
@@ -73,11 +73,11 @@ def find_state(db: str, collection: str, state: Path | None, api_key: str | None
 
 def known_sources(
     ledger: Path, db: str, collection: str, state: Path | None, api_key: str | None, timeout: float
-) -> dict[str, SourceRecord] | None:
+) -> dict[str, SourceRecord | None] | None:
     """The sources of a collection by their ids, whoever has it open, for whoever reads its ledger.
 
-    None where it cannot be asked now, and for a server whose ledger is named. Where there is no ledger either, what is wrong
-    with the database is raised.
+    A record that cannot be read is None, and so is all where the database cannot be asked now, or is a server's and the ledger
+    is named. Where there is no ledger either, what is wrong with the database is raised.
     """
     if "://" in db and state is not None:
         return None
@@ -90,14 +90,18 @@ def known_sources(
         raise
 
 
-def _records(database: Database, collection: str) -> dict[str, SourceRecord]:
+def _records(database: Database, collection: str) -> dict[str, SourceRecord | None]:
     generations = database.generations(collection)
     if not generations:
         there = ", ".join(map(repr, sorted(database.collections()))) or "none"
         raise CollectionNotFound(f"{database.location!r} has no collection {collection!r}; there: {there}")
     serving = database.collections().get(collection)
     names = [*generations, *([] if serving is None else [serving])]  # what that says of a source is so now
-    return {one.id: one for name in names for one in generation_sources(database, collection, name)}
+    known: dict[str, SourceRecord | None] = {}
+    for name in names:
+        known |= dict.fromkeys(source_ids(database.assets(collection, name)) - known.keys())
+        known |= {one.id: one for one in generation_sources(database, collection, name)}
+    return known
 
 
 def write_state(folder: Path, report: IndexReport, failures: Iterable[tuple[str, str, str]]) -> None:

@@ -199,7 +199,7 @@ def failed_jobs(
     jobs = found[::-1]
     if not (jobs or failed or away):
         last = last_job(db, collection, state=state, **changes)
-        if known is None or _root_of(last.source) in {record.root.rstrip("/") for record in known.values()}:
+        if known is None or _root_of(last.source) in {record.root.rstrip("/") for record in known.values() if record}:
             jobs = [last]
     return FailedJobs(jobs, failed, away)
 
@@ -237,7 +237,7 @@ def _generation(connection: sqlite3.Connection, name: str, created_at: str, enco
     return GenerationStatus(name, created_at, encoder, int(points), outcomes, reasons, sources)
 
 
-def _open(path: Path, db: str, collection: str, known: Mapping[str, SourceRecord] | None) -> sqlite3.Connection:
+def _open(path: Path, db: str, collection: str, known: Mapping[str, SourceRecord | None] | None) -> sqlite3.Connection:
     return open_to_read(path, f"collection {collection!r} of {without_password(db)!r}", known)
 
 

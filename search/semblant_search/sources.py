@@ -47,6 +47,7 @@ __all__ = [
     "pictures_of",
     "read_source",
     "read_sources",
+    "source_ids",
     "write_source",
 ]
 
@@ -97,6 +98,11 @@ def pictures_of(source: str) -> Where:
 def is_source_asset(name: str) -> bool:
     """Whether a file kept with a generation is the record of a source."""
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
+
+
+def source_ids(assets: Iterable[str]) -> set[str]:
+    """The ids of the sources that have a record, be it damaged, by the names of the files kept with a generation."""
+    return {name[len(_PREFIX) : -len(_SUFFIX)] for name in assets if is_source_asset(name)}
 
 
 def read_sources(store: Store) -> list[SourceRecord]:

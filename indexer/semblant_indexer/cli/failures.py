@@ -109,7 +109,7 @@ def _database(target: Target) -> Database:
     return open_database(target.db, api_key=target.api_key, timeout=target.timeout)
 
 
-def _ledger(target: Target, state: Path | None) -> tuple[Path, dict[str, SourceRecord] | None]:
+def _ledger(target: Target, state: Path | None) -> tuple[Path, dict[str, SourceRecord | None] | None]:
     """The path of the ledger, and the sources that the collection has."""
     from semblant_indexer.state import find_state, known_sources
 

@@ -10,7 +10,7 @@ from .rows import Todo
 from .schema import ARRIVED, GONE, IS_ACCEPTED, JOIN, MINE, PASSING, READ_ALL, SAME, SAME_METADATA, TODO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from semblant_search.sources import SourceRecord
 
@@ -44,7 +44,7 @@ class Ledger(LedgerFile):
         for table, column in _TABLES:
             self._execute(f"DELETE FROM ledger.{table} WHERE {column} NOT IN ({marks})")
 
-    def forget_removed_sources(self, known: Sequence[str]) -> None:
+    def forget_removed_sources(self, known: Container[str]) -> None:
         """Drop what is said of sources that the generation knows no longer; rows from before there were ids stay."""
         rows = self._execute("SELECT id FROM ledger.sources WHERE generation = :generation AND id <> :source")
         for (id,) in rows:
