@@ -27,6 +27,8 @@ from semblant_search.writing.shared_pictures import joined, owned_payload, says_
 from . import generations
 from .job import Duplicates, patient
 from .ledger import Ledger
+from .ledger.reading import open_to_read
+from .ledger.troubles import is_damaged, unusable
 from .ownership import reconcile, strike_out_lenders
 from .pruning import incomplete, kept_though_bad, unprunable
 from .rebuilding import Rebuild
@@ -127,7 +129,8 @@ def preview(job: IndexJob) -> IndexPreview:
             return _rebuilt(job, source, ledger, store, db, record, known, found)
         identity = identity_of(db, job.collection)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="semblant-")))
-        path = _copied(state_folder(job.db, job.collection, job.state, identity) / "ledger.sqlite", folder)
+        notes: list[str] = []
+        path = _copied(state_folder(job.db, job.collection, job.state, identity) / "ledger.sqlite", folder, notes)
         merge = job.duplicates is Duplicates.MERGE
         ledger.attach(path, store.manifest, record, retry=job.retry, merge=merge, verify=job.verify)
         there = read_source(store, record.id)
@@ -136,7 +139,8 @@ def preview(job: IndexJob) -> IndexPreview:
         ledger.settle_problems()
         ledger.note_vanished()
         strike_out_lenders(store, ledger)
-        return _compared(job, source, ledger, store, record, found, before)
+        compared = _compared(job, source, ledger, store, record, found, before)
+        return dataclasses.replace(compared, notes=(*compared.notes, *notes))
 
 
 def _opened(stack: ExitStack, job: IndexJob) -> tuple[Store | None, Database | None]:
@@ -160,15 +164,20 @@ def _opened(stack: ExitStack, job: IndexJob) -> tuple[Store | None, Database | N
     return stack.enter_context(closing(store)), db
 
 
-def _copied(path: Path, folder: Path) -> Path:
-    """A copy of a ledger, so that the real one is left alone."""
+def _copied(path: Path, folder: Path, notes: list[str]) -> Path:
+    """A copy of a ledger, so that the real one is left alone. Of one that a job would put aside there is none, but a note."""
     copy = folder / "ledger.sqlite"
-    if path.is_file():
-        try:
-            with closing(sqlite3.connect(path)) as before, closing(sqlite3.connect(copy)) as after:
-                before.backup(after)
-        except sqlite3.Error as error:
-            raise StoreError(f"ledger {str(path)!r} cannot be read: {error}") from error
+    if not path.is_file():
+        return copy
+    try:
+        with closing(open_to_read(path)) as before, closing(sqlite3.connect(copy)) as after:
+            before.backup(after)
+    except (sqlite3.Error, StoreError) as error:
+        cause = error if isinstance(error, sqlite3.Error) else error.__cause__
+        if isinstance(cause, sqlite3.Error) and not is_damaged(cause):
+            raise unusable(path, cause) from error
+        notes.append(str(unusable(path, error)) if isinstance(error, sqlite3.Error) else str(error))
+        copy.unlink(missing_ok=True)
     return copy
 
 

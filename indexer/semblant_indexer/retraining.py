@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from semblant_search.accepted_failures import is_accepted_asset
 from semblant_search.errors import InvalidInput, NotIndexed, StoreError
 from semblant_search.feature_reader import VOCABULARY_ASSET
 from semblant_search.lazy_encoder import ENCODER_ASSET
@@ -210,7 +211,8 @@ def _build(
                 f"{new.count():,} of them copied; the old generation keeps serving, run the command again"
             )
         for name in old.assets():
-            data = old.asset(name) if name == IDENTITY_ASSET or is_source_asset(name) else None
+            kept = name == IDENTITY_ASSET or is_source_asset(name) or is_accepted_asset(name)
+            data = old.asset(name) if kept else None
             if data is not None:
                 new.put_asset(name, data)
         identity = identity_of(db, job.collection)

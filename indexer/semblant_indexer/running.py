@@ -120,6 +120,7 @@ class _Run:
         """Features of the pictures that the visual words were learned from, by content."""
         self.rebuild: Rebuild | None = None
         self.encoder: Encoder
+        self.served_asset: Callable[[str], bytes | None] = lambda _: None
         self.check: Callable[[], None]
         """Raises `StoreLocked` where another job is at work by now."""
 
@@ -135,6 +136,8 @@ class _Run:
             self.check = claim.check
             encoder = self.encoder = self._encoder(db)
             serving = db.collections().get(job.collection)
+            if serving is not None:
+                self.served_asset = partial(db.asset, job.collection, serving)
             known = [] if serving is None else generation_sources(db, job.collection, serving)
             if job.rebuild and serving is not None:
                 self.rebuild = Rebuild(db, job, encoder, serving, known)

@@ -7,11 +7,12 @@ import uuid
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
 
+from semblant_search.accepted_failures import AcceptedFailures, accepted_asset
 from semblant_search.collection import ADDED, RESERVED_FIELDS, SOURCES_FIELD, FieldType, point_id
 from semblant_search.errors import InvalidInput
 from semblant_search.orb import Vocabulary
 from semblant_search.shown import shown_name
-from semblant_search.sources import note_added, pictures_of, read_source, write_source
+from semblant_search.sources import note_added, pictures_of, read_source, source_ids, write_source
 from semblant_search.writing.exif import EXIF_FIELDS
 from semblant_search.writing.points import now
 from semblant_search.writing.shared_pictures import release
@@ -63,6 +64,10 @@ class Host(Protocol):
     @property
     def on_failure(self) -> Callable[[Failure], None] | None:
         """Who is told of pictures that cannot be used."""
+        ...
+
+    def served_asset(self, name: str) -> bytes | None:
+        """A file kept with the serving generation, or None."""
         ...
 
     def wait(self, call: Any, *arguments: Any) -> Any:
@@ -141,8 +146,11 @@ class SourceRun:
             others: names of all generations that there are.
         """
         merge = self.job.duplicates is Duplicates.MERGE
-        self.ledger.attach(path, store.manifest, record, job=job, retry=self.job.retry, merge=merge, verify=self.job.verify)
+        how = {"retry": self.job.retry, "merge": merge, "verify": self.job.verify}
+        note = self.ledger.attach(path, store.manifest, record, job=job, **how)
+        self.notes += [] if note is None else [note]
         self.ledger.forget_other_generations(others)
+        self.ledger.forget_removed_sources(source_ids(store.assets()))
         if read_source(store, ADDED) is None and SOURCES_FIELD in store.manifest.fields and store.count(pictures_of(ADDED)):
             note_added(store)  # which older versions did not
         exif = EXIF_FIELDS if self.job.exif else {}
@@ -160,6 +168,18 @@ class SourceRun:
         self._record = dataclasses.replace(record, revision=uuid.uuid4().hex)
         write_source(store, self._record)
         self.ledger.set_revision(self._record)
+        self._know_accepted(store)
+
+    def _know_accepted(self, store: Store) -> None:
+        """What was accepted of this source is what the collection says; where that says nothing, what this ledger does."""
+        name, root, ledger = accepted_asset(self.record.id), self.record.root, self.ledger
+        there = store.asset(name)
+        data = there or self._host.served_asset(name)  # a new generation begins with what is known of the serving one
+        kept = None if data is None else AcceptedFailures.from_bytes(data)
+        if kept is not None and kept.under(root) != ledger.accepted():
+            ledger.set_accepted(kept.under(root))
+        if (there is None or kept is None) and (known := ledger.accepted()):
+            store.put_asset(name, AcceptedFailures.of(known, root).to_bytes())
 
     def index(self, store: Store) -> None:
         """Make the generation hold what the source holds."""

@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from semblant_search.errors import StoreError
-from semblant_search.sources import identity_of
+from semblant_search.errors import CollectionNotFound, SemblantError, StoreError
+from semblant_search.sources import generation_sources, identity_of, source_ids
 from semblant_search.store import open_database
 from semblant_search.store.names import node_urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from semblant_search.sources import SourceRecord
+    from semblant_search.store import Database
+
     from .job import IndexJob
     from .report import IndexReport
 
-__all__ = ["all_states", "find_state", "ledger_path", "state_folder", "write_state"]
+__all__ = ["all_states", "find_state", "known_sources", "ledger_path", "state_folder", "write_state"]
 
 
 def state_folder(db: str, collection: str, state: Path | None = None, identity: str | None = None) -> Path:
@@ -66,6 +69,39 @@ def find_state(db: str, collection: str, state: Path | None, api_key: str | None
         return state_folder(db, collection, state)
     with closing(open_database(db, api_key=api_key, timeout=timeout)) as database:
         return state_folder(db, collection, state, identity_of(database, collection))
+
+
+def known_sources(
+    ledger: Path, db: str, collection: str, state: Path | None, api_key: str | None, timeout: float
+) -> dict[str, SourceRecord | None] | None:
+    """The sources of a collection by their ids, whoever has it open, for whoever reads its ledger.
+
+    A record that cannot be read is None, and so is all where the database cannot be asked now, or is a server's and the ledger
+    is named. Where there is no ledger either, what is wrong with the database is raised.
+    """
+    if "://" in db and state is not None:
+        return None
+    try:
+        with closing(open_database(db, api_key=api_key, timeout=timeout)) as database:
+            return _records(database, collection)
+    except SemblantError:
+        if ledger.is_file():
+            return None
+        raise
+
+
+def _records(database: Database, collection: str) -> dict[str, SourceRecord | None]:
+    generations = database.generations(collection)
+    if not generations:
+        there = ", ".join(map(repr, sorted(database.collections()))) or "none"
+        raise CollectionNotFound(f"{database.location!r} has no collection {collection!r}; there: {there}")
+    serving = database.collections().get(collection)
+    names = [*generations, *([] if serving is None else [serving])]  # what that says of a source is so now
+    known: dict[str, SourceRecord | None] = {}
+    for name in names:
+        known |= dict.fromkeys(source_ids(database.assets(collection, name)) - known.keys())
+        known |= {one.id: one for one in generation_sources(database, collection, name)}
+    return known
 
 
 def write_state(folder: Path, report: IndexReport, failures: Iterable[tuple[str, str, str]]) -> None:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sqlite3
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from semblant_search.collection import canonical_uri
-from semblant_search.errors import CollectionNotFound, InvalidInput, StoreError
+from semblant_search.collection import canonical_uri, uri_path
+from semblant_search.errors import CollectionNotFound, InvalidInput
 from semblant_search.store.names import without_password
 from semblant_search.store.open import DEFAULT_TIMEOUT
 
 from .job import IndexJob
-from .ledger.schema import ACCEPTED
-from .state import find_state
+from .ledger.reading import open_to_read
+from .ledger.schema import ACCEPTED, THERE
+from .ledger.troubles import unusable
+from .state import find_state, known_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from semblant_search.sources import SourceRecord
 
 __all__ = ["FailedJobs", "GenerationStatus", "Status", "failed_jobs", "last_job", "read_status"]
 
@@ -74,19 +82,21 @@ def read_status(
         CollectionNotFound: there is no ledger for it.
         StoreError: the file is not a ledger.
     """
-    connection = _open(db, collection, find_state(db, collection, state, api_key, timeout))
+    path = find_state(db, collection, state, api_key, timeout) / "ledger.sqlite"
+    known = known_sources(path, db, collection, state, api_key, timeout)
+    connection = _open(path, db, collection, known)
     try:
         accepted = _accepted(connection)
         names = connection.execute("SELECT name, created_at, encoder FROM generations ORDER BY name").fetchall()
         generations = [_generation(connection, *row) for row in names]
         rows = connection.execute(
             "SELECT i.uri, i.reason, i.message FROM items i WHERE i.generation = ? AND i.outcome = 'failed' "
-            f"AND NOT {accepted} ORDER BY i.uri LIMIT ?",
+            f"AND {THERE} AND NOT {accepted} ORDER BY i.uri LIMIT ?",
             (names[-1][0] if names else "", failures),
         ).fetchall()
         run = connection.execute("SELECT started_at, job, report FROM runs ORDER BY number DESC LIMIT 1").fetchone()
     except sqlite3.Error as error:
-        raise _not_a_ledger(db, collection, error) from error
+        raise unusable(path, error) from error
     finally:
         connection.close()
     last = None
@@ -107,11 +117,13 @@ def last_job(
     **changes: Any,
 ) -> IndexJob:
     """The job that was run last on a collection, with changes. Errors as `read_status`, and `InvalidInput` for old settings."""
-    connection = _open(db, collection, find_state(db, collection, state, api_key, timeout))
+    path = find_state(db, collection, state, api_key, timeout) / "ledger.sqlite"
+    known = known_sources(path, db, collection, state, api_key, timeout)
+    connection = _open(path, db, collection, known)
     try:
         row = connection.execute("SELECT job FROM runs ORDER BY number DESC LIMIT 1").fetchone()
     except sqlite3.Error as error:
-        raise _not_a_ledger(db, collection, error) from error
+        raise unusable(path, error) from error
     finally:
         connection.close()
     if row is None:
@@ -127,13 +139,15 @@ class FailedJobs:
 
     Attributes:
         jobs: the last job of each source that has failures, in the order of their runs; where nothing failed, the last job of
-            all.
+            all, unless its source was removed.
         unknown: failures by the URI of their source, for sources of which no job is known any more (a ledger keeps the last
             hundred), or none of this version.
+        away: failures by the name of their source, for folders and lists that are not there.
     """
 
     jobs: list[IndexJob]
     unknown: dict[str, int]
+    away: dict[str, int] = field(default_factory=dict)
 
 
 def failed_jobs(
@@ -147,45 +161,74 @@ def failed_jobs(
 ) -> FailedJobs:
     """The jobs whose pictures failed, with changes, in the newest generation. Errors as `last_job`."""
     changes |= {"api_key": api_key, "timeout": timeout}
-    connection = _open(db, collection, find_state(db, collection, state, api_key, timeout))
+    path = find_state(db, collection, state, api_key, timeout) / "ledger.sqlite"
+    known = known_sources(path, db, collection, state, api_key, timeout)
+    connection = _open(path, db, collection, known)
     try:
         accepted = _accepted(connection)
         settings = [json.loads(row[0]) for row in connection.execute("SELECT job FROM runs ORDER BY number DESC")]
-        failed = dict(
-            connection.execute(
-                "SELECT coalesce(s.root, i.source), count(*) FROM items i "
-                "LEFT JOIN sources s ON s.generation = i.generation AND s.id = i.source WHERE i.outcome = 'failed' "
-                f"AND NOT {accepted} AND i.generation = (SELECT max(name) FROM generations) GROUP BY 1"
-            )
-        )
+        rows = connection.execute(
+            "SELECT i.source, coalesce(s.root, i.source), count(*) FROM items i "
+            "LEFT JOIN sources s ON s.generation = i.generation AND s.id = i.source WHERE i.outcome = 'failed' "
+            f"AND {THERE} AND NOT {accepted} AND i.generation = (SELECT max(name) FROM generations) GROUP BY 1, 2"
+        ).fetchall()
     except sqlite3.Error as error:
-        raise _not_a_ledger(db, collection, error) from error
+        raise unusable(path, error) from error
     finally:
         connection.close()
+    failed = {root: count for _, root, count in rows}
+    records = {root: None if known is None else known.get(id) for id, root, _ in rows}
     found: list[IndexJob] = []
+    away: dict[str, int] = {}
     for data in settings:
         # A folder's URI ends with a slash in the ledger, and may do so in the settings.
-        source = str(data.get("source"))
-        uri = canonical_uri(source if "://" in source else Path(source)).rstrip("/")
+        uri = _root_of(str(data.get("source")))
         held = [name for name in (uri, f"{uri}/") if name in failed]
         if held:
             try:
-                found.append(IndexJob.from_json(data, db=db, collection=collection, state=state, **changes))
+                job = IndexJob.from_json(data, db=db, collection=collection, state=state, **changes)
             except InvalidInput:  # of another version: as good as unknown
                 continue
-            for name in held:
-                del failed[name]
-    jobs = found[::-1] or ([] if failed else [last_job(db, collection, state=state, **changes)])
-    return FailedJobs(jobs, failed)
+            record = records[held[0]]
+            job = _as_it_is_now(job, held[0], record)
+            count = sum(failed.pop(name) for name in held)
+            if record is not None and "://" not in job.source and not Path(job.source).exists():
+                away[record.name] = count
+            else:
+                found.append(job)
+    jobs = found[::-1]
+    if not (jobs or failed or away):
+        last = last_job(db, collection, state=state, **changes)
+        if known is None or _root_of(last.source) in {record.root.rstrip("/") for record in known.values() if record}:
+            jobs = [last]
+    return FailedJobs(jobs, failed, away)
+
+
+def _root_of(source: str) -> str:
+    """A source's URI, as far as a job's settings tell it: that of a folder without its slash."""
+    return canonical_uri(source if "://" in source else Path(source)).rstrip("/")
+
+
+def _as_it_is_now(job: IndexJob, root: str, record: SourceRecord | None) -> IndexJob:
+    """The job of a source that was relocated since, of its new root."""
+    if record is None or record.root == root:
+        return job
+    path = uri_path(record.root)
+    metadata = record.settings.get("metadata") if job.metadata is not None else None
+    return dataclasses.replace(
+        job, source=record.root if path is None else str(path), metadata=Path(metadata) if metadata else job.metadata
+    )
 
 
 def _generation(connection: sqlite3.Connection, name: str, created_at: str, encoder: str) -> GenerationStatus:
     def count(column: str, condition: str = "1") -> dict[str, int]:
-        query = f"SELECT {column}, count(*) FROM items i WHERE generation = ? AND {condition} GROUP BY 1 ORDER BY 1"
+        query = f"SELECT {column}, count(*) FROM items i WHERE generation = ? AND {THERE} AND {condition} GROUP BY 1 ORDER BY 1"
         return {str(value): int(number) for value, number in connection.execute(query, (name,))}
 
     # Two sources may hold the same picture, which has one point.
-    points = connection.execute("SELECT count(DISTINCT uri) FROM items WHERE generation = ? AND point", (name,)).fetchone()[0]
+    points = connection.execute(
+        f"SELECT count(DISTINCT uri) FROM items i WHERE generation = ? AND point AND {THERE}", (name,)
+    ).fetchone()[0]
     names = dict(connection.execute("SELECT id, name FROM sources WHERE generation = ?", (name,)).fetchall())
     sources = {names.get(id, id): number for id, number in count("source").items()}
     accepted = _accepted(connection)
@@ -194,29 +237,11 @@ def _generation(connection: sqlite3.Connection, name: str, created_at: str, enco
     return GenerationStatus(name, created_at, encoder, int(points), outcomes, reasons, sources)
 
 
+def _open(path: Path, db: str, collection: str, known: Mapping[str, SourceRecord | None] | None) -> sqlite3.Connection:
+    return open_to_read(path, f"collection {collection!r} of {without_password(db)!r}", known)
+
+
 def _accepted(connection: sqlite3.Connection) -> str:
     """The condition that a failure `i` was accepted; ledgers of an older Semblant know of none."""
     known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'accepted'").fetchone()
     return "0" if known is None else ACCEPTED.format(schema="main")
-
-
-def _open(db: str, collection: str, folder: Path) -> sqlite3.Connection:
-    path = folder / "ledger.sqlite"
-    if not path.is_file():
-        shown = without_password(db)
-        raise CollectionNotFound(
-            f"no ledger of collection {collection!r} of {shown!r} at {str(path)!r}; index pictures first, or give --state"
-        )
-    try:
-        # Reading beside a writer needs room on the disk, and the right to write there; without a log there is no writer.
-        alone = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
-        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True)
-    except sqlite3.Error as error:
-        raise _not_a_ledger(db, collection, error) from error
-
-
-def _not_a_ledger(db: str, collection: str, error: sqlite3.Error) -> StoreError:
-    shown = without_password(db)
-    return StoreError(
-        f"the ledger of collection {collection!r} of {shown!r} cannot be read: {error}; index again to make a new one"
-    )

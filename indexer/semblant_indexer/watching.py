@@ -8,9 +8,20 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semblant_search.errors import InvalidInput, MissingExtra, StoreLocked, StoreUnavailable
+from semblant_search.errors import (
+    EncoderError,
+    InvalidInput,
+    MissingExtra,
+    SemblantError,
+    StoreDenied,
+    StoreLocked,
+    StoreUnavailable,
+)
+from semblant_search.shown import shown_name
+from semblant_search.store import open_database
 
 from .cancelling import JobCancelled
+from .folder_changes import FolderChanges
 from .running import run
 from .state import all_states
 
@@ -18,7 +29,6 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Sequence
 
-    from semblant_search.errors import SemblantError
     from semblant_search.store import Database
 
     from .job import IndexJob
@@ -26,11 +36,12 @@ if TYPE_CHECKING:
 
 __all__ = ["watch"]
 
-SETTLE_MS = 1_600
-"""Changes are collected until nothing more happens for a moment, but no longer than this."""
-QUIET_MS = 400
 AGAIN_S = 3.0
 """Seconds until a database is asked for again that somebody else has open, or that does not answer."""
+SELDOM_S = 60.0
+"""Those until a run is tried again that failed for another reason again and again, as on a full disk."""
+_FOR_GOOD = (EncoderError, MissingExtra, StoreDenied)
+"""What neither time nor a change of the folder mends."""
 
 
 def watch(
@@ -49,7 +60,8 @@ def watch(
 
     Between runs the database is closed, so that others may read it; where one of them has it open when a run begins, that run
     waits. A run looks at the whole folder: what was missed while nobody watched is noticed, too, and costs a second or two for
-    a hundred thousand files. What a job writes itself (its database, ledger and report) is no change, wherever it lies.
+    a hundred thousand files. A folder that is away for a while is waited for, and so is one that may not be read: nothing of it
+    is removed. What a job writes itself (its database, ledger and report) is no change, wherever it lies.
 
     Args:
         job: what to do; only the first run builds anew (`rebuild`).
@@ -57,57 +69,75 @@ def watch(
         on_progress: as in `run`.
         stop: ends the watching, and the run that is going on.
         on_problem: called with what kept a run from its end and may pass: somebody has the database open, a server does not
-            answer (both are tried again), the folder holds no pictures, or a metadata table cannot be read (the next change may
-            mend them). The same problem is told once.
+            answer, a disk is full (all of these are tried again), the folder is away (it is waited for), it holds no pictures,
+            or a metadata table cannot be read (the next change may mend them). The same problem is told once.
         on_failure, database, within: as in `run`.
         own_files: others that the caller writes after a run, and that are no changes either.
 
     Raises:
-        InvalidInput: the source is no local folder, or is gone; also what the first run raises.
+        InvalidInput: the source is no local folder, is not there at the beginning, or the system does not listen to it.
         MissingExtra: watchfiles is not installed.
-        SemblantError: whatever else a run raises, and of the first one everything but `StoreLocked`.
+        EncoderError, StoreDenied: of any run.
+        SemblantError: whatever else the first run raises, but for `StoreLocked`, while the folder is there.
     """
-    try:
-        from watchfiles import watch as changes
-    except ImportError as error:
-        raise MissingExtra("watching a folder", "semblant-indexer[watch]") from error
-    if not Path(job.source).is_dir():
-        raise InvalidInput(f"source {job.source!r}: only a folder on this machine can be watched")
-    # Listening begins before the first run, so that nothing that happens meanwhile is missed.
-    bursts = changes(
-        job.source,
-        watch_filter=_by_others(job, own_files),
-        step=QUIET_MS,
-        debounce=SETTLE_MS,
-        stop_event=stop,
-        yield_on_timeout=True,
-        rust_timeout=100,
-    )
-    next(bursts, None)
-    told, first, due = "", True, time.monotonic()
-    while True:
-        if time.monotonic() >= due:
-            try:
-                report = run(job, on_progress, database=database, cancel=stop, on_failure=on_failure, within=within)
-            except JobCancelled:
+    source = Path(job.source)
+    if not source.exists():
+        raise InvalidInput(f"source {shown_name(job.source)}: there is no such folder")
+    if not source.is_dir():
+        raise InvalidInput(f"source {shown_name(job.source)}: only a folder on this machine can be watched")
+    with FolderChanges(source, _by_others(job, own_files), stop) as changes:
+        changes.begin()  # before the first run, so that nothing that happens meanwhile is missed
+        told, first, due, pause = "", True, time.monotonic(), AGAIN_S
+
+        def tell(problem: SemblantError) -> None:
+            nonlocal told
+            if on_problem is not None and str(problem) != told:
+                on_problem(problem)
+            told = str(problem)
+
+        while True:
+            if (why := changes.away) is not None:
+                tell(_is_away(job, why))
+                due = float("inf")
+            elif time.monotonic() >= due:
+                try:
+                    if not first and database is None:
+                        _check_database(job)
+                    report = run(job, on_progress, database=database, cancel=stop, on_failure=on_failure, within=within)
+                except JobCancelled:
+                    return
+                except SemblantError as error:
+                    if changes.away is not None:
+                        continue  # whatever the run said of it
+                    if isinstance(error, _FOR_GOOD) or (first and not isinstance(error, StoreLocked)):
+                        raise
+                    if isinstance(error, InvalidInput):  # of the folder: the next change may mend it
+                        due = float("inf")
+                    else:
+                        due = time.monotonic() + pause
+                        pause = AGAIN_S if isinstance(error, (StoreLocked, StoreUnavailable)) else min(2 * pause, SELDOM_S)
+                    tell(error)
+                else:
+                    told, first, due, pause = "", False, float("inf"), AGAIN_S
+                    job = dataclasses.replace(job, rebuild=False)
+                    on_report(report)
+            happened = changes.wait()
+            if happened is None:
                 return
-            except (StoreLocked, StoreUnavailable, InvalidInput) as error:
-                busy = isinstance(error, (StoreLocked, StoreUnavailable))
-                if (first and not isinstance(error, StoreLocked)) or not Path(job.source).is_dir():
-                    raise
-                due = time.monotonic() + AGAIN_S if busy else float("inf")
-                if on_problem is not None and str(error) != told:
-                    on_problem(error)
-                told = str(error)
-            else:
-                told, first, due = "", False, float("inf")
-                job = dataclasses.replace(job, rebuild=False)
-                on_report(report)
-        burst = next(bursts, None)
-        if burst is None:
-            return
-        if burst:
-            due = time.monotonic()
+            if happened:
+                due = time.monotonic()
+
+
+def _is_away(job: IndexJob, why: str) -> InvalidInput:
+    return InvalidInput(
+        f"source {shown_name(job.source)} is away ({why}); what is indexed of it stays, and it is indexed again once it is back"
+    )
+
+
+def _check_database(job: IndexJob) -> None:
+    """Raise `NotADatabase` where the directory is away: a run would begin a new one, on another disk maybe."""
+    if "://" not in job.db:
+        open_database(job.db).close()
 
 
 def _by_others(job: IndexJob, own_files: Iterable[str | os.PathLike[str]]) -> Callable[..., bool]:

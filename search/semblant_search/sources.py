@@ -19,6 +19,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from .accepted_failures import accepted_asset
 from .collection import ADDED, SOURCES_FIELD
 from .errors import InvalidInput, NotADatabase
 from .json_models import MAY_BE_MISSING, parse_object, read_model, write_model
@@ -46,6 +47,7 @@ __all__ = [
     "pictures_of",
     "read_source",
     "read_sources",
+    "source_ids",
     "write_source",
 ]
 
@@ -98,6 +100,11 @@ def is_source_asset(name: str) -> bool:
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
 
 
+def source_ids(assets: Iterable[str]) -> set[str]:
+    """The ids of the sources that have a record, be it damaged, by the names of the files kept with a generation."""
+    return {name[len(_PREFIX) : -len(_SUFFIX)] for name in assets if is_source_asset(name)}
+
+
 def read_sources(store: Store) -> list[SourceRecord]:
     """The sources that a generation remembers, by name. Raises `NotADatabase` for a record that is damaged."""
     return _records({name: store.asset(name) for name in store.assets() if is_source_asset(name)})
@@ -129,6 +136,7 @@ def note_added(store: Store) -> None:
 def forget_source(store: Store, id: str) -> None:
     """Forget a source; its pictures are another matter."""
     store.drop_asset(_asset(id))
+    store.drop_asset(accepted_asset(id))
 
 
 def identity_of(db: Database, collection: str) -> str | None:

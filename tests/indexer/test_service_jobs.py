@@ -162,6 +162,14 @@ def test_a_watched_folder_is_indexed_as_it_changes(served: Served, pictures: Pat
     shutil.copyfile(next(iter((pictures / "bag").iterdir())), pictures / "coat" / "new.png")
     now = until(lambda now: now["runs"] > 1 and now["progress"]["phase"] == "waiting")
     assert (now["report"]["points"], [one["reason"] for one in now["failures"]]) == (31, ["not-an-image"])
+    (pictures / "coat").rename(pictures / "away")
+    now = until(lambda now: now["problem"] is not None)
+    assert (now["state"], now["progress"]["phase"], "is away" in now["problem"]["detail"]) == ("running", "waiting", True)
+    shutil.copytree(pictures / "away", pictures / "coat")  # another folder
+    now = until(lambda now: now["runs"] > 2 and now["progress"]["phase"] == "waiting")
+    assert (now["report"]["points"], now["report"]["failed"], now["problem"]) == (31, 1, None)
+    shutil.copyfile(next(iter((pictures / "bag").iterdir())), pictures / "coat" / "newer.png")
+    assert until(lambda now: now["runs"] > 3 and now["progress"]["phase"] == "waiting")["report"]["points"] == 32
     http.post(f"/v1/jobs/{job['id']}/cancel")
     assert finished(http, job["id"])["state"] == "cancelled"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -12,45 +11,14 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 from semblant_indexer import IndexJob
-from semblant_indexer.watching import _by_others, watch
+from semblant_indexer.watching import _by_others
 from semblant_search.errors import InvalidInput, MetadataError, StoreLocked
 from semblant_search.store import open_database
+from support.watched import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from semblant_indexer import IndexReport
-    from semblant_search.errors import SemblantError
-
-
-class Watching:
-    """A folder being watched in another thread."""
-
-    def __init__(self, job: IndexJob) -> None:
-        self.reports: list[IndexReport] = []
-        self.problems: list[SemblantError] = []
-        self.error: BaseException | None = None
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=self._watch, args=(job,), daemon=True)
-        self.thread.start()
-
-    def _watch(self, job: IndexJob) -> None:
-        try:
-            watch(job, self.reports.append, None, self.stop, on_problem=self.problems.append)
-        except BaseException as error:
-            self.error = error
-
-    def until(self, reached: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 120
-        while not reached():
-            assert self.error is None, self.error
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-    def close(self) -> None:
-        self.stop.set()
-        self.thread.join(60)
 
 
 @pytest.fixture

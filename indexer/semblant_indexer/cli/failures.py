@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from semblant_search.cli.options import Target
+    from semblant_search.sources import SourceRecord
+    from semblant_search.store import Database
 
 __all__ = ["failures"]
 
@@ -30,7 +33,7 @@ def _choice_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--reason", "reasons", multiple=True, metavar="CODE", help="Only those, as not-an-image; repeatable."),
         _STATE,
         database_options,
-        click.argument("uris", nargs=-1, metavar="[URI]..."),
+        click.argument("uris", nargs=-1, metavar="[PICTURE]..."),
     ):
         command = option(command)
     return command
@@ -48,9 +51,10 @@ def failures() -> None:
 @command_errors()
 def list_failures(target: Target, state: Path | None, as_json: bool) -> None:
     """List the failures of a collection: reason, `accepted` or nothing, URI, message."""
-    from semblant_indexer.ledger.accepting import failures as known
+    from semblant_indexer.ledger.accepting import failures as failures_of
 
-    found = known(_ledger(target, state))
+    ledger, known = _ledger(target, state)
+    found = failures_of(ledger, known=known)
     if as_json:
         print_json([failure._asdict() for failure in found])
         return
@@ -69,7 +73,9 @@ def accept(
     from semblant_indexer.ledger.accepting import accept as accept_them
 
     _check_named(uris, reasons, source, every=every)
-    count = accept_them(_ledger(target, state), Choice(uris, reasons, source))
+    ledger, known = _ledger(target, state)
+    with closing(_database(target)) as database:
+        count = accept_them(ledger, Choice(uris, reasons, source), database, target.collection, known=known)
     click.echo(f"{count:,} failures are accepted, until their files change")
 
 
@@ -84,18 +90,29 @@ def reopen(
     from semblant_indexer.ledger.accepting import reopen as reopen_them
 
     _check_named(uris, reasons, source, every=every)
-    count = reopen_them(_ledger(target, state), Choice(uris, reasons, source))
+    ledger, known = _ledger(target, state)
+    with closing(_database(target)) as database:
+        count = reopen_them(ledger, Choice(uris, reasons, source), database, target.collection, known=known)
     click.echo(f"{count:,} failures count again")
 
 
 def _check_named(uris: tuple[str, ...], reasons: tuple[str, ...], source: str | None, *, every: bool) -> None:
     if not (uris or reasons or source or every):
-        raise click.UsageError("name the failures: URIs, --reason CODE, --source NAME, or --all")
+        raise click.UsageError("name the failures: paths or URIs, --reason CODE, --source NAME, or --all")
     if every and (uris or reasons or source):
-        raise click.UsageError("--all, and URIs, --reason or --source: give one or the other")
+        raise click.UsageError("--all, and pictures, --reason or --source: give one or the other")
 
 
-def _ledger(target: Target, state: Path | None) -> Path:
-    from semblant_indexer.state import find_state
+def _database(target: Target) -> Database:
+    from semblant_search.store import open_database
 
-    return find_state(target.db, target.collection, state, target.api_key, target.timeout) / "ledger.sqlite"
+    return open_database(target.db, api_key=target.api_key, timeout=target.timeout)
+
+
+def _ledger(target: Target, state: Path | None) -> tuple[Path, dict[str, SourceRecord | None] | None]:
+    """The path of the ledger, and the sources that the collection has."""
+    from semblant_indexer.state import find_state, known_sources
+
+    where = target.db, target.collection, state, target.api_key, target.timeout
+    ledger = find_state(*where) / "ledger.sqlite"
+    return ledger, known_sources(ledger, *where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -197,4 +198,13 @@ def retry(target: Target, state: Path | None, output: Output) -> None:
     )
     for source, count in found.unknown.items():
         click.echo(f"{count:,} failures of {source} stay: its job is not known any more; index it again with --retry", err=True)
-    output.run(*found.jobs, least_code=3 if found.unknown else 0)
+    for name, count in found.away.items():
+        click.echo(
+            f"{count:,} failures of source {name!r} stay, for it is not there: bring it back, say where it is now (semblant "
+            f"sources relocate {shlex.quote(name)} NEW), or remove it and its pictures (semblant sources remove "
+            f"{shlex.quote(name)})",
+            err=True,
+        )
+    if not (found.jobs or found.unknown or found.away):
+        click.echo("nothing failed")
+    output.run(*found.jobs, least_code=3 if found.unknown or found.away else 0)

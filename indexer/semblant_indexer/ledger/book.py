@@ -10,7 +10,7 @@ from .rows import Todo
 from .schema import ARRIVED, GONE, IS_ACCEPTED, JOIN, MINE, PASSING, READ_ALL, SAME, SAME_METADATA, TODO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from semblant_search.sources import SourceRecord
 
@@ -43,6 +43,15 @@ class Ledger(LedgerFile):
         marks = ",".join(f"'{name}'" for name in keep)
         for table, column in _TABLES:
             self._execute(f"DELETE FROM ledger.{table} WHERE {column} NOT IN ({marks})")
+
+    def forget_removed_sources(self, known: Container[str]) -> None:
+        """Drop what is said of sources that the generation knows no longer; rows from before there were ids stay."""
+        rows = self._execute("SELECT id FROM ledger.sources WHERE generation = :generation AND id <> :source")
+        for (id,) in rows:
+            if id not in known:
+                for table, column in (("items", "source"), ("arrivals", "source"), ("sources", "id")):
+                    self._execute(f"DELETE FROM ledger.{table} WHERE generation = :generation AND {column} = :id", id=id)
+                self._execute("DELETE FROM ledger.accepted WHERE source = :id", id=id)
 
     def sample(self, count: int, seed: int) -> list[str]:
         """Where to read up to `count` pictures of the scan, the same ones for the same scan and seed."""
@@ -325,6 +334,17 @@ class Ledger(LedgerFile):
                 f"AND uri IN (SELECT uri FROM scan) AND NOT {IS_ACCEPTED} GROUP BY 1 ORDER BY 1"
             )
         )
+
+    def accepted(self) -> dict[str, tuple[int, int]]:
+        """Failures of this source that somebody accepted, by their URIs: size and time of the file that was looked at."""
+        rows = self._execute("SELECT uri, size, mtime_ns FROM ledger.accepted WHERE source = :source")
+        return {str(uri): (int(size), int(mtime_ns)) for uri, size, mtime_ns in rows}
+
+    def set_accepted(self, files: Mapping[str, tuple[int, int]]) -> None:
+        """Know these as accepted, and no others of this source."""
+        self._execute("DELETE FROM ledger.accepted WHERE source = :source")
+        source = self._values["source"]
+        self._many("INSERT INTO ledger.accepted VALUES (?, ?, ?, ?)", [(source, uri, *file) for uri, file in files.items()])
 
     def interrupted(self) -> bool:
         """Whether the run before this one did not finish: what it wrote may still lack its search graph."""

@@ -6,9 +6,8 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from semblant_search.errors import StoreError
-
 from .schema import VERSION
+from .troubles import is_damaged, unusable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +47,5 @@ def copy_generation(path: Path, generation: str, manifest: Manifest) -> None:
                 (manifest.generation, manifest.created_at, manifest.encoder_fingerprint),
             )
     except sqlite3.Error as error:
-        raise StoreError(
-            f"ledger {str(path)!r} cannot be used: {error}; wait for the job that holds it, make it writable, or delete it: "
-            "the next run then looks at every picture again, and encodes only those that changed"
-        ) from error
+        if not is_damaged(error):  # the next run puts it aside
+            raise unusable(path, error) from error

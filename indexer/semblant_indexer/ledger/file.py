@@ -6,7 +6,7 @@ import hashlib
 import json
 import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.errors import StoreError
@@ -14,6 +14,7 @@ from semblant_search.writing.points import now
 
 from .opening import open_file
 from .schema import EXIF_MARK, SCAN
+from .troubles import is_damaged, put_aside, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from semblant_search.sources import SourceRecord
 
     from semblant_indexer.sources import Item
+
+_ROOM = "make room in the folder for temporary files, or choose another one (TMPDIR)"
 
 
 class LedgerFile:
@@ -43,6 +46,8 @@ class LedgerFile:
             "exif": False,
         }
         self.found = self.repeated = 0
+        self._path: Path | None = None
+        self._damaged = False
 
     def scan(self, items: Iterable[Item], *, exif: bool = False) -> int:
         """Note what the source holds; returns how many items it yielded. A URI that comes twice counts once in `repeated`.
@@ -74,10 +79,7 @@ class LedgerFile:
             connection.executemany(statement, rows())
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise StoreError(
-                f"the list of pictures cannot be kept in a temporary file: {error}; make room in the folder for temporary "
-                "files, or choose another one (TMPDIR)"
-            ) from error
+            raise StoreError(f"the list of pictures cannot be kept in a temporary file: {error}; {_ROOM}") from error
         self.found = found
         self.repeated = found - int(connection.execute("SELECT count(*) FROM scan").fetchone()[0])
         return found
@@ -103,8 +105,10 @@ class LedgerFile:
         retry: bool = False,
         merge: bool = False,
         verify: bool = False,
-    ) -> None:
+    ) -> str | None:
         """Open the file for one generation, making it where it is missing. A generation made anew begins with no rows.
+
+        Returns a note where the file was of no use and is put aside.
 
         Args:
             path: of the SQLite file.
@@ -116,40 +120,55 @@ class LedgerFile:
             verify: no picture is settled by size and time of its file.
 
         Raises:
-            StoreError: the file is not a ledger, or cannot be written.
+            StoreError: the file cannot be read or written.
         """
         generation = manifest.generation
         try:
-            open_file(self._connection, path, manifest, source)
+            note = open_file(self._connection, path, manifest, source)
             cursor = self._connection.execute(
                 "INSERT INTO ledger.runs (generation, started_at, job) VALUES (?, ?, ?)", (generation, now(), job)
             )
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(
-                f"ledger {str(path)!r} cannot be used: {error}; make it writable, or delete it: the next run then looks at "
-                "every picture again, and encodes only those that changed"
-            ) from error
+            raise unusable(path, error) from error
+        self._path = path
         run = {"source": source.id, "run": cursor.lastrowid, "retry": retry, "merge": merge, "verify": verify}
         self._values |= {"generation": generation, **run}
+        return note
 
     def close(self) -> None:
         """Close the file; the scan is gone with it."""
         with self._lock:
             self._connection.close()
+        if self._damaged and self._path is not None:
+            self._damaged = False
+            with suppress(OSError):
+                put_aside(self._path)
 
     def _execute(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         try:
             with self._lock:
                 return self._connection.execute(statement, {**self._values, **values}).fetchall()
         except sqlite3.Error as error:
-            raise _unusable(error) from error
+            raise self._unusable(error) from error
 
     def _many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         try:
             with self._lock, _transaction(self._connection):
                 self._connection.executemany(statement, rows)
         except sqlite3.Error as error:
-            raise _unusable(error) from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: sqlite3.Error) -> StoreError:
+        path = self._path
+        if path is None:  # the scan alone
+            return StoreError(f"the list of pictures cannot be kept in a temporary file: {error}; {_ROOM}")
+        if not is_damaged(error):
+            return unusable(path, error)
+        self._damaged = True  # it cannot be renamed while it is open
+        return StoreError(
+            f"ledger {str(path)!r} is damaged ({error}), and is put aside; run the same command again, which makes a new one "
+            "of what the database holds"
+        )
 
 
 @contextmanager
@@ -161,10 +180,3 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
-
-
-def _unusable(error: sqlite3.Error) -> StoreError:
-    return StoreError(
-        f"the ledger cannot be read or written: {error}; what was indexed is kept, and the same command goes on once the "
-        "disk has room and no other job uses this collection"
-    )

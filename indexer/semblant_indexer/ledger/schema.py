@@ -39,6 +39,11 @@ CREATE TABLE IF NOT EXISTS ledger.runs (
     number INTEGER PRIMARY KEY, generation TEXT NOT NULL, started_at TEXT NOT NULL, job TEXT NOT NULL, report TEXT
 );
 """
+SOUND = (
+    "SELECT generation, uri, size, mtime_ns, sha256, metadata, outcome, reason, message, point, seen, written, source "
+    "FROM {schema}.items LIMIT 1"
+)
+"""Fails where the table is another program's, or cannot be read from its beginning."""
 ACCEPTED_TABLE = """
 CREATE TABLE IF NOT EXISTS {schema}.accepted (
     source TEXT NOT NULL, uri TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, PRIMARY KEY (source, uri)
@@ -49,6 +54,8 @@ ACCEPTED = (
     "EXISTS (SELECT 1 FROM {schema}.accepted a WHERE a.source = i.source AND a.uri = i.uri AND a.size = i.size "
     "AND a.mtime_ns = i.mtime_ns)"
 )
+THERE = "i.source NOT IN (SELECT id FROM temp.removed)"
+"""Of a ledger that is only read: the collection still has the source (`reading.note_removed`)."""
 IS_ACCEPTED = ACCEPTED.format(schema="ledger")
 FROM_2 = """
 ALTER TABLE ledger.items RENAME TO items_2;

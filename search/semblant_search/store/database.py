@@ -70,6 +70,11 @@ class Database:
         """Names of the files that a generation keeps, in order, also while another process has it open."""
         return sorted(self._backend.assets(check_collection_name(collection), check_generation(generation)))
 
+    def put_asset(self, collection: str, generation: str, name: str, data: bytes) -> None:
+        """Keep a small file with a generation, in place of one of that name, also while another process has it open."""
+        check_asset_name(name)
+        self._backend.put_asset(check_collection_name(collection), check_generation(generation), name, data)
+
     def open(self, collection: str, generation: str | None = None) -> Store:
         """Open the serving generation, or a named one.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from semblant_indexer import IndexJob, preview, run
 from semblant_indexer.analysis import cluster_collection, map_collection, score_outliers
@@ -11,7 +12,7 @@ from semblant_indexer.job import Duplicates
 from semblant_indexer.ledger import accepting
 from semblant_indexer.opening import OpenJob, open_folder
 from semblant_indexer.retraining import RetrainJob, retrain
-from semblant_indexer.state import find_state
+from semblant_indexer.state import find_state, known_sources
 from semblant_indexer.status import FailedJobs, failed_jobs, read_status
 from semblant_indexer.watching import watch
 from semblant_search import FieldType
@@ -35,14 +36,40 @@ _REPORTED = frozenset({"--report", "--json", "--quiet", "--json-log", "--metrics
 _OPENED = arguments("open_database", open_database, "pictures.db")
 _STATE = {"--state": ("--state", "ledgers")}
 _FIND, _ACCEPTING = "semblant_indexer.state.find_state", "semblant_indexer.ledger.accepting"
-_FOUND = arguments("find_state", find_state, "pictures.db", "images", None, None, 30.0)
-_FINDING = {
-    "--db": Row(["--db", "other.db"], {"find_state.db": "other.db"}),
-    "--collection": Row(["--collection", "art"], {"find_state.collection": "art"}),
-    "--state": Row(_STATE["--state"], {"find_state.state": Path("ledgers")}),
-    "--api-key": Row(["--api-key", "secret"], {"find_state.api_key": "secret"}),
-    "--timeout": Row(["--timeout", "2.5"], {"find_state.timeout": 2.5}),
+_KNOW = "semblant_indexer.state.known_sources"
+_LEDGER = Path("ledgers/ledger.sqlite")
+_FOUND = {
+    **arguments("find_state", find_state, "pictures.db", "images", None, None, 30.0),
+    **arguments("known_sources", known_sources, _LEDGER, "pictures.db", "images", None, None, 30.0),
 }
+
+
+def _finding(*, opened: str | None = None) -> dict[str, Row]:
+    """Rows of commands that look for the ledger, and maybe open the database for the function `opened`."""
+    rows: dict[str, tuple[list[str], str, Any]] = {
+        "--db": (["--db", "other.db"], "db", "other.db"),
+        "--collection": (["--collection", "art"], "collection", "art"),
+        "--state": (["--state", "ledgers"], "state", Path("ledgers")),
+        "--api-key": (["--api-key", "secret"], "api_key", "secret"),
+        "--timeout": (["--timeout", "2.5"], "timeout", 2.5),
+    }
+    opening: dict[str, dict[str, object]] = {
+        "--db": {"open_database.location": "other.db"},
+        "--collection": {f"{opened}.collection": "art"},
+        "--api-key": {"open_database.api_key": "secret"},
+        "--timeout": {"open_database.timeout": 2.5},
+    }
+    return {
+        option: Row(
+            given,
+            {
+                f"find_state.{name}": value,
+                f"known_sources.{name}": value,
+                **(opening.get(option, {}) if opened is not None else {}),
+            },
+        )
+        for option, (given, name, value) in rows.items()
+    }
 
 
 def _opening(rows: dict[str, Row]) -> dict[str, Row]:
@@ -159,25 +186,29 @@ INDEXER = (
     CommandTable(
         "failures list",
         _DB,
-        {_FIND: Path("ledgers"), f"{_ACCEPTING}.failures": []},
-        {**_FOUND, **arguments("failures", accepting.failures, Path("ledgers/ledger.sqlite"))},
-        _FINDING,
+        {_FIND: Path("ledgers"), _KNOW: None, f"{_ACCEPTING}.failures": []},
+        {**_FOUND, **arguments("failures", accepting.failures, _LEDGER)},
+        _finding(),
         shown=frozenset({"--json"}),
     ),
     *(
         CommandTable(
             f"failures {name}",
-            {"[URI]...": ("file:///a.png",), **_DB},
-            {_FIND: Path("ledgers"), f"{_ACCEPTING}.{name}": 1},
+            {"[PICTURE]...": ("file:///a.png",), **_DB},
             {
-                **_FOUND,
-                **arguments(
-                    name, getattr(accepting, name), Path("ledgers/ledger.sqlite"), accepting.Choice(("file:///a.png",))
-                ),
+                _FIND: Path("ledgers"),
+                _KNOW: None,
+                "semblant_search.store.open_database": DATABASE,
+                f"{_ACCEPTING}.{name}": 1,
             },
             {
-                **_FINDING,
-                "[URI]...": Row(["file:///b.png"], {f"{name}.choice.uris": ("file:///b.png",)}),
+                **_FOUND,
+                **_OPENED,
+                **arguments(name, getattr(accepting, name), _LEDGER, accepting.Choice(("file:///a.png",)), DATABASE, "images"),
+            },
+            {
+                **_finding(opened=name),
+                "[PICTURE]...": Row(["file:///b.png"], {f"{name}.choice.uris": ("file:///b.png",)}),
                 "--reason": Row(["--reason", "empty", "--reason", "x"], {f"{name}.choice.reasons": ("empty", "x")}),
                 "--source": Row(["--source", "shop"], {f"{name}.choice.source": "shop"}),
             },

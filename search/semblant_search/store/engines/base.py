@@ -202,6 +202,10 @@ class Backend(Protocol):
         """Names of the files that are kept with a whole generation, in any order; also while another process has it open."""
         ...
 
+    def put_asset(self, collection: str, generation: str, name: str, data: bytes) -> None:
+        """Keep a file with a whole generation, atomically, also while another process has it open; nothing without one."""
+        ...
+
     def open(self, collection: str, generation: str, manifest: Manifest) -> Engine:
         """Open a generation that exists."""
         ...

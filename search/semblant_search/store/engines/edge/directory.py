@@ -27,7 +27,7 @@ from semblant_search.store.files import claimed, exclusive, make_directory, sync
 from semblant_search.store.names import is_generation
 
 from .engine import EdgeEngine
-from .layout import MANIFEST, create_generation, list_assets, read_asset, read_manifest
+from .layout import ASSETS, MANIFEST, create_generation, list_assets, read_asset, read_manifest
 
 if TYPE_CHECKING:
     import os
@@ -117,6 +117,12 @@ class Directory:
     def assets(self, collection: str, generation: str) -> list[str]:
         """Names of the files kept with a generation."""
         return list_assets(self._folder(collection, generation))
+
+    def put_asset(self, collection: str, generation: str, name: str, data: bytes) -> None:
+        """Keep a file with a generation, whoever has it open."""
+        folder = self._folder(collection, generation)
+        if (folder / MANIFEST).is_file():
+            write_atomic(folder / ASSETS / name, data)
 
     def open(self, collection: str, generation: str, manifest: Manifest) -> EdgeEngine:
         """Open a generation, or share the engine that has it open. Raises `StoreLocked` where that is not this database's."""

@@ -130,6 +130,12 @@ class QdrantServer:
         manifest = self.manifest(collection, generation)
         return [] if manifest is None else self.open(collection, generation, manifest).assets()
 
+    def put_asset(self, collection: str, generation: str, name: str, data: bytes) -> None:
+        """Keep a file with a generation."""
+        manifest = self.manifest(collection, generation)
+        if manifest is not None:
+            self.open(collection, generation, manifest).put_asset(name, data)
+
     def open(self, collection: str, generation: str, manifest: Manifest) -> QdrantEngine:
         """Open a generation."""
         check = partial(self._check_claim, collection)
