@@ -14,8 +14,8 @@ from semblant_search.cli import semblant
 from semblant_search.client import SearchClient
 from semblant_search.jobs import Job, JobEvent, JobProgress
 from semblant_search.results import Picture
+from semblant_search.writing.relocating import Relocation
 from semblant_search.writing.shared_pictures import Released
-from semblant_search.writing.source_changes import Relocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
