@@ -147,6 +147,7 @@ def failed_jobs(
 ) -> FailedJobs:
     """The jobs whose pictures failed, with changes, in the newest generation. Errors as `last_job`."""
     changes |= {"api_key": api_key, "timeout": timeout}
+    changes.setdefault("source_name", None)  # it may be called otherwise by now; its root says which it is
     connection = _open(db, collection, find_state(db, collection, state, api_key, timeout))
     try:
         accepted = _accepted(connection)
