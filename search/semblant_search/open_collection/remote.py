@@ -216,6 +216,7 @@ class RemoteCollection(RemoteSearches):
 
 def _root_of(name: str | os.PathLike[str]) -> str:
     """A source as the service is to look for it: what is a path is one of this machine and this folder."""
-    if isinstance(name, str) and ("/" not in name or "://" in name):
-        return name
-    return canonical_uri(Path(name)) if isinstance(name, (str, os.PathLike)) else name
+    place = os.fspath(name) if isinstance(name, os.PathLike) else name
+    if not isinstance(place, str) or (place is name and ("/" not in place or "://" in place)):
+        return place  # what is none at all, the service says
+    return canonical_uri(Path(place))
