@@ -151,7 +151,8 @@ class _Run:
             record = record_for(job, main.source.scope, known)
             main.notes += of_damaged(damaged, record.id)
             if (again := with_last_table(job, record)) is not None:
-                main = self._part(stack, again)
+                told, main = main.notes, self._part(stack, again)
+                main.notes += told
                 main.notes.append(
                     f"metadata is that of {str(again.metadata)!r}, as the last time (--no-metadata takes it away)"
                 )

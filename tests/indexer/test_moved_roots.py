@@ -182,6 +182,16 @@ def test_a_link_to_a_source_s_folder_is_that_source(pictures: Path, index: Index
         assert [(one.name, one.pictures) for one in client.sources()] == [("by the link", 30), ("pictures", 30)]
 
 
+def test_a_link_has_the_table_that_was_given_the_last_time(pictures: Path, index: Index, tmp_path: Path) -> None:
+    table, link = tmp_path / "table.csv", tmp_path / "link"
+    table.write_text(f"file,price\nbag/{sorted((pictures / 'bag').iterdir())[0].name},5\n")
+    link.symlink_to(pictures)
+    index(pictures, metadata=table)
+    report = index(link)
+    assert report.unchanged == 30
+    assert [any(words in note for note in report.notes) for words in ("same folder", "as the last time")] == [True, True]
+
+
 def test_a_folder_that_was_indexed_by_a_link_is_that_source(pictures: Path, index: Index, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(pictures)
