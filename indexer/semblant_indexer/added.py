@@ -17,7 +17,7 @@ from semblant_search.encoder import ENCODED_AT_ONCE
 from semblant_search.errors import ImageError, InvalidInput, StoreError, StoreLocked
 from semblant_search.images import most_bytes, read_file
 from semblant_search.orb import Vocabulary
-from semblant_search.sources import generation_sources, note_added, owners
+from semblant_search.sources import generation_damaged, generation_sources, note_added, owners
 from semblant_search.store.texts import with_text
 from semblant_search.where import F
 from semblant_search.writing.adding import Named, points_of, read_named, recipe_for
@@ -168,8 +168,9 @@ class Carrying:
         manifest = self.db.manifest(self.job.collection, self.before)
         if manifest is None or SOURCES_FIELD not in manifest.fields:
             return False
-        known = generation_sources(self.db, self.job.collection, self.before)
-        return not known or any(record.id == ADDED for record in known)  # before there were records, only clients marked
+        there = self.db, self.job.collection, self.before
+        known = {*(record.id for record in generation_sources(*there)), *generation_damaged(*there)}
+        return not known or ADDED in known  # before there were records, only clients marked
 
 
 def _added(record: Record, texts: Sequence[str] = ()) -> Record:

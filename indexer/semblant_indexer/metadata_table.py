@@ -194,7 +194,8 @@ class MetadataTable:
             payload = self._types.convert(json.loads(said), lambda name, problem: misfits.append((name, problem)))
             known = self._payloads[said] = payload, misfits
         for name, problem in known[1]:
-            self._unfit.add(f"values of metadata field {name!r}", f"{source}, line {line}: {problem}")
+            keep = f"--field {name}:keyword keeps it, and makes the column text"
+            self._unfit.add(f"values of metadata field {name!r}", f"{source}, line {line}: {problem}; {keep}")
         return known[0]
 
     def _row(self, uri: str) -> tuple[str, int, str] | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from semblant_search.errors import StoreError
 from semblant_search.orb import OrbSettings
+from semblant_search.shown import shown_name
 from semblant_search.where import F
 
 if TYPE_CHECKING:
@@ -16,12 +17,26 @@ if TYPE_CHECKING:
     from .job import IndexJob
     from .source_run import SourceRun
 
-__all__ = ["of_collection", "rebuilt_as_well", "skipped"]
+__all__ = ["leads_to", "of_collection", "of_damaged", "rebuilt_as_well", "skipped"]
 
 
 def of_collection(store: Store, job: IndexJob, *, built: bool) -> list[str]:
     """Notes on the collection; `built` says whether its search graph is done."""
     return [*_without_details(store, job), *_without_index(store), *_unbuilt(built)]
+
+
+def of_damaged(damaged: Mapping[str, str], own: str) -> list[str]:
+    """Notes on the sources whose records cannot be read; that of the job's `own` source is written anew."""
+    anew = f"the record of this source ({own}) was damaged and is written anew: its name and settings are those of this job"
+    return [anew if id == own else f"a source is left as it is: {why}" for id, why in damaged.items()]
+
+
+def leads_to(job: IndexJob, known: IndexJob) -> str:
+    """That a job's source is indexed as the one that the collection has of the same folder."""
+    return (
+        f"{shown_name(job.source)} is the same folder as {shown_name(known.source)}, a source of this collection, and is "
+        "indexed as that; to have its pictures a second time, under these names, give it a name of its own (--source NAME)"
+    )
 
 
 def rebuilt_as_well(part: SourceRun) -> str:

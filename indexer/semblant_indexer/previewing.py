@@ -17,7 +17,7 @@ from semblant_search.collection import point_id, uri_path
 from semblant_search.encoder import Encoder
 from semblant_search.errors import InvalidInput, NotADatabase, StoreError
 from semblant_search.shown import shown_name, without_users
-from semblant_search.sources import identity_of, read_source, read_sources
+from semblant_search.sources import damaged_sources, identity_of, read_source, read_sources
 from semblant_search.store import open_database
 from semblant_search.store.files import sha256_of
 from semblant_search.store.names import without_password
@@ -29,6 +29,8 @@ from .job import Duplicates, patient
 from .ledger import Ledger
 from .ledger.reading import open_to_read
 from .ledger.troubles import is_damaged, unusable
+from .moved_roots import as_known, check_not_moved
+from .notes import leads_to, of_damaged
 from .ownership import reconcile, strike_out_lenders
 from .pruning import incomplete, kept_though_bad, unprunable
 from .rebuilding import Rebuild
@@ -115,7 +117,13 @@ def preview(job: IndexJob) -> IndexPreview:
         ledger = stack.enter_context(closing(Ledger()))
         store, db = _opened(stack, job)
         known = [] if store is None else read_sources(store)
+        notes = []
+        if (by_its_root := as_known(job, source.scope, known)) is not None:
+            notes.append(leads_to(job, by_its_root))
+            job, source = by_its_root, open_job_source(by_its_root)
+        damaged = {} if store is None else damaged_sources(store)
         record = record_for(job, source.scope, known)
+        notes += of_damaged(damaged, record.id)
         if (again := with_last_table(job, record)) is not None:
             job, source = again, open_job_source(again)
         if store is not None:
@@ -126,10 +134,10 @@ def preview(job: IndexJob) -> IndexPreview:
         if store is None or db is None:
             return _all_new(job, source, ledger, record, found)
         if job.rebuild:
-            return _rebuilt(job, source, ledger, store, db, record, known, found)
+            return _noted(notes, _rebuilt(job, source, ledger, store, db, record, known, damaged, found))
+        notes += check_not_moved(job, record, known, store, ledger)
         identity = identity_of(db, job.collection)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="semblant-")))
-        notes: list[str] = []
         path = _copied(state_folder(job.db, job.collection, job.state, identity) / "ledger.sqlite", folder, notes)
         merge = job.duplicates is Duplicates.MERGE
         ledger.attach(path, store.manifest, record, retry=job.retry, merge=merge, verify=job.verify)
@@ -139,8 +147,11 @@ def preview(job: IndexJob) -> IndexPreview:
         ledger.settle_problems()
         ledger.note_vanished()
         strike_out_lenders(store, ledger)
-        compared = _compared(job, source, ledger, store, record, found, before)
-        return dataclasses.replace(compared, notes=(*compared.notes, *notes))
+        return _noted(notes, _compared(job, source, ledger, store, record, found, before))
+
+
+def _noted(notes: list[str], found: IndexPreview) -> IndexPreview:
+    return dataclasses.replace(found, notes=(*notes, *found.notes))
 
 
 def _opened(stack: ExitStack, job: IndexJob) -> tuple[Store | None, Database | None]:
@@ -195,6 +206,7 @@ def _rebuilt(
     db: Database,
     record: SourceRecord,
     known: list[SourceRecord],
+    damaged: dict[str, str],
     found: int,
 ) -> IndexPreview:
     encoder = Encoder(job.encoder, threads=1) if job.encoder is not None else None
@@ -202,7 +214,7 @@ def _rebuilt(
     store.close()  # a rebuild looks into it by itself
     notes = []
     if encoder is not None:
-        rebuild = Rebuild(db, job, encoder, generation, known)
+        rebuild = Rebuild(db, job, encoder, generation, known, damaged)
         others = rebuild.others(record)
         with ExitStack() as stack:
             ledgers = [stack.enter_context(closing(Ledger())) for _ in others]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from semblant_search.collection import ADDED, uri_path
 from semblant_search.errors import InvalidInput, SemblantError, StoreLocked
-from semblant_search.sources import forget_source, generation_sources, owners, pictures_of, read_sources
+from semblant_search.sources import forget_source, generation_damaged, generation_sources, owners, pictures_of, read_sources
 from semblant_search.writing.shared_pictures import release
 
 from .added import Carrying
@@ -16,7 +16,7 @@ from .ledger import TRANSIENT
 from .sources.remembered import job_for, open_job_source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from semblant_search.encoder import Encoder
     from semblant_search.sources import SourceRecord
@@ -48,18 +48,28 @@ class Rebuild:
         db, job, encoder: the job's.
         serving: the generation.
         known: its sources.
+        damaged: what is wrong with the records of those that cannot be read, by id.
 
     Raises:
         InvalidInput: a picture that a client added can be neither copied nor encoded again.
     """
 
-    def __init__(self, db: Database, job: IndexJob, encoder: Encoder, serving: str, known: Sequence[SourceRecord]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        job: IndexJob,
+        encoder: Encoder,
+        serving: str,
+        known: Sequence[SourceRecord],
+        damaged: Mapping[str, str],
+    ) -> None:
         self.carrying = Carrying(db, job, encoder, serving)
         self.carrying.check()
         self._db = db
         self._job = job
         self._serving = serving
         self._known = known
+        self._damaged = damaged
 
     def others(self, own: SourceRecord) -> list[Other]:
         """The other sources, open, each with the job that indexes it.
@@ -77,6 +87,7 @@ class Rebuild:
                 found.append(Other(record, job, open_job_source(job)))
             except SemblantError as error:
                 out_of_reach.append(f"{record.name!r}: {error}")
+        out_of_reach += [why for id, why in self._damaged.items() if id not in (own.id, ADDED)]
         self._refuse(out_of_reach)
         return found
 
@@ -114,7 +125,8 @@ class Rebuild:
         Returns:
             Ids of the dropped ones.
         """
-        kept = {own.id, *(one.id for one in generation_sources(self._db, self._job.collection, self._serving))}
+        there = self._db, self._job.collection, self._serving
+        kept = {own.id, *(one.id for one in generation_sources(*there)), *generation_damaged(*there)}
         if new.count(pictures_of(ADDED)):  # see `Carrying`
             kept.add(ADDED)
         removed = {one.id for one in read_sources(new)} - kept

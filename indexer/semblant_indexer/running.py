@@ -16,7 +16,7 @@ from semblant_search.lazy_encoder import LazyEncoder
 from semblant_search.orb import CALIBRATION_ASSET, Vocabulary, calibrate
 from semblant_search.querying.background import BACKGROUND_ASSET, measure_background
 from semblant_search.shown import without_users
-from semblant_search.sources import generation_sources, pictures_of, read_sources
+from semblant_search.sources import generation_damaged, generation_sources, pictures_of, read_sources
 from semblant_search.store import open_database
 from semblant_search.store.names import without_password
 
@@ -25,7 +25,8 @@ from .analysis.collections import keep_up
 from .cancelling import check_cancelled
 from .engine_thread import EngineThread
 from .job import IndexJob, cores, patient
-from .notes import of_collection, rebuilt_as_well, skipped
+from .moved_roots import as_known, check_not_moved, note_moved
+from .notes import leads_to, of_collection, of_damaged, rebuilt_as_well, skipped
 from .open_databases import check_same
 from .pipeline import Pipeline
 from .pool import WorkerPool
@@ -139,15 +140,22 @@ class _Run:
             if serving is not None:
                 self.served_asset = partial(db.asset, job.collection, serving)
             known = [] if serving is None else generation_sources(db, job.collection, serving)
+            damaged = {} if serving is None else generation_damaged(db, job.collection, serving)
             if job.rebuild and serving is not None:
-                self.rebuild = Rebuild(db, job, encoder, serving, known)
+                self.rebuild = Rebuild(db, job, encoder, serving, known, damaged)
             store = self.wait(generations.open_current, db, job, encoder)
             if store is not None:
                 stack.callback(self._close, store)
                 known = known or read_sources(store)  # a first job that was interrupted has noted its source there
+            if (by_its_root := as_known(job, main.source.scope, known)) is not None:
+                main = self._part(stack, by_its_root)
+                main.notes.append(leads_to(job, by_its_root))
+                job = self.job = by_its_root
             record = record_for(job, main.source.scope, known)
+            main.notes += of_damaged(damaged, record.id)
             if (again := with_last_table(job, record)) is not None:
-                main = self._part(stack, again)
+                told, main = main.notes, self._part(stack, again)
+                main.notes += told
                 main.notes.append(
                     f"metadata is that of {str(again.metadata)!r}, as the last time (--no-metadata takes it away)"
                 )
@@ -158,6 +166,8 @@ class _Run:
                 part.scan(fields)
                 fields = {**fields, **part.source.fields}
             main.check_any()
+            if store is not None and self.rebuild is None:
+                main.notes += check_not_moved(job, record, known, store, main.ledger)
             if self.rebuild is not None:
                 self.rebuild.check_seen([(its_record, part.ledger) for part, its_record in rest])
             if store is None:
@@ -167,6 +177,8 @@ class _Run:
             path = ledger_path(job, generations.identify(db, store))
             main.attach(store, record, path, job=asked, others=there)
             main.index(store)
+            if self.rebuild is None:
+                main.notes += note_moved(job, record, known, store, main.ledger)
             for part, its_record in rest:
                 part.attach(store, its_record, path, job=asked, others=there)
                 part.index(store)

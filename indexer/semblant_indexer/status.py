@@ -161,6 +161,7 @@ def failed_jobs(
 ) -> FailedJobs:
     """The jobs whose pictures failed, with changes, in the newest generation. Errors as `last_job`."""
     changes |= {"api_key": api_key, "timeout": timeout}
+    changes.setdefault("source_name", None)  # it may be called otherwise by now; its root says which it is
     path = find_state(db, collection, state, api_key, timeout) / "ledger.sqlite"
     known = known_sources(path, db, collection, state, api_key, timeout)
     connection = _open(path, db, collection, known)

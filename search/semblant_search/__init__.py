@@ -48,8 +48,9 @@ if TYPE_CHECKING:
     from .results import FeatureHit, Hit, HitGroup, Picture, PicturePage
     from .where import F, Where, parse_where
     from .writing.adding import NewPicture
+    from .writing.relocating import Relocation
     from .writing.shared_pictures import Released
-    from .writing.source_changes import Relocation, SourceSummary
+    from .writing.source_changes import SourceSummary
 
 __all__ = [
     "AsyncSearchClient",
@@ -125,7 +126,7 @@ _HOME = {
     "Picture": "results",
     "PicturePage": "results",
     "Released": "writing.shared_pictures",
-    "Relocation": "writing.source_changes",
+    "Relocation": "writing.relocating",
     "SearchClient": "client",
     "SourceSummary": "writing.source_changes",
     "Where": "where",

@@ -212,6 +212,7 @@ class AsyncSearchClient:
     delete = _awaited(SearchClient.delete)
     sources = _awaited(SearchClient.sources)
     remove_source = _awaited(SearchClient.remove_source)
+    rename_source = _awaited(SearchClient.rename_source)
     relocate_source = _awaited(SearchClient.relocate_source)
     jobs = _awaited(SearchClient.jobs)
     get_job = _awaited(SearchClient.get_job)

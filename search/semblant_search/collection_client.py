@@ -46,8 +46,9 @@ if TYPE_CHECKING:
     from .store import RetryPolicy
     from .where import Where
     from .writing.adding import NewPicture
+    from .writing.relocating import Relocation
     from .writing.shared_pictures import Released
-    from .writing.source_changes import Relocation, SourceSummary
+    from .writing.source_changes import SourceSummary
 
 __all__ = ["CollectionClient"]
 
@@ -231,11 +232,11 @@ class CollectionClient:
         """
         return self._collection.sources()
 
-    def remove_source(self, name: str) -> Released:
+    def remove_source(self, name: str | os.PathLike[str]) -> Released:
         """Forget a source and its pictures; those that another source holds, too, stay. The files stay where they are.
 
         Args:
-            name: its name, id or root.
+            name: its name, its id, or its root: any path or URL of it.
 
         Returns:
             How many pictures were `deleted`, and how many `kept`.
@@ -246,21 +247,41 @@ class CollectionClient:
         """
         return self._collection.remove_source(name)
 
-    def relocate_source(self, name: str, root: str | os.PathLike[str], *, check: bool = True) -> Relocation:
-        """Follow a source whose files moved: its pictures get their new names, and keep their vectors and metadata.
+    def rename_source(self, name: str | os.PathLike[str], new: str) -> SourceSummary:
+        """Call a source otherwise; its pictures and its root stay as they are.
 
         Args:
-            name: its name, id or old root.
-            root: where its folder, list or tar is now.
-            check: read all files there, and rename only pictures whose content is what was indexed.
+            name: its name, its id, or its root.
+            new: 1 to 100 printable characters, which no other source is called by.
 
         Raises:
-            InvalidInput: no such source; a root that is within the old one or another source's; fewer than half of the pictures
-                are there as they were; files that cannot be read from here. Nothing is changed.
+            InvalidInput: there is no such source, or the new name cannot be one or is taken.
+            StoreLocked: an index job is at work on the collection.
+        """
+        return self._collection.rename_source(name, new)
+
+    def relocate_source(
+        self, name: str | os.PathLike[str], root: str | os.PathLike[str], *, check: bool = True, dry_run: bool = False
+    ) -> Relocation:
+        """Follow a source whose files moved: its pictures get their new names, and keep their vectors and metadata.
+
+        Where the new root was indexed meanwhile, and is a source itself, that one becomes part of this one: pictures of the
+        same relative path and content are one from then on, with the metadata of both (where both say a field, this source's),
+        and what only one of them has stays.
+
+        Args:
+            name: its name, its id, or its old root.
+            root: where its folder, list or tar is now.
+            check: read all files there, and rename only pictures whose content is what was indexed.
+            dry_run: change nothing, only say what would become of the pictures.
+
+        Raises:
+            InvalidInput: no such source; a root that is within the old one; fewer than half of the pictures are there as they
+                were; files that cannot be read from here. Nothing is changed.
             StoreLocked: an index job is at work on the collection of a server.
         """
-        check_switches(check=check)
-        return self._collection.relocate_source(name, root, check=check)
+        check_switches(check=check, dry_run=dry_run)
+        return self._collection.relocate_source(name, root, check=check, dry_run=dry_run)
 
     def update_metadata(
         self,

@@ -45,6 +45,7 @@ NOT_RUN = {
     "semblant index s3://bucket/pictures": "needs a cluster and a bucket; tests/indexer/test_servers.py has two workers",
     "semblant sources remove NAME": "takes away what the other lines search; tests/indexer/test_source_changes.py does it",
     "semblant sources relocate NAME": "needs pictures that moved; tests/indexer/test_source_changes.py has some",
+    "semblant sources rename NAME": "the other lines know it by its name; tests/indexer/test_source_changes.py does it",
     "semblant open": "runs until it is stopped; tests/indexer/test_open.py starts and stops it",
     "semblant serve": "runs until it is stopped; tests/search/test_serve_command.py starts and stops it",
     "semblant mcp": "runs until its input ends; tests/search/test_mcp.py talks to it",

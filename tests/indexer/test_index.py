@@ -370,6 +370,12 @@ def test_a_value_that_does_not_fit_the_collection_s_type_costs_itself(pictures: 
     assert (report.indexed, report.failed) == (2, 0)
     assert any("line 2: metadata field 'price': 'sold out' is not a value of type integer" in note for note in report.notes)
     assert [record.payload["price"] for record in records().values() if "price" in record.payload] == [7]
+    (told,) = (note for note in report.notes if "sold out" in note)
+    assert "--field price:keyword keeps it" in told
+    index(pictures, fields={"price": FieldType.KEYWORD})
+    assert {record.payload["price"] for record in records().values() if "price" in record.payload} == {"sold out", "7"}
+    index(pictures)
+    assert {record.payload["price"] for record in records().values() if "price" in record.payload} == {"sold out", "7"}
 
 
 def test_a_column_may_become_text_with_what_is_there(pictures: Path, index: Index, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_folder_under_a_new_name_keeps_vectors_and_features(photos: Path, inde
     index(first, orb=OrbSettings())
     second = tmp_path / "second"
     first.rename(second)
-    report = index(second, orb=OrbSettings())
+    report = index(second, orb=OrbSettings(), source_name="second")
     assert (report.encoded, report.indexed) == (0, 19)
     with SearchClient(tmp_path / "db") as client:
         hits = client.search_features(second / "coffee.png", limit=2, include_self=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from semblant_search import InvalidInput, SearchClient, canonical_uri
+from semblant_search.cli import semblant
 from semblant_search.cli.sources import sources
 from semblant_search.orb import OrbSettings
 
@@ -111,7 +114,7 @@ def test_a_root_that_is_not_it_is_refused(pictures: Path, index: Index, records:
     with SearchClient(db) as client:
         with pytest.raises(InvalidInput, match=r"of its 10 pictures 0 are there as they were, 10 are not.*Nothing was changed"):
             client.relocate_source("bag", pictures / "sneaker")
-        with pytest.raises(InvalidInput, match="is the root of source 'coat' already"):
+        with pytest.raises(InvalidInput, match="is source 'coat', and holds other pictures: of its 10 pictures 0 are there"):
             client.relocate_source("bag", pictures / "coat")
         for wrong in (pictures, pictures / "bag" / "below"):
             with pytest.raises(InvalidInput, match="neither within the old one nor around it"):
@@ -137,3 +140,61 @@ def test_the_pictures_beside_a_list_move_with_it(pictures: Path, index: Index, r
     assert (done.renamed, done.elsewhere) == (10, 1)
     assert set(records()) == {*(canonical_uri(there / name) for name in names), canonical_uri(outside)}
     assert index(there / "list.csv", prune=True).unchanged == 11
+
+
+def test_a_source_is_called_otherwise(pictures: Path, index: Index, records: Records, tmp_path: Path) -> None:
+    db = str(tmp_path / "db")
+    index(pictures / "bag", source_name="bags")
+    index(pictures / "coat")
+    before = {uri: record.payload for uri, record in records().items()}
+    done = CliRunner().invoke(sources, ["rename", str(pictures / "bag"), "bags of 2024", "--db", db])
+    assert (done.exit_code, done.output.startswith("bags of 2024: file:///")) == (0, True)
+    with SearchClient(db) as client:
+        assert [(one.name, one.pictures) for one in client.sources()] == [("bags of 2024", 10), ("coat", 10)]
+        assert client.rename_source("coat", "coat").name == "coat"
+        for name, message in [
+            ("coat", "already"),
+            ("client", "choose another name"),
+            ("", "printable"),
+            ("a\nb", "printable"),
+            (5, "printable"),
+        ]:
+            with pytest.raises(InvalidInput, match=message):
+                client.rename_source("bags of 2024", name)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInput, match="did you mean 'bags of 2024'"):
+            client.rename_source("bags of 2025", "x")
+        client.add(sorted((pictures / "sneaker").iterdir())[0])
+        with pytest.raises(InvalidInput, match="keeps its name"):
+            client.rename_source("client", "added")
+        client.delete(where='_sources == "client"')
+    assert {uri: record.payload for uri, record in records().items()} == before
+    report = index(pictures / "bag")
+    assert (report.source_name, report.unchanged) == ("bags of 2024", 10)
+
+
+def test_failures_are_tried_again_under_a_new_name(pictures: Path, index: Index, tmp_path: Path) -> None:
+    (pictures / "bag" / "broken.png").write_bytes(b"x")
+    index(pictures / "bag", source_name="bags")
+    with SearchClient(tmp_path / "db") as client:
+        client.rename_source("bags", "others")
+    done = CliRunner().invoke(semblant, ["retry", "--db", str(tmp_path / "db"), "--quiet"])
+    assert (done.exit_code, "found 11 = 0 indexed + 10 unchanged + 0 duplicate + 1 failed" in done.output) == (3, True)
+
+
+@pytest.mark.parametrize("words", [["sources", "remove", "bag"], ["delete", "PICTURE"]])
+def test_nobody_is_there_to_be_asked(pictures: Path, index: Index, tmp_path: Path, words: list[str]) -> None:
+    index(pictures / "bag")
+    picture = str(sorted((pictures / "bag").iterdir())[0])
+    words = [*(picture if word == "PICTURE" else word for word in words), "--db", str(tmp_path / "db")]
+    command = [sys.executable, "-c", "from semblant_search.cli import main; main()", *words]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Remove " in done.stderr
+    assert "--yes" in done.stderr
+    assert "Interrupted" not in done.stderr
+    no = CliRunner().invoke(semblant, words, input="n\n")
+    assert (no.exit_code, "Nothing was changed" in no.output) == (1, True)
+    with SearchClient(tmp_path / "db") as client:
+        assert client.count() == 10
+    yes = CliRunner().invoke(semblant, words, input="y\n")
+    assert yes.exit_code == 0

@@ -193,6 +193,7 @@ BASE: dict[str, dict[str, Any]] = {
     "pictures": {},
     "relocate_source": {"name": "shop", "root": "/elsewhere"},
     "remove_source": {"name": "none"},
+    "rename_source": {"name": "shop", "new": "store"},
     "scroll": {},
     "search": {"picture": "ONE"},
     "search_batch": {"pictures": ["ONE"]},

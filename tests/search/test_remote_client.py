@@ -163,6 +163,7 @@ CALLS: dict[str, Call] = {
     "a change of none": lambda client, asked: client.update_metadata("shop://none", {"label": "x"}),
     "a cursor that is none": lambda client, asked: client.scroll(5, cursor="x"),
     "a source that there is not": lambda client, asked: client.remove_source("nope"),
+    "a source of no name that is called otherwise": lambda client, asked: client.rename_source("nope", "x"),
     "a place that is none": lambda client, asked: client.relocate_source("nope", asked.path.parent / "none"),
 }
 

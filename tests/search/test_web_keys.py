@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NEEDS = {
     **dict.fromkeys(["livez", "readyz"], None),
     **dict.fromkeys(["add_pictures", "update_pictures", "delete_pictures", "delete_picture"], "write"),
-    **dict.fromkeys(["remove_source", "relocate_source"], "admin"),
+    **dict.fromkeys(["remove_source", "rename_source", "relocate_source"], "admin"),
 }
 """The scope that an operation takes, where that is not `search`."""
 SCOPES = ("search", "write", "admin")
@@ -110,7 +110,7 @@ def _operations(served: Served) -> list[tuple[str, str, str]]:
 
 def test_every_operation_takes_a_key_of_its_scope(locked: Served, texts: dict[str, str]) -> None:
     operations = _operations(locked)
-    assert set(NEEDS) - {"remove_source", "relocate_source"} <= {name for name, _, _ in operations}
+    assert set(NEEDS) - {"remove_source", "rename_source", "relocate_source"} <= {name for name, _, _ in operations}
     assert len(operations) >= 19
     for name, method, path in operations:
         needed = NEEDS.get(name, "search")

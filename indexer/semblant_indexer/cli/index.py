@@ -23,6 +23,17 @@ __all__ = ["index", "retry"]
 _PATH = click.Path(path_type=Path)
 
 
+class Percent(click.types.FloatParamType):
+    """A share as the command line has it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number. Fails beyond 0 and 100."""
+        number = float(super().convert(value, param, ctx))
+        if not 0 <= number <= 100:
+            self.fail(f"{value}: expected a percentage from 0 to 100, such as 20", param, ctx)
+        return number
+
+
 @click.command()
 @click.argument("source", metavar="SOURCE")
 @config_option
@@ -60,7 +71,8 @@ _PATH = click.Path(path_type=Path)
     type=click.Choice(["keep", "flag", "merge"]),
     default="keep",
     show_default=True,
-    help="Byte for byte equal pictures: keep all, flag all but the first with _duplicate_of, or store one with _uris of all.",
+    help="Byte for byte equal pictures of SOURCE: keep all, flag all but the first (_duplicate_of), or store one (_uris). "
+    "Other sources are not compared.",
 )
 @click.option("--rebuild", is_flag=True, help="Build a new generation beside the serving one, then switch to it.")
 @click.option("--keep-generations", type=int, metavar="N", help="Older generations to keep for a rollback.  [default: 1]")
@@ -68,7 +80,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--prune-limit",
     "limit",
-    type=float,
+    type=Percent(),
     metavar="PERCENT",
     help="Prune nothing where it would be more of SOURCE's.  [default: 20 %]",
 )

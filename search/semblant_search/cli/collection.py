@@ -11,6 +11,7 @@ import click
 
 from semblant_search.shown import shown_name
 
+from .confirming import confirm
 from .group import command_errors
 from .options import Target, connection_options, database_options, where_option
 from .output import print_json, print_rows, text_of
@@ -96,7 +97,7 @@ def delete(pictures: tuple[str, ...], target: Target, yes: bool) -> None:
             client.get(missing[0])  # which says so, and what was expected
         if not yes:
             there = len(pictures) - len(missing)
-            click.confirm(f"Remove {there} pictures from collection {target.collection!r}?", abort=True, err=True)
+            confirm(f"Remove {there} pictures from collection {target.collection!r}?")
         removed = client.delete(pictures)
     click.echo(f"removed {removed} of {len(pictures)}", err=True)
     if missing:

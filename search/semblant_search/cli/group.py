@@ -61,7 +61,7 @@ KNOWN = {
     ),
     "outliers": Known("List the pictures that lie far from all others.", "semblant-indexer"),
     "delete": Known("Remove pictures from a collection.", "semblant-search"),
-    "sources": Known("List the sources of a collection; remove or relocate one.", "semblant-search"),
+    "sources": Known("List the sources of a collection; remove, rename or relocate one.", "semblant-search"),
     "serve": Known("Serve a collection over HTTP.", "semblant-search"),
     "mcp": Known("Serve a collection to a language model, by MCP.", "semblant-search"),
     "keys": Known("Make, list and revoke the keys of a service.", "semblant-search"),

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from semblant_search.results import FeatureHit, Hit, HitGroup, Picture, PicturePage
     from semblant_search.store import SearchRequest
     from semblant_search.where import Where
+    from semblant_search.writing.relocating import Relocation
     from semblant_search.writing.shared_pictures import Released
-    from semblant_search.writing.source_changes import Relocation, SourceSummary
+    from semblant_search.writing.source_changes import SourceSummary
 
     from .service_jobs import ServiceJobs
 
@@ -165,6 +166,10 @@ class OpenCollection(Protocol):
 
     def sources(self) -> list[SourceSummary]: ...  # noqa: D102
 
-    def remove_source(self, name: str) -> Released: ...  # noqa: D102
+    def remove_source(self, name: str | os.PathLike[str]) -> Released: ...  # noqa: D102
 
-    def relocate_source(self, name: str, root: str | os.PathLike[str], *, check: bool) -> Relocation: ...  # noqa: D102
+    def relocate_source(  # noqa: D102
+        self, name: str | os.PathLike[str], root: str | os.PathLike[str], *, check: bool, dry_run: bool
+    ) -> Relocation: ...
+
+    def rename_source(self, name: str | os.PathLike[str], new: str) -> SourceSummary: ...  # noqa: D102

@@ -13,7 +13,7 @@ from semblant_search.querying.requests import check_vector
 from semblant_search.querying.selection import select
 from semblant_search.serving import Serving
 from semblant_search.store import Nearest
-from semblant_search.writing import changing, source_changes
+from semblant_search.writing import changing, relocating, source_changes
 from semblant_search.writing.adding import add_many
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from semblant_search.serving import Generation, Settings
     from semblant_search.store import Database, SearchRequest
     from semblant_search.where import Where
+    from semblant_search.writing.relocating import Relocation
     from semblant_search.writing.shared_pictures import Released
-    from semblant_search.writing.source_changes import Relocation, SourceSummary
+    from semblant_search.writing.source_changes import SourceSummary
 
 __all__ = ["LocalCollection"]
 
@@ -238,10 +239,18 @@ class LocalCollection:
     def sources(self) -> list[SourceSummary]:  # noqa: D102
         return self.serving.call(source_changes.summaries)
 
-    def remove_source(self, name: str) -> Released:  # noqa: D102
+    def remove_source(self, name: str | os.PathLike[str]) -> Released:  # noqa: D102
         with self._database.claim_opened(self._name):
             return self.serving.change(lambda generation: source_changes.remove_source(generation, name))
 
-    def relocate_source(self, name: str, root: str | os.PathLike[str], *, check: bool) -> Relocation:  # noqa: D102
+    def relocate_source(  # noqa: D102
+        self, name: str | os.PathLike[str], root: str | os.PathLike[str], *, check: bool, dry_run: bool
+    ) -> Relocation:
         with self._database.claim_opened(self._name):
-            return self.serving.change(lambda generation: source_changes.relocate_source(generation, name, root, check=check))
+            return self.serving.change(
+                lambda generation: relocating.relocate_source(generation, name, root, check=check, dry_run=dry_run)
+            )
+
+    def rename_source(self, name: str | os.PathLike[str], new: str) -> SourceSummary:  # noqa: D102
+        with self._database.claim_opened(self._name):
+            return self.serving.change(lambda generation: source_changes.rename_source(generation, name, new))

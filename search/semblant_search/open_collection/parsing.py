@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from semblant_search.duplicates import DuplicateGroup
-    from semblant_search.writing.source_changes import Relocation, SourceSummary
+    from semblant_search.writing.relocating import Relocation
+    from semblant_search.writing.source_changes import SourceSummary
 
 __all__ = ["duplicate_group_of", "feature_hit_of", "group_of", "hit_of", "picture_of", "relocation_of", "source_of"]
 
@@ -50,7 +51,7 @@ def source_of(told: Mapping[str, Any]) -> SourceSummary:
 
 def relocation_of(told: Mapping[str, Any]) -> Relocation:
     """What became of a source that moved."""
-    from semblant_search.writing.source_changes import Relocation
+    from semblant_search.writing.relocating import Relocation
 
     return Relocation(**_known(Relocation, told))
 

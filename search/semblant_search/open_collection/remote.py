@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from semblant_search.querying.batches import OnError
     from semblant_search.querying.listing import Listing
     from semblant_search.where import Where
+    from semblant_search.writing.relocating import Relocation
     from semblant_search.writing.shared_pictures import Released
-    from semblant_search.writing.source_changes import Relocation, SourceSummary
+    from semblant_search.writing.source_changes import SourceSummary
 
     from .service_jobs import ServiceJobs
 
@@ -171,18 +172,25 @@ class RemoteCollection(RemoteSearches):
     def sources(self) -> list[SourceSummary]:  # noqa: D102
         return [source_of(one) for one in self._service.get("/sources", collection=self._name)["sources"]]
 
-    def remove_source(self, name: str) -> Released:  # noqa: D102
+    def remove_source(self, name: str | os.PathLike[str]) -> Released:  # noqa: D102
         from semblant_search.writing.shared_pictures import Released
 
-        told = self._service.send("POST", "/sources/remove", {"collection": self._name, "name": name}, once=True)
+        told = self._service.send("POST", "/sources/remove", {"collection": self._name, "name": _root_of(name)}, once=True)
         return Released(told["deleted"], told["kept"])
 
-    def relocate_source(self, name: str, root: str | os.PathLike[str], *, check: bool) -> Relocation:  # noqa: D102
+    def rename_source(self, name: str | os.PathLike[str], new: str) -> SourceSummary:  # noqa: D102
+        asked = {"collection": self._name, "name": _root_of(name), "new_name": new}
+        return source_of(self._service.send("POST", "/sources/rename", asked, once=True))
+
+    def relocate_source(  # noqa: D102
+        self, name: str | os.PathLike[str], root: str | os.PathLike[str], *, check: bool, dry_run: bool
+    ) -> Relocation:
         asked = {
             "collection": self._name,
-            "name": name,
+            "name": _root_of(name),
             "root": os.fspath(root) if isinstance(root, os.PathLike) else root,
             "check": check,
+            "dry_run": dry_run,
         }
         return relocation_of(self._service.send("POST", "/sources/relocate", asked))
 
@@ -204,3 +212,11 @@ class RemoteCollection(RemoteSearches):
         if "code" in added:
             raise error_of(added, added["code"], added["detail"].removeprefix("pictures[0]: "))
         return picture_of(added)
+
+
+def _root_of(name: str | os.PathLike[str]) -> str:
+    """A source as the service is to look for it: what is a path is one of this machine and this folder."""
+    place = os.fspath(name) if isinstance(name, os.PathLike) else name
+    if not isinstance(place, str) or (place is name and ("/" not in place or "://" in place)):
+        return place  # what is none at all, the service says
+    return canonical_uri(Path(place))

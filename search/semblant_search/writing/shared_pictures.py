@@ -16,7 +16,18 @@ if TYPE_CHECKING:
 
     from semblant_search.store import Store
 
-__all__ = ["FIELDS_OF", "Released", "both", "claimed", "joined", "owned_payload", "release", "said_by", "says_the_same"]
+__all__ = [
+    "FIELDS_OF",
+    "Released",
+    "both",
+    "claimed",
+    "handed_over",
+    "joined",
+    "owned_payload",
+    "release",
+    "said_by",
+    "says_the_same",
+]
 
 FIELDS_OF = "_fields_of"
 """The payload field of a picture of several sources: by the id of a source the names of the metadata fields that it said."""
@@ -44,6 +55,19 @@ def claimed(payload: Mapping[str, Any], said: Mapping[str, Iterable[str]], holde
     all_holders = sorted(set(holders))
     known = {holder: sorted(said[holder]) for holder in all_holders if holder in said} if len(all_holders) > 1 else {}
     return {**rest, SOURCES_FIELD: all_holders, **({FIELDS_OF: known} if known else {})}
+
+
+def handed_over(payload: Mapping[str, Any], source: str, other: str) -> dict[str, Any]:
+    """The payload of a picture of which another source holds from now on what a source held and said."""
+    said, holders = said_by(payload), set(owners(payload))
+    mine = said.pop(source, None)
+    if other not in holders and mine is not None:
+        said[other] = mine
+    elif mine is None or other not in said:  # who said what is not known of one of them
+        said.pop(other, None)
+    else:
+        said[other] |= mine
+    return claimed(payload, said, (holders - {source}) | {other})
 
 
 def says_the_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -14,8 +14,9 @@ from semblant_search.cli import semblant
 from semblant_search.client import SearchClient
 from semblant_search.jobs import Job, JobEvent, JobProgress
 from semblant_search.results import Picture
+from semblant_search.writing.relocating import Relocation
 from semblant_search.writing.shared_pictures import Released
-from semblant_search.writing.source_changes import Relocation
+from semblant_search.writing.source_changes import SourceSummary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,6 +48,7 @@ _ANSWERS: Mapping[str, object] = {
     "delete": 0,
     "sources": [],
     "remove_source": Released(0, 0),
+    "rename_source": SourceSummary("a1", "store", "file:///shop/", 0, None),
     "relocate_source": Relocation("shop", "file:///old/", "file:///new/", 0, 0, 0, 0),
     "jobs": [],
     "get_job": _JOB,

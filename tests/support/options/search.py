@@ -205,18 +205,30 @@ SEARCH = (
         shown=frozenset({"--yes"}),
     ),
     CommandTable(
+        "sources rename",
+        {"OLD": ("shop",), "NEW": ("store",), **_DB},
+        {CLIENT: None},
+        {**_OPEN, **_asked("rename_source", "shop", "store")},
+        {
+            **target_rows("SearchClient"),
+            "OLD": Row(["other"], {"rename_source.name": "other"}),
+            "NEW": Row(["corner"], {"rename_source.new": "corner"}),
+        },
+    ),
+    CommandTable(
         "sources relocate",
         {"OLD": ("shop",), "NEW": ("/new",), **_DB},
         {CLIENT: None},
-        {**_OPEN, **_asked("relocate_source", "shop", "/new")},
+        {**_OPEN, **_asked("sources"), **_asked("relocate_source", "shop", "/new")},
         {
             **target_rows("SearchClient"),
             "OLD": Row(["other"], {"relocate_source.name": "other"}),
             "NEW": Row(["s3://bucket/a"], {"relocate_source.root": "s3://bucket/a"}),
             "--check": Row(["--no-check", "--check"], {}),
             "--no-check": Row(["--no-check"], {"relocate_source.check": False}),
+            "--dry-run": Row(["--dry-run"], {"relocate_source.dry_run": True}),
         },
-        shown=frozenset({"--json"}),
+        shown=frozenset({"--json", "--yes"}),
     ),
     *(
         CommandTable(

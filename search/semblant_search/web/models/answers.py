@@ -134,6 +134,9 @@ class Relocated(BaseModel):
     missing: int
     different: int
     elsewhere: int
+    merged: int
+    overridden: int
+    joined: str | None
 
 
 class AddAnswer(BaseModel):
@@ -197,6 +200,7 @@ class Source(BaseModel):
     root: str
     pictures: int
     scanned_at: str | None
+    damaged: str | None
 
 
 class Sources(BaseModel):

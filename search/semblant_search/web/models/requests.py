@@ -21,6 +21,7 @@ __all__ = [
     "Pair",
     "RelocateSourceQuery",
     "RemoveSourceQuery",
+    "RenameSourceQuery",
     "SearchQuery",
     "SingleQuery",
     "UpdateQuery",
@@ -270,7 +271,14 @@ class RemoveSourceQuery(_Model):
 
     model_config = _examples({"name": "shop"})
     collection: str = Field("images", description="The collection's name.")
-    name: str = Field(description="Its name, id or root.")
+    name: str = Field(description="Its name, its id, or its root: any path or URL of it.")
+
+
+class RenameSourceQuery(RemoveSourceQuery):
+    """A source that is to be called otherwise."""
+
+    model_config = _examples({"name": "shop", "new_name": "shop of 2024"})
+    new_name: str = Field(description="1 to 100 printable characters, which no other source is called by.")
 
 
 class RelocateSourceQuery(RemoveSourceQuery):
@@ -279,3 +287,4 @@ class RelocateSourceQuery(RemoveSourceQuery):
     model_config = _examples({"name": "shop", "root": "/moved/pictures", "check": False})
     root: str = Field(description="Where its folder, list or tar is now.")
     check: bool = Field(True, description="Read all files there, and rename only pictures whose content is what was indexed.")
+    dry_run: bool = Field(False, description="Change nothing, only say what would become of the pictures.")

@@ -25,6 +25,8 @@ from semblant_search.web.models import (
     Relocated,
     RelocateSourceQuery,
     RemoveSourceQuery,
+    RenameSourceQuery,
+    Source,
     Sources,
 )
 from semblant_search.web.problems import ServiceError
@@ -165,6 +167,17 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
         return answer((await client.remove_source(query.name))._asdict())
 
     @router.post(
+        "/sources/rename",
+        operation_id="rename_source",
+        summary="Call a source otherwise",
+        response_model=Source,
+        responses=PROBLEMS,
+    )
+    async def rename_source(access: Admin, query: RenameSourceQuery) -> Response:  # noqa: ARG001
+        client = await service.client(query.collection)
+        return answer((await client.rename_source(query.name, query.new_name)).to_json())
+
+    @router.post(
         "/sources/relocate",
         operation_id="relocate_source",
         summary="Follow a source whose files moved",
@@ -174,7 +187,9 @@ def add_collection_routes(router: APIRouter, service: Service) -> None:
     async def relocate_source(access: Admin, query: RelocateSourceQuery) -> Response:  # noqa: ARG001
         client = await service.client(query.collection)
         files.check_folder(query.root, service.settings.roots)
-        return answer((await client.relocate_source(query.name, query.root, check=query.check)).to_json())
+        return answer(
+            (await client.relocate_source(query.name, query.root, check=query.check, dry_run=query.dry_run)).to_json()
+        )
 
 
 def _facts(manifest: Manifest) -> dict[str, object]:
