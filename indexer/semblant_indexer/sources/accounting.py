@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["file_kind", "rows_unseen", "told"]
 
 _MOST_KINDS = 20
+_MOST_STRANGERS = 5
 
 
 def file_kind(name: str) -> str:
@@ -38,23 +39,24 @@ def rows_unseen(
     """Let the rows of a table find their pictures; a note on those that name none.
 
     `scope` is the URI of the folder of the pictures, `root` its name for messages, `second` tells second names of pictures,
-    once all of these are known. A table none of whose rows names a picture is about something else, and is forgotten with its
-    columns.
+    once all of these are known. Each table none of whose rows names a picture is about something else, and is forgotten with
+    its columns.
     """
     if not len(table):
         return None
-    matched, first = table.match(pictures, scope, second)
-    unseen = len(table) - matched
+    unseen, first, strangers = table.match(pictures, scope, second)
     if not unseen:
         return None
     rows = "; ".join(f"{_below(root, row.place)}, line {row.line}: {shown_name(unsigned(row.named))}" for row in first)
     which = "" if unseen <= len(first) else "the first: "
     note = f"{unseen:,} metadata row{'s name' if unseen != 1 else ' names'} no picture in {root!r} ({which}{rows})"
-    if unseen < len(table):
+    if not strangers:
         return note
-    note += f", and so no row of {table.name!r} does: it is left alone (--no-metadata looks for no table)"
-    table.forget()
-    return note
+    table.forget(strangers)
+    names = ", ".join(map(shown_name, strangers[:_MOST_STRANGERS]))
+    names += f" and {len(strangers) - _MOST_STRANGERS:,} more" if len(strangers) > _MOST_STRANGERS else ""
+    are = "it is" if len(strangers) == 1 else "they are"
+    return f"{note}, and so no row of {names} does: {are} left alone (--no-metadata looks for no table)"
 
 
 def _below(root: str, place: str) -> str:

@@ -78,7 +78,8 @@ class FolderSource:
         for folder in self._walk.folders(LeftOut(), whole=False):
             if not isinstance(folder, Folder):
                 continue
-            self._tables.note(folder.path, folder.others)
+            of_pictures = {name for names in folder.sidecars.values() for name in names}
+            self._tables.note(folder.path, [name for name in folder.others if name not in of_pictures])
             sidecars |= bool(folder.sidecars)
             for name in dict.fromkeys(name for names in folder.sidecars.values() for name in names):
                 record = read_sidecar(Path(folder.path, name), self._read)
@@ -87,7 +88,7 @@ class FolderSource:
                 says_label |= label not in (None, "", []) and not isinstance(label, dict)
             self._look_for_labelled(folder)
         self._keep_labelled(types)
-        self._tables.read(self._metadata)
+        self._tables.read(self._metadata, frozenset(self._labelled.values()))
         self._match_rows(sidecars=sidecars or bool(self._labelled))
         self._sidecars = types
         self._sidecars.declare({**self._declared, **self._metadata.fields})

@@ -53,6 +53,8 @@ class Members:
         self._facts: dict[str, dict[str, dict[str, Any]]] = {}
         """By the names of members without their last suffix, and by that suffix."""
         self.others: list[str] = []
+        self.maybe_tables: list[str] = []
+        """Names of members that may be metadata tables, and are not read."""
         self.used = 0
 
     def add(self, archive: tarfile.TarFile | ZipArchive, member: tarfile.TarInfo | ZipMember) -> None:
@@ -75,6 +77,8 @@ class Members:
             self._add_facts(archive, member, stem, suffix.lower())
         else:
             self.others.append(file_kind(name))
+            if self._tables.may_be(name):
+                self.maybe_tables.append(name)
 
     def _add_picture(self, member: tarfile.TarInfo | ZipMember) -> None:
         name = member.name
@@ -131,7 +135,10 @@ class Members:
             yield member, record
         self.used = sum(len(self._facts[about]) for about in used) + len(taken)
         for about, kind in sorted(set(rest) - taken):
-            if kind in _SAMPLES:
+            if self._tables.may_be(f"{about}.{kind}"):
+                self.maybe_tables.append(f"{about}.{kind}")
+                self.others.append(file_kind(f"{about}.{kind}"))
+            elif kind in _SAMPLES:
                 self._losses.add("members that are about no picture", f"{self._place}, {f'{about}.{kind}'!r}")
             else:
                 self.others.append(file_kind(f"{about}.{kind}"))

@@ -83,13 +83,15 @@ class WebDatasetSource:
         self._incomplete: list[str] = []
         self._losses = Losses()
         self._left, self._others, self._used = LeftOut(), Counter[str](), 0
+        self._maybe_tables: list[str] = []
         for path in self._places:
             names: list[str] = []
+            self._maybe_tables = []
             for number, sample in enumerate(self._samples(path, unpack=True), start=1):
                 if isinstance(sample, _Sample):
                     self._inference.add(sample.record, number)
                     names.append(sample.picture.name)
-            self._tables.read(path, canonical_uri(path), names)
+            self._tables.read(path, canonical_uri(path), names, self._maybe_tables)
         self._inference.declare({**(declared or {}), **self._tables.fields})
 
     @property
@@ -178,6 +180,7 @@ class WebDatasetSource:
         for picture, record in members.samples():
             yield _Sample(picture, record, changed)
         self._others.update(members.others)
+        self._maybe_tables += members.maybe_tables
         self._used += members.used
         if problem is not None:
             yield problem
