@@ -106,6 +106,11 @@ class MetadataTable:
         """The columns that had a value."""
         return self._types.seen
 
+    @property
+    def places(self) -> frozenset[str]:
+        """Paths or addresses of the tables that have rows."""
+        return frozenset(str(row[0]) for row in self._ask("SELECT DISTINCT place FROM rows"))
+
     def add_table(
         self,
         path: Path,

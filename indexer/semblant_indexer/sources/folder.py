@@ -25,7 +25,7 @@ from .sidecars import read_sidecar
 from .walking import Folder, LeftOut, Unlisted, Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["FolderSource"]
 
@@ -157,6 +157,11 @@ class FolderSource:
         self._metadata.adopt(known)
         self._sidecars.declare(self._metadata.fields)
         self._sidecars.adopt(known)
+
+    @property
+    def tables(self) -> Sequence[str]:
+        """Paths."""
+        return [path for path in self._tables.used if path in self._metadata.places]
 
     @property
     def second_names(self) -> dict[str, list[str]]:

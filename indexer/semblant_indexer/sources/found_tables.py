@@ -65,13 +65,13 @@ def read_tables(
         notes: hears of each that is not used, and why.
 
     Returns:
-        What was read, as `NamedTable.told`: one, or none.
+        What was read to its end, as `NamedTable.told`: one, or none.
 
     Raises:
         StoreError: there is no room for the rows.
     """
     for number, one in enumerate(found):
-        before = len(table)
+        before, whole = len(table), True
         path = Path(one.told)
         try:
             path = one.fetched()
@@ -84,12 +84,13 @@ def read_tables(
                 notes.append(f"left alone: {why}; {_NONE}")
                 continue
             notes.append(f"left alone: what comes behind the first {rows:,} rows of a table: {why}; {_NONE}")
+            whole = False
         for other in found[number + 1 :]:
             notes.append(
                 f"left alone: {shown_name(other.told)}: lies beside {Path(one.told).name}, which was read in its place; "
                 f"make one table of both, or remove one"
             )
-        return [one.told]
+        return [one.told] if whole else []
     notes += [f"left alone: {shown_name(other)}: {_LOOKED_FOR}; save it as one of these to have it read" for other in others]
     return []
 

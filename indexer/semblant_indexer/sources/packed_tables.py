@@ -60,8 +60,9 @@ class PackedTables:
         self._open: dict[str, Path] = {}
         self._folder: str | None = None
         self._notes: list[str] = []
+        self._read: list[str] = []
         self.used: list[str] = []
-        """Paths or addresses of the tables that were read."""
+        """Paths or addresses of the tables that were found, and of which rows are about pictures."""
         self.losses = Losses()
         """Of members that cannot be unpacked."""
 
@@ -122,6 +123,7 @@ class PackedTables:
         if len(table):
             unseen = rows_unseen(table, (member_uri(base, name) for name in pictures), f"{base}#", place)
             self._notes += [unseen] if unseen else []
+            self.used += [found for found in self._read if found in table.places]
             table.share(self._types)
             self._tables[base] = table
 
@@ -138,11 +140,11 @@ class PackedTables:
                 for name in names
             ]
             rest = [f"{place}#{before}{name}" for name in rest]
-            self.used += read_tables(table, found, rest, self._file_column, self._notes)
+            self._read += read_tables(table, found, rest, self._file_column, self._notes)
         if self._beside and not any("/" not in name for name in self._open):
             around = Path(place).parent
             beside = tables_beside(around, self._names, _BesideBase(base, around))
-            self.used += read_tables(table, beside, (), self._file_column, self._notes)
+            self._read += read_tables(table, beside, (), self._file_column, self._notes)
 
     @property
     def fields(self) -> dict[str, FieldType]:

@@ -109,6 +109,11 @@ class RemoteFolderSource:
         self._types.adopt(known)
 
     @property
+    def tables(self) -> Sequence[str]:
+        """Addresses."""
+        return [table for table in self._tables if table in self._metadata.places]
+
+    @property
     def second_names(self) -> Mapping[str, Sequence[str]]:
         """None."""
         return {}

@@ -111,6 +111,11 @@ class WebDatasetSource:
         self._inference.adopt(known)
 
     @property
+    def tables(self) -> Sequence[str]:
+        """Of all archives."""
+        return self._tables.used
+
+    @property
     def second_names(self) -> Mapping[str, Sequence[str]]:
         """None."""
         return {}
