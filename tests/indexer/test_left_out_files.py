@@ -67,7 +67,8 @@ def test_other_files_are_counted_by_kind(tmp_path: Path) -> None:
     assert len(list(source.items())) == 1
     assert source.notes == [
         "1 sidecar used",
-        "20 files without a picture's name left alone: 14 HEIC2, 3 MP3, 1 GZ, 1 JSON, 1 without suffix",
+        "20 files without a picture's name left alone: 14 HEIC2, 3 MP3, 1 JSON, 1 TAR.GZ, 1 without suffix",
+        "archives that are not looked into: 1 TAR.GZ (unpack them, or pack them anew as ZIP or TAR)",
         "hidden files and folders left out: 1 (--hidden takes them)",
     ]
 

@@ -56,10 +56,12 @@ class Members:
         self.maybe_tables: list[str] = []
         """Names of members that may be metadata tables, and are not read."""
         self.used = 0
+        self.last: str | None = None
+        """The name of the member that was taken in last."""
 
     def add(self, archive: tarfile.TarFile | ZipArchive, member: tarfile.TarInfo | ZipMember) -> None:
         """Take in a member; of two of one name the later counts, as when the tar is unpacked."""
-        name = member.name
+        name = self.last = member.name
         if member.isdir():
             return
         kind = None if self._include_system else next(filter(None, map(system_kind, name.split("/"))), None)

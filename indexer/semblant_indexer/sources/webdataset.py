@@ -180,7 +180,8 @@ class WebDatasetSource:
         except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, InvalidInput, NotImplementedError) as error:
             why = without_users(shown_error(error))
             kind = "a ZIP archive" if place.lower().endswith(".zip") else "an uncompressed tar"
-            message = f"{shown_name(place)}: cannot be read to its end as {kind}: {why}"
+            where = f" (the last member that was found is {members.last!r})" if members.last is not None else ""
+            message = f"{shown_name(place)}: cannot be read to its end as {kind}: {why}{where}"
             problem = Problem("failed", "unreadable", message)
         for picture, record in members.samples():
             yield _Sample(picture, record, changed)
@@ -198,6 +199,10 @@ class WebDatasetSource:
             # A tar ends with blocks of zeros; tarfile takes one that was cut off between two members for a whole one.
             if archive.size < tar.offset + tarfile.BLOCKSIZE:
                 raise tarfile.ReadError("unexpected end of data")
+            # It takes a broken header for the end, too, and all behind it would be lost without a word.
+            archive.file.seek(tar.offset)
+            if any(archive.file.read(tarfile.BLOCKSIZE)):
+                raise tarfile.ReadError(f"a broken header at byte {tar.offset:,}")
 
 
 def _is_zip(file: IO[bytes]) -> bool:
