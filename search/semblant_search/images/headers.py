@@ -21,7 +21,7 @@ from .kinds import is_tiff, is_unknown_to_pillow, other_kind, raw_by_tags
 from .png import SIGNATURE, readable_png
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from PIL import ImageFile
 
@@ -139,9 +139,21 @@ def _parsed(data: bytes, kind: str) -> ImageFile.ImageFile | str | None:
         accepted = accepts is None or accepts(data[:16])
         if not accepted or isinstance(accepted, str):
             return accepted or None
-        return factory(io.BytesIO(data), "")
+        return _masked(data, factory) if kind == "BMP" else factory(io.BytesIO(data), "")
     except (SyntaxError, IndexError, TypeError, struct.error):  # what plugins say no with
         return None
+
+
+def _masked(data: bytes, factory: Callable[[io.BytesIO, str], ImageFile.ImageFile]) -> ImageFile.ImageFile:
+    """A BMP, also one whose masks of bits Pillow does not know."""
+    from .bmp import MaskedBmp, has_masks
+
+    try:
+        return factory(io.BytesIO(data), "")
+    except OSError:
+        if not has_masks(data):
+            raise
+    return MaskedBmp(data)
 
 
 def _as_wide_tiff(
