@@ -1,4 +1,4 @@
-"""Pixels of rarer kinds of files: BMP with other masks, JPEG XL and JPEG 2000 that lie on their side, damage amid a JPEG."""
+"""Pixels of rarer kinds of files: BMP with other masks, JPEG 2000 on its side, ranges of TIFF, damage amid a JPEG."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 from semblant_search.errors import ImageError
 from semblant_search.images import open_image
-from support.shown import COLOURS, away
+from support.shown import COLOURS, away, encoded
 
 RGB = np.asarray(COLOURS).astype(np.uint32)
 
@@ -55,7 +56,7 @@ def test_a_bmp_has_its_colours_in_the_bits_of_its_masks(bits: int, masks: tuple[
 def test_bits_of_a_bmp_for_transparency_are_heeded_unless_all_are_zero() -> None:
     half = open_image(bmp(16, (0xF00, 0xF0, 0xF, 0xF000), alpha=119))
     assert half.mode == "RGBA"
-    assert half.getextrema()[3] == (119, 119)
+    assert half.getchannel("A").getextrema() == (119, 119)
     assert open_image(bmp(16, (0xF00, 0xF0, 0xF, 0xF000), alpha=0)).mode == "RGB"
 
 
@@ -68,3 +69,67 @@ def test_a_bmp_with_masks_that_is_cut_or_has_none_is_an_error() -> None:
     with pytest.raises(ImageError) as caught:
         open_image(bmp(32, (0xFF, 0xFF00, 0xFF0000)), max_pixels=100)
     assert caught.value.reason == "too-large"
+
+
+def _tag(entry: bytes) -> int:
+    return int.from_bytes(entry[:2], "little")
+
+
+def with_range(tiff: bytes, low: int, high: int) -> bytes:
+    """The same TIFF, which says of its samples what is black and what white."""
+    start = int.from_bytes(tiff[4:8], "little")
+    count = int.from_bytes(tiff[start : start + 2], "little")
+    entries = [tiff[place : place + 12] for place in range(start + 2, start + 2 + 12 * count, 12)]
+    tiff += bytes(len(tiff) % 2)
+    entries += [struct.pack("<HHII", 340 + each, 3, 3, len(tiff) + 6 * each) for each in (0, 1)]
+    values = struct.pack("<6H", low, low, low, high, high, high)
+    directory = (
+        struct.pack("<H", len(entries))
+        + b"".join(sorted(entries, key=_tag))
+        + bytes(4)
+    )
+    return tiff[:4] + struct.pack("<I", len(tiff) + len(values)) + tiff[8:] + values + directory
+
+
+@pytest.mark.parametrize("compression", ["lzw", "deflate", "none"])
+@pytest.mark.parametrize("predictor", ["none", "horizontal"])
+def test_a_tiff_s_own_range_is_heeded_however_it_is_packed(compression: str, predictor: str) -> None:
+    pyvips = pytest.importorskip("pyvips")
+    wide = pyvips.Image.new_from_array((RGB * 16).astype(np.uint16)).copy(interpretation="rgb16")
+    tiff = with_range(bytes(wide.tiffsave_buffer(compression=compression, predictor=predictor)), 0, 4080)
+    assert away(open_image(tiff), COLOURS) == 0
+
+
+def exif_of(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0110] = orientation, "Camera"
+    return exif.tobytes()
+
+
+@pytest.mark.parametrize("begins", [b"", b"Exif\0\0"])
+def test_a_jpeg_2000_that_lies_on_its_side_is_turned(begins: bytes) -> None:
+    content = b"JpgTiffExif->JP2" + begins + exif_of(6).removeprefix(b"Exif\0\0")
+    data = encoded(COLOURS, "JPEG2000")
+    box = struct.pack(">I", 8 + len(content)) + b"uuid" + content
+    place = data.index(b"jp2c") - 4
+    shown = open_image(data[:place] + box + data[place:])
+    assert shown.size == (60, 80)
+    assert away(shown, COLOURS.transpose(Image.Transpose.ROTATE_270)) == 0
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_a_jpeg_whose_end_stands_amid_its_pixels_is_cut(share: float, options: dict[str, bool]) -> None:
+    data = encoded(COLOURS, "JPEG", quality=95, **options)
+    place = int(len(data) * share)
+    with pytest.raises(ImageError) as caught:
+        open_image(data[:place] + b"\xff\xd9\0" + data[place + 3 :])
+    assert caught.value.reason == "truncated"
+    with pytest.raises(ImageError):
+        open_image(data[:place] + b"\xff\xd9\0" + data[place + 3 :], at_least=(20, 20), luma=True)
+
+
+@pytest.mark.parametrize("behind", [b"\0" * 100, b"SEFT" * 20, b"x" * 90 + b"\xff\xd9", encoded(COLOURS, "JPEG")])
+def test_a_jpeg_with_something_behind_it_is_whole(behind: bytes) -> None:
+    data = encoded(COLOURS, "JPEG", quality=95)
+    assert open_image(data + behind).tobytes() == open_image(data).tobytes()

@@ -1,8 +1,6 @@
-"""BMP whose pixels have masks of bits that Pillow does not know: `0xF00, 0xF0, 0xF`, ten bits a colour, red in the lowest byte."""
+"""BMP with masks of bits that Pillow does not know: `0xF00, 0xF0, 0xF`, ten bits a colour, red in the lowest byte."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -44,7 +42,8 @@ class MaskedBmp(LibraryPicture):
 
     def decoded(self) -> Image.Image:
         """All pixels. Raises `OSError` where some are missing."""
-        (width, height), start = self._size, int.from_bytes(self._data[10:14], "little")
+        width, height = self.size
+        start = int.from_bytes(self._data[10:14], "little")
         stride = (width * self._wide + 3) // 4 * 4
         if len(self._data) < start + stride * (height - 1) + width * self._wide:
             raise OSError("image file is truncated")
@@ -54,12 +53,12 @@ class MaskedBmp(LibraryPicture):
             numbers = np.stack(rows)  # [rows, width]
             levels = np.dstack([_levels(numbers, mask) for mask in self._masks[: len(self._mode)]])
             made.paste(Image.fromarray(levels), (0, top))
-        if self._mode == "RGBA" and made.getextrema()[3] == (0, 0):  # of those who leave the bits as they are
+        if self._mode == "RGBA" and made.getchannel("A").getextrema() == (0, 0):  # of those who leave the bits as they are
             return made.convert("RGB")
         return made
 
-    def _row(self, row: int, start: int, stride: int) -> np.ndarray[Any, np.dtype[Any]]:
-        (width, height), wide = self._size, self._wide
+    def _row(self, row: int, start: int, stride: int) -> np.ndarray:
+        (width, height), wide = self.size, self._wide
         place = start + stride * (row if self._is_top_down else height - 1 - row)
         return np.frombuffer(self._data, f"<u{wide}", width, place)
 
@@ -69,9 +68,10 @@ def _is_one_run(mask: int) -> bool:
     return mask == 0 or (mask // lowest + 1) & (mask // lowest) == 0
 
 
-def _levels(numbers: np.ndarray[Any, np.dtype[Any]], mask: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _levels(numbers: np.ndarray, mask: int) -> np.ndarray:
     if mask == 0:
         return np.zeros(numbers.shape, np.uint8)
     lowest = mask & -mask
     found, full = (numbers & numbers.dtype.type(mask & (2 ** (8 * numbers.itemsize) - 1))) // lowest, mask // lowest
-    return np.rint(found * (255 / full)).astype(np.uint8)
+    levels: np.ndarray = np.rint(found * (255 / full)).astype(np.uint8)
+    return levels

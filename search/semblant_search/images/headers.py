@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from semblant_search.errors import ImageError
 from semblant_search.frame_names import split_bytes
 
+from .boxes import jp2_exif
 from .embedded import embedded_profile
 from .frames import page_number, seek
 from .kinds import is_tiff, is_unknown_to_pillow, other_kind, raw_by_tags
@@ -181,11 +182,13 @@ def _png_with_colours(picture: ImageFile.ImageFile, bits: int, profile: bytes | 
 
 
 def _with_colours(picture: ImageFile.ImageFile, data: bytes) -> ImageFile.ImageFile:
-    """The same, with the ICC profile of its colours where Pillow passes it by."""
+    """The same, with the ICC profile of its colours, and the EXIF block of a JP2, where Pillow passes them by."""
     if not picture.info.get("icc_profile"):
         profile = embedded_profile(picture, data)
         if profile is not None:
             picture.info["icc_profile"] = profile
+    if picture.format == "JPEG2000" and "exif" not in picture.info and (block := jp2_exif(data)) is not None:
+        picture.info["exif"] = block
     return picture
 
 
