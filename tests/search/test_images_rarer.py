@@ -79,15 +79,12 @@ def with_range(tiff: bytes, low: int, high: int) -> bytes:
     """The same TIFF, which says of its samples what is black and what white."""
     start = int.from_bytes(tiff[4:8], "little")
     count = int.from_bytes(tiff[start : start + 2], "little")
-    entries = [tiff[place : place + 12] for place in range(start + 2, start + 2 + 12 * count, 12)]
+    entries: list[bytes] = [tiff[place : place + 12] for place in range(start + 2, start + 2 + 12 * count, 12)]
     tiff += bytes(len(tiff) % 2)
     entries += [struct.pack("<HHII", 340 + each, 3, 3, len(tiff) + 6 * each) for each in (0, 1)]
     values = struct.pack("<6H", low, low, low, high, high, high)
-    directory = (
-        struct.pack("<H", len(entries))
-        + b"".join(sorted(entries, key=_tag))
-        + bytes(4)
-    )
+    entries.sort(key=_tag)
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
     return tiff[:4] + struct.pack("<I", len(tiff) + len(values)) + tiff[8:] + values + directory
 
 

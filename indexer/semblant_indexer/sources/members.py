@@ -16,7 +16,7 @@ from semblant_indexer.tables.texts import decoded
 from .accounting import file_kind
 from .sidecar_names import SPELLINGS, sidecars_of
 from .sidecars import sidecar_content
-from .system_files import system_kind
+from .system_files import kind_in
 
 if TYPE_CHECKING:
     import tarfile
@@ -64,7 +64,7 @@ class Members:
         name = self.last = member.name
         if member.isdir():
             return
-        kind = None if self._include_system else next(filter(None, map(system_kind, name.split("/"))), None)
+        kind = None if self._include_system else kind_in(name)
         stem, dot, suffix = name.rpartition(".")
         if kind is not None:
             self._left.system[kind] += 1

@@ -149,7 +149,9 @@ class RemoteFolderSource:
         facts = {path.removeprefix(root): each for path, each in self._files.find(self._root, detail=True).items()}
         pictures, others = [], []
         for name in sorted(facts):
-            why = next((why for part in name.split("/") if (why := self._selection.leaves_out(part)) is not None), None)
+            parts = name.split("/")
+            whys = (self._selection.leaves_out(part, before) for before, part in zip(["", *parts], parts, strict=False))
+            why = next(filter(None, whys), None)
             if why is not None:
                 self._left.hidden += why == "hidden"
                 self._left.system.update([why] if why != "hidden" else [])

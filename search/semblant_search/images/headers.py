@@ -18,7 +18,7 @@ from semblant_search.frame_names import split_bytes
 from .boxes import jp2_exif
 from .embedded import embedded_profile
 from .frames import page_number, seek
-from .kinds import is_tiff, is_unknown_to_pillow, other_kind, raw_by_tags
+from .kinds import is_tiff, is_unknown_to_pillow, other_jpeg, other_kind, raw_by_tags
 from .png import SIGNATURE, readable_png
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ def open_header(data: bytes, name: str = "picture") -> ImageFile.ImageFile:
     wide = _as_wide_tiff(data, name, number=page_number(fragment, name))
     if wide is not None:
         return wide
+    if (jpeg := other_jpeg(data) if data.startswith(b"\xff\xd8\xff") else None) is not None:
+        jpeg.check(name)
     for magic, kind in _SIGNATURES:
         if data.startswith(magic) or magic.startswith(data):
             raise ImageError(f"{name}: begins like a {kind}, but is cut short or broken{why}", reason="truncated")
