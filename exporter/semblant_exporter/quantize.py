@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from semblant_search.encoder import CARD_KEY, Encoder
 from semblant_search.errors import DataError, InvalidInput, TrainingError
+from semblant_search.quiet_import import no_telemetry
 
 from semblant_exporter import metrics
 from semblant_exporter.augment import Views, view
@@ -193,8 +194,9 @@ def _half(encoder: Encoder) -> bytes:
 
 
 def _eight(encoder: Encoder, pictures: np.ndarray) -> bytes:
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
+    with no_telemetry():
+        from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+        from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:

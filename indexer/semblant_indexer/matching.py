@@ -36,7 +36,7 @@ from .picture_names import has_picture_suffix
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["FileFinder", "UnmatchedRow", "composed", "match_rows"]
+__all__ = ["FileFinder", "Matches", "UnmatchedRow", "composed", "match_rows"]
 
 _MOST_FOLDERS = 16
 """Folders whose names are remembered."""
@@ -97,6 +97,20 @@ class FileFinder:
         return found
 
 
+class Matches(NamedTuple):
+    """What came of matching.
+
+    Attributes:
+        unseen: how many rows name no picture.
+        first: a few of them.
+        strangers: paths or URLs of the tables no row of which names a picture.
+    """
+
+    unseen: int
+    first: list[UnmatchedRow]
+    strangers: list[str]
+
+
 class UnmatchedRow(NamedTuple):
     """A row that names no picture: path or URL of its table, its line there, and the name that it gives."""
 
@@ -107,10 +121,8 @@ class UnmatchedRow(NamedTuple):
 
 def match_rows(
     connection: sqlite3.Connection, pictures: Iterable[str], root: str, second: Callable[[], Iterable[str]] = lambda: ()
-) -> tuple[int, list[UnmatchedRow]]:
+) -> Matches:
     """Let rows of `rows (uri, line, named, place)` have the URIs of the pictures that they mean.
-
-    Returns how many name a picture, and the first few that name none.
 
     Args:
         connection: to the rows.
@@ -128,7 +140,8 @@ def match_rows(
         _match_open(connection, _plain(root))
         if _add_pictures(connection, second()):
             _match_open(connection, _plain(root))
-        (count,) = connection.execute(f"SELECT count(*) FROM rows WHERE {_NAMES_ONE}").fetchone()
+        tables = f"SELECT place, count(*), sum({_NAMES_ONE}) FROM rows GROUP BY place ORDER BY min(rowid)"
+        counts = connection.execute(tables).fetchall()
         first = f"SELECT place, line, named FROM rows WHERE NOT {_NAMES_ONE} ORDER BY rowid LIMIT {_MOST_UNMATCHED}"
         unmatched = [UnmatchedRow(*row) for row in connection.execute(first)]
         connection.execute("COMMIT")
@@ -138,7 +151,8 @@ def match_rows(
             f"a metadata table cannot be kept in a temporary file: {error}; make room in the folder for temporary files, "
             "or choose another one (TMPDIR)"
         ) from error
-    return int(count), unmatched
+    unseen = sum(rows - matched for _, rows, matched in counts)
+    return Matches(unseen, unmatched, [str(place) for place, _, matched in counts if not matched])
 
 
 def _add_pictures(connection: sqlite3.Connection, uris: Iterable[str]) -> int:

@@ -12,7 +12,7 @@ from semblant_search.errors import InvalidInput, StoreError
 from semblant_search.writing.metadata import TypeInference, clean_text
 
 from .losses import Losses
-from .matching import UnmatchedRow, match_rows
+from .matching import Matches, match_rows
 from .tables import TEXT_SUFFIXES, read_rows, row_uri
 from .uris import UriBase
 
@@ -51,7 +51,10 @@ class MetadataTable:
         self._name = name
         self._file = PurePath(name).name
         self._text = text
-        self._repeated = 0
+        self._repeated: dict[str, int] = {}
+        """Rows that say what an earlier one said, by their tables."""
+        self._places: list[str] = []
+        self._declared = dict(declared or {})
         self._types = TypeInference(text=text, declared=declared)
         self._read = Losses()
         self._unfit = Losses()
@@ -86,9 +89,12 @@ class MetadataTable:
     @property
     def losses(self) -> list[str]:
         """What was left out, and rows that repeat."""
-        rows = "1 row" if self._repeated == 1 else f"{self._repeated} rows"
-        repeated = f"{rows} of {self._file} repeated another one"
-        return [*self._read.notes, *self._unfit.notes, *([repeated] if self._repeated else [])]
+        several = len(self._places) > 1
+        repeated = [
+            f"{'1 row' if count == 1 else f'{count} rows'} of {place if several else PurePath(place).name} repeated another one"
+            for place, count in self._repeated.items()
+        ]
+        return [*self._read.notes, *self._unfit.notes, *repeated]
 
     @property
     def fields(self) -> dict[str, FieldType]:
@@ -100,6 +106,11 @@ class MetadataTable:
         """The columns that had a value."""
         return self._types.seen
 
+    @property
+    def places(self) -> frozenset[str]:
+        """Paths or addresses of the tables that have rows."""
+        return frozenset(str(row[0]) for row in self._ask("SELECT DISTINCT place FROM rows"))
+
     def add_table(
         self,
         path: Path,
@@ -110,7 +121,8 @@ class MetadataTable:
     ) -> None:
         """Read a table; relative names in it are relative to `base`. Raises as `read_rows`, and `StoreError`."""
         self._name, self._text = name or str(path), path.suffix.lower() in TEXT_SUFFIXES
-        self._file = PurePath(self._name).name
+        self._places.append(self._name)
+        self._file = self._told(self._name)
         for row in read_rows(path, self._read, file_column):
             try:
                 uri = row_uri(row.file, base)
@@ -124,40 +136,48 @@ class MetadataTable:
         said = json.dumps({name: value for name, value in row.record.items() if value is not None}, sort_keys=True, default=str)
         insert = "INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?)"
         if self._ask(insert, uri, row.line, said, clean_text(row.file), self._file, self._name).rowcount == 0:
-            line, known = self._ask("SELECT line, record FROM rows WHERE uri = ?", uri).fetchone()
+            line, known, place = self._ask("SELECT line, record, place FROM rows WHERE uri = ?", uri).fetchone()
             if known != said:
                 self._read.add(
                     "rows that say different things about a picture than an earlier one",
-                    f"{self._name!r}: lines {line} and {row.line} about {row.file!r}",
+                    f"{self._name!r}: lines {line} and {row.line} about {row.file!r}"
+                    if place == self._name
+                    else f"{self._name!r}, line {row.line}, and {place!r}, line {line}, about {row.file!r}",
                 )
             else:
-                self._repeated += 1
+                self._repeated[self._name] = self._repeated.get(self._name, 0) + 1
             return
         self._count += 1
         self._last = "", None
         if (self._text, said) not in self._alike:
-            self._types.add(row.record, row.line, text=self._text)
+            self._types.add(row.record, self._where(self._name, row.line), text=self._text)
             if len(self._alike) < _REMEMBERED:
                 self._alike.add((self._text, said))
 
-    def match(
-        self, pictures: Iterable[str], root: str, second: Callable[[], Iterable[str]] = lambda: ()
-    ) -> tuple[int, list[UnmatchedRow]]:
+    def match(self, pictures: Iterable[str], root: str, second: Callable[[], Iterable[str]] = lambda: ()) -> Matches:
         """Give rows to pictures whose names are written otherwise.
 
-        Returns how many rows name a picture, and the first few that name none. See `matching`. `pictures` are the URIs of all
-        there are, `root` that of their folder, with a slash at the end; rows may keep names out of `second`.
+        See `matching`. `pictures` are the URIs of all there are, `root` that of their folder, with a slash at the end; rows may
+        keep names out of `second`.
         """
-        found = match_rows(self._connection, pictures, root, second) if self._count else (0, [])
+        found = match_rows(self._connection, pictures, root, second) if self._count else Matches(0, [], [])
         self._last = "", None
         return found
 
-    def forget(self) -> None:
-        """Drop all rows with their columns: the table is about something else."""
-        self._connection.execute("DELETE FROM rows")
-        self._count, self._last, self._repeated = 0, ("", None), 0
-        self._types = TypeInference(text=self._text)
-        self._read.clear()
+    def forget(self, places: Iterable[str]) -> None:
+        """Drop the rows of some tables with their columns: these are about something else."""
+        for place in places:
+            self._ask("DELETE FROM rows WHERE place = ?", place)
+            self._repeated.pop(place, None)
+        (self._count,) = self._ask("SELECT count(*) FROM rows").fetchone()
+        self._last = "", None
+        self._types = TypeInference(text=self._text, declared=self._declared if self._count else None)
+        for said, line, place in self._ask("SELECT record, line, place FROM rows ORDER BY rowid"):
+            self._types.add(json.loads(said), self._where(place, line), text=place.lower().endswith(TEXT_SUFFIXES))
+        self._payloads.clear()
+        self._alike.clear()
+        if not self._count:
+            self._read.clear()
 
     def share(self, types: TypeInference) -> None:
         """Let types be inferred together with those of other tables: `types` hears of all rows, and counts from here on."""
@@ -197,6 +217,14 @@ class MetadataTable:
             keep = f"--field {name}:keyword keeps it, and makes the column text"
             self._unfit.add(f"values of metadata field {name!r}", f"{source}, line {line}: {problem}; {keep}")
         return known[0]
+
+    def _told(self, place: str) -> str:
+        """A table as messages name it: the first by its file's name, which says enough where there is no other."""
+        return place if self._places and place != self._places[0] else PurePath(place).name
+
+    def _where(self, place: str, line: int) -> int | str:
+        """Where a row is, for notes on columns."""
+        return f"{place}, line {line}" if self._places and place != self._places[0] else line
 
     def _row(self, uri: str) -> tuple[str, int, str] | None:
         if not self._count:

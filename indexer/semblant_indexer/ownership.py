@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from semblant_search.store import Point, Record, Store
 
     from .ledger import Ledger
+    from .sources.kept_tables import KeptTables
 
 __all__ = ["accounted", "owned", "reconcile", "strike_out_lenders"]
 
@@ -43,12 +44,26 @@ def accounted(store: Store, ledger: Ledger, source: str, *, patience: float = 0.
     return True
 
 
-def owned(store: Store, points: Sequence[Point], source: str) -> list[Point]:
-    """The points of a source's job as they are to be written: those that other sources hold, too, stay theirs."""
+def owned(store: Store, points: Sequence[Point], source: str, kept: KeptTables | None = None) -> list[Point]:
+    """The points of a source's job as they are to be written: those that other sources hold, too, stay theirs.
+
+    `kept` says which pictures keep what nothing says any more.
+    """
     if not points:
         return []
     known = {record.id: record.payload for record in store.retrieve([point.id for point in points])}
-    return [replace(point, payload=owned_payload(known.get(point.id, {}), point.payload, source)) for point in points]
+    return [
+        replace(
+            point,
+            payload=owned_payload(
+                known.get(point.id, {}),
+                point.payload,
+                source,
+                keep=kept is not None and point.id in known and kept.keeps(str(point.payload.get("_uri", ""))),
+            ),
+        )
+        for point in points
+    ]
 
 
 def reconcile(store: Store, ledger: Ledger, source: SourceRecord, *, write: bool = True) -> None:

@@ -34,6 +34,7 @@ from .notes import leads_to, of_damaged
 from .ownership import reconcile, strike_out_lenders
 from .pruning import incomplete, kept_though_bad, unprunable
 from .rebuilding import Rebuild
+from .sources.kept_tables import KeptTables, kept_tables
 from .sources.remembered import open_job_source, record_for, with_last_table
 from .state import state_folder
 from .writer import with_exif
@@ -134,6 +135,7 @@ def preview(job: IndexJob) -> IndexPreview:
         if store is None or db is None:
             return _all_new(job, source, ledger, record, found)
         if job.rebuild:
+            kept_tables(job, record, source).check_rebuild(record)
             return _noted(notes, _rebuilt(job, source, ledger, store, db, record, known, damaged, found))
         notes += check_not_moved(job, record, known, store, ledger)
         identity = identity_of(db, job.collection)
@@ -232,11 +234,14 @@ def _compared(
 ) -> IndexPreview:
     counts = Counter[str]()
     contents: set[str] = set()
+    kept = kept_tables(job, record, source)
+    for about in kept.over:
+        ledger.forget_metadata(about)
     todo, bad = ledger.todo(), set(ledger.turned_bad())
     while part := list(itertools.islice(todo, _TOGETHER)):
         bad -= {one.uri for one in part}  # they are looked at again
         bad |= {one.uri for one in part if one.sha256 is not None and _is_empty(one)}
-        for kind, content in _kinds(part, store, record.id, exif=job.exif):
+        for kind, content in _kinds(part, store, record.id, kept, exif=job.exif):
             counts[kind] += 1
             if kind == "moved_here" and content is not None:
                 contents.add(content)
@@ -248,18 +253,18 @@ def _compared(
         moved = set()
     removed = dict(ledger.removed())
     gone = [uri for uri, has_point in removed.items() if has_point and uri not in moved]
-    notes = [] if job.prune else kept_though_bad(sorted(bad))
+    notes = [*kept.notes, *([] if job.prune else kept_though_bad(sorted(bad)))]
     pruned = 0
     if job.prune:
         gone += sorted(bad)
         reason = unprunable(source, record, job, removed=len(gone), bad=len(bad), before=before)
-        notes, pruned = ([], len(gone)) if reason is None else ([reason], 0)
+        notes, pruned = (notes, len(gone)) if reason is None else ([*notes, reason], 0)
     return _preview(
         job, source, record, found, counts, moved=len(moved & removed.keys()), gone=gone, pruned=pruned, notes=notes
     )
 
 
-def _kinds(part: list[Todo], store: Store, source: str, *, exif: bool) -> Iterator[tuple[str, str | None]]:
+def _kinds(part: list[Todo], store: Store, source: str, kept: KeptTables, *, exif: bool) -> Iterator[tuple[str, str | None]]:
     """What would become of each, and for a file under a new name its content."""
     maybe: list[Todo] = []
     for todo in part:
@@ -280,7 +285,8 @@ def _kinds(part: list[Todo], store: Store, source: str, *, exif: bool) -> Iterat
         facts = {name: value for name, value in before.items() if name.startswith("_")}
         if exif and (path := uri_path(todo.uri)) is not None and not todo.same_file:
             facts = with_exif(facts, exif_facts_of(path.read_bytes()))
-        after = owned_payload(before, {**json.loads(todo.payload), **facts}, source, keep=todo.unknown_metadata)
+        keep = kept.keeps(todo.uri, unknown=todo.unknown_metadata)
+        after = owned_payload(before, {**json.loads(todo.payload), **facts}, source, keep=keep)
         yield ("unchanged" if says_the_same(after, before) else "metadata"), None
 
 

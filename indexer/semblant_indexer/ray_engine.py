@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .ledger import Todo
+    from .sources.kept_tables import KeptTables
     from .writer import Writer
 
 __all__ = ["Plan", "RayPipeline"]
@@ -57,6 +58,7 @@ class Plan:
         threads: of each encoder; None takes one for each core of its machine.
         db, api_key, timeout, collection, generation: where the points go.
         source: id of the source that they are from.
+        kept: which pictures keep what nothing says any more.
     """
 
     config: WorkerConfig
@@ -71,6 +73,7 @@ class Plan:
     collection: str
     generation: str
     source: str
+    kept: KeptTables
 
 
 class RayPipeline:
@@ -259,7 +262,7 @@ class Write:
         known: Plan = pickle.loads(plan)
         database = open_database(known.db, api_key=known.api_key, timeout=known.timeout, retry=patient(known.timeout))
         self._store = database.open(known.collection, known.generation)
-        self._source = known.source
+        self._source, self._kept = known.source, known.kept
 
     def ready(self) -> None:
         """Answers once it is there."""
@@ -269,7 +272,7 @@ class Write:
         begin = time.perf_counter()
         todos, results, vectors, seconds = pickle.loads(batch)
         outcome = settle(todos, results, vectors, self._store.payload_fits)
-        self._store.upsert(owned(self._store, outcome.points, self._source))
+        self._store.upsert(owned(self._store, outcome.points, self._source, self._kept))
         seconds["write"] = time.perf_counter() - begin
         return pickle.dumps((outcome._replace(points=[]), seconds), protocol=5)
 

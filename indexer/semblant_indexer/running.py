@@ -161,6 +161,8 @@ class _Run:
                 )
             others = [] if self.rebuild is None else self.rebuild.others(record)
             rest = [(self._part(stack, other.job, other.source), other.record) for other in others]
+            for part, its_record in ((main, record), *rest):
+                part.compare_with_last(its_record)
             fields = {} if store is None else store.manifest.fields
             for part in (main, *(part for part, _ in rest)):  # all of them before anything is built
                 part.scan(fields)
@@ -313,7 +315,8 @@ class _Run:
             from .ray_engine import Plan, RayPipeline
 
             target = (job.db, job.api_key, job.timeout, job.collection, store.manifest.generation, part.record.id)
-            return RayPipeline(Plan(config, job.patience, batch, encoder.to_bytes(), job.workers, job.threads, *target), writer)
+            plan = Plan(config, job.patience, batch, encoder.to_bytes(), job.workers, job.threads, *target, part.kept)
+            return RayPipeline(plan, writer)
         workers = job.workers or cores()
         pool = WorkerPool(config, workers=workers, slots=2 * workers + 2, batch=batch, patience=job.patience)
         return Pipeline(pool, encoder, writer, batch=batch)

@@ -24,6 +24,7 @@ from .ledger import Ledger
 from .ownership import accounted, reconcile, strike_out_lenders
 from .pruning import incomplete, kept_though_bad, unprunable
 from .second_names import settle_names
+from .sources.kept_tables import KeptTables, kept_tables
 from .sources.remembered import settings_of
 from .writer import Counts, Writer
 
@@ -102,6 +103,7 @@ class SourceRun:
         self.counts = Counts()
         self.notes: list[str] = []
         self.unpruned: str | None = None
+        self.kept = KeptTables()
         self._host = host
         self._record: SourceRecord | None = None
         self._before = 0
@@ -128,6 +130,23 @@ class SourceRun:
         self.source.adopt_types(known)
         with self._host.stage("scan"):
             self.ledger.scan(self._host.heeding(self.source.items()), exif=self.job.exif)
+
+    def compare_with_last(self, record: SourceRecord) -> None:
+        """See which metadata tables are gone since the last run, and what else was asked for then.
+
+        Raises:
+            InvalidInput: a new generation is to be built, and would lose what they said.
+        """
+        self.kept = kept_tables(self.job, record, self.source)
+        if self._host.rebuild is not None:
+            self.kept.check_rebuild(record)
+        self.notes += self.kept.notes
+        last, now = record.settings.get("duplicates"), self.job.duplicates
+        if record.scanned_at is not None and now is Duplicates.KEEP and last in ("flag", "merge"):
+            self.notes.append(
+                f"copies were treated by --duplicates {last} the last time, and by --duplicates {now.value} now; give it again "
+                "to have it so"
+            )
 
     def check_any(self) -> None:
         """Raise `InvalidInput` where the scan found nothing."""
@@ -188,12 +207,15 @@ class SourceRun:
         ledger.note_vanished()
         strike_out_lenders(store, ledger)
         words = generations.orb_of(store)[1]
+        for about in self.kept.over:
+            ledger.forget_metadata(about)
         self._writer = Writer(
             store,
             ledger,
             self.record.id,
             Vocabulary.from_bytes(words) if words is not None else None,
             self._host.on_failure,
+            self.kept,
         )
         self.counts = self._writer.counts
         self._write_all(store)
@@ -240,7 +262,7 @@ class SourceRun:
         """Remember how the source was indexed, and when it was seen completely."""
         pictures, scanned = self.ledger.points(), self.record.scanned_at
         whole = not self.source.incomplete
-        settings = settings_of(self.job) if whole else self.record.settings
+        settings = {**settings_of(self.job), **self.kept.settings()} if whole else self.record.settings
         record = dataclasses.replace(
             self.record,
             settings=settings,

@@ -16,6 +16,7 @@ from semblant_search.writing.shared_pictures import FIELDS_OF, owned_payload, sa
 from .ledger import Entry, Todo
 from .ownership import owned
 from .report import Failure
+from .sources.kept_tables import KeptTables
 from .worker import Decoded, Rejected, Unchanged
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Writer:
         source: id of the source that the pictures are from.
         vocabulary: makes visual words of the stored features of moved pictures; None without ORB.
         on_failure: is told of each picture that cannot be used.
+        kept: whose words stay though nothing says them any more.
     """
 
     def __init__(
@@ -111,7 +113,9 @@ class Writer:
         source: str,
         vocabulary: Vocabulary | None = None,
         on_failure: Callable[[Failure], None] | None = None,
+        kept: KeptTables | None = None,
     ) -> None:
+        self._kept = kept or KeptTables()
         self._on_failure = on_failure
         self._store = store
         self._ledger = ledger
@@ -151,7 +155,7 @@ class Writer:
         """Write what was taken in. A write costs the disk a few milliseconds whatever its size, so batches are collected."""
         if self._points:
             with self._store.writing:
-                self._store.upsert(owned(self._store, self._points, self._source))
+                self._store.upsert(owned(self._store, self._points, self._source, self._kept))
         self._ledger.record(self._entries)
         self._points, self._entries = [], []
         self._flushed = time.monotonic()
@@ -174,7 +178,8 @@ class Writer:
                 continue
             facts = with_exif({name: value for name, value in record.payload.items() if name.startswith("_")}, file.exif)
             told = {**json.loads(todo.payload), **facts}
-            payload = owned_payload(record.payload, told, self._source, keep=todo.unknown_metadata)
+            keep = self._kept.keeps(todo.uri, unknown=todo.unknown_metadata)
+            payload = owned_payload(record.payload, told, self._source, keep=keep)
             different = payload != record.payload
             if different and not self._store.payload_fits(payload):
                 entries.append(_failed(todo, _too_much(todo), todo.sha256))

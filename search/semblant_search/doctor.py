@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import SemblantError
+from .quiet_import import no_telemetry
 from .shown import without_password
 
 if TYPE_CHECKING:
@@ -129,7 +130,8 @@ def _machine() -> Iterator[Finding]:
 
 
 def _engine() -> Iterator[Finding]:
-    import onnxruntime
+    with no_telemetry():
+        import onnxruntime
 
     providers = onnxruntime.get_available_providers()
     yield Finding("engine", "ONNX Runtime", "good", f"{onnxruntime.__version__}, {', '.join(providers)}")

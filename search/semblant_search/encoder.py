@@ -23,6 +23,7 @@ from .errors import EncoderError, InvalidInput
 from .images import DEFAULT_MAX_PIXELS, Fit, fit_image, open_image
 from .item_errors import ITEM_ERRORS, in_place
 from .json_models import MAY_BE_MISSING, parse_object, read_model, write_model
+from .quiet_import import no_telemetry
 from .shown import shown, shown_name
 
 if TYPE_CHECKING:
@@ -267,7 +268,8 @@ def check_runtime(threads: object, providers: object) -> None:
 
 
 def _open_session(data: bytes, name: str, threads: int | None, providers: Sequence[str] | None) -> onnxruntime.InferenceSession:
-    import onnxruntime
+    with no_telemetry():
+        import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # the exception says it all; the log would go to stderr twice

@@ -158,3 +158,97 @@ def test_details_asked_for_later_are_explained_and_a_rebuild_adds_them(album: Pa
     report = index(album, orb=OrbSettings(), rebuild=True)
     assert report.indexed == 4
     assert not any("without details" in note for note in report.notes)
+
+
+def kept(report: IndexReport) -> list[str]:
+    return [note for note in report.notes if "what it said stays" in note]
+
+
+@pytest.mark.parametrize("how", ["gone", "broken", "half"])
+def test_what_a_found_table_said_stays_when_it_is_gone_or_broken(
+    album: Path, index: Index, records: Records, encoder_file: Path, tmp_path: Path, how: str
+) -> None:
+    from pyarrow import parquet, table
+
+    place = album / "metadata.parquet"
+
+    def write(**prices_of: int) -> None:
+        names = [f"{name[1:]}.jpg" for name in prices_of]
+        parquet.write_table(table({"file": names, "price": list(prices_of.values())}), place)
+
+    def breaks() -> None:
+        if how == "gone":
+            place.unlink()
+        else:
+            place.write_bytes(b"PAR1 garbage" if how == "broken" else place.read_bytes()[:-20])
+
+    write(_1=5, _2=6)
+    assert index(album).indexed == 4
+    breaks()
+    job = IndexJob(str(album), encoder_file, str(tmp_path / "db"), orb=None)
+    assert preview(job).metadata == 0
+    for _ in range(2):
+        report = index(album)
+        assert (report.unchanged, report.encoded) == (4, 0)
+        assert len(kept(report)) == 1
+        assert prices(records) == {"1.jpg": 5, "2.jpg": 6}
+    Image.new("RGB", (40, 40), "red").save(album / "2.jpg")  # one that is encoded anew keeps it, too
+    assert index(album).encoded == 1
+    assert prices(records) == {"1.jpg": 5, "2.jpg": 6}
+    with pytest.raises(InvalidInput, match="a rebuild would lose what it said"):
+        index(album, rebuild=True)
+    with pytest.raises(InvalidInput, match="a rebuild would lose what it said"):
+        preview(IndexJob(str(album), encoder_file, str(tmp_path / "db"), orb=None, rebuild=True))
+    write(_1=7)
+    assert preview(job).metadata == 2
+    report = index(album)
+    assert (report.indexed, report.encoded, kept(report)) == (2, 0, [])
+    assert prices(records) == {"1.jpg": 7}
+    breaks()
+    assert len(kept(index(album))) == 1
+    assert index(album, find_metadata=False).indexed == 1
+    assert prices(records) == {}
+    report = index(album)
+    assert (report.unchanged, kept(report)) == (4, [])
+
+
+def test_what_a_table_in_an_archive_or_a_folder_below_said_stays(index: Index, records: Records, tmp_path: Path) -> None:
+    import zipfile
+
+    picture = tmp_path / "red.png"
+    Image.new("RGB", (40, 40), "red").save(picture)
+    place = tmp_path / "p.zip"
+    for tables in ({"sub/metadata.csv": "file,price\na.png,5\n", "metadata.csv": "file,price\nb.png,6\n"}, {}):
+        with zipfile.ZipFile(place, "w") as archive:
+            for name in ("sub/a.png", "b.png"):
+                archive.write(picture, name)
+            for name, text in tables.items():
+                archive.writestr(name, text)
+        report = index(place)
+    assert [note.partition("#")[2].partition("'")[0] for note in kept(report)] == ["sub/metadata.csv", "metadata.csv"]
+    assert {record.payload["price"] for record in records().values()} == {5, 6}
+
+
+def test_other_tables_of_the_folder_go_on_taking_away(album: Path, index: Index, records: Records) -> None:
+    for folder in ("a", "b"):
+        (album / folder).mkdir()
+        (album / "0.jpg").rename(album / folder / "0.jpg") if folder == "a" else (album / "1.jpg").rename(album / "b" / "1.jpg")
+        (album / folder / "metadata.csv").write_text("file,price,more\n0.jpg,5,1\n1.jpg,6,1\n")
+    index(album)
+    (album / "a" / "metadata.csv").unlink()
+    (album / "b" / "metadata.csv").write_text("file,price\n1.jpg,6\n")
+    assert len(kept(index(album))) == 1
+    found = {uri.rpartition("/")[2]: record.payload.get("more") for uri, record in records().items()}
+    assert (found["0.jpg"], found["1.jpg"]) == (1, None)
+
+
+def test_marks_of_copies_that_a_run_takes_away_are_told_of(album: Path, index: Index, records: Records) -> None:
+    (album / "copy.jpg").write_bytes((album / "0.jpg").read_bytes())
+    index(album, duplicates="flag")
+    report = index(album)
+    assert not any("_duplicate_of" in record.payload for record in records().values())
+    (note,) = [note for note in report.notes if "--duplicates" in note]
+    told = "copies were treated by --duplicates flag the last time, and by --duplicates keep now"
+    assert note == f"{told}; give it again to have it so"
+    assert not any("--duplicates" in note for note in index(album).notes)
+    assert not any("--duplicates" in note for note in index(album, duplicates="merge").notes)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tarfile
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 from semblant_indexer.sources import open_source
@@ -44,6 +46,41 @@ def test_what_systems_keep_is_left_out_and_counted_by_kind(tmp_path: Path, place
     assert everything.notes == ["3 files without a picture's name left alone: 1 DB, 1 INI, 1 without suffix"]
 
 
+PROGRAMS = (
+    "@tmp/a.jpg", "_gsdata_/b.jpg", "Cat Previews.lrdata/1/c.jpg", "Cat Smart Previews.LRDATA/d.jpg", "Cat.lrcat-data/e.jpg",
+    "P.photoslibrary/resources/derivatives/f.jpg", "P.photoslibrary/database/g.jpg", "Old.aplibrary/Previews/h.jpg",
+    "Old.migratedphotolibrary/Thumbnails/i.jpg",
+)  # fmt: skip
+ORIGINALS = ("P.photoslibrary/originals/0/a.jpg", "Old.aplibrary/Masters/2010/b.jpg", "lrdata/c.jpg", "resources/d.jpg")
+
+
+@pytest.mark.parametrize("place", ["folder", "local", "tar"])
+def test_what_programs_make_of_pictures_is_left_out_and_originals_of_libraries_are_taken(tmp_path: Path, place: str) -> None:
+    root = tree(tmp_path / "p", *PROGRAMS, *ORIGINALS)
+    source: Path | str = root
+    if place == "local":
+        source = f"local://{root}"
+    elif place == "tar":
+        with tarfile.open(tmp_path / "p.tar", "w") as tar:
+            for name in (*PROGRAMS, *ORIGINALS):
+                tar.add(root / name, name)
+        source = tmp_path / "p.tar"
+    opened = open_source(str(source))
+    found = [unquote(item.uri) for item in opened.items()]
+    assert len(found) == len(ORIGINALS)
+    assert all(any(uri.endswith(name) for uri in found) for name in ORIGINALS)
+    (note,) = [note for note in opened.notes if "system files" in note]
+    for kind in ("2 *.lrdata", "2 parts of *.photoslibrary", "1 @tmp", "1 _gsdata_", "1 *.lrcat-data"):
+        assert kind in note
+    everything = open_source(str(source), selection=Selection(include_system=True))
+    assert len(list(everything.items())) == len(PROGRAMS) + len(ORIGINALS)
+
+
+def test_a_photo_library_may_be_indexed_itself(tmp_path: Path) -> None:
+    root = tree(tmp_path / "P.photoslibrary", "originals/a.jpg", "resources/b.jpg")
+    assert names_of(open_source(str(root)), root) == ["originals/a.jpg"]
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("@EADIR", "@eaDir"), (".Trash-501", ".Trash"), ("._x", "AppleDouble"), ("._", None), ("a._x", None), ("trash", None)],
@@ -67,7 +104,8 @@ def test_other_files_are_counted_by_kind(tmp_path: Path) -> None:
     assert len(list(source.items())) == 1
     assert source.notes == [
         "1 sidecar used",
-        "20 files without a picture's name left alone: 14 HEIC2, 3 MP3, 1 GZ, 1 JSON, 1 without suffix",
+        "20 files without a picture's name left alone: 14 HEIC2, 3 MP3, 1 JSON, 1 TAR.GZ, 1 without suffix",
+        "archives that are not looked into: 1 TAR.GZ (unpack them, or pack them anew as ZIP or TAR)",
         "hidden files and folders left out: 1 (--hidden takes them)",
     ]
 

@@ -202,7 +202,7 @@ def test_text_of_json_is_text_but_for_dates_that_are_sure(value: str, kind: Fiel
     [
         (BOOL, "yes", True), (BOOL, "No", False), (BOOL, "TRUE", True), (BOOL, "false", False), (BOOL, "1", True),
         (BOOL, "0", False), (BOOL, " yes ", True), (BOOL, True, True), (BOOL, False, False),
-        (BOOL, "2", None), (BOOL, "y", None), (BOOL, "ja", None), (BOOL, 1, None),
+        (BOOL, "2", None), (BOOL, "y", True), (BOOL, "nein", False), (BOOL, "maybe", None), (BOOL, 1, None),
         (INTEGER, "12", 12), (INTEGER, " -12 ", -12), (INTEGER, "1234567890123456701", 1234567890123456701),
         (INTEGER, "9223372036854775807", 2**63 - 1), (INTEGER, "9223372036854775808", None),
         (INTEGER, "-9223372036854775808", -(2**63)), (INTEGER, "-9223372036854775809", None),

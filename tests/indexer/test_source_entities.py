@@ -119,7 +119,7 @@ def test_what_another_machine_did_to_the_same_source_is_found_out(
     assert index(pictures, state=first).unchanged == 30
     assert {uri: record.payload for uri, record in records().items()} == expected
     (pictures / "metadata.csv").unlink()
-    index(pictures, state=first)
+    index(pictures, state=first, find_metadata=False)
     (pictures / "metadata.csv").write_text(f"file,price\nbag/{other.name},3\n")
     assert index(pictures, state=second).indexed == 1
     assert records()[canonical_uri(other)].payload["price"] == 3
@@ -152,6 +152,8 @@ def test_the_collection_remembers_its_sources(pictures: Path, index: Index, tmp_
         "fields": {},
         "exif": True,
         "duplicates": "keep",
+        "tables": [],
+        "missing_tables": [],
     }
     assert (bag.pictures, bag.scanned_at is not None) == (10, True)
     again = index(pictures / "coat")

@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 from semblant_indexer import IndexJob
 from semblant_indexer.watching import _by_others
-from semblant_search.errors import InvalidInput, MetadataError, StoreLocked
+from semblant_search.errors import InvalidInput, StoreLocked
 from semblant_search.store import open_database
 from support.watched import Watching
 
@@ -65,7 +65,7 @@ def test_an_emptied_folder_and_a_table_that_is_half_written_are_told_and_outlive
     half = tmp_path / "half"
     parquet.write_table(pyarrow.table({"file": [f"bag/{known}"], "price": [5]}), half)
     (pictures / "metadata.parquet").write_bytes(half.read_bytes()[:100])
-    watched.until(lambda: isinstance(watched.problems[-1], MetadataError))
+    watched.until(lambda: any("cannot be read as Parquet" in note for note in watched.reports[-1].notes))
     half.rename(pictures / "metadata.parquet")
     watched.until(lambda: watched.reports[-1].indexed == 1)
     assert "holds no pictures" in str(watched.problems[0])

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from semblant_search.encoder import CARD_KEY
 from semblant_search.errors import InvalidInput, TrainingError
+from semblant_search.quiet_import import no_telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -338,7 +339,8 @@ def _constant(name: str, value: Any) -> tuple[str, np.ndarray]:
 
 
 def _session(data: bytes, path: Path) -> Any:
-    import onnxruntime
+    with no_telemetry():
+        import onnxruntime
 
     try:
         return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])

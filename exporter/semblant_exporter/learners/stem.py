@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import torch
+from semblant_search.quiet_import import no_telemetry
 from torch import nn
 
 from semblant_exporter.export import in_parts, to_onnx
@@ -152,7 +153,8 @@ def features(
 
 
 def _run_by_onnx(stem: Stem, fit: Fit) -> Callable[[Tensor], Tensor]:
-    import onnxruntime
+    with no_telemetry():
+        import onnxruntime
 
     session = onnxruntime.InferenceSession(to_onnx(stem, fit).SerializeToString(), providers=["CPUExecutionProvider"])
     return lambda pictures: torch.from_numpy(session.run(None, {"images": pictures.numpy()})[0])

@@ -220,9 +220,13 @@ class Ledger(LedgerFile):
             yield [str(uri) for _, uri in rows]
             last = rows[-1][0]
 
-    def forget_metadata(self) -> None:
-        """What this ledger knows of the metadata of this source may be out of date: look at all of it."""
-        self._execute(f"UPDATE ledger.items SET metadata = NULL WHERE {MINE} AND point")
+    def forget_metadata(self, about: str = "") -> None:
+        """What this ledger knows of the metadata of this source may be out of date: look at all of it.
+
+        `about` is how the URIs of the pictures begin that this is true of.
+        """
+        mine = f"{MINE} AND point AND substr(uri, 1, length(:about)) = :about"
+        self._execute(f"UPDATE ledger.items SET metadata = NULL WHERE {mine}", about=about)
 
     def groups(self) -> Iterator[list[tuple[str, bool]]]:
         """Pictures that are byte for byte the same: URIs of each group in their order, and whether each has a point."""

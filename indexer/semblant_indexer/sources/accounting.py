@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -10,22 +11,37 @@ from semblant_search.shown import shown_name
 from semblant_indexer.url_reading import unsigned
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Iterable
 
     from semblant_indexer.metadata_table import MetadataTable
 
     from .walking import LeftOut
 
-__all__ = ["file_kind", "rows_unseen", "told"]
+__all__ = ["file_kind", "packed_kind", "rows_unseen", "told"]
 
 _MOST_KINDS = 20
+_MOST_STRANGERS = 5
+_SHORT_TARS = {"TGZ": "TAR.GZ", "TBZ": "TAR.BZ2", "TBZ2": "TAR.BZ2", "TXZ": "TAR.XZ", "TZST": "TAR.ZST"}
+_PACKED = frozenset({*_SHORT_TARS.values(), "7Z", "RAR", "CBR", "CB7", "CAB", "ISO", "DMG", "LZH", "ACE", "SIT", "SITX", "ARJ"})
+"""Archives that nothing here looks into."""
+_READ = frozenset({"TAR"})
+"""Those that are sources of their own; of ZIP archives the source itself tells."""
 
 
 def file_kind(name: str) -> str:
-    """The kind of a file by its name: `MOV`."""
+    """The kind of a file by its name: `MOV`, `TAR.GZ`."""
     stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
+    if (packed := _SHORT_TARS.get(suffix.upper(), f"TAR.{suffix.upper()}")) in _PACKED and (
+        stem.lower().endswith(".tar") or suffix.upper() in _SHORT_TARS
+    ):
+        return packed
     return suffix.upper() if stem and dot and 0 < len(suffix) <= 8 and suffix.isprintable() else "without suffix"
+
+
+def packed_kind(name: str) -> str | None:
+    """The kind of an archive that nothing here looks into; None for other files."""
+    kind = file_kind(name)
+    return kind if kind in _PACKED else None
 
 
 def rows_unseen(
@@ -38,23 +54,24 @@ def rows_unseen(
     """Let the rows of a table find their pictures; a note on those that name none.
 
     `scope` is the URI of the folder of the pictures, `root` its name for messages, `second` tells second names of pictures,
-    once all of these are known. A table none of whose rows names a picture is about something else, and is forgotten with its
-    columns.
+    once all of these are known. Each table none of whose rows names a picture is about something else, and is forgotten with
+    its columns.
     """
     if not len(table):
         return None
-    matched, first = table.match(pictures, scope, second)
-    unseen = len(table) - matched
+    unseen, first, strangers = table.match(pictures, scope, second)
     if not unseen:
         return None
     rows = "; ".join(f"{_below(root, row.place)}, line {row.line}: {shown_name(unsigned(row.named))}" for row in first)
     which = "" if unseen <= len(first) else "the first: "
     note = f"{unseen:,} metadata row{'s name' if unseen != 1 else ' names'} no picture in {root!r} ({which}{rows})"
-    if unseen < len(table):
+    if not strangers:
         return note
-    note += f", and so no row of {table.name!r} does: it is left alone (--no-metadata looks for no table)"
-    table.forget()
-    return note
+    table.forget(strangers)
+    names = ", ".join(map(shown_name, strangers[:_MOST_STRANGERS]))
+    names += f" and {len(strangers) - _MOST_STRANGERS:,} more" if len(strangers) > _MOST_STRANGERS else ""
+    are = "it is" if len(strangers) == 1 else "they are"
+    return f"{note}, and so no row of {names} does: {are} left alone (--no-metadata looks for no table)"
 
 
 def _below(root: str, place: str) -> str:
@@ -68,6 +85,12 @@ def told(sidecars: int, others: Counter[str], left: LeftOut) -> list[str]:
     notes = [f"{_some(sidecars, 'sidecar')} used"] if sidecars else []
     if count := sum(others.values()):
         notes.append(f"{_some(count, 'file')} without a picture's name left alone: {_by_kind(others)}")
+    if tars := {kind: number for kind, number in others.items() if kind in _READ}:
+        notes.append(f"archives are sources of their own: {_by_kind(Counter(tars))} (semblant index FILE.tar)")
+    if packed := {kind: number for kind, number in others.items() if kind in _PACKED}:
+        notes.append(
+            f"archives that are not looked into: {_by_kind(Counter(packed))} (unpack them, or pack them anew as ZIP or TAR)"
+        )
     if left.by_patterns:
         notes.append(f"{_some(left.by_patterns, 'file')} or folders left out by patterns")
     if left.hidden:

@@ -64,6 +64,11 @@ class Source(Protocol):
         ...
 
     @property
+    def tables(self) -> Sequence[str]:
+        """Paths or addresses of the metadata tables that it came with, and of which rows are about its pictures."""
+        ...
+
+    @property
     def second_names(self) -> Mapping[str, Sequence[str]]:
         """URIs of other names of pictures' very files, by the URI of the picture; complete after the last item."""
         return {}

@@ -25,7 +25,7 @@ from .sidecars import read_sidecar
 from .walking import Folder, LeftOut, Unlisted, Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["FolderSource"]
 
@@ -78,7 +78,8 @@ class FolderSource:
         for folder in self._walk.folders(LeftOut(), whole=False):
             if not isinstance(folder, Folder):
                 continue
-            self._tables.note(folder.path, folder.others)
+            of_pictures = {name for names in folder.sidecars.values() for name in names}
+            self._tables.note(folder.path, [name for name in folder.others if name not in of_pictures])
             sidecars |= bool(folder.sidecars)
             for name in dict.fromkeys(name for names in folder.sidecars.values() for name in names):
                 record = read_sidecar(Path(folder.path, name), self._read)
@@ -87,7 +88,7 @@ class FolderSource:
                 says_label |= label not in (None, "", []) and not isinstance(label, dict)
             self._look_for_labelled(folder)
         self._keep_labelled(types)
-        self._tables.read(self._metadata)
+        self._tables.read(self._metadata, frozenset(self._labelled.values()))
         self._match_rows(sidecars=sidecars or bool(self._labelled))
         self._sidecars = types
         self._sidecars.declare({**self._declared, **self._metadata.fields})
@@ -156,6 +157,11 @@ class FolderSource:
         self._metadata.adopt(known)
         self._sidecars.declare(self._metadata.fields)
         self._sidecars.adopt(known)
+
+    @property
+    def tables(self) -> Sequence[str]:
+        """Paths."""
+        return [path for path in self._tables.used if path in self._metadata.places]
 
     @property
     def second_names(self) -> dict[str, list[str]]:

@@ -75,6 +75,11 @@ class ListSource:
         self._inference.adopt(known)
 
     @property
+    def tables(self) -> Sequence[str]:
+        """None: it is a table itself."""
+        return ()
+
+    @property
     def second_names(self) -> Mapping[str, Sequence[str]]:
         """None."""
         return {}

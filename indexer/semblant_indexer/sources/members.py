@@ -16,7 +16,7 @@ from semblant_indexer.tables.texts import decoded
 from .accounting import file_kind
 from .sidecar_names import SPELLINGS, sidecars_of
 from .sidecars import sidecar_content
-from .system_files import system_kind
+from .system_files import kind_in
 
 if TYPE_CHECKING:
     import tarfile
@@ -53,14 +53,18 @@ class Members:
         self._facts: dict[str, dict[str, dict[str, Any]]] = {}
         """By the names of members without their last suffix, and by that suffix."""
         self.others: list[str] = []
+        self.maybe_tables: list[str] = []
+        """Names of members that may be metadata tables, and are not read."""
         self.used = 0
+        self.last: str | None = None
+        """The name of the member that was taken in last."""
 
     def add(self, archive: tarfile.TarFile | ZipArchive, member: tarfile.TarInfo | ZipMember) -> None:
         """Take in a member; of two of one name the later counts, as when the tar is unpacked."""
-        name = member.name
+        name = self.last = member.name
         if member.isdir():
             return
-        kind = None if self._include_system else next(filter(None, map(system_kind, name.split("/"))), None)
+        kind = None if self._include_system else kind_in(name)
         stem, dot, suffix = name.rpartition(".")
         if kind is not None:
             self._left.system[kind] += 1
@@ -75,6 +79,8 @@ class Members:
             self._add_facts(archive, member, stem, suffix.lower())
         else:
             self.others.append(file_kind(name))
+            if self._tables.may_be(name):
+                self.maybe_tables.append(name)
 
     def _add_picture(self, member: tarfile.TarInfo | ZipMember) -> None:
         name = member.name
@@ -131,7 +137,10 @@ class Members:
             yield member, record
         self.used = sum(len(self._facts[about]) for about in used) + len(taken)
         for about, kind in sorted(set(rest) - taken):
-            if kind in _SAMPLES:
+            if self._tables.may_be(f"{about}.{kind}"):
+                self.maybe_tables.append(f"{about}.{kind}")
+                self.others.append(file_kind(f"{about}.{kind}"))
+            elif kind in _SAMPLES:
                 self._losses.add("members that are about no picture", f"{self._place}, {f'{about}.{kind}'!r}")
             else:
                 self.others.append(file_kind(f"{about}.{kind}"))

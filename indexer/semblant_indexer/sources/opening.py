@@ -13,6 +13,7 @@ from semblant_search.shown import shown_name
 from semblant_indexer.metadata_table import load_metadata
 from semblant_indexer.tables import LIST_SUFFIXES
 
+from .accounting import packed_kind
 from .behind_urls import file_system, listing_errors
 from .folder import FolderSource
 from .found_tables import TABLE_NAMES, FoundTables
@@ -94,6 +95,7 @@ def _of_files(
         table = None if metadata is None else load_metadata(_existing(metadata), declared, file_column=file_column)
         return FolderSource(path, table, selection, declared, FoundTables(path, names, file_column))
     if path.is_file():
+        _refuse_packed(source)
         if metadata is not None:
             raise InvalidInput(
                 f"{shown_name(source)} is a list with metadata of its own; leave --metadata away or give the folder"
@@ -102,6 +104,16 @@ def _of_files(
     if not path.exists():
         raise InvalidInput(f"source {shown_name(source)}: no such folder or list")
     raise InvalidInput(f"source {shown_name(source)}: expected a folder, a list of pictures or archives")
+
+
+def _refuse_packed(place: str) -> None:
+    """Archives that would have to be unpacked for each picture anew."""
+    name = PurePosixPath(urlsplit(place).path if "://" in place else place.replace("\\", "/")).name
+    if (kind := packed_kind(name)) is not None:
+        raise InvalidInput(
+            f"source {shown_name(place)}: is a {kind} archive, in which no picture can be read by itself; unpack it and index "
+            "the folder, or pack it anew as ZIP, or as a TAR that is not compressed"
+        )
 
 
 def _behind_url(
@@ -117,6 +129,7 @@ def _behind_url(
             f"{shown_name(url)} is a URL: --metadata is for folders on this machine; put metadata.csv into the "
             "folder, or give a list"
         )
+    _refuse_packed(url)
     # A question mark begins a query (a signature, say), or stands for any character of a shard's name.
     suffixes = {PurePosixPath(text).suffix.lower() for text in (url, urlsplit(url).path)}
     if suffixes.isdisjoint((*ARCHIVE_SUFFIXES, *LIST_SUFFIXES)):

@@ -6,21 +6,20 @@ import os
 import shutil
 import tempfile
 import weakref
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
 from semblant_search.collection import FieldType, member_uri
-from semblant_search.errors import MetadataError, MissingExtra, StoreError
-from semblant_search.shown import shown_name
+from semblant_search.errors import StoreError
 from semblant_search.writing.metadata import TypeInference
 
 from semblant_indexer.losses import Losses
 from semblant_indexer.metadata_table import MetadataTable
-from semblant_indexer.tables import NoFileColumnError
 from semblant_indexer.uris import MemberBase, UriBase
 
 from .accounting import rows_unseen
-from .found_tables import TABLE_NAMES
+from .found_tables import TABLE_NAMES, NamedTable, read_tables, tables_among, tables_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -61,12 +60,19 @@ class PackedTables:
         self._open: dict[str, Path] = {}
         self._folder: str | None = None
         self._notes: list[str] = []
+        self._read: list[str] = []
+        self.used: list[str] = []
+        """Paths or addresses of the tables that were found, and of which rows are about pictures."""
         self.losses = Losses()
         """Of members that cannot be unpacked."""
 
     def named(self, name: str) -> bool:
         """Whether a member is a table by its name."""
-        return name.rpartition("/")[2] in self._names
+        return name.rpartition("/")[2].lower() in self._names
+
+    def may_be(self, name: str) -> bool:
+        """Whether a member may be a table by its name, though it is not read."""
+        return bool(tables_among([name.rpartition("/")[2]], self._names)[1])
 
     def add(self, name: str, size: int, content: IO[bytes]) -> None:
         """Unpack a member that is a table.
@@ -93,50 +99,52 @@ class PackedTables:
                     ) from error
         self._open[name] = copy
 
-    def read(self, place: str, base: str, pictures: Sequence[str]) -> None:
+    def read(self, place: str, base: str, pictures: Sequence[str], others: Sequence[str] = ()) -> None:
         """Read the tables of an archive, those of the deepest folders first; of several in one folder the first that is there.
 
         Args:
             place: of the archive.
             base: its URI.
             pictures: the names of those in it.
+            others: the names of members that may be tables, and are not read.
 
         Raises:
-            MetadataError: a table that cannot be read.
+            MetadataError: the given table cannot be read.
+            StoreError: there is no room for the rows.
         """
-        first: dict[str, tuple[str, Path]] = {}
-        for name, copy in sorted(self._open.items(), key=lambda each: self._names.index(PurePosixPath(each[0]).name)):
-            first.setdefault(name.rpartition("/")[0], (name, copy))
-        found = sorted(first.items(), key=lambda each: -each[0].count("/") - bool(each[0]))
-        tables: list[tuple[str, Path, MemberBase]] = [
-            (f"{place}#{name}", copy, MemberBase(base, folder)) for folder, (name, copy) in found
-        ]
-        if self._given is not None:
-            tables = [(str(self._given), self._given, MemberBase(base))]
-        elif self._beside and "" not in first:
-            paths = [path for path in (Path(place).parent / name for name in self._names) if path.is_file()]
-            tables += [(str(path), path, _BesideBase(base, path.parent)) for path in paths[:1]]
         table = MetadataTable()
-        for told, path, names in tables:
-            try:
-                table.add_table(path, names, self._file_column, name=told)
-            except MetadataError as error:
-                why = str(error).replace(repr(str(path)), shown_name(told))
-                if not isinstance(error, NoFileColumnError):
-                    raise MetadataError(f"{why}; --no-metadata goes without it") from error
-                if self._given is not None:
-                    raise
-                self._notes.append(f"left alone: {why}; --no-metadata looks for no table")
-            except MissingExtra as error:
-                self._notes.append(f"left alone: {error}; --no-metadata looks for no table")
+        if self._given is not None:
+            table.add_table(self._given, MemberBase(base), self._file_column)
+        else:
+            self._read_found(table, place, base, others)
         for copy in self._open.values():
             copy.unlink()
         self._open.clear()
         if len(table):
             unseen = rows_unseen(table, (member_uri(base, name) for name in pictures), f"{base}#", place)
             self._notes += [unseen] if unseen else []
+            self.used += [found for found in self._read if found in table.places]
             table.share(self._types)
             self._tables[base] = table
+
+    def _read_found(self, table: MetadataTable, place: str, base: str, others: Sequence[str]) -> None:
+        files: dict[str, list[str]] = {}
+        for name in (*self._open, *others):
+            folder, _, last = name.rpartition("/")
+            files.setdefault(folder, []).append(last)
+        for folder in sorted(files, key=lambda each: -each.count("/") - bool(each)):
+            names, rest = tables_among(files[folder], self._names)
+            before = f"{folder}/" if folder else ""
+            found = [
+                NamedTable(f"{place}#{before}{name}", partial(Path, self._open[before + name]), MemberBase(base, folder))
+                for name in names
+            ]
+            rest = [f"{place}#{before}{name}" for name in rest]
+            self._read += read_tables(table, found, rest, self._file_column, self._notes)
+        if self._beside and not any("/" not in name for name in self._open):
+            around = Path(place).parent
+            beside = tables_beside(around, self._names, _BesideBase(base, around))
+            self._read += read_tables(table, beside, (), self._file_column, self._notes)
 
     @property
     def fields(self) -> dict[str, FieldType]:

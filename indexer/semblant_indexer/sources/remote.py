@@ -6,20 +6,19 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.collection import FieldType
-from semblant_search.errors import InvalidInput, MetadataError, MissingExtra
+from semblant_search.errors import InvalidInput
 from semblant_search.shown import shown_name
 from semblant_search.writing.metadata import TypeInference
 
 from semblant_indexer.losses import Losses
 from semblant_indexer.metadata_table import MetadataTable
 from semblant_indexer.picture_names import has_picture_suffix
-from semblant_indexer.tables import NoFileColumnError
 from semblant_indexer.uris import UrlBase
 
 from .accounting import file_kind, rows_unseen, told
 from .base import Item
 from .behind_urls import Fetched, changed_at, file_system, listing_errors
-from .found_tables import TABLE_NAMES
+from .found_tables import TABLE_NAMES, NamedTable, read_tables, tables_among
 from .selection import Selection
 from .sidecar_names import sidecars_of
 from .sidecars import sidecar_record
@@ -27,6 +26,7 @@ from .walking import LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
 __all__ = ["RemoteFolderSource"]
 
@@ -75,13 +75,14 @@ class RemoteFolderSource:
             self._pictures, files = self._list()
         self._metadata = MetadataTable(declared)
         self._alone: list[str] = []
-        used = self._read_tables(files, set(tables), file_column)
-        uris = (self._url + file.name for file in self._pictures)
-        self._unseen = rows_unseen(self._metadata, uris, self._url, self._url)
         self._sidecars_of = _sidecars([file.name for file in self._pictures], files)
         sidecars = list(dict.fromkeys(name for names in self._sidecars_of.values() for name in names))
         self._used = len(sidecars)
-        self._others.update(file_kind(name) for name in files if name not in used and name not in set(sidecars))
+        files = [name for name in files if name not in self._sidecars_of.keys() | set(sidecars)]
+        self._tables = self._read_tables(files, tuple(tables), file_column)
+        uris = (self._url + file.name for file in self._pictures)
+        self._unseen = rows_unseen(self._metadata, uris, self._url, self._url)
+        self._others.update(file_kind(name) for name in files if self._url + name not in self._tables)
         self._types = TypeInference(text=False)
         self._sidecars = self._read_all(sidecars)
         self._label_from_folder = "label" not in self._metadata.columns
@@ -106,6 +107,11 @@ class RemoteFolderSource:
         self._metadata.adopt(known)
         self._types.declare(self._metadata.fields)
         self._types.adopt(known)
+
+    @property
+    def tables(self) -> Sequence[str]:
+        """Addresses."""
+        return [table for table in self._tables if table in self._metadata.places]
 
     @property
     def second_names(self) -> Mapping[str, Sequence[str]]:
@@ -143,7 +149,9 @@ class RemoteFolderSource:
         facts = {path.removeprefix(root): each for path, each in self._files.find(self._root, detail=True).items()}
         pictures, others = [], []
         for name in sorted(facts):
-            why = next((why for part in name.split("/") if (why := self._selection.leaves_out(part)) is not None), None)
+            parts = name.split("/")
+            whys = (self._selection.leaves_out(part, before) for before, part in zip(["", *parts], parts, strict=False))
+            why = next(filter(None, whys), None)
             if why is not None:
                 self._left.hidden += why == "hidden"
                 self._left.system.update([why] if why != "hidden" else [])
@@ -160,20 +168,19 @@ class RemoteFolderSource:
         parents = [name[:place] for place, character in enumerate(name) if character == "/"]
         return selection.everything or (selection.takes_file(name) and all(map(selection.takes_folder, parents)))
 
-    def _read_tables(self, files: list[str], names: set[str], file_column: str | None) -> set[str]:
-        found = sorted((name for name in files if name.rpartition("/")[2] in names), key=lambda name: -name.count("/"))
-        used = set()
-        for name in found:
-            copy = Fetched(self._url + name)
-            try:
-                self._metadata.add_table(copy.path, UrlBase(self._url + name.rpartition("/")[0]), file_column)
-                used.add(name)
-            except (NoFileColumnError, MissingExtra) as error:
-                text = str(error).replace(str(copy.path), self._url + name)
-                self._alone.append(f"left alone: {text}; --no-metadata looks for no table")
-            except MetadataError as error:
-                text = str(error).replace(str(copy.path), self._url + name)
-                raise MetadataError(f"{text}; --no-metadata goes without it") from error
+    def _read_tables(self, files: list[str], names: tuple[str, ...], file_column: str | None) -> dict[str, None]:
+        """Addresses of the tables that were read."""
+        folders: dict[str, list[str]] = {}
+        for name in files:
+            folder, _, last = name.rpartition("/")
+            folders.setdefault(folder, []).append(last)
+        used: dict[str, None] = {}
+        for folder in sorted(folders, key=lambda each: -each.count("/") - bool(each)):
+            tables, others = tables_among(folders[folder], names)
+            before = f"{self._url}{folder}/" if folder else self._url
+            found = [NamedTable(before + name, _Fetching(before + name), UrlBase(self._url + folder)) for name in tables]
+            rest = [before + name for name in others]
+            used.update(dict.fromkeys(read_tables(self._metadata, found, rest, file_column, self._alone)))
         return used
 
     def _read_all(self, names: list[str]) -> dict[str, dict[str, Any]]:
@@ -190,6 +197,18 @@ class RemoteFolderSource:
             self._sidecars[name],
             lambda field, problem: self._unfit.add(f"values of metadata field {field!r}", f"{name!r}: {problem}"),
         )
+
+
+class _Fetching:
+    """Brings a table onto this machine; the copy is there as long as this object."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._copy: Fetched | None = None
+
+    def __call__(self) -> Path:
+        self._copy = Fetched(self._url)
+        return self._copy.path
 
 
 def _sidecars(pictures: list[str], files: list[str]) -> dict[str, list[str]]:

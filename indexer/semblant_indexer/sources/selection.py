@@ -40,9 +40,9 @@ class Selection:
             if not isinstance(pattern, str) or not pattern.strip("/"):
                 raise InvalidInput(f"pattern {pattern!r}: expected one such as '*.jpg' or 'raw/*'")
 
-    def leaves_out(self, name: str) -> str | None:
-        """Why a name is left alone wherever it is: `hidden`, or what kind of a system's files it is; None for others."""
-        kind = system_kind(name)
+    def leaves_out(self, name: str, folder: str = "") -> str | None:
+        """Why a name in a folder of that name is left alone: `hidden`, or what kind of a system's it is; None for others."""
+        kind = system_kind(name, folder)
         if kind is not None:
             return None if self.include_system else kind
         return "hidden" if name.startswith(".") and not self.hidden else None

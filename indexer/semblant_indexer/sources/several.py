@@ -66,6 +66,11 @@ class FramesSource:
         self._source.adopt_types(known)
 
     @property
+    def tables(self) -> Sequence[str]:
+        """As the other's."""
+        return self._source.tables
+
+    @property
     def second_names(self) -> Mapping[str, Sequence[str]]:
         """As the other's."""
         return self._source.second_names

@@ -120,7 +120,7 @@ class Walk:
                 second: list[str] = []
                 others: list[str] = []
                 for entry in entries:
-                    if not self._takes_name(entry.name, left):
+                    if not self._takes_name(entry.name, path.rpartition(os.sep)[2], left):
                         continue
                     is_folder = _is_folder(entry)
                     if not is_folder and entry.is_symlink() and self._may_hide_a_folder(entry):
@@ -143,8 +143,8 @@ class Walk:
                 yield Folder(path, base, pictures, second, others, sidecars)
         self._folders = seen
 
-    def _takes_name(self, name: str, left: LeftOut) -> bool:
-        why = self._selection.leaves_out(name)
+    def _takes_name(self, name: str, folder: str, left: LeftOut) -> bool:
+        why = self._selection.leaves_out(name, folder)
         if why == "hidden":
             left.hidden += 1
         elif why is not None:

@@ -83,13 +83,15 @@ class WebDatasetSource:
         self._incomplete: list[str] = []
         self._losses = Losses()
         self._left, self._others, self._used = LeftOut(), Counter[str](), 0
+        self._maybe_tables: list[str] = []
         for path in self._places:
             names: list[str] = []
+            self._maybe_tables = []
             for number, sample in enumerate(self._samples(path, unpack=True), start=1):
                 if isinstance(sample, _Sample):
                     self._inference.add(sample.record, number)
                     names.append(sample.picture.name)
-            self._tables.read(path, canonical_uri(path), names)
+            self._tables.read(path, canonical_uri(path), names, self._maybe_tables)
         self._inference.declare({**(declared or {}), **self._tables.fields})
 
     @property
@@ -107,6 +109,11 @@ class WebDatasetSource:
         self._tables.adopt(known)
         self._inference.declare(self._tables.fields)
         self._inference.adopt(known)
+
+    @property
+    def tables(self) -> Sequence[str]:
+        """Of all archives."""
+        return self._tables.used
 
     @property
     def second_names(self) -> Mapping[str, Sequence[str]]:
@@ -173,11 +180,13 @@ class WebDatasetSource:
         except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, InvalidInput, NotImplementedError) as error:
             why = without_users(shown_error(error))
             kind = "a ZIP archive" if place.lower().endswith(".zip") else "an uncompressed tar"
-            message = f"{shown_name(place)}: cannot be read to its end as {kind}: {why}"
+            where = f" (the last member that was found is {members.last!r})" if members.last is not None else ""
+            message = f"{shown_name(place)}: cannot be read to its end as {kind}: {why}{where}"
             problem = Problem("failed", "unreadable", message)
         for picture, record in members.samples():
             yield _Sample(picture, record, changed)
         self._others.update(members.others)
+        self._maybe_tables += members.maybe_tables
         self._used += members.used
         if problem is not None:
             yield problem
@@ -190,6 +199,10 @@ class WebDatasetSource:
             # A tar ends with blocks of zeros; tarfile takes one that was cut off between two members for a whole one.
             if archive.size < tar.offset + tarfile.BLOCKSIZE:
                 raise tarfile.ReadError("unexpected end of data")
+            # It takes a broken header for the end, too, and all behind it would be lost without a word.
+            archive.file.seek(tar.offset)
+            if any(archive.file.read(tarfile.BLOCKSIZE)):
+                raise tarfile.ReadError(f"a broken header at byte {tar.offset:,}")
 
 
 def _is_zip(file: IO[bytes]) -> bool:

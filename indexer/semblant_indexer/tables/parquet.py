@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semblant_search.errors import MetadataError, MissingExtra
 
@@ -48,10 +48,19 @@ def read_parquet(path: Path, losses: Losses, wanted: str | None = None) -> Itera
                             f"{path.name}, row {number}: {columns[position]!r} must name a picture, found {str(named)[:60]!r}",
                         )
                         continue
-                    record = nested((name, _plain(cells[at][row])) for at, name in enumerate(names) if name is not None)
-                    yield Row(number, picture, kept_record(record, f"{path.name}, row {number}", losses))
+                    where = f"{path.name}, row {number}"
+                    record = nested(
+                        (name, _plain(cells[at][row], name, where, losses)) for at, name in enumerate(names) if name
+                    )
+                    yield Row(number, picture, kept_record(record, where, losses))
     except (pyarrow.ArrowException, OSError) as error:
         raise MetadataError(f"{str(path)!r}: cannot be read as Parquet: {error}") from error
+
+
+class _Unfit(NamedTuple):
+    """A value that Python has nothing for."""
+
+    why: str
 
 
 def _cells(column: Any) -> list[Any]:
@@ -70,13 +79,21 @@ def _one(value: Any) -> Any:
 
         try:
             text = value.cast(pyarrow.string()).as_py()
-            return None if text is None or text.startswith("<value out of range") else text
+        except UnicodeDecodeError:
+            return _Unfit("that are no text")
         except pyarrow.ArrowException:
-            return None
+            return _Unfit("that cannot be read")
+        return _Unfit("out of range") if text is not None and text.startswith("<value out of range") else text
 
 
-def _plain(cell: Any) -> Any:
-    """What JSON has: times as text, numbers of other kinds as floats, bytes as text, pairs of a map by their names."""
+def _plain(cell: Any, name: str, where: str, losses: Losses) -> Any:
+    """What JSON has: times as text, numbers of other kinds as floats, bytes as text, pairs of a map by their names.
+
+    `losses` hears of what is left out of field `name`.
+    """
+    if isinstance(cell, _Unfit):
+        losses.add(f"values of metadata field {name!r} {cell.why}", where)
+        return None
     if isinstance(cell, datetime) and cell != cell:  # pandas' NaT
         return None
     if isinstance(cell, (date, datetime, time)):
@@ -84,14 +101,22 @@ def _plain(cell: Any) -> Any:
     if isinstance(cell, timedelta):
         return cell.total_seconds()
     if isinstance(cell, Decimal):
-        return _decimal(cell)
+        number = _decimal(cell)
+        if number is None and not cell.is_nan():
+            losses.add(f"values of metadata field {name!r} beyond all numbers", f"{where}: {cell}")
+        return number
     if isinstance(cell, bytes):
-        return cell.decode("utf-8", "replace")
+        try:
+            return cell.decode()
+        except UnicodeDecodeError:
+            losses.add(f"values of metadata field {name!r} that are bytes, and no text", f"{where}: {len(cell):,} bytes")
+            return None
     if isinstance(cell, (list, tuple)):
-        pairs = cell and all(isinstance(each, tuple) and len(each) == 2 and isinstance(each[0], str) for each in cell)
-        return {name: _plain(each) for name, each in cell} if pairs else [_plain(each) for each in cell]
+        if cell and all(isinstance(each, tuple) and len(each) == 2 and isinstance(each[0], str) for each in cell):
+            return {inner: _plain(each, f"{name}.{inner}", where, losses) for inner, each in cell}
+        return [_plain(each, name, where, losses) for each in cell]
     if isinstance(cell, dict):
-        return {name: _plain(each) for name, each in cell.items()}
+        return {inner: _plain(each, f"{name}.{inner}", where, losses) for inner, each in cell.items()}
     return cell if cell is None or isinstance(cell, (str, bool, int, float)) else str(cell)
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["boxes", "jp2_boxes"]
+__all__ = ["boxes", "jp2_boxes", "jp2_exif"]
 
 _SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
+_EXIF = b"JpgTiffExif->JP2"
 
 
 def jp2_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -19,6 +20,15 @@ def jp2_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             if name == b"jp2h":
                 yield from ((inner, data[first:last]) for inner, first, last in boxes(data, start, end))
                 return
+
+
+def jp2_exif(data: bytes) -> bytes | None:
+    """The EXIF block of a JP2 file, in a box of its own (Adobe's `JpgTiffExif->JP2`); None without one."""
+    if data.startswith(_SIGNATURE):
+        for name, start, end in boxes(data, 0, len(data)):
+            if name == b"uuid" and data.startswith(_EXIF, start):
+                return data[start + len(_EXIF) : end].removeprefix(b"Exif\0\0")
+    return None
 
 
 def boxes(data: bytes, place: int, limit: int) -> Iterator[tuple[bytes, int, int]]:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 from semblant_search.errors import ImageError
 from semblant_search.frame_names import split_bytes
 
+from .boxes import jp2_exif
 from .embedded import embedded_profile
 from .frames import page_number, seek
-from .kinds import is_tiff, is_unknown_to_pillow, other_kind, raw_by_tags
+from .kinds import is_tiff, is_unknown_to_pillow, other_jpeg, other_kind, raw_by_tags
 from .png import SIGNATURE, readable_png
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from PIL import ImageFile
 
@@ -93,6 +94,8 @@ def open_header(data: bytes, name: str = "picture") -> ImageFile.ImageFile:
     wide = _as_wide_tiff(data, name, number=page_number(fragment, name))
     if wide is not None:
         return wide
+    if (jpeg := other_jpeg(data) if data.startswith(b"\xff\xd8\xff") else None) is not None:
+        jpeg.check(name)
     for magic, kind in _SIGNATURES:
         if data.startswith(magic) or magic.startswith(data):
             raise ImageError(f"{name}: begins like a {kind}, but is cut short or broken{why}", reason="truncated")
@@ -139,9 +142,21 @@ def _parsed(data: bytes, kind: str) -> ImageFile.ImageFile | str | None:
         accepted = accepts is None or accepts(data[:16])
         if not accepted or isinstance(accepted, str):
             return accepted or None
-        return factory(io.BytesIO(data), "")
+        return _masked(data, factory) if kind == "BMP" else factory(io.BytesIO(data), "")
     except (SyntaxError, IndexError, TypeError, struct.error):  # what plugins say no with
         return None
+
+
+def _masked(data: bytes, factory: Callable[[io.BytesIO, str], ImageFile.ImageFile]) -> ImageFile.ImageFile:
+    """A BMP, also one whose masks of bits Pillow does not know."""
+    from .bmp import MaskedBmp, has_masks
+
+    try:
+        return factory(io.BytesIO(data), "")
+    except OSError:
+        if not has_masks(data):
+            raise
+    return MaskedBmp(data)
 
 
 def _as_wide_tiff(
@@ -169,11 +184,13 @@ def _png_with_colours(picture: ImageFile.ImageFile, bits: int, profile: bytes | 
 
 
 def _with_colours(picture: ImageFile.ImageFile, data: bytes) -> ImageFile.ImageFile:
-    """The same, with the ICC profile of its colours where Pillow passes it by."""
+    """The same, with the ICC profile of its colours, and the EXIF block of a JP2, where Pillow passes them by."""
     if not picture.info.get("icc_profile"):
         profile = embedded_profile(picture, data)
         if profile is not None:
             picture.info["icc_profile"] = profile
+    if picture.format == "JPEG2000" and "exif" not in picture.info and (block := jp2_exif(data)) is not None:
+        picture.info["exif"] = block
     return picture
 
 

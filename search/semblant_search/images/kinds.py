@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from PIL import ImageFile
 
-__all__ = ["OtherKind", "is_tiff", "is_unknown_to_pillow", "other_kind", "raw_by_tags"]
+__all__ = ["OtherKind", "is_tiff", "is_unknown_to_pillow", "other_jpeg", "other_kind", "raw_by_tags"]
 
 _NOT_READ = "not a picture in a format that Semblant reads"
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -87,6 +87,13 @@ _JXL = OtherKind("a JPEG XL picture", extra="jxl", module="pillow_jxl")
 _SVG = OtherKind("an SVG drawing", extra="svg", module="resvg_py", is_active=True)
 _PDF = OtherKind("a PDF document", extra="pdf", module="pypdfium2", is_active=True)
 _DEEP_PSD = OtherKind("a Photoshop file of 16 or 32 bits a channel", "save it with 8, or as PNG or TIFF")
+_JPEG_LS = OtherKind("a JPEG-LS picture", "convert it to PNG, for instance by ffmpeg, or by pip install imagecodecs")
+_DEEP_JPEG = OtherKind("a JPEG of 12 bits a colour", "convert it to PNG or TIFF, for instance by djpeg of libjpeg-turbo 3")
+_HTML = OtherKind("a page of the web (HTML)", "a server may have sent it in place of a picture: fetch that again")
+_KRITA = OtherKind("a Krita drawing (KRA)", "export it as PNG")
+_ORA = OtherKind("an OpenRaster drawing (ORA)", "export it as PNG")
+_OFFICE = OtherKind("a document of an office program", "save its pictures as files of their own")
+_OF_ZIPS = ((b"application/x-krita", _KRITA), (b"image/openraster", _ORA), (b"application/vnd.oasis", _OFFICE))
 _KINDS: tuple[tuple[bytes, int, OtherKind], ...] = (
     (b"%PDF-", 0, _PDF),
     (b"\xff\x0a", 0, _JXL),
@@ -126,12 +133,59 @@ _KINDS: tuple[tuple[bytes, int, OtherKind], ...] = (
     (b"SIMPLE  =", 0, OtherKind("a FITS picture", "convert it to PNG or TIFF, for instance by pip install astropy")),
     (b"FLIF", 0, OtherKind("a FLIF picture", "convert it to PNG by flif")),
     (b"BPG\xfb", 0, OtherKind("a BPG picture", "convert it to PNG by bpgdec")),
+    (b"8BPS\0\2", 0, OtherKind("a large Photoshop file (PSB)", "save it as PSD, PNG or TIFF")),
+    (
+        b"\x8aMNG\r\n\x1a\n",
+        0,
+        OtherKind("an animation of PNGs (MNG)", "convert its first frame to PNG, for instance by ffmpeg"),
+    ),
+    (b"\x8bJNG\r\n\x1a\n", 0, OtherKind("a JPEG with transparency (JNG)", "convert it to PNG, for instance with ImageMagick")),
+    (
+        b"\xc5\xd0\xd3\xc6",
+        0,
+        OtherKind("a PostScript drawing with a preview (DOS EPS)", "draw it as PNG, for instance with Ghostscript"),
+    ),
+    (
+        b"\xd7\xcd\xc6\x9a",
+        0,
+        OtherKind("a drawing of Windows (WMF)", "draw it as PNG, for instance with LibreOffice or Inkscape"),
+    ),
+    (b" EMF", 40, OtherKind("a drawing of Windows (EMF)", "draw it as PNG, for instance with LibreOffice or Inkscape")),
+    (b"/* XPM */", 0, OtherKind("an XPM picture", "convert it to PNG, for instance with ImageMagick")),
+    (b"PF4\n", 0, OtherKind("a PFM picture of colours", "convert it to PNG or TIFF, for instance with ImageMagick")),
+    (b"SDPX", 0, OtherKind("a DPX picture of film", "convert it to PNG or TIFF, for instance by ffmpeg")),
+    (b"XPDS", 0, OtherKind("a DPX picture of film", "convert it to PNG or TIFF, for instance by ffmpeg")),
+    (b"\x80*_\xd7", 0, OtherKind("a Cineon picture of film", "convert it to PNG or TIFF, for instance by ffmpeg")),
+    (b"\xabKTX ", 0, OtherKind("a KTX texture", "convert it to PNG, for instance by ktx extract")),
+    (b"\x13\xab\xa1\x5c", 0, OtherKind("an ASTC texture", "convert it to PNG by astcenc")),
+    (b"farbfeld", 0, OtherKind("a farbfeld picture", "convert it to PNG by ff2png")),
+    (b"Paint Shop Pro Image File\n", 0, OtherKind("a Paint Shop Pro picture", "save it as PNG")),
+    (b"PDN3", 0, OtherKind("a Paint.NET picture", "save it as PNG")),
+    (b"AC10", 0, OtherKind("an AutoCAD drawing (DWG)", "draw it as PDF or PNG")),
+    (b"\x89HDF\r\n\x1a\n", 0, OtherKind("an HDF5 file", "write its pictures as PNG or TIFF, for instance by pip install h5py")),
+    (b"ILBM", 8, OtherKind("a picture of the Amiga (ILBM)", "convert it to PNG, for instance by ffmpeg")),
+    (b"PBM ", 8, OtherKind("a picture of the Amiga (PBM)", "convert it to PNG, for instance by ffmpeg")),
+    (b"{\\rtf", 0, OtherKind("a text (RTF)", "save its pictures as files of their own")),
+    (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        0,
+        OtherKind("a document of an older Office", "save its pictures as files of their own"),
+    ),
+    (b"\x1f\x8b", 0, OtherKind("a file packed by gzip", "unpack it by gunzip")),
+    (b"7z\xbc\xaf'\x1c", 0, OtherKind("a 7Z archive", "unpack it and index the folder")),
+    (b"Rar!\x1a\x07", 0, OtherKind("a RAR archive", "unpack it and index the folder")),
+    (b"bplist00", 0, OtherKind("a property list of Apple's", "it holds no picture")),
+    (b"version https://git-lfs", 0, OtherKind("a pointer of Git LFS", "fetch the picture itself by git lfs pull")),
 )
 """First bytes, where they stand, and what they are."""
 
 
 def other_kind(data: bytes) -> OtherKind | None:
     """What these bytes are, where it is none of the formats of Pillow that are read; None where it may be one."""
+    if data.startswith(b"PK\3\4") and (packed := _of_zip(data)) is not None:
+        return packed
+    if _is_svg(data):  # also one that gzip packed
+        return _SVG
     for magic, place, kind in _KINDS:
         if data.startswith(magic, place):
             return kind
@@ -148,7 +202,34 @@ def other_kind(data: bytes) -> OtherKind | None:
         return _VIDEO if data[8:12] not in _AUDIO_BRANDS else None
     if any(data[start : start + 2 * size + 1 : size] == b"GGG" for start, size in ((0, 188), (4, 192))):
         return _VIDEO  # packets of an MPEG transport stream, as cameras and as broadcasters write it
-    return _SVG if _is_svg(data) else None
+    return _HTML if data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html")) else None
+
+
+def other_jpeg(data: bytes) -> OtherKind | None:
+    """What a file is that begins as a JPEG, and is of none of the ways of coding that Pillow decodes; None for others."""
+    place = 2
+    while data[place : place + 1] == b"\xff":
+        marker = data[place + 1] if place + 1 < len(data) else 0
+        if marker == 0xFF:
+            place += 1
+            continue
+        if marker == 0xF7:
+            return _JPEG_LS
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return _DEEP_JPEG if data[place + 4 : place + 5] == b"\x0c" else None
+        if marker == 0xDA:
+            return None
+        place += 2 + max(2, int.from_bytes(data[place + 2 : place + 4], "big"))
+    return None
+
+
+def _of_zip(data: bytes) -> OtherKind | None:
+    """By the first member, which such programs write first and do not compress."""
+    length = int.from_bytes(data[26:28], "little")
+    head = data[30 : 30 + length + 80]
+    if head.startswith(b"mimetype"):
+        return next((kind for mark, kind in _OF_ZIPS if mark in head[length:]), None)
+    return _OFFICE if head.startswith(b"[Content_Types].xml") else None
 
 
 def _is_svg(data: bytes) -> bool:

@@ -17,8 +17,10 @@ from .colour import grey_curve, profile_for
 from .exif import is_adobe_rgb, orientation_in
 from .headers import as_icon, icon_sizes, open_header
 from .icc import ADOBE_RGB
+from .jpeg import early_end
 from .light import in_srgb_curve, light_curve, low_bytes, with_srgb_curve
 from .modes import simple_mode
+from .own_range import with_own_range
 from .parts import bands, part
 from .png import with_right_sum
 from .samples import range_of
@@ -141,7 +143,7 @@ def open_picture(
             _check_size(width, height, max_pixels, name)
         if kind in _UPRIGHT and data is not None:  # profile and size are known only now
             profile, (width, height) = _profile(image), image.size
-        image = image if data is None else as_viewers_show(image, data)
+        image = image if data is None else with_own_range(as_viewers_show(image, data), whole)
         if srgb and data is not None and profile is not None:
             profile = _with_all_bits(image, whole, profile)
         file, orientation, samples = image, _orientation(image, data), range_of(image)
@@ -285,6 +287,14 @@ def _loaded(image: Image.Image, data: bytes | None, reduced: tuple[str | None, t
         if ends[0].tobytes() != ends[1].tobytes():
             raise
         return ends[0]
+    if data is not None and image.format == "JPEG" and (place := early_end(data)) is not None:
+        # A decoder takes it for whole, and fills what is missing with grey: would pixels in place of its end be seen?
+        other = open_header(data[:place] + _ANY_CODE + _JPEG_END)
+        if reduced is not None:
+            other.draft(*reduced)
+        other.load()
+        if other.tobytes() != image.tobytes():
+            raise OSError(f"image file is truncated: its end stands amid its pixels, at byte {place:,}")
     return image
 
 

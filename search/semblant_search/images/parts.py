@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-__all__ = ["bands", "part"]
+__all__ = ["bands", "part", "part_rows"]
 
 _BAND = 1 << 18
 """Pixels that are worked on at a time: 2 MB of float64."""
@@ -17,9 +17,14 @@ _BAND = 1 << 18
 
 def bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
     """The picture in bands of whole rows from top to bottom, each with the number of its first row."""
-    rows = max(1, _BAND // image.width)
-    for top in range(0, image.height, rows):
-        yield top, part(image, (0, top, image.width, min(image.height, top + rows)))
+    for top, bottom in part_rows(*image.size):
+        yield top, part(image, (0, top, image.width, bottom))
+
+
+def part_rows(width: int, height: int) -> Iterator[tuple[int, int]]:
+    """First row, and the one behind the last, of each of such bands."""
+    rows = max(1, _BAND // width)
+    return ((top, min(height, top + rows)) for top in range(0, height, rows))
 
 
 def part(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:

@@ -11,7 +11,9 @@ from typing import Any
 
 from semblant_search.collection import FieldType
 
-__all__ = ["INT64", "Look", "is_place", "look_of_json", "look_of_text", "means_nothing", "number", "parse_date"]
+from .odd_writing import SPREADSHEET_BOOLS, odd_look
+
+__all__ = ["INT64", "Look", "is_place", "look_of_json", "look_of_text", "means_nothing", "number", "parse_date", "plain_minus"]
 
 INT64 = range(-(2**63), 2**63)
 _EXACT = range(-(2**53), 2**53 + 1)
@@ -21,11 +23,11 @@ _FLOAT = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.
 _ZEROS = re.compile(r"0\d+", re.ASCII)  # an article number, not a quantity
 _COMMA = re.compile(r"[+-]?(0|[1-9]\d*),\d+([eE][+-]?\d{1,3})?", re.ASCII)
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:([.,\u00a0\u2009\u202f '’])\d{3})(?:\1\d{3})*(?:([.,])\d+)?", re.ASCII)
-_UNIT = re.compile(r"([€$£¥%]\s?)?[+-]?\d[\d.,'’ \u00a0\u202f]*(\s?([€$£¥%]|EUR|USD|GBP|CHF))?")
 _TIME = r"(?:(?:,? |T)\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?(?: ?[AaPp][Mm])?)?"
 _DAY = re.compile(rf"(\d{{1,2}})([./-])(\d{{1,2}})\2\d{{4}}{_TIME}", re.ASCII)
 _YEAR_FIRST = re.compile(
-    rf"\d{{4}}(?:/(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})|([.:])(?P<c>\d\d)\3(?P<d>\d\d)){_TIME}(?: ?(?:Z|[+-]\d\d:?\d\d))?", re.ASCII
+    rf"\d{{4}}(?:/(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})|([.:])(?P<c>\d\d)\3(?P<d>\d\d)){_TIME}(?: ?(?:Z|[+-]\d\d:?\d\d))?",
+    re.ASCII,
 )
 """`2024.10.1` is a version."""
 _SHORT_DAY = re.compile(rf"\d{{1,2}}([./-])\d{{1,2}}\1\d\d{_TIME}", re.ASCII)
@@ -55,9 +57,16 @@ class Look(Enum):
     """`555 123`: thousands, or a telephone's number? Other values of the column may tell."""
     GROUPED_COMMA = "number with separated thousands and a decimal comma"
     GROUPED_DOT = "number with separated thousands and a decimal dot"
-    UNIT = "number with a currency or a percent sign"
+    UNIT = "number with a currency or a percent sign, or with a unit"
+    BRACKETS = "number with its sign behind it, or brackets for one"
+    """`(5)`, as bookkeepers write what is below zero."""
+    CODED = "number to another base than ten"
+    ODD_NUMBER = "number in a way of writing that is not read"
     ZEROS = "number with leading zeros"
     BOOL = "truth value"
+    BOOL_WORD = "truth value of a spreadsheet in another language"
+    ANSWER = "truth value in words"
+    """`ja`, `no`, `on`."""
     DATETIME = "date"
     BEYOND = "date that no calendar has in UTC"
     """Such as the first day of year 1 east of Greenwich: text, unless the column holds dates."""
@@ -70,6 +79,11 @@ class Look(Enum):
     SHORT_DAY = "date with a short year"
     YEAR_FIRST = "date whose year comes first"
     """`2024:05:31 12:30:00`, as ExifTool writes it, `2024/05/31`."""
+    CLOCK = "time of day, or a duration"
+    PART_OF_DATE = "month without a day"
+    OTHER_DATE = "date in a way of writing that is not read"
+    NAMED_MONTH = "date with the name of a month"
+    NO_DATE = "date that no calendar has"
     GEO = "place"
     TEXT = "text"
     NOTHING = "no value"
@@ -82,12 +96,17 @@ def means_nothing(text: str) -> bool:
     return len(text) <= 20 and text.strip().lower() in _NOTHING
 
 
+def plain_minus(text: str) -> str:
+    """A number with a hyphen in place of the minus of typographers (U+2212)."""
+    return f"-{text[1:]}" if text[:1] == "−" else text
+
+
 @lru_cache(maxsize=65536)
 def look_of_text(text: str) -> Look:
     """The look of a cell in a text format, where `12` may be a number."""
     if means_nothing(text):
         return Look.NOTHING
-    bare = text.strip()
+    bare = plain_minus(text.strip())
     if _WHOLE.fullmatch(bare):
         return _of_whole(int(bare)) if len(bare) <= 20 else Look.HUGE
     if _FLOAT.fullmatch(bare) and math.isfinite(float(bare)):
@@ -96,13 +115,16 @@ def look_of_text(text: str) -> Look:
         return Look.ZEROS
     if bare.lower() in ("true", "false"):
         return Look.BOOL
+    if bare.isupper() and bare.lower() in SPREADSHEET_BOOLS:
+        return Look.BOOL_WORD
     if (grouped := _GROUPED.fullmatch(bare)) is not None:
         return _of_groups(bare, *grouped.groups())
     if _COMMA.fullmatch(bare):
         return Look.COMMA
-    if len(bare) < 40 and not (bare[0].isdigit() and bare[-1].isdigit()) and _UNIT.fullmatch(bare):
-        return Look.UNIT
-    return _of_date(bare) if len(bare) < 40 else Look.TEXT
+    look = _of_date(bare) if len(bare) < 40 else Look.TEXT
+    if look is Look.TEXT and (odd := odd_look(bare)) is not None:
+        return Look[odd]
+    return look
 
 
 def look_of_json(value: Any) -> Look:

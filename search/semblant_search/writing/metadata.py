@@ -18,7 +18,22 @@ from semblant_search.errors import MetadataError
 from semblant_search.shown import shown
 
 from .looks import INT64, Look, is_place, look_of_json, look_of_text, means_nothing, number, parse_date
-from .ways import DATES, NUMBERS, UNKNOWN, Ways, clash, common_ways, date_in, kind_of, number_in, way_note, ways_of
+from .odd_writing import ANSWERS, SPREADSHEET_BOOLS
+from .ways import (
+    DATES,
+    NUMBERS,
+    ODD_DATES,
+    ODD_NUMBERS,
+    UNKNOWN,
+    Ways,
+    clash,
+    common_ways,
+    date_in,
+    kind_of,
+    number_in,
+    way_note,
+    ways_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,23 +42,27 @@ __all__ = ["TypeInference", "clean_text", "convert_record", "parse_date", "parse
 
 _MOST_BITS = 3322  # 1,000 digits: Python writes no more than some thousands
 _NO_WAYS: Mapping[str, Ways] = MappingProxyType({})
-_BOOLS = {"true": True, "false": False, "yes": True, "no": False}
+_BOOLS = {"true": True, "false": False, **SPREADSHEET_BOOLS, **ANSWERS}
+_PLAIN_NUMBERS = "kept as text (write numbers as 1234.5)"
+_PLAIN_DATES = "kept as text (write dates as 2024-05-31, or 2024-05-31T12:30:00Z)"
 _HINTS = (
     (Look.HUGE, {Look.INTEGER, Look.LONG}, "whole numbers beyond 64 bits are kept as text"),
     (Look.ZEROS, {Look.INTEGER, Look.LONG}, "leading zeros would be lost, so that it is kept as text"),
     (
         Look.THREE,
-        NUMBERS,
+        NUMBERS | ODD_NUMBERS,
         "a comma before three digits may part thousands or decimals; kept as text (write numbers as 1234.5)",
     ),
-    (Look.SPACED, NUMBERS, "it may be none, and is kept as text (write numbers as 1234.5)"),
-    (Look.UNIT, NUMBERS, "kept as text (write numbers as 1234.5)"),
+    (Look.SPACED, NUMBERS | ODD_NUMBERS, f"it may be none, and is {_PLAIN_NUMBERS}"),
+    *((look, NUMBERS | ODD_NUMBERS | {Look.ZEROS, Look.HUGE}, _PLAIN_NUMBERS) for look in (*Look,) if look in ODD_NUMBERS),
+    (Look.DAY, {Look.DATETIME, Look.YEAR_FIRST, Look.DOTTED}, f"either may be meant; {_PLAIN_DATES}"),
     (
-        Look.DAY,
-        {Look.DATETIME, Look.YEAR_FIRST, Look.DOTTED},
-        "either may be meant; kept as text (write dates as 2024-05-31, or 2024-05-31T12:30:00Z)",
+        Look.CLOCK,
+        DATES | ODD_DATES,
+        "kept as text (write durations as numbers, and moments as 2024-05-31T12:30:00Z)",
     ),
-    (Look.SHORT_DAY, DATES, "kept as text (write dates as 2024-05-31, or 2024-05-31T12:30:00Z)"),
+    *((look, DATES | ODD_DATES, _PLAIN_DATES) for look in (*Look,) if look in ODD_DATES),
+    (Look.ANSWER, {Look.BOOL, Look.BOOL_WORD}, "kept as text (--field NAME:bool reads truth values)"),
 )
 """Looks of columns that are text though they do not look it, what may be among them, and what a user should know."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from semblant_search.collection import FieldType
 
-from .looks import Look, parse_date
+from .looks import Look, parse_date, plain_minus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = [
     "DATES",
     "NUMBERS",
+    "ODD_DATES",
+    "ODD_NUMBERS",
     "UNKNOWN",
     "Ways",
     "clash",
@@ -50,10 +52,14 @@ _FRACTIONS = frozenset({Look.FLOAT, Look.COMMA, Look.GROUPED_COMMA, Look.GROUPED
 _WHOLE_GROUPS = frozenset({Look.WHOLE_DOTS, Look.WHOLE_COMMAS, Look.GROUPED})
 _GROUPS = _WHOLE_GROUPS | {Look.GROUPED_COMMA, Look.GROUPED_DOT, Look.SPACED}
 NUMBERS = _FRACTIONS | _GROUPS | {Look.INTEGER, Look.LONG, Look.THREE, Look.DOT_THREE}
+ODD_NUMBERS = frozenset({Look.UNIT, Look.BRACKETS, Look.CODED, Look.ODD_NUMBER})
+"""What is a number to people, and text here."""
+ODD_DATES = frozenset({Look.SHORT_DAY, Look.CLOCK, Look.PART_OF_DATE, Look.OTHER_DATE, Look.NAMED_MONTH, Look.NO_DATE})
+"""What is a date or a time to people, and text here."""
 _LOCAL_DATES = frozenset({Look.DAY_FIRST, Look.MONTH_FIRST, Look.DOTTED, Look.DAY})
 DATES = _LOCAL_DATES | {Look.DATETIME, Look.BEYOND, Look.YEAR_FIRST}
 _TEXTS = frozenset(
-    {Look.TEXT, Look.ZEROS, Look.HUGE, Look.THREE, Look.SPACED, Look.UNIT, Look.DAY, Look.SHORT_DAY, Look.BEYOND}
+    {Look.TEXT, Look.ZEROS, Look.HUGE, Look.THREE, Look.SPACED, Look.DAY, Look.BEYOND, Look.ANSWER} | ODD_NUMBERS | ODD_DATES
 )
 """What is text where nothing else is in the column."""
 _BY_THE_WAY = {(Look.THREE, "."), (Look.DOT_THREE, ",")}
@@ -99,7 +105,7 @@ def kind_of(looks: Collection[Look], others: Ways = UNKNOWN) -> FieldType:
         return FieldType.FLOAT if Look.NAN in looks else FieldType.KEYWORD
     if some <= NUMBERS:
         return _kind_of_numbers(some, ways_of(some, others).decimal)
-    if some == {Look.BOOL}:
+    if some <= {Look.BOOL, Look.BOOL_WORD}:
         return FieldType.BOOL
     if some == {Look.GEO}:
         return FieldType.GEO
@@ -145,6 +151,8 @@ def way_note(looks: Collection[Look], ways: Ways) -> tuple[Look, str] | None:
     if thousands:
         decimals = "" if not ways.decimal else f", {'a comma' if ways.decimal == ',' else 'a point'} before decimals"
         return thousands[0], f"read with separated thousands{decimals}"
+    if Look.BOOL_WORD in looks:
+        return Look.BOOL_WORD, "read as truth values"
     dates = [look for look in looks if look in _LOCAL_DATES]
     if not dates:
         return None
@@ -154,7 +162,7 @@ def way_note(looks: Collection[Look], ways: Ways) -> tuple[Look, str] | None:
 
 def number_in(text: str, ways: Ways) -> str:
     """A number with a decimal point and nothing between its thousands; what is none of that way, as it is."""
-    text = text.strip()
+    text = plain_minus(text.strip())
     found = _IN[ways.decimal].fullmatch(text)
     if found is None:
         return text

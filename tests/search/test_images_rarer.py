@@ -1,0 +1,132 @@
+"""Pixels of rarer kinds of files: BMP with other masks, JPEG 2000 on its side, ranges of TIFF, damage amid a JPEG."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+from semblant_search.errors import ImageError
+from semblant_search.images import open_image
+from support.shown import COLOURS, away, encoded
+
+RGB = np.asarray(COLOURS).astype(np.uint32)
+
+
+def bmp(bits: int, masks: tuple[int, ...], *, top_down: bool = False, alpha: int = 0, head: int = 56) -> bytes:
+    """The picture with its colours in the bits of these masks, and transparency in those of the fourth."""
+    number = np.zeros(RGB.shape[:2], np.uint64)
+    channels = [RGB[..., 0], RGB[..., 1], RGB[..., 2], np.full(RGB.shape[:2], alpha)]
+    for channel, mask in zip(channels, masks, strict=False):
+        if mask:
+            lowest = mask & -mask
+            number |= np.rint(channel * (mask // lowest / 255)).astype(np.uint64) * np.uint64(lowest)
+    rows = number if top_down else np.flipud(number)
+    pixels = rows.astype(f"<u{bits // 8}").tobytes()
+    high, wide = RGB.shape[:2]
+    info = struct.pack("<IiiHHIIiiII", head, wide, -high if top_down else high, 1, bits, 3, len(pixels), 0, 0, 0, 0)
+    info += struct.pack(f"<{len(masks)}I", *masks)
+    info = info.ljust(max(head, len(info)), b"\0")
+    return b"BM" + struct.pack("<IHHI", 14 + len(info) + len(pixels), 0, 0, 14 + len(info)) + info + pixels
+
+
+@pytest.mark.parametrize(
+    ("bits", "masks", "levels"),
+    [
+        (32, (0xFF, 0xFF00, 0xFF0000), 256),
+        (32, (0x3FF00000, 0xFFC00, 0x3FF), 256),
+        (32, (0x3FF, 0xFFC00, 0x3FF00000), 256),
+        (32, (0xFF00, 0xFF, 0xFF0000), 256),
+        (16, (0xF00, 0xF0, 0xF, 0xF000), 16),
+        (16, (0xF800, 0x7C0, 0x3E), 32),
+        (16, (0x1F, 0x7E0, 0xF800), 32),
+    ],
+)
+@pytest.mark.parametrize("top_down", [False, True])
+def test_a_bmp_has_its_colours_in_the_bits_of_its_masks(bits: int, masks: tuple[int, ...], levels: int, top_down: bool) -> None:
+    data = bmp(bits, masks, top_down=top_down, alpha=255 if len(masks) == 4 else 0, head=40 if len(masks) == 3 else 56)
+    shown = open_image(data)
+    assert shown.size == COLOURS.size
+    step = 255 / (levels - 1)
+    assert np.abs(np.asarray(shown.convert("RGB")).astype(float) - RGB).max() <= step / 2 + 0.51
+    assert away(shown, COLOURS) <= step / 4 + 0.01
+
+
+def test_bits_of_a_bmp_for_transparency_are_heeded_unless_all_are_zero() -> None:
+    half = open_image(bmp(16, (0xF00, 0xF0, 0xF, 0xF000), alpha=119))
+    assert half.mode == "RGBA"
+    assert half.getchannel("A").getextrema() == (119, 119)
+    assert open_image(bmp(16, (0xF00, 0xF0, 0xF, 0xF000), alpha=0)).mode == "RGB"
+
+
+def test_a_bmp_with_masks_that_is_cut_or_has_none_is_an_error() -> None:
+    with pytest.raises(ImageError) as caught:
+        open_image(bmp(32, (0xFF, 0xFF00, 0xFF0000))[:-100])
+    assert caught.value.reason == "truncated"
+    with pytest.raises(ImageError):
+        open_image(bmp(32, (0x5, 0xFF00, 0xFF0000)))
+    with pytest.raises(ImageError) as caught:
+        open_image(bmp(32, (0xFF, 0xFF00, 0xFF0000)), max_pixels=100)
+    assert caught.value.reason == "too-large"
+
+
+def _tag(entry: bytes) -> int:
+    return int.from_bytes(entry[:2], "little")
+
+
+def with_range(tiff: bytes, low: int, high: int) -> bytes:
+    """The same TIFF, which says of its samples what is black and what white."""
+    start = int.from_bytes(tiff[4:8], "little")
+    count = int.from_bytes(tiff[start : start + 2], "little")
+    entries: list[bytes] = [tiff[place : place + 12] for place in range(start + 2, start + 2 + 12 * count, 12)]
+    tiff += bytes(len(tiff) % 2)
+    entries += [struct.pack("<HHII", 340 + each, 3, 3, len(tiff) + 6 * each) for each in (0, 1)]
+    values = struct.pack("<6H", low, low, low, high, high, high)
+    entries.sort(key=_tag)
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    return tiff[:4] + struct.pack("<I", len(tiff) + len(values)) + tiff[8:] + values + directory
+
+
+@pytest.mark.parametrize("compression", ["lzw", "deflate", "none"])
+@pytest.mark.parametrize("predictor", ["none", "horizontal"])
+def test_a_tiff_s_own_range_is_heeded_however_it_is_packed(compression: str, predictor: str) -> None:
+    pyvips = pytest.importorskip("pyvips")
+    wide = pyvips.Image.new_from_array((RGB * 16).astype(np.uint16)).copy(interpretation="rgb16")
+    tiff = with_range(bytes(wide.tiffsave_buffer(compression=compression, predictor=predictor)), 0, 4080)
+    assert away(open_image(tiff), COLOURS) == 0
+
+
+def exif_of(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0110] = orientation, "Camera"
+    return exif.tobytes()
+
+
+@pytest.mark.parametrize("begins", [b"", b"Exif\0\0"])
+def test_a_jpeg_2000_that_lies_on_its_side_is_turned(begins: bytes) -> None:
+    content = b"JpgTiffExif->JP2" + begins + exif_of(6).removeprefix(b"Exif\0\0")
+    data = encoded(COLOURS, "JPEG2000")
+    box = struct.pack(">I", 8 + len(content)) + b"uuid" + content
+    place = data.index(b"jp2c") - 4
+    shown = open_image(data[:place] + box + data[place:])
+    assert shown.size == (60, 80)
+    assert away(shown, COLOURS.transpose(Image.Transpose.ROTATE_270)) == 0
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_a_jpeg_whose_end_stands_amid_its_pixels_is_cut(share: float, options: dict[str, bool]) -> None:
+    data = encoded(COLOURS, "JPEG", quality=95, **options)
+    place = int(len(data) * share)
+    with pytest.raises(ImageError) as caught:
+        open_image(data[:place] + b"\xff\xd9\0" + data[place + 3 :])
+    assert caught.value.reason == "truncated"
+    with pytest.raises(ImageError):
+        open_image(data[:place] + b"\xff\xd9\0" + data[place + 3 :], at_least=(20, 20), luma=True)
+
+
+@pytest.mark.parametrize("behind", [b"\0" * 100, b"SEFT" * 20, b"x" * 90 + b"\xff\xd9", encoded(COLOURS, "JPEG")])
+def test_a_jpeg_with_something_behind_it_is_whole(behind: bytes) -> None:
+    data = encoded(COLOURS, "JPEG", quality=95)
+    assert open_image(data + behind).tobytes() == open_image(data).tobytes()
