@@ -172,8 +172,7 @@ def claimed(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise StoreLocked(
-            f"{what} has another job at work ({_read_owner(owner)}); run this one again when it is done, or let it wait "
-            "(--wait SECONDS)"
+            f"{what} has another job at work ({_read_owner(owner)}); run this one again when it is done"
         ) from error
     except OSError as error:
         raise _unlockable(path, error) from error
