@@ -134,9 +134,8 @@ def test_places_among_a_sample_stay_too(db: Database) -> None:
     assert map_collection(db, fitted=20).unchanged
     with closing(db.open("images")) as store:
         (gone, *_) = store.scroll()
-        store.upsert(
-            [Point(point_id("file:///new.png"), next(store.scroll(with_image=True)).image, {"_uri": "file:///new.png"})]
-        )
+        vector = np.asarray(next(store.scroll(with_image=True)).image)
+        store.upsert([Point(point_id("file:///new.png"), vector, {"_uri": "file:///new.png"})])
         store.delete([gone.id])
     found = map_collection(db, fitted=20)
     assert found.run.results["held"] == 29

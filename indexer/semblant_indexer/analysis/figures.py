@@ -151,7 +151,7 @@ def draw_elbow(found: Clustering) -> Figure:
     axes.plot(numbers, [found.inertias[number] for number in numbers], color=BLUE, marker="o", markersize=4)
     axes.set_ylim(bottom=0)
     axes.set_xlim(0.5, numbers[-1] + 0.5)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     chosen = found.inertias[found.k]
     axes.plot([found.k, found.k], [0, chosen], color=COLOURS[1], linestyle="--", linewidth=1.5)
     axes.plot([found.k], [chosen], color=COLOURS[1], marker="o", markersize=9, linestyle="none")
