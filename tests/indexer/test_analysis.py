@@ -502,5 +502,5 @@ def test_an_analysis_waits_for_another_job(db: Database, tmp_path: Path) -> None
     with db.claim("images"):
         told = invoke("outliers", "--db", str(tmp_path / "db"), "--quiet", "--wait", "0.1")
         assert "another job at work" in told.stderr
-        assert "--wait" not in told.stderr
+        assert "`outliers` wait for that with --wait" in told.stderr
     assert invoke("outliers", "--db", str(tmp_path / "db"), "--quiet", "--wait", "60").exit_code == 0
