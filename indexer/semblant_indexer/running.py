@@ -21,7 +21,7 @@ from semblant_search.store import open_database
 from semblant_search.store.names import without_password
 
 from . import generations
-from .analysis.collections import keep_up
+from .analysis.keeping import keep_up
 from .cancelling import check_cancelled
 from .engine_thread import EngineThread
 from .job import IndexJob, cores, patient

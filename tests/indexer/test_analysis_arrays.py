@@ -10,6 +10,7 @@ from semblant_indexer.analysis import (
     assign,
     elbow,
     fit_clusters,
+    fit_dense_clusters,
     fit_map,
     name_clusters,
     nearest_neighbors,
@@ -17,6 +18,7 @@ from semblant_indexer.analysis import (
     place,
     projection,
 )
+from semblant_indexer.analysis.columns import Texts
 from semblant_search.errors import InvalidInput
 from support.small_stores import unit_vectors
 
@@ -76,6 +78,28 @@ def test_a_map_that_starts_from_the_last_one_stays_there() -> None:
     assert agreement(again, labels) > 0.97
     centres = np.array([[kept[labels[:150] == group].mean(axis=0) for group in range(GROUPS)] for kept in (last, again[:150])])
     assert np.linalg.norm(centres[0] - centres[1], axis=1).max() < 0.5 * np.linalg.norm(centres[0][0] - centres[0][1])
+
+
+def test_what_is_held_stays_exactly_and_the_others_find_their_places() -> None:
+    vectors, labels = grouped()
+    last = fit_map(vectors[50:])
+    start = np.full((200, 2), np.nan)
+    start[50:] = last
+    held = np.arange(200) >= 50
+    again = fit_map(vectors, start=start, held=held)
+    assert (again[50:] == last).all()
+    assert agreement(again, labels) > 0.97
+    assert len(np.unique(again, axis=0)) == 200
+    assert (fit_map(vectors[50:], start=last, held=np.ones(150, bool)) == last).all()
+
+
+def test_a_map_that_is_laid_out_again_is_turned_back_onto_the_last_one() -> None:
+    vectors, _ = grouped()
+    last = fit_map(vectors) * 0.4 + 100  # another place and size
+    again = fit_map(vectors, start=last)
+    assert np.abs(again.mean(axis=0) - last.mean(axis=0)).max() < 0.01
+    assert again.std() == pytest.approx(last.std(), rel=0.02)
+    assert np.median(np.linalg.norm(again - last, axis=1)) < 0.05 * np.ptp(last, axis=0).max()
 
 
 def test_new_vectors_are_placed_among_their_neighbours() -> None:
@@ -202,3 +226,122 @@ def test_what_lies_alone_is_an_outlier() -> None:
     assert scores[200] > 3
     assert abs(float(np.median(scores))) < 0.01
     assert outlier_scores(vectors[:1]).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [
+        ("coat", "coat"),
+        ("猫", "猫"),
+        ("24/7 shop", "24/7 shop"),
+        (True, "size: yes"),
+        (False, "size: no"),
+        (6, "size: 6"),
+        (0.5, "size: 0.5"),
+        ("6", "size: 6"),
+        ("yes", "size: yes"),
+        ("L", "size: L"),
+    ],
+)
+def test_a_name_that_tells_nothing_by_itself_says_its_field(value: Any, label: str) -> None:
+    payloads = [{"size": value}] * 3 + [{}] * 3
+    named, nothing = name_clusters([0, 0, 0, 1, 1, 1], payloads, ["size"])
+    assert named is not None
+    assert (named.value, named.label, str(named)) == (value, label, f"{label} (100%)")
+    assert nothing is None
+
+
+def test_whole_numbers_are_told_apart() -> None:
+    """Python's hash is the same for −1 and −2."""
+    named, other = name_clusters([0, 0, 1, 1], [{"size": -1}, {"size": -1}, {"size": -2}, {"size": -2}], ["size"])
+    assert (str(named), str(other)) == ("size: -1 (100%)", "size: -2 (100%)")
+
+
+GOOD = unit_vectors(20)
+HOLED, ENDLESS = GOOD.copy(), GOOD.copy()
+HOLED[3, 0], ENDLESS[4, 1] = np.nan, np.inf
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (HOLED, "row 3 has a number that is not finite"),
+        (ENDLESS, "row 4 has a number that is not finite"),
+        (GOOD[0], r"shape \[8\], expected \[n, dim\]"),
+        (GOOD[None], r"shape \[1, 20, 8\], expected \[n, dim\]"),
+        (np.array([]), r"shape \[0\], expected \[n, dim\]"),
+        (GOOD * 7, "row 0 has the length 7, expected 1"),
+        (GOOD * 0, "row 0 has the length 0, expected 1"),
+        (GOOD > 0, "an array of bool, expected numbers"),
+        (GOOD.astype(str), "expected numbers"),
+        ([[1.0], [1.0, 0.0]], r"expected an array of shape \[n, dim\]"),
+    ],
+)
+@pytest.mark.parametrize(
+    "function",
+    [
+        fit_map,
+        fit_clusters,
+        outlier_scores,
+        lambda given: nearest_neighbors(given, 3),
+        lambda given: nearest_neighbors(GOOD, 3, among=given),
+        lambda given: assign(given, GOOD),
+        lambda given: assign(GOOD, given),
+        lambda given: place(given, GOOD, np.zeros((20, 2))),
+        lambda given: place(GOOD, given, np.zeros((20, 2))),
+        lambda given: fit_dense_clusters(np.zeros((20, 2)), given),
+    ],
+)
+def test_arrays_that_are_no_vectors_are_said(function: Any, given: Any, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        function(given)
+
+
+@pytest.mark.parametrize("given", [np.eye(8, dtype=int), np.eye(8).tolist(), np.eye(8, dtype=np.float16)])
+def test_vectors_of_other_numbers_are_taken(given: Any) -> None:
+    wanted = np.eye(8, dtype=np.float32)
+    assert (fit_map(given) == fit_map(wanted)).all()
+    assert (fit_clusters(given, 3).labels == fit_clusters(wanted, 3).labels).all()
+    assert (outlier_scores(given) == outlier_scores(wanted)).all()
+    assert (assign(given, given)[0] == np.arange(8)).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: fit_map(GOOD, start=np.zeros((3, 2))), r"start: an array of shape \[3, 2\], expected \[20, 2\]"),
+        (lambda: fit_map(GOOD, start=np.full((20, 2), np.inf)), "start: row 0 is"),
+        (lambda: fit_map(GOOD, held=np.ones(20, bool)), "held: expected a position in start"),
+        (lambda: fit_map(GOOD, start=np.zeros((20, 2)), held=np.ones(3, bool)), r"shape \[3\]; expected bool \[20\]"),
+        (lambda: fit_map(GOOD, perplexity=0), "perplexity 0: expected a number above 0"),
+        (lambda: fit_clusters(GOOD, 2.0), "k 2.0: expected a whole number"),  # type: ignore[arg-type]
+        (lambda: fit_clusters(GOOD, True), "k True: expected a whole number"),
+        (lambda: assign(GOOD, unit_vectors(3, 4)), "vectors have 8 numbers each and centres 4"),
+        (lambda: assign(GOOD, GOOD[:0]), "no centres"),
+        (lambda: place(GOOD, unit_vectors(3, 4), np.zeros((3, 2))), "vectors have 8 numbers each and among 4"),
+        (lambda: place(GOOD, GOOD, np.zeros((3, 2))), r"positions: an array of shape \[3, 2\], expected \[20, 2\]"),
+        (lambda: place(GOOD, GOOD, np.zeros((20, 2)), k=0), "k 0: expected at least 1"),
+        (lambda: outlier_scores(GOOD, k=0), "k 0: expected at least 1"),
+        (lambda: nearest_neighbors(GOOD, -1), "k -1: expected 0 or more"),
+        (lambda: fit_dense_clusters(np.zeros((3, 2)), GOOD), r"positions: an array of shape \[3, 2\]"),
+        (lambda: fit_dense_clusters(np.full((20, 2), np.nan), GOOD), "positions: row 0 is"),
+        (lambda: elbow([], []), "0 numbers of clusters and 0 inertias"),
+        (lambda: elbow([1, 2], [1.0]), "2 numbers of clusters and 1 inertias"),
+        (lambda: elbow([2, 1], [1.0, 2.0]), "expected ascending"),
+        (lambda: elbow([1, 2, 3], [np.nan] * 3), "expected finite"),
+        (lambda: name_clusters([0, 1], [{}], ["a"]), "2 labels and 1 payloads"),
+        (lambda: name_clusters([0, 5], [{}, {}], ["a"], clusters=2), "label 5: expected 0 to 1"),
+    ],
+)
+def test_arguments_that_cannot_be_are_said(call: Any, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        call()
+
+
+def test_columns_of_texts_give_back_what_they_got() -> None:
+    given = ["", "file:///ä/猫.png", "plain", "\udcff"]
+    texts = Texts(given)
+    assert [*texts] == given
+    assert (texts[-1], texts[1:3], len(texts)) == (given[-1], given[1:3], 4)
+    with pytest.raises(IndexError):
+        texts[4]

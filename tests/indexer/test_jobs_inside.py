@@ -191,7 +191,7 @@ def test_what_an_analysis_finds_is_added_to_pictures_as_they_are_by_then(databas
         changed, deleted = str(records[0].payload["_uri"]), str(records[1].payload["_uri"])
         client.update_metadata(changed, {"said": "meanwhile"})
         client.delete([deleted])
-        write_values(store, records, {"_x": np.arange(10, dtype=np.float32)}, {"_x": FieldType.FLOAT})
+        write_values(store, [record.id for record in records], {"_x": np.arange(10, dtype=np.float32)}, {"_x": FieldType.FLOAT})
         assert (client.get(changed).metadata["said"], client.count()) == ("meanwhile", 9)
         store.refresh()
         assert sum("_x" in record.payload for record in store.scroll()) == 9

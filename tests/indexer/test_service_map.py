@@ -176,6 +176,19 @@ def test_a_change_while_a_job_is_at_work_is_told_of_the_job(database: Database, 
     served.http.post("/v1/clusters/merge", json={"clusters": [0, 1]}).raise_for_status()
 
 
+def test_pictures_in_no_cluster_are_counted(database: Database) -> None:
+    with closing(database.open("images")) as store:
+        records = list(store.scroll())
+        store.set_payloads({one.id: {**one.payload, "_cluster": -1} for one in records[:4]})
+    with serving(database) as served:
+        told = served.http.get("/v1/clusters").json()
+        assert told["in_none"] == 4
+        assert sum(one["pictures"] for one in told["clusters"]) == 26
+        version = read(served.http.get("/v1/map/points").content)[0]["version"]
+        head, _ = read(served.http.get("/v1/map/colours", params={"version": version, "field": "_cluster"}).content)
+        assert (head["legend"][0]["label"], head["legend"][0]["count"]) == ("in no cluster", 4)
+
+
 def test_changes_of_clusters_need_the_scope_to_write(database: Database, tmp_path: Path) -> None:
     keys = KeyFile(tmp_path / "keys.json")
     reads, writes = keys.create("reads", "search")[0], keys.create("writes", "write")[0]

@@ -9,16 +9,18 @@ import numpy as np
 from semblant_search.errors import InvalidInput, NotIndexed
 
 from .clusters import fit_clusters
+from .columns import as_clusters, read_columns
 from .own_names import give_name
-from .records import describe_clusters, read_records, serving_store, vectors_of, write_values
+from .records import describe_clusters, serving_store, telling_fields, write_values
 from .runs import read_centres, read_run, rewrite_run, write_centres
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from semblant_search.querying.clusters import ClusterCentres
-    from semblant_search.store import Database, Record, Store
+    from semblant_search.store import Database, Store
 
+    from .columns import PictureColumns
     from .runs import AnalysisRun
 
 __all__ = ["merge_clusters", "rename_cluster", "split_cluster"]
@@ -39,8 +41,9 @@ def rename_cluster(database: Database, collection: str, cluster: int, name: str 
         if name:
             give_name(rows[cluster], name)
         else:
-            records = read_records(store)
-            rows[cluster] = describe_clusters(store, records, _labels(records), _distances(records), len(rows))[cluster]
+            pictures = _read(store)
+            said = describe_clusters(store, pictures, _labels(pictures), _distances(pictures), len(rows))
+            rows[cluster] = said[cluster]
         return rewrite_run(store, dataclasses.replace(run, results={**run.results, "clusters": rows}))
 
 
@@ -53,8 +56,8 @@ def merge_clusters(database: Database, collection: str, clusters: Sequence[int])
         NotIndexed, InvalidInput, CollectionNotFound, StoreLocked: as `rename_cluster`; fewer than two clusters.
     """
     with serving_store(database, collection) as store:
-        run, records = _run(store), read_records(store)
-        labels = _labels(records)
+        run, pictures = _run(store), _read(store)
+        labels = _labels(pictures)
         rows = list(run.results["clusters"])
         chosen = sorted(set(clusters))
         _check(rows, chosen)
@@ -69,7 +72,7 @@ def merge_clusters(database: Database, collection: str, clusters: Sequence[int])
             numbers[last] = gap
         centres, owners = _centres(store)
         moved = {number: int(numbers[number]) for number in kept}
-        return _write(store, run, records, labels, numbers[labels], None, (centres, numbers[owners]), moved)
+        return _write(store, run, pictures, labels, numbers[labels], None, (centres, numbers[owners]), moved)
 
 
 def split_cluster(database: Database, collection: str, cluster: int, into: int = 2, *, seed: int = 0) -> AnalysisRun:
@@ -82,22 +85,22 @@ def split_cluster(database: Database, collection: str, cluster: int, into: int =
         MissingExtra: scikit-learn is not installed.
     """
     with serving_store(database, collection) as store:
-        run, records = _run(store), read_records(store)
-        labels = _labels(records)
+        run, pictures = _run(store), _read(store, vectors=True)
+        labels = _labels(pictures)
         rows = list(run.results["clusters"])
         _check(rows, [cluster])
         inside = np.flatnonzero(labels == cluster)
-        found = fit_clusters(vectors_of([records[row] for row in inside]), into, seed=seed)
+        found = fit_clusters(pictures.vectors[inside], into, seed=seed)
         numbers = np.array([cluster, *range(len(rows), len(rows) + into - 1)])
         changed = labels.copy()
         changed[inside] = numbers[found.labels]
-        distances = np.full(len(records), np.nan, np.float32)
+        distances = np.full(len(pictures), np.nan, np.float32)
         distances[inside] = found.distances
         centres, owners = _centres(store)
         others = owners != cluster
         parts = (np.concatenate([centres[others], found.centres]), np.concatenate([owners[others], numbers]))
         kept = {number: number for number in range(len(rows))}
-        return _write(store, run, records, labels, changed, distances, parts, kept)
+        return _write(store, run, pictures, labels, changed, distances, parts, kept)
 
 
 def _run(store: Store) -> AnalysisRun:
@@ -120,14 +123,18 @@ def _check(rows: Sequence[Any], clusters: Sequence[int]) -> None:
             raise InvalidInput(f"cluster {cluster}: expected one of 0 to {len(rows) - 1}")
 
 
-def _labels(records: Sequence[Record]) -> np.ndarray:
-    return np.array([record.payload.get("_cluster", -1) for record in records], np.int64)
+def _read(store: Store, *, vectors: bool = False) -> PictureColumns:
+    return read_columns(store, vectors=vectors, numbers=["_cluster", "_cluster_distance"], values=telling_fields(store))
+
+
+def _labels(pictures: PictureColumns) -> np.ndarray:
+    return as_clusters(pictures.numbers["_cluster"])
 
 
 def _write(
     store: Store,
     run: AnalysisRun,
-    records: Sequence[Record],
+    pictures: PictureColumns,
     before: np.ndarray,
     labels: np.ndarray,
     distances: np.ndarray | None,
@@ -136,19 +143,20 @@ def _write(
 ) -> AnalysisRun:
     """Centres first: a picture that comes meanwhile gets a number that there is."""
     labels = np.where(before < 0, before, labels)
-    lengths = _distances(records) if distances is None else np.where(np.isnan(distances), _distances(records), distances)
+    lengths = _distances(pictures) if distances is None else np.where(np.isnan(distances), _distances(pictures), distances)
     count = int(centres[1].max()) + 1
-    rows = describe_clusters(store, records, labels, lengths, count)
+    rows = describe_clusters(store, pictures, labels, lengths, count)
     for old, new in kept.items():
         last = run.results["clusters"][old]
         if last.get("own"):
             give_name(rows[new], last["name"])
     write_centres(store, *centres)
-    moved = np.flatnonzero((labels != before) | (lengths != _distances(records))).tolist()
+    moved = np.flatnonzero((labels != before) | (lengths != _distances(pictures)))
     values = {"_cluster": labels[moved].astype(np.int32), "_cluster_distance": lengths[moved].astype(np.float32)}
-    write_values(store, [records[row] for row in moved], values, {})
+    write_values(store, pictures.ids[moved], values, {})
     return rewrite_run(store, dataclasses.replace(run, results={**run.results, "k": count, "clusters": rows}))
 
 
-def _distances(records: Sequence[Record]) -> np.ndarray:
-    return np.array([record.payload.get("_cluster_distance", 2.0) for record in records], np.float32)
+def _distances(pictures: PictureColumns) -> np.ndarray:
+    distances = pictures.numbers["_cluster_distance"]
+    return np.where(np.isnan(distances), 2.0, distances).astype(np.float32)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 from semblant_search.errors import InvalidInput, MissingExtra
+
+from .checks import check_positions, check_same_width, check_vectors, different_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,10 +68,13 @@ def fit_clusters(
         on_progress: called with the numbers of clusters that are tried, and all.
 
     Raises:
-        InvalidInput: no vectors, or more clusters than different ones.
+        InvalidInput: no vectors, or what is no such array; more clusters than different vectors.
         MissingExtra: scikit-learn or kneed is not installed (`semblant-indexer[map]`).
     """
-    different = len(np.unique(vectors, axis=0))
+    vectors = check_vectors(vectors)
+    if k is not None and (isinstance(k, bool) or not isinstance(k, (int, np.integer))):
+        raise InvalidInput(f"k {k!r}: expected a whole number, or None for the elbow")
+    different = different_rows(vectors)
     if not different:
         raise InvalidInput("no vectors to cluster: expected one at least")
     if k is not None and not 1 <= k <= different:
@@ -79,10 +86,10 @@ def fit_clusters(
         if on_progress is not None:
             on_progress(done, len(tried))
     chosen = k if k is not None else elbow(tried, [inertias[number] for number in tried])
-    labels, _ = assign(vectors, found[chosen])
+    labels, _ = _assign(vectors, found[chosen])
     order = np.argsort(-np.bincount(labels, minlength=chosen), kind="stable")
     centres = found[chosen][order]
-    labels, distances = assign(vectors, centres)
+    labels, distances = _assign(vectors, centres)
     sampled, silhouettes = _silhouettes(vectors, labels, seed)
     return Clustering(centres, labels, distances, inertias, silhouettes, sampled)
 
@@ -101,9 +108,11 @@ def fit_dense_clusters(positions: np.ndarray, vectors: np.ndarray, least: int | 
         Clusters by size; labels are −1 for pictures that are in none. One for all where no place is denser than others.
 
     Raises:
-        InvalidInput: no vectors, or `least` below two.
+        InvalidInput: no vectors, or what are no such arrays; `least` below two.
         MissingExtra: scikit-learn is not installed (`semblant-indexer[map]`).
     """
+    vectors = check_vectors(vectors)
+    positions = check_positions(positions, len(vectors), "positions")
     if not len(vectors):
         raise InvalidInput("no vectors to cluster: expected one at least")
     least = max(5, len(vectors) // 200) if least is None else least
@@ -133,14 +142,41 @@ def fit_dense_clusters(positions: np.ndarray, vectors: np.ndarray, least: int | 
 
 
 def assign(vectors: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int32 `[n]`, the nearest centre of each vector; float32 `[n]`, one minus the cosine to it."""
+    """int32 `[n]`, the nearest centre of each vector; float32 `[n]`, one minus the cosine to it.
+
+    Raises:
+        InvalidInput: no centres, or what are no arrays of vectors of unit length.
+    """
+    vectors, centres = check_vectors(vectors), check_vectors(centres, "centres")
+    if not len(centres):
+        raise InvalidInput("no centres: expected one at least, which vectors can be nearest to")
+    check_same_width(vectors, centres, ("vectors", "centres"))
+    return _assign(vectors, centres)
+
+
+def _assign(vectors: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `assign`; a centre may be zero, of vectors that cancel each other out."""
     cosines = vectors @ centres.T
     labels = cosines.argmax(axis=1).astype(np.int32)
     return labels, np.clip(1 - np.take_along_axis(cosines, labels[:, None], axis=1)[:, 0], 0, 2).astype(np.float32)
 
 
 def elbow(ks: Sequence[int], inertias: Sequence[float]) -> int:
-    """The number of clusters after which more of them gain little; the largest number where no such place is seen."""
+    """The number of clusters after which more of them gain little; the largest number where no such place is seen.
+
+    Raises:
+        InvalidInput: none, not as many inertias as numbers, numbers that do not ascend, or inertias that are not finite.
+        MissingExtra: kneed is not installed (`semblant-indexer[map]`).
+    """
+    ks, inertias = [int(k) for k in ks], [float(inertia) for inertia in inertias]
+    if not ks or len(ks) != len(inertias):
+        raise InvalidInput(
+            f"{len(ks)} numbers of clusters and {len(inertias)} inertias: expected as many of both, one at least"
+        )
+    if any(one >= other for one, other in pairwise(ks)):
+        raise InvalidInput(f"numbers of clusters {ks}: expected ascending ones")
+    if not all(isfinite(inertia) for inertia in inertias):
+        raise InvalidInput(f"inertias {inertias}: expected finite numbers")
     for k, inertia in zip(ks, inertias, strict=True):
         if inertia <= _NOTHING_LEFT * max(inertias[0], _NOTHING_LEFT):
             return k  # every picture is its cluster's centre
@@ -150,7 +186,7 @@ def elbow(ks: Sequence[int], inertias: Sequence[float]) -> int:
         from kneed import KneeLocator
     except ModuleNotFoundError as error:
         raise MissingExtra("choosing the number of clusters", "semblant-indexer[map]") from error
-    knee = KneeLocator(list(ks), list(inertias), curve="convex", direction="decreasing").knee
+    knee = KneeLocator(ks, inertias, curve="convex", direction="decreasing").knee
     return ks[-1] if knee is None else int(knee)
 
 
@@ -166,7 +202,7 @@ def _k_means(vectors: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, float]
     centres = model.fit(vectors).cluster_centers_
     length = np.linalg.norm(centres, axis=1, keepdims=True)
     centres = (centres / np.where(length > 0, length, 1)).astype(np.float32)
-    return centres, float((2 * assign(vectors, centres)[1].astype(np.float64)).sum())
+    return centres, float((2 * _assign(vectors, centres)[1].astype(np.float64)).sum())
 
 
 def _silhouettes(vectors: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from semblant_search.errors import InvalidInput
+
+from .checks import check_same_width, check_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +34,15 @@ def nearest_neighbors(
 
     Returns:
         int32 `[n, k]`: rows of what was looked among; float32 `[n, k]`: cosines. Equal cosines come in the order of rows.
+
+    Raises:
+        InvalidInput: what are no such arrays.
     """
-    others = vectors if among is None else among
+    if k < 0:
+        raise InvalidInput(f"k {k}: expected 0 or more")
+    vectors = check_vectors(vectors)
+    others = vectors if among is None else check_vectors(among, "among")
+    check_same_width(vectors, others, ("vectors", "among"))
     itself = among is None
     k = max(0, min(k, len(others) - itself))
     rows, cosines = np.empty((len(vectors), k), np.int32), np.empty((len(vectors), k), np.float32)
@@ -43,7 +53,10 @@ def nearest_neighbors(
         block = vectors[start : start + step] @ others.T
         if itself:
             block[np.arange(len(block)), np.arange(start, start + len(block))] = -np.inf
-        best = np.argpartition(-block, k - 1, axis=1)[:, :k] if k < block.shape[1] else np.tile(np.arange(k), (len(block), 1))
+        width = block.shape[1]
+        best = (
+            np.argpartition(block, width - k, axis=1)[:, width - k :] if k < width else np.tile(np.arange(k), (len(block), 1))
+        )
         scores = np.take_along_axis(block, best, axis=1)
         order = np.lexsort((best, -scores), axis=1)
         rows[start : start + step] = np.take_along_axis(best, order, axis=1)

@@ -24,10 +24,13 @@ __all__ = [
     "AnalysisRun",
     "Kind",
     "copy_run",
+    "drop_run",
     "read_centres",
+    "read_mapped",
     "read_run",
     "rewrite_run",
     "write_centres",
+    "write_mapped",
     "write_run",
 ]
 
@@ -41,6 +44,7 @@ OUTLIER_FIELDS = {"_outlier": FieldType.FLOAT}
 """How far a picture lies from its neighbours beside what is usual, in robust standard deviations."""
 
 _ADVICE = "run the analysis again"
+_MAPPED_ASSET = "analysis-map-pictures.npy"
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,33 @@ def copy_run(old: Store, new: Store, kind: Kind) -> None:
     run = read_run(old, kind)
     if run is not None:
         new.put_asset(_name(kind), json.dumps(write_model(run)).encode())
+    if kind == "map" and (mapped := old.asset(_MAPPED_ASSET)) is not None:
+        new.put_asset(_MAPPED_ASSET, mapped)
+
+
+def drop_run(store: Store, kind: Kind) -> None:
+    """Forget that there was one."""
+    store.drop_asset(_name(kind))
+    if kind == "map":
+        store.drop_asset(_MAPPED_ASSET)
+
+
+def write_mapped(store: Store, marks: np.ndarray) -> None:
+    """Keep which pictures a map is of: uint64 `[n]`, a mark of each one's id and vector; none while places are written."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.sort(marks.astype(np.uint64)))
+    store.put_asset(_MAPPED_ASSET, buffer.getvalue())
+
+
+def read_mapped(store: Store) -> np.ndarray | None:
+    """The marks of `write_mapped`, or None. Raises `StoreError` where their file is damaged."""
+    data = store.asset(_MAPPED_ASSET)
+    if data is None:
+        return None
+    try:
+        return np.asarray(np.load(io.BytesIO(data), allow_pickle=False), np.uint64).reshape(-1)
+    except (ValueError, OSError, EOFError) as error:
+        raise StoreError(f"{_MAPPED_ASSET} is damaged ({error}); make the map anew (semblant map --fresh)") from error
 
 
 def write_centres(store: Store, centres: np.ndarray, owners: np.ndarray | None = None) -> None:

@@ -42,6 +42,10 @@ def duplicates(
     the same picture mirrored, framed, recoloured or with a watermark is listed as changed: look before you delete. Nothing is
     changed or removed.
     """
+    if gallery is not None:
+        from semblant_search.drawing.gallery import check_drawing
+
+        check_drawing(gallery)
     with target.client() as client, _progress(client.count(where)) as advance:
         groups = client.duplicates(where=where, min_score=min_score, min_confidence=min_confidence, on_progress=advance)
     removable = sum(len(group.removable) for group in groups)

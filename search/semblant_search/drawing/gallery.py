@@ -24,7 +24,17 @@ if TYPE_CHECKING:
     from semblant_search.images import ImageSource
     from semblant_search.results import Hit
 
-__all__ = ["caption_of", "draw_gallery", "draw_groups", "name_of", "percent", "save_picture", "thumbnail"]
+__all__ = [
+    "caption_of",
+    "check_drawing",
+    "draw_gallery",
+    "draw_groups",
+    "fitted",
+    "name_of",
+    "percent",
+    "save_picture",
+    "thumbnail",
+]
 
 BOX = 208
 """Side of the square that a picture is fitted into, in pixels: 7 × 28 fit, with a margin."""
@@ -128,6 +138,21 @@ def caption_of(hit: Hit) -> str:
     return str(label) if label not in (None, "") else name_of(hit.uri)
 
 
+def check_drawing(path: str | os.PathLike[str]) -> None:
+    """Raise what `save_picture` would, before what is drawn has taken minutes; leaves no file that was not there."""
+    place = Path(path)
+    if place.suffix.lower() not in Image.registered_extensions():
+        raise InvalidInput(f"{os.fspath(path)!r}: the drawing cannot be written: expected a name that ends with .png or .jpg")
+    there = place.exists()
+    try:
+        with place.open("ab"):
+            pass
+        if not there:
+            place.unlink(missing_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"{os.fspath(path)!r}: the drawing cannot be written: {error.strerror or error}") from error
+
+
 def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> None:
     """Write a drawing; the name's suffix chooses the format. Raises `InvalidInput` where that cannot be."""
     try:
@@ -138,7 +163,15 @@ def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> None:
 
 
 def thumbnail(picture: Image.Image, box: int = BOX) -> Image.Image:
-    """A picture from `open_image` fitted into a square: RGB `box` × `box`, its aspect ratio kept.
+    """A picture from `open_image` fitted into a square: RGB `box` × `box`, its aspect ratio kept, as `fitted` does."""
+    small = fitted(picture, box)
+    tile = Image.new("RGB", (box, box), PANEL)
+    tile.paste(small, ((box - small.width) // 2, (box - small.height) // 2))
+    return tile
+
+
+def fitted(picture: Image.Image, box: int = BOX) -> Image.Image:
+    """A picture from `open_image` whose longer side is `box` pixels, or somewhat less: RGB.
 
     Large pictures are shrunk with averaging. Small ones are enlarged by a whole number without smoothing, so that the pixels
     that an encoder sees stay visible. Transparency shows a light checker.
@@ -152,11 +185,10 @@ def thumbnail(picture: Image.Image, box: int = BOX) -> Image.Image:
         method = Image.Resampling.LANCZOS
     clear = picture.mode in ("LA", "RGBA")
     small = picture.convert("RGBA" if clear else "RGB").resize(size, method, reducing_gap=3.0 if scale < 1 else None)
-    tile = Image.new("RGB", (box, box), PANEL)
-    place = ((box - size[0]) // 2, (box - size[1]) // 2)
-    if clear:
-        tile.paste(_checker(size), place)
-    tile.paste(small, place, small if clear else None)
+    if not clear:
+        return small
+    tile = _checker(size)
+    tile.paste(small, (0, 0), small)
     return tile
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "WAITING",
     "bytes_on_disk",
     "claimed",
     "copy_sparse",
@@ -157,6 +158,12 @@ def _copy_file(source: Path, target: Path, *, sync: bool) -> None:
             os.fsync(new.fileno())
 
 
+WAITING = (
+    "run this one again when it is done: `semblant index`, `map`, `cluster` and `outliers` wait for that with --wait SECONDS"
+)
+"""What whoever comes second can do."""
+
+
 @contextlib.contextmanager
 def claimed(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
     """Hold a lock file; whoever comes second is told who has it, after `wait` seconds. It ends with the process at the latest.
@@ -171,10 +178,7 @@ def claimed(path: Path, what: str, wait: float = 0.0) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise JobAtWork(
-            f"{what} has another job at work ({_read_owner(owner)}); run this one again when it is done, or let it wait "
-            "(--wait SECONDS)"
-        ) from error
+        raise JobAtWork(f"{what} has another job at work ({_read_owner(owner)}); {WAITING}") from error
     except OSError as error:
         raise _unlockable(path, error) from error
     try:

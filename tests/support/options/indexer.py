@@ -261,6 +261,7 @@ INDEXER = (
                 "--collection": Row(["--collection", "art"], {"map_collection.collection": "art"}),
                 "--seed": Row(["--seed", "3"], {"map_collection.seed": 3}),
                 "--fresh": Row(["--fresh"], {"map_collection.fresh": True}),
+                "--wait": Row(["--wait", "9"], {"map_collection.wait": 9.0}),
             }
         ),
         shown=frozenset({"--out", "--quiet", "--json"}),
@@ -275,6 +276,7 @@ INDEXER = (
                 "--collection": Row(["--collection", "art"], {"cluster_collection.collection": "art"}),
                 "--method": Row(["--method", "hdbscan"], {"cluster_collection.method": "hdbscan"}),
                 "-k": Row(["-k", "7"], {"cluster_collection.k": 7}),
+                "--wait": Row(["--wait", "9"], {"cluster_collection.wait": 9.0}),
                 "--clusters": Row(["--clusters", "8"], {"cluster_collection.k": 8}),
                 "--seed": Row(["--seed", "3"], {"cluster_collection.seed": 3}),
             }
@@ -285,9 +287,14 @@ INDEXER = (
         "outliers",
         _DB,
         {"semblant_search.store.open_database": DATABASE, "semblant_indexer.analysis.collections.score_outliers": Called},
-        {**_OPENED, **arguments("score_outliers", score_outliers, DATABASE, "images")},
-        _opening({"--collection": Row(["--collection", "art"], {"score_outliers.collection": "art"})}),
-        shown=frozenset({"--count", "--out", "--json"}),
+        {**_OPENED, **arguments("score_outliers", score_outliers, DATABASE, "images", on_progress=callback)},
+        _opening(
+            {
+                "--collection": Row(["--collection", "art"], {"score_outliers.collection": "art"}),
+                "--wait": Row(["--wait", "9"], {"score_outliers.wait": 9.0}),
+            }
+        ),
+        shown=frozenset({"--count", "--out", "--quiet", "--json"}),
     ),
     CommandTable(
         "vocabulary",

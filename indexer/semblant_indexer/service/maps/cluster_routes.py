@@ -23,6 +23,7 @@ from .models import ClusterChange, Clusters, MergeQuery, SplitQuery
 
 __all__ = ["add_cluster_routes"]
 
+_NONE = -1
 _Number = Annotated[int, Path(ge=0, description="The cluster, as `_cluster` says.")]
 
 
@@ -113,7 +114,13 @@ async def _told(client: AsyncSearchClient, run: AnalysisRun) -> dict[str, Any]:
             }
         )
     silhouette = run.results.get("silhouette")
-    return {"version": run.version, "made_at": run.made_at, "silhouette": silhouette, "clusters": told}
+    return {
+        "version": run.version,
+        "made_at": run.made_at,
+        "silhouette": silhouette,
+        "clusters": told,
+        "in_none": counts.get(_NONE, 0),
+    }
 
 
 async def _pictures(client: AsyncSearchClient, uris: Sequence[str]) -> list[dict[str, Any] | None]:

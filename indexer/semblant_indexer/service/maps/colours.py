@@ -100,7 +100,9 @@ def _categories(field: str, values: Sequence[Any], points: MapPoints, names: dic
 def _label(field: str, value: Any, names: dict[int, str]) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return names.get(value, f"cluster {value}") if field == "_cluster" else str(value)
+    if field != "_cluster":
+        return str(value)
+    return names.get(value, f"cluster {value}" if value >= 0 else "in no cluster")
 
 
 def _middle(points: MapPoints, chosen: np.ndarray) -> tuple[float, float]:

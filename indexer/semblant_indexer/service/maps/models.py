@@ -120,6 +120,7 @@ class Clusters(BaseModel):
     made_at: str
     silhouette: float | None = Field(description="−1 to 1: how well they are apart, when they were made.")
     clusters: list[Cluster]
+    in_none: int = Field(description="Pictures that lie alone and are in no cluster: `_cluster` −1, of HDBSCAN only.")
 
 
 class ClusterChange(BaseModel):

@@ -56,6 +56,11 @@ function Cards({ mapped }: { mapped: boolean }) {
       <header>
         <h1 id="clusters-title">Clusters</h1>
         <p class="hint">{plural(clusters.length, "group")} of pictures that look alike</p>
+        {answer.in_none > 0 && (
+          <button type="button" title="They lie alone: _cluster is −1" onClick={() => go({ ...EMPTY, collection: state.peek().collection, view: "pictures", values: { _cluster: ["-1"] } })}>
+            {plural(answer.in_none, "picture")} in no cluster
+          </button>
+        )}
         {mapped && (
           <button type="button" onClick={() => go({ ...EMPTY, collection: state.peek().collection, view: "map", colour: "_cluster" })}>
             <Icon name="whole" /> On the map

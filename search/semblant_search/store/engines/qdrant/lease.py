@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from semblant_search.errors import CollectionNotFound, JobAtWork, StoreError, StoreLocked, StoreUnavailable
 from semblant_search.store.engines.base import Claim
 from semblant_search.store.engines.process import is_dead, owner, this_process
+from semblant_search.store.files import WAITING
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -179,10 +180,7 @@ class Lease(Claim):
                 if there.token == self._token:
                     return
             elif moment >= end and (alive or there.seems_alive()):
-                raise JobAtWork(
-                    f"{self._what} has another job at work ({there}); run this one again when it is done, or let it wait "
-                    "(--wait SECONDS)"
-                )
+                raise JobAtWork(f"{self._what} has another job at work ({there}); {WAITING}")
             elif told != there.token:
                 told = there.token
                 _logger.warning("%s has another job at work (%s); waiting until it ends", self._what, there)
