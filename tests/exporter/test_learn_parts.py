@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from semblant_exporter import metrics
-from semblant_exporter.learners.guide import judge, neighbours_looked_at, two_views
+from semblant_exporter.learners.guide import Guide, judge, neighbours_looked_at, two_views
 from semblant_exporter.learners.head import (
     FEWEST_FOR_PLACES,
     HeadOptions,
@@ -15,7 +15,9 @@ from semblant_exporter.learners.head import (
     fit_head,
     fit_heads,
 )
+from semblant_exporter.learners.rows import Made, Row, best, reason
 from semblant_exporter.learners.stem import Network, Raster, Stem
+from semblant_search.images import Fit
 from torch.nn.functional import normalize
 
 CLASSES = 8
@@ -186,3 +188,24 @@ def test_a_network_pools_by_strength_and_by_place() -> None:
         pooled[:, :1280].numpy(), (found.clamp(min=1e-6).numpy() ** 3).mean((2, 3)) ** (1 / 3), atol=1e-4
     )
     assert (network.blocks, network.side) == ((1280, 1280), 224)
+
+
+def _made(way: str, shared: float, transitive: float, *, comparable: bool = True) -> Made:
+    row = Row(way, f"{way}, as it is", Guide(shared, transitive), 1.0, comparable=comparable)
+    return Made(row, torch.nn.Identity, Fit(8, 8, 1), way, "none", {}, np.zeros((1, 1), np.float32))
+
+
+def test_the_reason_gives_the_numbers_that_were_chosen_by() -> None:
+    """Means over neighbours raise both by themselves, so that a way with them looked better than the one that was taken."""
+    pixels, network = _made("pixels", 0.69, 0.70), _made("pretrained", 0.60, 0.61)
+    smoothed = _made("pretrained", 0.70, 0.72, comparable=False)
+    made = [pixels, network, smoothed]
+    assert best(made) is pixels
+    told = reason(pixels, made, wanted=None, asked=32)
+    assert "keeps 69% of ten neighbours when a picture changes and 70%" in told
+    assert told.endswith("the next, pretrained (pretrained, as it is), 60% and 61%")
+    better = _made("pretrained", 0.75, 0.76)
+    assert best([pixels, better, smoothed]) is smoothed
+    told = reason(smoothed, [pixels, better, smoothed], wanted=None, asked=32)
+    assert "keeps 75% of" in told
+    assert told.endswith("the next, pixels (pixels, as it is), 69% and 70%")

@@ -76,13 +76,17 @@ def best(made: Sequence[Made]) -> Made:
 
 
 def reason(chosen: Made, made: Sequence[Made], *, wanted: str | None, asked: int, few: bool = False) -> str:
-    """Why it was taken, in a sentence; `few`: of so few photographs that the guide was not followed."""
-    own = chosen.row
+    """Why it was taken, in a sentence; `few`: of so few photographs that the guide was not followed.
+
+    Its numbers are those that it was chosen by, beside the best of another way that could be chosen.
+    """
+    comparable = [one.row for one in made if one.row.comparable]
+    own = next((row for row in comparable if row.way == chosen.row.way), chosen.row)
     if wanted is not None:
         return f"--way {wanted} was asked for"
     if few:
         return f"they are too few to tell by {asked} of them what suits them: a network that has seen others is taken"
-    others = [one.row for one in made if one.row.way != own.way]
+    others = [row for row in comparable if row.way != own.way]
     if not others:
         return "nothing else could be tried"
     second = max(others, key=lambda row: row.guide.score)
