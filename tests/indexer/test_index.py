@@ -325,7 +325,6 @@ def test_a_value_that_does_not_fit_its_declared_type_costs_itself_and_is_named(p
         ("given.csv", "name,label\na.png,x\n", "no column names the picture"),
         ("given.csv", "", "no column names the picture"),
         ("given.parquet", "PAR1", "cannot be read as Parquet"),
-        ("metadata.parquet", "PAR1", "cannot be read as Parquet.*--no-metadata goes without it"),
     ],
 )
 def test_metadata_that_cannot_be_used_is_refused_before_anything_is_written(
@@ -333,7 +332,7 @@ def test_metadata_that_cannot_be_used_is_refused_before_anything_is_written(
 ) -> None:
     (pictures / name).write_text(content)
     with pytest.raises(MetadataError, match=message):
-        index(pictures, **({"metadata": pictures / name} if name.startswith("given") else {}))
+        index(pictures, metadata=pictures / name)
     assert not (tmp_path / "db").exists()
     assert index(pictures, find_metadata=False).indexed == 30
 
@@ -422,12 +421,12 @@ def test_a_job_that_can_never_work_is_refused(encoder_file: Path, tmp_path: Path
         IndexJob(**settings)  # type: ignore[arg-type]
 
 
-def test_a_ledger_that_is_not_one_says_what_to_do(pictures: Path, index: Index, tmp_path: Path) -> None:
-    from semblant_search.errors import StoreError
-
+def test_a_ledger_that_is_not_one_is_put_aside_and_made_anew(pictures: Path, index: Index, tmp_path: Path) -> None:
     index(pictures)
     for file in (tmp_path / "db" / "images").glob("ledger*"):
         file.unlink()
     (tmp_path / "db" / "images" / "ledger.sqlite").write_bytes(b"x" * 5000)
-    with pytest.raises(StoreError, match="delete it"):
-        index(pictures)
+    report = index(pictures)
+    assert (report.indexed, report.points) == (0, 30)
+    assert any("the ledger was damaged" in note for note in report.notes), report.notes
+    assert (tmp_path / "db" / "images" / "ledger.sqlite.damaged").read_bytes() == b"x" * 5000

@@ -17,7 +17,6 @@ from .colour import grey_curve, profile_for
 from .exif import is_adobe_rgb, orientation_in
 from .headers import as_icon, icon_sizes, open_header
 from .icc import ADOBE_RGB
-from .jpeg import early_end
 from .light import in_srgb_curve, light_curve, low_bytes, with_srgb_curve
 from .modes import simple_mode
 from .own_range import with_own_range
@@ -287,6 +286,8 @@ def _loaded(image: Image.Image, data: bytes | None, reduced: tuple[str | None, t
         if ends[0].tobytes() != ends[1].tobytes():
             raise
         return ends[0]
+    from .jpeg import early_end  # which needs Pillow, and the client's module none
+
     if data is not None and image.format == "JPEG" and (place := early_end(data)) is not None:
         # A decoder takes it for whole, and fills what is missing with grey: would pixels in place of its end be seen?
         other = open_header(data[:place] + _ANY_CODE + _JPEG_END)
