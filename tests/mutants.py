@@ -63,7 +63,12 @@ GROUPS = {
     ),
     "metadata": Group(
         ("semblant_search/writing/metadata.py", "semblant_search/writing/looks.py"),
-        ("indexer/test_metadata_types.py", "indexer/test_sources.py", "indexer/test_times_elsewhere.py"),
+        (
+            "indexer/test_metadata_types.py",
+            "indexer/test_odd_values.py",
+            "indexer/test_sources.py",
+            "indexer/test_times_elsewhere.py",
+        ),
     ),
     "export": Group(
         ("semblant_exporter/export.py", "semblant_exporter/whitening.py"),
