@@ -109,8 +109,9 @@ def test_a_retry_is_of_all_sources_that_have_failures(pictures: Path, small: lis
     assert run("index", tmp_path / "other", *small).exit_code == 3
     shutil.rmtree(sources[1])
     gone = run("retry", *db)
-    assert gone.exit_code == 2
-    assert f"'{sources[1]}': source" in gone.stderr
+    assert gone.exit_code == 3  # what could be tried failed again
+    assert "1 failures of source 'coat' stay, for it is not there" in gone.stderr
+    assert "semblant sources relocate coat NEW" in gone.stderr
     assert [line.partition(" = ")[0] for line in gone.stdout.splitlines()] == ["found 11"]
     with closing(sqlite3.connect(tmp_path / "db" / "images" / "ledger.sqlite")) as ledger:
         ledger.execute("DELETE FROM runs WHERE job LIKE '%coat%'")
@@ -182,8 +183,8 @@ def test_stopping_ends_a_run_halfway_and_loses_nothing(
         (["index", ".", "--field", "price"], 2, "expected NAME:TYPE"),
         (["index", ".", "--workers", "0"], 2, "workers 0"),
         (["index", ".", "--duplicates", "eat"], 2, "'eat' is not one of"),
-        (["status"], 1, "no ledger"),
-        (["retry"], 1, "no ledger"),
+        (["status"], 1, "does not exist; make it with: "),
+        (["retry"], 1, "does not exist; make it with: "),
         (["generations"], 1, "does not exist"),
         (["rollback"], 1, "does not exist"),
     ],
