@@ -235,6 +235,6 @@ def test_a_webp_that_is_shorter_than_it_says_is_cut() -> None:
 
 def test_a_page_with_a_drawing_in_it_is_none() -> None:
     page = b"<!DOCTYPE html><html><body><svg xmlns='http://www.w3.org/2000/svg'></svg></body></html>"
-    with pytest.raises(ImageError, match="is not a picture in a format") as caught:
+    with pytest.raises(ImageError, match=r"is a page of the web \(HTML\), not a picture in a format") as caught:
         open_image(page)
     assert caught.value.reason == "not-an-image"
