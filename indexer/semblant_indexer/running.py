@@ -35,6 +35,7 @@ from .report import Failure, IndexReport, Progress
 from .source_run import SourceRun
 from .sources.base import only_within
 from .sources.remembered import open_job_source, record_for, with_last_table
+from .stage_seconds import StageSeconds
 from .state import ledger_path, write_state
 from .vocabulary import SAMPLE, train_vocabulary
 from .worker import WorkerConfig
@@ -145,7 +146,7 @@ class _Run:
                 self.rebuild = Rebuild(db, job, encoder, serving, known, damaged)
             store = self.wait(generations.open_current, db, job, encoder)
             if store is not None:
-                stack.callback(self._close, store)
+                stack.callback(self._engine.once_idle, store.close)
                 known = known or read_sources(store)  # a first job that was interrupted has noted its source there
             if (by_its_root := as_known(job, main.source.scope, known)) is not None:
                 main = self._part(stack, by_its_root)
@@ -174,7 +175,7 @@ class _Run:
                 self.rebuild.check_seen([(its_record, part.ledger) for part, its_record in rest])
             if store is None:
                 store = generations.begin(db, job, encoder, self._vocabulary(main.ledger))
-                stack.callback(self._close, store)
+                stack.callback(self._engine.once_idle, store.close)
             asked, there = json.dumps(job.to_json()), db.generations(job.collection)
             path = ledger_path(job, generations.identify(db, store))
             main.attach(store, record, path, job=asked, others=there)
@@ -394,22 +395,6 @@ class _Run:
             build = partial(store.optimize, beside=self._database is not None)
             return self._engine.call(build, heard, meanwhile=tell)
 
-    def _close(self, store: Store) -> None:
-        self._engine.once_idle(store.close)
-
-    def stage(self, name: str) -> _Stage:
+    def stage(self, name: str) -> StageSeconds:
         self.on_progress(Progress(name))
-        return _Stage(self.stages, name)
-
-
-class _Stage:
-    """Adds the time inside a `with` block to a stage."""
-
-    def __init__(self, stages: dict[str, float], name: str) -> None:
-        self._stages, self._name = stages, name
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._stages[self._name] = self._stages.get(self._name, 0.0) + time.perf_counter() - self._start
+        return StageSeconds(self.stages, name)
