@@ -111,7 +111,7 @@ def test_a_ledger_that_fails_ends_the_run_with_its_error(pictures: Path, index: 
         if progress.phase == "index" and not progress.total:
             change()
 
-    with pytest.raises(StoreError, match="the ledger cannot be read or written: no room"):
+    with pytest.raises(StoreError, match=r"ledger '.*ledger\.sqlite' cannot be read or written: no room"):
         index(pictures, on_progress=meddle)
     change()
     report = index(pictures)
