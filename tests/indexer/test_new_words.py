@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +22,7 @@ from semblant_indexer.vocabulary import Learned, train_vocabulary
 from semblant_indexer.worker import Decoded, Task, WorkerConfig
 from semblant_search import EncoderCard, Fit, SearchClient
 from semblant_search.collection import StorageOptions, point_id
-from semblant_search.errors import NoFeaturesError, StoreError
+from semblant_search.errors import NoFeaturesError
 from semblant_search.images import open_image, to_grey
 from semblant_search.orb import (
     FEATURE_BYTES,
@@ -239,14 +240,23 @@ def test_what_is_stopped_leaves_the_old_generation_alone(db: Path, phase: str) -
         assert (database.collections(), database.generations("images")) == ({"images": "g0001"}, ["g0001"])
 
 
-def test_a_ledger_elsewhere_is_taken_along(db: Path, tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir()
-    (db / "images" / "ledger.sqlite").rename(tmp_path / "state" / "ledger.sqlite")
-    (tmp_path / "state" / "ledger.sqlite").write_bytes(b"no ledger" * 1000)
-    with pytest.raises(StoreError, match="ledger"):
-        retrain(RetrainJob(str(db), state=tmp_path / "state"))
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_ledger_elsewhere_is_taken_along(db: Path, tmp_path: Path, damaged: bool) -> None:
+    """One that is damaged stays as it is: the next index job puts it aside."""
+    ledger = tmp_path / "state" / "ledger.sqlite"
+    ledger.parent.mkdir()
+    (db / "images" / "ledger.sqlite").rename(ledger)
+    if damaged:
+        ledger.write_bytes(b"no ledger" * 1000)
+    retrain(RetrainJob(str(db), state=ledger.parent))
     with closing(open_database(db)) as database:
-        assert (database.collections(), database.generations("images")) == ({"images": "g0001"}, ["g0001"])
+        assert database.collections() == {"images": "g0002"}
+    assert not (db / "images" / "ledger.sqlite").exists()
+    if damaged:
+        assert ledger.read_bytes() == b"no ledger" * 1000
+        return
+    with closing(sqlite3.connect(ledger)) as rows:
+        assert rows.execute("SELECT count(*) FROM items WHERE generation = 'g0002'").fetchone() == (5,)
 
 
 def test_an_index_job_learns_from_all_pictures_of_its_sample(photos: Path, tmp_path: Path) -> None:
