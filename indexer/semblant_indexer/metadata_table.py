@@ -29,6 +29,7 @@ __all__ = ["MetadataTable", "load_metadata"]
 
 _REMEMBERED = 1024
 """Different rows whose payload, or whose types, are remembered: rows often say the same (a label, a split)."""
+_AS_JSON = json.JSONEncoder(sort_keys=True, default=str).encode
 _SCHEMA = """
 CREATE TABLE rows (
     uri TEXT NOT NULL UNIQUE, line INTEGER NOT NULL, record TEXT NOT NULL, named TEXT NOT NULL, source TEXT NOT NULL,
@@ -123,17 +124,22 @@ class MetadataTable:
         self._name, self._text = name or str(path), path.suffix.lower() in TEXT_SUFFIXES
         self._places.append(self._name)
         self._file = self._told(self._name)
-        for row in read_rows(path, self._read, file_column):
-            try:
-                uri = row_uri(row.file, base)
-            except (InvalidInput, ValueError) as error:  # a name that no file can have
-                self._read.add("rows whose picture's name cannot be one", f"{path.name}, line {row.line}: {error}")
-                continue
-            self.add(uri, row)
+        self._ask("BEGIN")  # a transaction for each row takes longer than the row
+        try:
+            for row in read_rows(path, self._read, file_column):
+                try:
+                    uri = row_uri(row.file, base)
+                except (InvalidInput, ValueError) as error:  # a name that no file can have
+                    self._read.add("rows whose picture's name cannot be one", f"{path.name}, line {row.line}: {error}")
+                    continue
+                self.add(uri, row)
+        finally:
+            if self._connection.in_transaction:  # which ends where there is no room
+                self._ask("COMMIT")
 
     def add(self, uri: str, row: Row) -> None:
         """Take in a row; of two that say different things about one picture the first counts."""
-        said = json.dumps({name: value for name, value in row.record.items() if value is not None}, sort_keys=True, default=str)
+        said = _AS_JSON({name: value for name, value in row.record.items() if value is not None})
         insert = "INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?)"
         if self._ask(insert, uri, row.line, said, clean_text(row.file), self._file, self._name).rowcount == 0:
             line, known, place = self._ask("SELECT line, record, place FROM rows WHERE uri = ?", uri).fetchone()

@@ -11,7 +11,7 @@ from semblant_search.accepted_failures import AcceptedFailures, accepted_asset
 from semblant_search.collection import ADDED, RESERVED_FIELDS, SOURCES_FIELD, FieldType, point_id
 from semblant_search.errors import InvalidInput
 from semblant_search.orb import Vocabulary
-from semblant_search.shown import shown_name
+from semblant_search.shown import counted, shown_name
 from semblant_search.sources import note_added, pictures_of, read_source, source_ids, write_source
 from semblant_search.writing.exif import EXIF_FIELDS
 from semblant_search.writing.points import now
@@ -283,7 +283,9 @@ class SourceRun:
             kept += release(store, [point_id(uri) for uri in part], self.record.id).kept
             (forget or self.ledger.forget)(part)
         if kept:
-            self.notes.append(f"{kept:,} pictures that are gone from this source stay, because other sources hold them")
+            self.notes.append(
+                f"{counted(kept, 'picture')} gone from this source, and kept, because other sources hold the same"
+            )
         return uris
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import SemblantError
 from .quiet_import import no_telemetry
-from .shown import without_password
+from .shown import counted, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +162,7 @@ def _database(db: str, collection: str | None, api_key: str | None, timeout: flo
                     with SearchClient(database, collection=name) as client:
                         manifest = client.manifest
                         details = "" if manifest.orb is None else ", with details"
-                        said = f"{client.count():,} pictures by {manifest.encoder.name}{details}"
+                        said = f"{counted(client.count(), 'picture')} by {manifest.encoder.name}{details}"
                     yield Finding("database", f"collection {name}", "good", said)
                 except SemblantError as error:
                     yield Finding("database", f"collection {name}", "bad", type(error).__name__, str(error))
@@ -175,7 +175,7 @@ def _service(address: str, collection: str, api_key: str | None, timeout: float)
 
     try:
         with SearchClient(address, collection=collection, api_key=api_key, timeout=timeout) as client:
-            said = f"{client.count():,} pictures of collection {collection!r}"
+            said = f"{counted(client.count(), 'picture')} of collection {collection!r}"
         yield Finding("service", without_password(address), "good", said)
     except SemblantError as error:
         yield Finding("service", without_password(address), "bad", type(error).__name__, str(error))

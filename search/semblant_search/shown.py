@@ -6,7 +6,7 @@ import math
 import os
 import re
 
-__all__ = ["shown", "shown_error", "shown_name", "without_password", "without_users"]
+__all__ = ["counted", "shown", "shown_error", "shown_name", "without_password", "without_users"]
 
 _LONGEST = 80
 _LONGEST_NAME = 300
@@ -14,6 +14,11 @@ _DIGITS_PER_BIT = math.log10(2)
 _USER = re.compile(r"(?<=://)(?:[^/?#@]*@|[^/?#@:]*:(?!\d*(?:[/?#]|$))[^@]*@)")
 """A user before the host; also where the password holds a slash that should have been written %2F: a port is digits."""
 _LOOKED_AT = 4000
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, of which there may be one: `1 picture`, `1,200 pictures`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def shown(value: object) -> str:

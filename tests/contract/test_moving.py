@@ -257,7 +257,7 @@ def test_the_commands_move_it(db: Database, server: tuple[Database, str], tmp_pa
         return result.output
 
     told = semblant_("push", db.location, there.location, "--as", name)
-    assert f"19 pictures of '{name}' are in '{there.location}', compared one by one, 16 queries answered alike" in told
+    assert f"'{there.location}' holds 19 pictures of '{name}', compared one by one, 16 queries answered alike" in told
     semblant_("pull", there.location, str(tmp_path / "back"), "--collection", name, "--as", "images")
     semblant_("snapshot", str(tmp_path / "images.tar"), "--db", str(tmp_path / "back"))
     told = semblant_("restore-snapshot", str(tmp_path / "images.tar"), "--db", str(tmp_path / "again"), "--json")

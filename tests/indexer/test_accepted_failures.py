@@ -51,8 +51,8 @@ def test_accepted_failures_are_counted_apart_until_their_files_change(
     failed: tuple[Path, list[Path]], call: Callable[..., str], index: Index, tmp_path: Path
 ) -> None:
     pictures, bad = failed
-    assert call("accept", "--reason", "not-an-image") == "2 failures are accepted, until their files change\n"
-    assert call("accept", "--reason", "not-an-image") == "0 failures are accepted, until their files change\n"
+    assert call("accept", "--reason", "not-an-image") == "accepted 2 failures, until the file changes\n"
+    assert call("accept", "--reason", "not-an-image") == "accepted 0 failures, until the file changes\n"
     report = index(pictures)
     assert report.account == "found 33 = 0 indexed + 30 unchanged + 0 duplicate + 1 failed + 2 accepted + 0 skipped"
     assert (report.adds_up, report.exit_code, report.reasons) == (True, 3, {"empty": 1})
@@ -70,7 +70,7 @@ def test_accepted_failures_are_counted_apart_until_their_files_change(
     bad[1].write_bytes((pictures / "bag" / sorted(path.name for path in (pictures / "bag").iterdir())[0]).read_bytes())
     report = index(pictures)
     assert (report.failed, report.accepted, report.exit_code) == (0, 2, 0)
-    assert (index(pictures, rebuild=True).accepted, call("reopen", "--all")) == (2, "2 failures count again\n")
+    assert (index(pictures, rebuild=True).accepted, call("reopen", "--all")) == (2, "counted again: 2 failures\n")
     assert index(pictures).failed == 2
 
 
@@ -100,7 +100,7 @@ def test_a_ledger_from_before_there_were_accepted_failures_is_read(
     with closing(sqlite3.connect(tmp_path / "db" / "images" / "ledger.sqlite")) as connection:
         connection.execute("DROP TABLE accepted")
     assert len(read_status(str(tmp_path / "db"), "images").failures) == 3
-    assert call("accept", "--all").startswith("3 failures")
+    assert call("accept", "--all").startswith("accepted 3 failure")
 
 
 def accepted(report: IndexReport) -> tuple[int, int]:
@@ -119,7 +119,7 @@ def test_what_was_accepted_outlives_the_ledger_and_is_known_to_other_machines(
     there = tmp_path / "there"
     assert accepted(index(pictures, state=there)) == (1, 2)
     assert accepted(index(pictures, state=tmp_path / "third", rebuild=True)) == (1, 2)
-    assert call("reopen", str(bad[1]), "--state", str(there)) == "1 failures count again\n"
+    assert call("reopen", str(bad[1]), "--state", str(there)) == "counted again: 1 failure\n"
     assert accepted(index(pictures)) == (2, 1)
     lines = [line.split("\t")[1:3] for line in call().splitlines()]
     assert [uri for kept, uri in lines if kept] == [bad[2].as_uri()]
@@ -173,7 +173,7 @@ def test_what_was_accepted_on_a_server_is_known_to_other_machines(pictures: Path
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(pictures)
             done = CliRunner().invoke(semblant, words)
-        assert done.output == "1 failures are accepted, until their files change\n"
+        assert done.output == "accepted 1 failure, until the file changes\n"
         assert accepted(index("two")) == (0, 1)
 
 
@@ -206,9 +206,9 @@ def test_a_failure_is_accepted_by_any_of_its_names(
         "listed": line.split("\t")[2],
         "printed": line.split("\t")[3].split("'")[1],
     }[way]
-    assert call("accept", name).startswith("1 failures")
-    assert call("accept", name).startswith("0 failures")
-    assert call("reopen", name).startswith("1 failures")
+    assert call("accept", name).startswith("accepted 1 failure")
+    assert call("accept", name).startswith("accepted 0 failure")
+    assert call("reopen", name).startswith("counted again: 1 failure")
 
 
 def test_names_with_odd_letters_and_parts_of_archives_are_accepted_as_they_are_printed(
@@ -226,10 +226,10 @@ def test_names_with_odd_letters_and_parts_of_archives_are_accepted_as_they_are_p
     for line in call("list").splitlines():
         _, _, uri, message = line.split("\t")
         for name in (uri, message.split("'")[1]):
-            assert call("accept", name).startswith("1 failures"), name
+            assert call("accept", name).startswith("accepted 1 failure"), name
             call("reopen", "--all")
-    assert call("accept", "pictures/ä b#1%20?.png").startswith("1 failures")
-    assert call("accept", "shard.tar#x/bad.png").startswith("1 failures")
+    assert call("accept", "pictures/ä b#1%20?.png").startswith("accepted 1 failure")
+    assert call("accept", "shard.tar#x/bad.png").startswith("accepted 1 failure")
 
 
 def test_a_source_is_named_as_it_is_listed_or_by_its_path(
@@ -237,7 +237,7 @@ def test_a_source_is_named_as_it_is_listed_or_by_its_path(
 ) -> None:
     pictures, _ = failed
     for source in ("pictures", str(pictures), pictures.as_uri(), f"{pictures.as_uri()}/", f"{pictures}/"):
-        assert call("accept", "--source", source).startswith("3 failures"), source
+        assert call("accept", "--source", source).startswith("accepted 3 failure"), source
         call("reopen", "--source", source)
     assert "there: 'pictures'" in call("accept", "--source", "picture", code=2)
 
@@ -255,7 +255,7 @@ def test_what_is_advised_where_a_source_is_gone_or_moved_or_removed_works(
     index(pictures / "sneaker")
     away = pictures.rename(tmp_path / "away")
     told = semblant_("retry", code=3)
-    assert told.startswith("3 failures of source 'pictures' stay, for it is not there: bring it back, say where it is now")
+    assert told.startswith("kept 3 failures of source 'pictures', for it is not there: bring it back, say where it is now")
     assert "(semblant sources relocate pictures NEW)" in told
     assert "(semblant sources remove pictures)" in told
     semblant_("sources", "relocate", "pictures", str(away), code=0)

@@ -110,7 +110,7 @@ def test_a_retry_is_of_all_sources_that_have_failures(pictures: Path, small: lis
     shutil.rmtree(sources[1])
     gone = run("retry", *db)
     assert gone.exit_code == 3  # what could be tried failed again
-    assert "1 failures of source 'coat' stay, for it is not there" in gone.stderr
+    assert "kept 1 failure of source 'coat', for it is not there" in gone.stderr
     assert "semblant sources relocate coat NEW" in gone.stderr
     assert [line.partition(" = ")[0] for line in gone.stdout.splitlines()] == ["found 11"]
     with closing(sqlite3.connect(tmp_path / "db" / "images" / "ledger.sqlite")) as ledger:
@@ -118,7 +118,7 @@ def test_a_retry_is_of_all_sources_that_have_failures(pictures: Path, small: lis
         ledger.commit()
     unknown = run("retry", *db)
     assert unknown.exit_code == 3
-    assert "1 failures of file://" in unknown.stderr
+    assert "kept 1 failure of file://" in unknown.stderr
     assert "its job is not known any more" in unknown.stderr
 
 

@@ -55,7 +55,7 @@ def test_a_list_prunes_what_it_named_once_and_nothing_else(
     assert (kept.removed, kept.pruned, kept.points) == (3, 0, 16)
     report = index(table, prune=True, prune_limit=0.5)
     assert (report.removed, report.pruned, report.points) == (3, 3, 14)
-    assert [note for note in report.notes if note.startswith("1 pictures that are gone from this source stay")]
+    assert [note for note in report.notes if note.startswith("1 picture gone from this source, and kept")]
     assert "optimize" in report.stages
     expected = [*named[:3], named[9], *coats]
     assert set(records()) == {canonical_uri(path) for path in expected}

@@ -67,7 +67,7 @@ def test_a_source_is_removed_with_the_pictures_that_no_other_holds(
     assert "no such source; there: 'bag', 'pictures'" in asked.output
     assert "Remove source" not in asked.output
     done = CliRunner().invoke(sources, ["remove", "bag", "--yes", "--db", str(tmp_path / "db")])
-    assert "removed 0 pictures; 10 stay" in done.output
+    assert "removed 0 pictures; 10 kept" in done.output
     assert index(pictures).unchanged == 30
 
 

@@ -98,7 +98,7 @@ def test_a_picture_of_two_sources_goes_with_the_last_of_them(
     shared.unlink()
     report = index(pictures / "bag", prune=True)
     assert (report.pruned, report.points) == (1, 30)
-    assert any("1 pictures that are gone from this source stay" in note for note in report.notes)
+    assert any("1 picture gone from this source, and kept" in note for note in report.notes)
     assert owners(records()[canonical_uri(shared)].payload) == [sources(tmp_path / "db")["pictures"].id]
     assert index(pictures, prune=True).points == 29
     assert index(pictures / "bag", prune=True).points == 29

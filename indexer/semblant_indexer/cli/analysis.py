@@ -12,6 +12,7 @@ import click
 from semblant_search.cli import command_errors
 from semblant_search.cli.options import database_options
 from semblant_search.cli.output import print_json, print_rows
+from semblant_search.shown import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -83,7 +84,7 @@ def map_(target: Target, out: Path | None, seed: int, fresh: bool, wait: float, 
     if as_json:
         print_json(dataclasses.asdict(found.run))
         return
-    told = f"{target.collection}: map {found.run.version} of {found.run.pictures:,} pictures"
+    told = f"{target.collection}: map {found.run.version} of {counted(found.run.pictures, 'picture')}"
     if found.unchanged:
         click.echo(f"{told} stays: no picture came since (--fresh makes another one)")
     else:

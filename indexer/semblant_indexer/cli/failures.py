@@ -11,6 +11,7 @@ from semblant_search.cli import command_errors
 from semblant_search.cli.options import database_options
 from semblant_search.cli.output import print_json
 from semblant_search.cli.sources import ListedByDefault
+from semblant_search.shown import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,7 @@ def accept(
     ledger, known = _ledger(target, state)
     with closing(_database(target)) as database:
         count = accept_them(ledger, Choice(uris, reasons, source), database, target.collection, known=known)
-    click.echo(f"{count:,} failures are accepted, until their files change")
+    click.echo(f"accepted {counted(count, 'failure')}, until the file changes")
 
 
 @failures.command()
@@ -93,7 +94,7 @@ def reopen(
     ledger, known = _ledger(target, state)
     with closing(_database(target)) as database:
         count = reopen_them(ledger, Choice(uris, reasons, source), database, target.collection, known=known)
-    click.echo(f"{count:,} failures count again")
+    click.echo(f"counted again: {counted(count, 'failure')}")
 
 
 def _check_named(uris: tuple[str, ...], reasons: tuple[str, ...], source: str | None, *, every: bool) -> None:

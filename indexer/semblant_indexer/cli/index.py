@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from semblant_search.cli import command_errors
 from semblant_search.cli.options import database_options
+from semblant_search.shown import counted
 
 from .config import config_option
 from .learned import with_encoder
@@ -209,11 +210,14 @@ def retry(target: Target, state: Path | None, output: Output) -> None:
         verify=False,
     )
     for source, count in found.unknown.items():
-        click.echo(f"{count:,} failures of {source} stay: its job is not known any more; index it again with --retry", err=True)
+        click.echo(
+            f"kept {counted(count, 'failure')} of {source}: its job is not known any more; index it again with --retry",
+            err=True,
+        )
     for name, count in found.away.items():
         click.echo(
-            f"{count:,} failures of source {name!r} stay, for it is not there: bring it back, say where it is now (semblant "
-            f"sources relocate {shlex.quote(name)} NEW), or remove it and its pictures (semblant sources remove "
+            f"kept {counted(count, 'failure')} of source {name!r}, for it is not there: bring it back, say where it is now "
+            f"(semblant sources relocate {shlex.quote(name)} NEW), or remove it and its pictures (semblant sources remove "
             f"{shlex.quote(name)})",
             err=True,
         )

@@ -9,6 +9,7 @@ import click
 from semblant_search.cli import command_errors
 from semblant_search.cli.options import database_options
 from semblant_search.cli.output import print_json
+from semblant_search.shown import counted
 
 if TYPE_CHECKING:
     from semblant_search.cli.options import Target
@@ -61,9 +62,13 @@ def vocabulary(
     if as_json:
         print_json(report.to_json())
     elif report.changed:
-        source = f"{report.descriptors:,} details of {report.pictures:,} pictures" if report.descriptors else "the general ones"
+        source = (
+            f"{report.descriptors:,} details of {counted(report.pictures, 'picture')}"
+            if report.descriptors
+            else "the general ones"
+        )
         click.echo(
-            f"{report.collection}: {report.generation} serves {report.points:,} pictures with {report.words:,} words "
+            f"{report.collection}: {report.generation} serves {counted(report.points, 'picture')} with {report.words:,} words "
             f"({source}), before it was {report.before}"
         )
     else:

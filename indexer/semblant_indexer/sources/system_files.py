@@ -38,11 +38,13 @@ def _library_kind(name: str, folder: str) -> str | None:
 
 def system_kind(name: str, folder: str = "") -> str | None:
     """What kind of a system's file or folder has this name, in a folder of that name; None for a user's own."""
-    known = _NAMES.get(name.lower())
-    if known is not None:
+    low = name.lower()
+    if (known := _NAMES.get(low)) is not None:
         return known
-    if name.startswith("._") and len(name) > 2:
+    if low.startswith("._") and len(low) > 2:
         return "AppleDouble"
-    if (low := name.lower()).endswith(_SUFFIXES):
+    if low.endswith(_SUFFIXES):
         return f"*{low[low.rindex('.') :]}"
-    return ".Trash" if name.startswith(".Trash-") else _library_kind(name, folder)
+    if name.startswith(".Trash-"):
+        return ".Trash"
+    return _library_kind(name, folder) if folder else None

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from semblant_search.shown import counted
+
 from .group import command_errors
 from .options import Target, database_options
 from .output import print_json
@@ -134,8 +136,8 @@ def _print(report: CopyReport, place: str, as_json: bool) -> None:
         print_json({"to": place, **report.to_json()})
         return
     click.echo(
-        f"{report.points:,} pictures of {report.collection!r} are in {place!r}, compared one by one, {report.queries} queries "
-        f"answered alike; SHA-256 {report.sha256[:12]}…, {report.seconds:.1f} s",
+        f"{place!r} holds {counted(report.points, 'picture')} of {report.collection!r}, compared one by one, {report.queries} "
+        f"queries answered alike; SHA-256 {report.sha256[:12]}…, {report.seconds:.1f} s",
         err=True,
     )
 

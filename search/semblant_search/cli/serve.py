@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from semblant_search.errors import InvalidInput
+from semblant_search.shown import counted
 
 from .group import command_errors
 from .listening import listen, serve_app
@@ -135,7 +136,7 @@ def _announce(client: SearchClient, listening: socket.socket, target: Target) ->
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     click.echo(
-        f"Serving {client.count():,} pictures of collection {target.collection!r} at http://{shown}:{port} "
+        f"Serving {counted(client.count(), 'picture')} of collection {target.collection!r} at http://{shown}:{port} "
         f"(API: http://{shown}:{port}/docs). Ctrl-C stops.",
         err=True,
     )

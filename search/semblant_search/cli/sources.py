@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from semblant_search.errors import InvalidInput
+from semblant_search.shown import counted
 from semblant_search.sources import SourceRecord, find_source
 
 from .confirming import confirm
@@ -75,7 +76,9 @@ def remove(name: str, target: Target, yes: bool) -> None:
                 find_source([SourceRecord(one.id, one.name, one.root) for one in known if not one.damaged], name)
             confirm(f"Remove source {name!r} from collection {target.collection!r}?")
         released = client.remove_source(name)
-    click.echo(f"removed {released.deleted:,} pictures; {released.kept:,} stay, because other sources hold them", err=True)
+    click.echo(
+        f"removed {counted(released.deleted, 'picture')}; {released.kept:,} kept, because other sources hold them", err=True
+    )
 
 
 @sources.command()
@@ -91,7 +94,7 @@ def rename(old: str, new: str, target: Target) -> None:
     """
     with target.client() as client:
         done = client.rename_source(old, new)
-    click.echo(f"{done.name}: {done.root}, {done.pictures:,} pictures", err=True)
+    click.echo(f"{done.name}: {done.root}, {counted(done.pictures, 'picture')}", err=True)
 
 
 @sources.command()
@@ -135,7 +138,9 @@ def relocate(old: str, new: str, target: Target, check: bool, dry_run: bool, yes
     others = "".join(f", {count:,} {what}" for count, what in told if count)
     would = "would be " if dry_run else ""
     joined = "" if done.joined is None else f"; {done.joined!r} {'would become' if dry_run else 'is'} part of it"
-    click.echo(f"{done.name}: {done.new}, before it was {done.old}; {done.renamed:,} pictures {would}renamed{others}{joined}")
+    click.echo(
+        f"{done.name}: {done.new}, before it was {done.old}; {counted(done.renamed, 'picture')} {would}renamed{others}{joined}"
+    )
 
 
 def _is_root(root: str, path: str) -> bool:

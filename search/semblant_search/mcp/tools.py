@@ -11,6 +11,7 @@ from pydantic import Field
 from semblant_search.collection import FieldType
 from semblant_search.errors import SemblantError
 from semblant_search.file_access import only_under
+from semblant_search.shown import counted
 
 from . import contents
 
@@ -75,8 +76,12 @@ class ReadingTools:
     def describe_collection(self) -> list[Any]:
         """What is in this collection: how many pictures, from where, and which metadata fields with their commonest values."""
         manifest = self.client.manifest
-        lines = [f"Collection {manifest.collection!r}: {self.client.count():,} pictures."]
-        lines += [f"Source {one.name!r}: {one.pictures:,} pictures of {one.root}" for one in self.client.sources() if one.root]
+        lines = [f"Collection {manifest.collection!r}: {counted(self.client.count(), 'picture')}."]
+        lines += [
+            f"Source {one.name!r}: {counted(one.pictures, 'picture')} of {one.root}"
+            for one in self.client.sources()
+            if one.root
+        ]
         lines += [f"Compared by {manifest.encoder.name} ({manifest.dim} numbers a picture)."]
         lines += ["It can be searched by details." if manifest.orb else "It was indexed without details."]
         for name, kind in sorted(manifest.fields.items()):
@@ -195,10 +200,10 @@ class WritingTools(ReadingTools):
     ) -> list[Any]:
         """Change metadata of pictures of the collection; fields that are not named stay, null takes one away."""
         count = self.client.update_metadata([self.files.name(one) for one in pictures], metadata)
-        return [contents.text(f"Changed {count:,} pictures.")]
+        return [contents.text(f"Changed {counted(count, 'picture')}.")]
 
     @_tool
     def delete_pictures(self, pictures: Annotated[list[PictureName], Field(min_length=1, max_length=1000)]) -> list[Any]:
         """Take pictures out of the collection. Their files stay."""
         count = self.client.delete([self.files.name(one) for one in pictures])
-        return [contents.text(f"Removed {count:,} pictures from the collection.")]
+        return [contents.text(f"Removed {counted(count, 'picture')} from the collection.")]
