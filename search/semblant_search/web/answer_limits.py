@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 from semblant_search.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .models import FeaturesQuery, FusedQuery, GetQuery, ListQuery, SingleQuery
     from .settings import ServiceSettings
 
-__all__ = ["check_names", "group_limits", "limit_of"]
+__all__ = ["check_names", "check_together", "group_limits", "limit_of"]
+
+_TOGETHER = 10_000
+"""Hits in the answer to several queries, unless one query may have more."""
 
 
 def limit_of(query: SingleQuery | FeaturesQuery | FusedQuery | ListQuery, settings: ServiceSettings) -> int:
@@ -43,6 +48,21 @@ def group_limits(query: SingleQuery, settings: ServiceSettings) -> tuple[int, in
             argument="limit",
         )
     return limit, size
+
+
+def check_together(queries: Sequence[SingleQuery], settings: ServiceSettings) -> None:
+    """Raise `InvalidInput` for more queries, or for more hits of all of them, than one request may ask for."""
+    if len(queries) > settings.max_queries:
+        raise InvalidInput(f"{len(queries)} queries: this service takes {settings.max_queries} in one request")
+    most = max(_TOGETHER, settings.max_limit)
+    sizes = (query.limit * (query.group_size if query.group_by is not None else 1) for query in queries)
+    hits = sum(min(size, settings.max_limit) for size in sizes)  # more than that is refused for each
+    if hits > most:
+        raise InvalidInput(
+            f"{len(queries)} queries for {hits:,} hits: this service gives {most:,} in one answer; ask in several requests, or "
+            "for fewer hits of each",
+            argument="queries",
+        )
 
 
 def check_names(query: GetQuery, settings: ServiceSettings) -> None:

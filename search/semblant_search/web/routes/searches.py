@@ -12,6 +12,7 @@ from semblant_search.async_client import AsyncSearchClient
 from semblant_search.errors import InvalidInput, SemblantError
 from semblant_search.web import asking, problems
 from semblant_search.web.access import Access
+from semblant_search.web.answer_limits import check_together
 from semblant_search.web.forms import form_schema
 from semblant_search.web.models import (
     Embeddings,
@@ -74,9 +75,7 @@ def add_search_routes(router: APIRouter, service: Service) -> None:
         beside = sorted(query.given - {"queries", "collection"})
         if beside or pictures:
             raise InvalidInput(f"queries and {', '.join(beside) or 'a picture'}: give each query its own options")
-        if len(query.queries) > service.settings.max_queries:
-            most = service.settings.max_queries
-            raise InvalidInput(f"{len(query.queries)} queries: this service takes {most} in one request")
+        check_together(query.queries, service.settings)
 
         async def one(single: SingleQuery) -> dict[str, Any]:
             try:
