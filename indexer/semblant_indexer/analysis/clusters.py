@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
@@ -22,6 +23,8 @@ _WHOLE = 10_000
 _SILHOUETTES = 2_000
 """Pictures that silhouettes are measured on: they cost the square of that."""
 _MOST_TRIED = 30
+_SETTING_THREADS = threading.Lock()
+"""Two at once would leave the process with the number of threads that the first one set."""
 _NOTHING_LEFT = 1e-5
 """Share of the whole spread, and of a collection that has none, which is rounding."""
 
@@ -193,13 +196,16 @@ def elbow(ks: Sequence[int], inertias: Sequence[float]) -> int:
 def _k_means(vectors: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, float]:
     try:
         from sklearn.cluster import KMeans, MiniBatchKMeans
+        from threadpoolctl import threadpool_limits
     except ModuleNotFoundError as error:
         raise MissingExtra("clusters", "semblant-indexer[map]") from error
     if len(vectors) <= _WHOLE:
         model = KMeans(k, n_init=3, random_state=seed)
     else:
         model = MiniBatchKMeans(k, n_init=3, batch_size=4096, random_state=seed)
-    centres = model.fit(vectors).cluster_centers_
+    # Each product of its many is so small that threads wait for each other longer than they work.
+    with _SETTING_THREADS, threadpool_limits(1):
+        centres = model.fit(vectors).cluster_centers_
     length = np.linalg.norm(centres, axis=1, keepdims=True)
     centres = (centres / np.where(length > 0, length, 1)).astype(np.float32)
     return centres, float((2 * _assign(vectors, centres)[1].astype(np.float64)).sum())
