@@ -35,8 +35,8 @@ def local_change(query: np.ndarray, candidate: np.ndarray, inside: np.ndarray) -
     """The largest difference of a pixel ÷ (that which one pixel in twenty has, and one grey level).
 
     Light is taken out first, in either direction, for what was cut off at black or white is known from one side only. On
-    thumbnails of 64 pixels, of copies, compressed, blurred or shrunk, half reach 1 and one in thirty 2.6, in other light 3.3 (of
-    some photographs 11); of pages of one form with another name and number one in fifty stays below 1, and half reach 8.
+    thumbnails of 64 pixels, of copies, compressed, blurred or shrunk, half reach 1 and one in thirty 2.6, in other light 3.3
+    (of some photographs 11); of pages of one form with another name and number one in fifty stays below 1, and half reach 8.
 
     Args:
         query: uint8 `[h, w]`, laid over the candidate.

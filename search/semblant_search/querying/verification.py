@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Proof", "unproven", "verify_candidates"]
 
 _STAGE = 4
-_LOOKED_AT = 4
+_LOOKED_AT = 6
 _LIKELY = 0.5
 """Probability from which a candidate is a reason to look at more of them, whatever is asked for."""
 
@@ -100,7 +100,7 @@ def _looked_at(reader: FeatureReader, verifier: Verifier, doubtful: Sequence[_Co
     A file is read and decoded for each, so only the likeliest few are looked at, and only where nothing else was proven.
     """
     found: list[_Compared] = []
-    for record, seen, match in sorted(doubtful, key=_weakest)[:_LOOKED_AT]:
+    for record, seen, match in sorted(doubtful, key=_least_changed)[:_LOOKED_AT]:
         grey = reader.grey_of(record)
         if grey is not None and match is not None:
             closer = verifier.look(match, grey, seen.grey)
@@ -109,9 +109,12 @@ def _looked_at(reader: FeatureReader, verifier: Verifier, doubtful: Sequence[_Co
     return found
 
 
-def _weakest(compared: _Compared) -> tuple[float, str]:
+def _least_changed(compared: _Compared) -> tuple[float, float, str]:
+    """Strength grows no more where little stands out; the change itself still tells one page of a form from the others."""
     record, _, match = compared
-    return -match.strength if match is not None else 0.0, record.id
+    if match is None or match.pixels is None:
+        return np.inf, 0.0, record.id
+    return match.pixels.change, -match.strength, record.id
 
 
 @in_stage("verify")
