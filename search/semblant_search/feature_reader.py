@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import NoFeaturesError, NotIndexed, StoreError
+from .errors import ImageError, NoFeaturesError, NotIndexed, StoreError
 from .images import DEFAULT_MAX_PIXELS, open_picture, to_grey
 from .images.parts import part
 from .orb import (
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .images import ImageSource
     from .querying.regions import Region
     from .querying.resolving import ResolvedQuery
-    from .store import Record, Store
+    from .store import Record, ScoredRecord, Store
 
 __all__ = ["VOCABULARY_ASSET", "FeatureReader", "PictureFeatures"]
 
@@ -132,6 +132,18 @@ class FeatureReader:
         features = extract(grey, self.settings, limit=self.settings.query_features)
         seen = PictureFeatures(features, (grey.shape[1], grey.shape[0]), box, grey if mask is None else None)
         return seen if mask is None else _inside(seen, mask)
+
+    def grey_of(self, record: Record | ScoredRecord) -> np.ndarray | None:
+        """The grey pixels of an indexed picture, uint8 `[h, w]`; None where its file is not at hand as it was indexed."""
+        data = indexed_bytes(record, self._max_pixels)
+        if data is None:
+            return None
+        side = self.settings.longest_side
+        try:
+            opened = open_picture(data, max_pixels=self._max_pixels, at_least=(side, side), luma=True)
+        except ImageError:
+            return None
+        return to_grey(opened.image, longest_side=side)
 
     def mirror(self, seen: PictureFeatures) -> PictureFeatures | None:
         """The features of the mirror image, which are not the mirrored features; None where the pixels are not at hand."""

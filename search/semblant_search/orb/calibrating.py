@@ -16,7 +16,7 @@ from .overlap import share_inside
 from .packing import unpack, unpack_thumbnail
 from .settings import OrbSettings
 from .verify import Verifier
-from .weighing import USUAL_DISAGREEMENT, strength
+from .weighing import USUAL_CHANGE, USUAL_DISAGREEMENT, strength
 
 if TYPE_CHECKING:
     from semblant_search.store import Record, Store
@@ -34,11 +34,17 @@ _NOTHING = -20.0
 """Strength of a query of which nothing agrees with anything."""
 _UNCHANGED = 0.98
 """Correlation of copies that lie over each other, recompressed, shrunk, lit otherwise; drawings in other colours have less."""
+_STILL_A_COPY = USUAL_CHANGE + 0.5
+"""Local change of copies on two thumbnails: a little more, for both are coarse. A page of a form with another name has more."""
 _ALIKE = 0.86
 """The same of what was moved."""
 _WHOLE = 0.8
 _EVERYWHERE = 0.95
 _SUPPORT = 0.3
+_FAMILY = 4
+"""Other pictures of the same size and other content that lie over a picture and are like it in all places but one or two: no
+copies any more, but pages of one form. Some are so like it that no thumbnail shows their numbers, and these count, too.
+Of a picture that is kept in many sizes, hardly as many have one of them."""
 
 
 def calibrate(store: Store, vocabulary: Vocabulary, *, sample: int = _SAMPLE, shortlist: int = _SHORTLIST) -> Calibration:
@@ -89,7 +95,8 @@ def _strongest(store: Store, settings: OrbSettings, vocabulary: Vocabulary, reco
     verifier = Verifier(features, _size(settings, record), None, unpack_thumbnail(record.features))
     near = store.query(SearchRequest(Sparse(vocabulary.sparse(features)), shortlist + 1, fields=[]))
     others = [hit.id for hit in near if hit.id != record.id][:shortlist]
-    details = laid_over = moved = _NOTHING
+    details = laid_over = moved = copies = _NOTHING
+    members: set[str] = set()
     for other in store.retrieve(others, with_features=True):
         if other.features is None or other.payload.get("_sha256") == record.payload.get("_sha256"):
             continue
@@ -101,8 +108,17 @@ def _strongest(store: Store, settings: OrbSettings, vocabulary: Vocabulary, reco
             details = max(details, strength(match.evidence, match.support, None, match.disagreement))
             if match.pixels is not None and not match.laid_over:
                 moved = max(moved, match.strength)
-        if match.pixels is not None and match.laid_over and not _is_copy(match.pixels):
+        if match.pixels is None or not match.laid_over:
+            continue
+        alike = _is_alike(match.pixels)
+        if alike and all(other.payload[side] == record.payload[side] for side in ("_width", "_height")):
+            members.add(str(other.payload.get("_sha256")))
+        if alike and match.pixels.change <= _STILL_A_COPY:
+            copies = max(copies, match.strength)
+        else:
             laid_over = max(laid_over, match.strength)
+    if len(members) >= _FAMILY:
+        laid_over = max(laid_over, copies)
     return _Strongest(laid_over, moved, details)
 
 
@@ -110,8 +126,8 @@ def _size(settings: OrbSettings, record: Record) -> tuple[int, int]:
     return settings.grey_size(int(record.payload["_width"]), int(record.payload["_height"]))
 
 
-def _is_copy(pixels: PixelAgreement) -> bool:
-    """Whether what lies over each other is one picture. A drawing in other colours is none: a stranger may be one, too."""
+def _is_alike(pixels: PixelAgreement) -> bool:
+    """Whether what lies over each other may be one picture. A drawing in other colours is none: a stranger may be one, too."""
     return pixels.everywhere >= _EVERYWHERE and pixels.correlation >= _UNCHANGED
 
 

@@ -14,11 +14,12 @@ from semblant_search.images import scaled_size, size_within
 
 from .features import load_cv2
 from .geometry import apply
+from .local_change import is_unchanged, local_change
 
 if TYPE_CHECKING:
     from .features import Features
 
-__all__ = ["Besides", "PixelAgreement", "align_pixels", "compare_pixels", "inside", "share_inside", "thumbnail"]
+__all__ = ["Besides", "PixelAgreement", "align_pixels", "compare_pixels", "inside", "same_pixels", "share_inside", "thumbnail"]
 
 _MEAN = (7, 7)
 _PLACE = (9, 9)
@@ -104,14 +105,22 @@ class PixelAgreement(NamedTuple):
     Attributes:
         correlation: over the whole overlap, −1 to 1; 0 where it is too small, or flat.
         everywhere: share of the places with contrast that correlate by themselves, 0–1.
+        change: by how much the place that differs most stands out from the others (`local_change`); 0 where nobody looked.
     """
 
     correlation: float
     everywhere: float
+    change: float = 0.0
 
 
 def compare_pixels(
-    query: np.ndarray, query_size: tuple[int, int], thumb: np.ndarray, size: tuple[int, int], transform: np.ndarray
+    query: np.ndarray,
+    query_size: tuple[int, int],
+    thumb: np.ndarray,
+    size: tuple[int, int],
+    transform: np.ndarray,
+    *,
+    changed: bool = False,
 ) -> PixelAgreement:
     """Lay a query over the thumbnail of a candidate.
 
@@ -121,6 +130,7 @@ def compare_pixels(
         thumb: uint8 `[h, w]`, the candidate in grey, in any size.
         size: `(width, height)` of the pixels that the transform leads to.
         transform: float64 `[3, 3]`.
+        changed: look for the place that differs most, too, which says something of what lies exactly over each other.
     """
     cv2 = load_cv2()
     placed, inside = _placed(query, query_size, thumb.shape, size, transform)
@@ -140,7 +150,25 @@ def compare_pixels(
     marked = inside & (near > 0.4) & (np.maximum(here, there) > _CONTRAST)
     agree = together > _ALIKE * np.sqrt(np.maximum(here * there, 0))
     everywhere = float(agree[marked].mean()) if marked.any() else 0.0
-    return PixelAgreement(min(_LOUDEST, both / (one * other) ** 0.5), everywhere)
+    change = local_change(placed, thumb, inside) if changed else 0.0
+    return PixelAgreement(min(_LOUDEST, both / (one * other) ** 0.5), everywhere, change)
+
+
+def same_pixels(
+    query: np.ndarray, query_size: tuple[int, int], picture: np.ndarray, size: tuple[int, int], transform: np.ndarray
+) -> bool:
+    """Whether a query that lies over a picture shows nothing else in any place; arguments as of `compare_pixels`.
+
+    The picture is to have more pixels than a thumbnail, or this says no more than one does.
+    """
+    exactly = align_pixels(query, query_size, picture, size, transform)
+    for one in (transform, exactly):
+        if one is not None:
+            placed, inside = _placed(query, query_size, picture.shape, size, one)
+            inside[:_RIM], inside[-_RIM:], inside[:, :_RIM], inside[:, -_RIM:] = False, False, False, False
+            if is_unchanged(placed, picture, inside):
+                return True
+    return False
 
 
 def align_pixels(

@@ -7,7 +7,7 @@ own lookalikes (`calibration`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from .calibration import Calibration
 from .disagreement import disagreement
 from .geometry import apply, find_transform, is_sane, simplest
 from .matching import Matchable
-from .overlap import Besides, align_pixels, compare_pixels, inside, share_inside
+from .overlap import Besides, align_pixels, compare_pixels, inside, same_pixels, share_inside, thumbnail
 from .parts import LEAST_PART, shared_part
 from .relation import VERDICTS, corners, is_laid_over, relation
 from .weighing import evidence, strength
@@ -39,6 +39,8 @@ _MORE = 5
 _CELLS = 8
 _HOPELESS, _CLEAR, _CLEAR_LAID_OVER = -8.0, 4.0, 20.0
 """Strengths between which pixels are aligned: below there is nothing to be saved, above no need to."""
+_CLOSER = 192
+"""Pixels of the longest side at which a line of text on a page is seen."""
 _STILL = 0.8
 """Share of the overlap that is left of it after that, at least."""
 _ALL_DETAILS = 0.97
@@ -153,11 +155,13 @@ class Verifier:
         if thumbnail is None or self.pixels is None:
             weight = strength(found, support, None, against)
         else:
-            pixels = compare_pixels(self.pixels, self.size, thumbnail, size, transform)
+            pixels = compare_pixels(self.pixels, self.size, thumbnail, size, transform, changed=laid_over)
             weight = _weigh(found, support, pixels, against, laid_over=laid_over)
             if _HOPELESS < weight < (_CLEAR_LAID_OVER if laid_over else _CLEAR):
-                pixels = self._aligned(thumbnail, size, transform, pixels)
-                weight = _weigh(found, support, pixels, against, laid_over=laid_over)
+                after = self._aligned(thumbnail, size, transform, changed=laid_over)
+                better = None if after is None else _weigh(found, support, after, against, laid_over=laid_over)
+                if after is not None and better is not None and better > weight:
+                    pixels, weight = after, better
         probability = self.calibration.probability(
             weight, pixels=pixels is not None, laid_over=laid_over, mirrored=self.mirrored
         )
@@ -189,19 +193,47 @@ class Verifier:
             part=part,
         )
 
+    def may_be_copy(self, match: Match) -> bool:
+        """Whether it is no proof for the collection's lookalikes alone, so that a closer look (`look`) may settle it."""
+        return match.verdict == "lookalike" and match.laid_over and self._anywhere(match) >= DEFAULT_MIN_CONFIDENCE
+
+    def look(self, match: Match, picture: np.ndarray, size: tuple[int, int]) -> Match:
+        """The match as it is once the candidate's own pixels are at hand: proven, where they agree in every place.
+
+        A family of lookalikes, pages of one form say, differs in what no thumbnail shows. Its members are what chance gives
+        in this collection, and nothing is proven among them by details and thumbnails. These pixels tell them apart.
+
+        Args:
+            match: one that `may_be_copy`.
+            picture: uint8 `[h, w]`, the candidate in grey, in any size.
+            size: `(width, height)` in pixels of the picture that its features were extracted from.
+        """
+        pixels = thumbnail(picture, _CLOSER)
+        if self.pixels is None or max(self.pixels.shape) < _CLOSER or max(pixels.shape) < _CLOSER:
+            return match
+        if not same_pixels(self.pixels, self.size, pixels, size, match.transform):
+            return match
+        verdict = relation(match.transform, self.size, size, plain=True)
+        return replace(match, verdict=verdict, plain=True, probability=self._anywhere(match))
+
+    def _anywhere(self, match: Match) -> float:
+        """What the match would be worth in a collection without families of lookalikes."""
+        return Calibration.general().probability(
+            match.strength, pixels=match.pixels is not None, laid_over=match.laid_over, mirrored=self.mirrored
+        )
+
     def _aligned(
-        self, thumbnail: np.ndarray, size: tuple[int, int], transform: np.ndarray, before: PixelAgreement
-    ) -> PixelAgreement:
-        """How well the pixels agree once they decide themselves how they lie over each other, where that is better."""
+        self, thumbnail: np.ndarray, size: tuple[int, int], transform: np.ndarray, *, changed: bool
+    ) -> PixelAgreement | None:
+        """How well the pixels agree once they decide themselves how they lie over each other; None where they do not."""
         assert self.pixels is not None
         moved = align_pixels(self.pixels, self.size, thumbnail, size, transform)
         if moved is None or not is_sane(moved, self.size):
-            return before
+            return None
         shares = [share_inside(np.linalg.inv(one), size, self.size) for one in (moved, transform)]
         if shares[0] < _STILL * shares[1]:  # on less, more is alike
-            return before
-        after = compare_pixels(self.pixels, self.size, thumbnail, size, moved)
-        return max(before, after, key=lambda found: found.correlation)
+            return None
+        return compare_pixels(self.pixels, self.size, thumbnail, size, moved, changed=changed)
 
     def verify_many(
         self,
@@ -243,7 +275,8 @@ def verify_many(
 
 
 def _weigh(evidence: float, support: float, pixels: PixelAgreement, disagreement: float, *, laid_over: bool) -> float:
-    return strength(evidence, support, pixels.correlation, disagreement, everywhere=pixels.everywhere, laid_over=laid_over)
+    correlation, everywhere, change = pixels
+    return strength(evidence, support, correlation, disagreement, everywhere=everywhere, change=change, laid_over=laid_over)
 
 
 def _spots(keypoints: np.ndarray) -> int:

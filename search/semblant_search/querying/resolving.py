@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from semblant_search.collection import Manifest
     from semblant_search.images import ImageSource
     from semblant_search.lazy_encoder import LazyEncoder
-    from semblant_search.store import Record, Store
+    from semblant_search.store import Record, ScoredRecord, Store
 
     from .regions import Region
 
@@ -122,7 +122,7 @@ def cells_of(manifest: Manifest, encoder: LazyEncoder, query: ResolvedQuery, reg
     return np.asarray(cells[0, chosen])
 
 
-def indexed_bytes(record: Record, max_pixels: int) -> bytes | None:
+def indexed_bytes(record: Record | ScoredRecord, max_pixels: int) -> bytes | None:
     """The bytes of a picture's file where they are still those that were indexed; None where they are not at hand."""
     place = picture_place(str(record.payload["_uri"]))
     if place is None or not file_rule()(place[0]):

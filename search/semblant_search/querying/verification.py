@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
     from .shortlist import Shortlist
 
+    _Compared = tuple[ScoredRecord, PictureFeatures, Match | None]
+
 __all__ = ["Proof", "unproven", "verify_candidates"]
 
 _STAGE = 4
+_LOOKED_AT = 6
 _LIKELY = 0.5
 """Probability from which a candidate is a reason to look at more of them, whatever is asked for."""
 
@@ -56,6 +59,8 @@ def verify_candidates(
     after one that did. While the last stage of a block proves something, and there are fewer than `enough` hits, another block
     follows: its hits come after those of the blocks before. So every answer is the beginning of the answer with more hits.
 
+    Where nothing is proven because the collection is full of pages of one form, the likeliest are looked at in their own files.
+
     Which candidates share a part with the query, shared words do not tell: those asked for, all of a block is gone through.
     Its hits that share a part come after those that are proven.
     """
@@ -63,6 +68,7 @@ def verify_candidates(
     likely = max(proof.confidence, _LIKELY)
     all_of_it = proof.confidence == 0 or proof.least_part is not None
     hits: list[FeatureHit] = []
+    doubtful: list[_Compared] = []
     number, go_on = 0, True
     while go_on and len(hits) < enough and (block := shortlist.block(number)):
         found: list[FeatureHit] = []
@@ -70,6 +76,8 @@ def verify_candidates(
         for start in range(1 - _STAGE, len(block), _STAGE):
             compared = _compared(store, reader, verifier, block[max(0, start) : start + _STAGE])
             found += [_hit(record, seen, match, query) for record, seen, match in compared if proof.holds_for(match)]
+            if number == 0:
+                doubtful += [one for one in compared if one[2] is not None and verifier.may_be_copy(one[2])]
             now = any(match is not None and match.part is None and match.probability >= likely for _, _, match in compared)
             go_on = now or proof.confidence == 0
             if some and not go_on and not all_of_it:
@@ -77,13 +85,40 @@ def verify_candidates(
             some = some or now
         hits += sorted(found, key=_order)
         number += 1
+    if doubtful and query.pixels is not None and all(_order(hit)[1] for hit in hits):
+        seen_closer = _looked_at(reader, verifier, doubtful)
+        proven = [_hit(record, seen, match, query) for record, seen, match in seen_closer if proof.holds_for(match)]
+        known = {hit.id for hit in proven}
+        hits = [*sorted(proven, key=_order), *(hit for hit in hits if hit.id not in known)]
     return hits
 
 
 @in_stage("verify")
-def _compared(
-    store: Store, reader: FeatureReader, verifier: Verifier, candidates: Sequence[ScoredRecord]
-) -> list[tuple[ScoredRecord, PictureFeatures, Match | None]]:
+def _looked_at(reader: FeatureReader, verifier: Verifier, doubtful: Sequence[_Compared]) -> list[_Compared]:
+    """Those of the likeliest copies that their own files prove to be some, in a collection whose lookalikes forbid it else.
+
+    A file is read and decoded for each, so only the likeliest few are looked at, and only where nothing else was proven.
+    """
+    found: list[_Compared] = []
+    for record, seen, match in sorted(doubtful, key=_least_changed)[:_LOOKED_AT]:
+        grey = reader.grey_of(record)
+        if grey is not None and match is not None:
+            closer = verifier.look(match, grey, seen.grey)
+            if closer is not match:
+                found.append((record, seen, closer))
+    return found
+
+
+def _least_changed(compared: _Compared) -> tuple[float, float, str]:
+    """Strength grows no more where little stands out; the change itself still tells one page of a form from the others."""
+    record, _, match = compared
+    if match is None or match.pixels is None:
+        return np.inf, 0.0, record.id
+    return match.pixels.change, -match.strength, record.id
+
+
+@in_stage("verify")
+def _compared(store: Store, reader: FeatureReader, verifier: Verifier, candidates: Sequence[ScoredRecord]) -> list[_Compared]:
     """Candidates that are still there, with all of their payload, and what agrees with each."""
     stored = {record.id: record for record in store.retrieve([record.id for record in candidates], with_features=True)}
     there = [record for record in candidates if record.id in stored]  # another process of a server may have deleted one
