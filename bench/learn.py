@@ -94,7 +94,7 @@ def measured(train: Path, asked: Path | None, networks: tuple[str, ...], keep: P
     listing = list_pictures(train)
     sample = take(listing, sample_fit(networks))
     seen = kept(
-        keep, "photographs", lambda: frozen.look_through(networks, sample, sample_fit(networks), {}, None), sample, networks
+        keep, "photographs", lambda: frozen.look_through(built(networks), sample, sample_fit(networks), None), sample, networks
     )
     made = frozen.pixels(seen, DIM)
     if networks:
@@ -119,7 +119,7 @@ def measured(train: Path, asked: Path | None, networks: tuple[str, ...], keep: P
     return {
         "indexed": len(index),
         "asked": len(queries),
-        "ms a picture": round(seen.ms, 1),
+        "ms a picture": round(sum(seen.ms), 1),
         "rows": rows,
         "chosen": {"row": name, **rows[name]},
         "best by labels": {"row": best_by_labels, **rows[best_by_labels]},
@@ -146,7 +146,7 @@ def small_sets(train: Path, networks: tuple[str, ...], keep: Path | None) -> dic
     pool = np.sort(np.concatenate([random.permutation(np.flatnonzero(labels == name))[:POOL] for name in np.unique(labels)]))
     fit = sample_fit(networks)
     sample = take(listing.take(pool), fit)
-    whole = kept(keep, "pool", lambda: frozen.look_through(networks, sample, fit, {}, None), sample, networks)
+    whole = kept(keep, "pool", lambda: frozen.look_through(built(networks), sample, fit, None), sample, networks)
     changed = changed_of(keep, whole)
     learned, own = [], []
     ids = sample.labels
@@ -185,6 +185,10 @@ def sample_fit(networks: tuple[str, ...]) -> Any:
     return frozen.fit_of(networks, 64, fine=True)
 
 
+def built(networks: tuple[str, ...]) -> list[Network]:
+    return [Network(one) for one in networks]
+
+
 def unit(block: torch.Tensor) -> np.ndarray:
     return normalize(block, dim=1).numpy()
 
@@ -218,8 +222,12 @@ def kept(keep: Path | None, name: str, look: Any, sample: Any, networks: tuple[s
             np.savez(file, plain=seen.plain.numpy(), changed=seen.changed.numpy(), ms=seen.ms)
         return seen
     with np.load(file) as arrays:
-        plain, changed, ms = torch.from_numpy(arrays["plain"]), torch.from_numpy(arrays["changed"]), float(arrays["ms"])
-    stem = Stem([*(Network(one) for one in networks), Raster()]).eval()
+        plain, changed, ms = (
+            torch.from_numpy(arrays["plain"]),
+            torch.from_numpy(arrays["changed"]),
+            tuple(arrays["ms"].tolist()),
+        )
+    stem = Stem([*built(networks), Raster()]).eval()
     return frozen.Seen(stem, sample_fit(networks), sample, plain, changed, ms)
 
 

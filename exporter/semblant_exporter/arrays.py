@@ -10,7 +10,7 @@ import numpy as np
 from semblant_search.encoder import Encoder
 
 from semblant_exporter import pictures
-from semblant_exporter.checkpoint import write_atomically
+from semblant_exporter.checkpoint import check_writable, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +30,7 @@ def write_embeddings(encoder_file: Path, directory: Path, path: Path) -> list[st
         SemblantError: no sound encoder, no pictures, or no room.
     """
     encoder = Encoder(encoder_file)
+    check_writable(path)
     array = pictures.load(directory, encoder.card.fit)
     parts = [encoder.encode(array.pixels[start : start + _BATCH]) for start in range(0, len(array), _BATCH)]
     file = io.BytesIO()

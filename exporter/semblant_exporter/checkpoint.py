@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from semblant_search.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import torch
@@ -30,6 +30,7 @@ __all__ = [
     "FORMAT_VERSION",
     "MODEL_FILE",
     "STATE_FILE",
+    "check_writable",
     "load",
     "load_optimizer",
     "optimizer_tensors",
@@ -41,6 +42,8 @@ FORMAT_VERSION = 1
 MODEL_FILE = "model.safetensors"
 STATE_FILE = "state.safetensors"
 _HEADER_KEY = "semblant"
+_ROOM = 2**20
+_EXAMPLE = "encoder.onnx"
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -115,17 +118,63 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tenso
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace a file as a whole: readers see the old or the new one, also after a crash. `TrainingError` if it cannot be."""
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    part = _part(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        _write(part, data)
         part.replace(path)
     except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:  # of Ctrl-C, too
         with suppress(OSError):
             part.unlink()
-        kept = "; the one that was there before is untouched" if path.is_file() else ""
-        advice = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "name another place"
-        raise TrainingError(f"{str(path)!r}: cannot be written ({error.strerror or error}){kept}; {advice}") from error
+
+
+def check_writable(path: Path) -> None:
+    """Try whether `write_atomically` could write a file, before hours are spent on what goes into it.
+
+    Leaves nothing behind, neither a file nor a folder, and what is there as it is. Room for a megabyte is asked for.
+
+    Raises:
+        TrainingError: it could not.
+    """
+    missing = [folder for folder in (path.parent, *path.parent.parents) if not _holds(folder.exists)]  # inmost first
+    part = _part(path)
+    try:
+        if _holds(path.is_dir):
+            raise IsADirectoryError(errno.EISDIR, f"it is a folder, expected a file, such as {path / _EXAMPLE}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(part, bytes(_ROOM))
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+
+
+def _write(part: Path, data: bytes) -> None:
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _holds(question: Callable[[], bool]) -> bool:
+    """Of a path whose name is longer than the file system has them, too, nothing of the kind is there."""
+    try:
+        return question()
+    except OSError:
+        return False
+
+
+def _unwritable(path: Path, error: OSError) -> TrainingError:
+    kept = "; the one that was there before is untouched" if _holds(path.is_file) else ""
+    advice = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "name another place"
+    return TrainingError(f"{str(path)!r}: cannot be written ({error.strerror or error}){kept}; {advice}")

@@ -18,7 +18,7 @@ from semblant_search.encoder import CARD_KEY, Encoder, EncoderCard
 from semblant_search.errors import InvalidInput, TrainingError
 from torch import Tensor, nn
 
-from semblant_exporter.checkpoint import write_atomically
+from semblant_exporter.checkpoint import check_writable, write_atomically
 from semblant_exporter.folding import folded
 from semblant_exporter.objectives import to_images
 from semblant_exporter.training import load_model
@@ -148,6 +148,7 @@ def export(folder: Path, path: Path, options: ExportOptions | None = None) -> Ex
     """
     options = options or ExportOptions()
     trained = load_model(folder)
+    check_writable(path)
     graph, quality, whitening = _graph(trained, options)
     plan = trained.plan
     sizes = _sizes(graph, plan.fit)

@@ -14,7 +14,7 @@ from semblant_exporter import figures, models, pictures
 from semblant_exporter.listing import list_pictures
 from semblant_exporter.objectives import Restore, to_images
 from semblant_exporter.restoring import to_pixels
-from semblant_exporter.training import learn, load_model, make_plan
+from semblant_exporter.training import check_out, learn, load_model, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +102,7 @@ def train(
     Raises:
         SemblantError: what is wrong with the pictures, the settings or the disk; see `learn` and `pictures.load`.
     """
+    check_out(job.out, resume=job.resume)
     architecture = models.architecture(job.arch)
     fit = architecture.fit or choose_fit(job)
     plan = make_plan(fit, arch=job.arch, dim=job.dim, objective=job.objective, options=job.options, **job.settings)

@@ -12,6 +12,7 @@ from semblant_search.images import scaled_size
 
 from semblant_exporter import metrics
 from semblant_exporter.checkpoint import write_atomically
+from semblant_exporter.counting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +73,7 @@ def project(vectors: np.ndarray, *, seed: int = 0) -> np.ndarray:
         DataError: fewer than five vectors.
     """
     if len(vectors) < _FEWEST:
-        raise DataError(f"{len(vectors)} pictures: a map needs at least {_FEWEST}")
+        raise DataError(f"{counted(len(vectors), 'picture')}: a map needs at least {_FEWEST}")
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 

@@ -236,4 +236,5 @@ def _nothing_usable(listing: Listing, failures: list[Failure]) -> str:
     first = "".join(f"\n  {failure.message}" for failure in failures[:3])
     more = f"\n  … and {len(failures) - 3} more" if len(failures) > 3 else ""
     where = repr(str(listing.root)) if listing.root else "the list"
-    return f"{where}: not one of its {len(failures)} pictures can be used:{first}{more}"
+    said = "its only picture cannot" if len(failures) == 1 else f"not one of its {len(failures):,} pictures can"
+    return f"{where}: {said} be used:{first}{more}"

@@ -22,7 +22,8 @@ from semblant_search.quiet_import import no_telemetry
 
 from semblant_exporter import metrics
 from semblant_exporter.augment import Views, view
-from semblant_exporter.checkpoint import write_atomically
+from semblant_exporter.checkpoint import check_writable, write_atomically
+from semblant_exporter.counting import counted
 from semblant_exporter.evaluate import embed
 from semblant_exporter.export import ExportOptions, ExportReport, export
 from semblant_exporter.objectives import to_images
@@ -92,7 +93,7 @@ class QuantizeReport:
             f"{self.kind}: {self.bytes_before / 1e6:.2f} → {self.bytes_after / 1e6:.2f} MB, "
             f"{self.ms_before:.3f} → {self.ms_after:.3f} ms a picture ({self.speedup:.2f} × as fast)\n"
             f"{precision}recall@1 of changed copies {self.recall_before:.3f} → {self.recall_after:.3f}, "
-            f"on {self.pictures:,} pictures"
+            f"on {counted(self.pictures, 'picture')}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -137,7 +138,10 @@ def quantize(
     if pictures.shape[1:] != encoder.card.fit.shape:
         raise InvalidInput(f"pictures {list(pictures.shape)}: expected [n, {', '.join(map(str, encoder.card.fit.shape))}]")
     if len(pictures) < _FEWEST:
-        raise DataError(f"{len(pictures)} pictures: quantizing needs at least {_FEWEST} to calibrate and to measure with")
+        raise DataError(
+            f"{counted(len(pictures), 'usable picture')}: quantizing needs at least {_FEWEST} to calibrate and to measure with;"
+            " give a folder of more, which need not be those that will be indexed"
+        )
     rows = np.sort(np.random.default_rng(0).permutation(len(pictures))[:_MEASURED_ON])
     chosen = np.array(pictures[rows])
     labels = None if label_ids is None or (label_ids[rows] < 0).all() else label_ids[rows]
@@ -162,9 +166,12 @@ def quantize(
     if not report.drop <= max_drop:
         labelled = precision_before is not None
         what = f"P@10 {precision_before:.3f} → {precision_after:.3f}, " if labelled else ""
+        coarse = not labelled and 1 / len(chosen) > max_drop
+        few = f" One picture alone is {1 / len(chosen):.3f} of that: give more to measure it by." if coarse else ""
         raise TrainingError(
             f"the {kind} encoder is worse by {report.drop:.3f} ({what}recall@1 of changed copies {recall_before:.3f} → "
-            f"{recall_after:.3f}), more than --max-drop {max_drop:g}; nothing was written. Allow more, or keep the floats"
+            f"{recall_after:.3f}, on {counted(len(chosen), 'picture')}), more than --max-drop {max_drop:g}; nothing was "
+            f"written.{few} Allow more, or keep the floats"
         )
     model = _load(small)
     card = replace(small.card, quality={**small.card.quality, "quantized": report.to_json()})
@@ -329,6 +336,7 @@ def quantize_file(
         DataError, MetadataError: no usable pictures, or no such labels; and whatever `quantize` raises.
     """
     known = Encoder(encoder)
+    check_writable(output)
     array = load(directory, known.card.fit, label=label, on_progress=on_progress)
     report = quantize(known, kind, array.pixels, array.label_ids, max_drop=max_drop)
     write_atomically(output, report.data)
@@ -352,6 +360,7 @@ def export_quantized(
     Raises:
         TrainingError: the loss is too large; and whatever `export` and `quantize` raise.
     """
+    check_writable(path)
     with tempfile.TemporaryDirectory() as temporary:
         report = export(folder, Path(temporary) / "encoder.onnx", options or ExportOptions())
         encoder = Encoder(report.path)

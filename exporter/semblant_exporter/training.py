@@ -18,6 +18,7 @@ from semblant_search.errors import InvalidInput, TrainingError
 from semblant_search.images import Fit
 
 from . import checkpoint, models, objectives
+from .counting import counted
 from .objectives import Task
 from .pictures import spread_out
 from .trainer import Epoch, Examples, Settings, State, Trainer, pick_precision
@@ -29,7 +30,17 @@ if TYPE_CHECKING:
     from .models import Model
     from .trainer import Progress
 
-__all__ = ["FEWEST_PICTURES", "Plan", "TrainedModel", "TrainingReport", "learn", "load_model", "make_plan"]
+__all__ = [
+    "FEWEST_PICTURES",
+    "Plan",
+    "TrainedModel",
+    "TrainingReport",
+    "check_out",
+    "kept_so_far",
+    "learn",
+    "load_model",
+    "make_plan",
+]
 
 FEWEST_PICTURES = 4
 """Two to learn from in a step, and some to validate on."""
@@ -204,8 +215,8 @@ def learn(
     saved = checkpoint.load(state_file) if resume and state_file.exists() else None
     if saved is not None:
         _check_same(plan, facts, saved[1], out)
-    elif (out / checkpoint.MODEL_FILE).exists() and not resume:
-        raise InvalidInput(f"{str(out)!r} holds a model already; choose another --out, remove it, or go on with --resume")
+    else:
+        check_out(out, resume=resume)
 
     torch.manual_seed(plan.settings.seed)
     model = models.build(plan.arch, plan.config)
@@ -238,7 +249,7 @@ def learn(
         tensors, known = saved
         _restore(task, tensors, state_file)
         checkpoint.load_optimizer(trainer.optimizer, tensors)
-        trainer.state = State(**{**known["state"], "history": [Epoch(**epoch) for epoch in known["state"]["history"]]})
+        trainer.state = _state(known)
     else:
         if start_from is not None:
             _start_from(start_from, model)
@@ -250,6 +261,30 @@ def learn(
     return TrainingReport(
         out, len(train), len(held_out), state.history, state.best_epoch, state.best, state.untrained, state.seconds
     )
+
+
+def check_out(out: Path, *, resume: bool) -> None:
+    """Whether a training may write to this model directory; best asked before pictures are decoded.
+
+    Raises:
+        InvalidInput: it holds a model, and is not to be gone on with.
+        TrainingError: it cannot be written.
+    """
+    model = out / checkpoint.MODEL_FILE
+    if model.exists() and not resume:
+        raise InvalidInput(f"{str(out)!r} holds a model already; choose another --out, remove it, or go on with --resume")
+    checkpoint.check_writable(model)
+
+
+def kept_so_far(out: Path) -> State | None:
+    """Where a training that was broken off can go on, and its best epoch until then; None before the end of the first."""
+    file = out / checkpoint.STATE_FILE
+    return _state(checkpoint.load(file)[1]) if file.exists() else None
+
+
+def _state(facts: dict[str, Any]) -> State:
+    known = facts["state"]
+    return State(**{**known, "history": [Epoch(**epoch) for epoch in known["history"]]})
 
 
 def load_model(folder: Path) -> TrainedModel:
@@ -277,7 +312,7 @@ def _check_pictures(pictures: np.ndarray, plan: Plan) -> None:
         raise InvalidInput(f"pictures of {pictures.dtype} {list(pictures.shape)}: expected uint8 [n, {_shape(plan.fit)}]")
     if len(pictures) < FEWEST_PICTURES:
         raise InvalidInput(
-            f"{len(pictures)} usable picture{'s' * (len(pictures) != 1)}: learning needs at least {FEWEST_PICTURES}, and is "
+            f"{counted(len(pictures), 'usable picture')}: learning needs at least {FEWEST_PICTURES}, and is "
             "worth it from some dozens on"
         )
     if all(np.array_equal(pictures[0], picture) for picture in pictures):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 import sysconfig
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,12 +19,16 @@ from semblant_exporter import pictures
 from semblant_exporter.evaluate import measure_labels
 from semblant_exporter.extractors import BACKBONES, ExtractJob, Extractor, ExtractorConfig, extract, gem
 from semblant_exporter.extractors.backbones import backbone, load_weights
+from semblant_exporter.extractors.downloading import fetch
 from semblant_exporter.extractors.extracting import fit_reduction
 from semblant_exporter.pixels import pixel_encoder
 from semblant_search.encoder import Encoder
 from semblant_search.errors import InvalidInput, TrainingError
 from semblant_search.images import Fit
 from support.offline import without_network
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 SEMBLANT = f"{sysconfig.get_path('scripts')}/semblant"
 LITE = "efficientnet-lite0"
@@ -208,6 +216,60 @@ def test_without_weights_or_a_network_to_fetch_them_from_it_says_what_to_give(
     without_network(monkeypatch)
     with pytest.raises(TrainingError, match="give a local file with --weights"):
         load_weights(backbone("resnet18"))
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes, int], str]]:
+    """A server of this machine that has one file: takes its bytes and the length that it says; gives the address."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    for variable in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("urllib.request._opener", None)
+    body: list[tuple[bytes, int]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            data, length = body[-1]
+            self.send_response(200)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    def publish(data: bytes, length: int) -> str:
+        body.append((data, length))
+        return f"http://127.0.0.1:{server.server_port}/tiny-{hashlib.sha256(b'whole' * 400_000).hexdigest()[:8]}.pth"
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield publish
+        server.shutdown()
+        thread.join()
+
+
+def test_a_download_is_compared_with_its_name_and_kept_only_whole(
+    published: Callable[[bytes, int], str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = b"whole" * 400_000
+    folder = tmp_path / "home" / "hub" / "checkpoints"
+    with pytest.raises(TrainingError, match=r"tiny: what came from 127\.0\.0\.1:\d+ is not tiny-.*nothing was kept"):
+        fetch(published(b"other" * 400_000, len(whole)), "tiny")
+    with pytest.raises(TrainingError, match=r"the connection ended after 500 of 2,000,000 bytes.*--weights"):
+        fetch(published(whole[:500], len(whole)), "tiny")
+    assert not list(folder.iterdir())
+    steps: list[tuple[str, int, int | None]] = []
+    path = fetch(published(whole, len(whole)), "tiny", lambda *step: steps.append(step))
+    assert path.read_bytes() == whole
+    assert steps == [("fetching tiny (MB)", 1, 2), ("fetching tiny (MB)", 2, 2)]
+    url = published(b"not asked for", 13)
+    assert fetch(url, "tiny") == path  # kept from then on
+    path.write_bytes(whole[:700])
+    with pytest.raises(TrainingError, match=r"tiny-\w+\.pth': is cut short or damaged.*remove it"):
+        fetch(url, "tiny")
+    assert capfd.readouterr().out == ""  # where --json prints its document
 
 
 def test_settings_that_cannot_work_are_refused(animals: Path, tmp_path: Path) -> None:

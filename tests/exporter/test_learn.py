@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import torchvision
 from click.testing import CliRunner
 from PIL import Image
 from semblant_exporter import pictures
@@ -20,10 +21,12 @@ from semblant_exporter.learners.frozen import fit_of
 from semblant_exporter.learners.learning import ways_for
 from semblant_exporter.learners.looking import Look, look_at
 from semblant_exporter.listing import list_pictures
+from semblant_exporter.pixels import pixel_encoder
 from semblant_search.encoder import Encoder
 from semblant_search.errors import DataError, InvalidInput, MissingExtra, TrainingError
 from semblant_search.images import Fit
 from support.networks import network
+from support.offline import without_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,6 +110,26 @@ def test_weights_that_do_not_fit_are_said_and_nothing_is_written(photos: Path, t
     assert not (tmp_path / "e.onnx").exists()
 
 
+def test_weights_from_a_file_take_the_place_of_a_download(shoes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is advised where there is no network: `--weights`, which this command has, too."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "none"))
+    without_network(monkeypatch)
+    out, file = tmp_path / "e.onnx", tmp_path / "fetched.pth"
+    words = [str(shoes), "-o", str(out), "--way", "pretrained", "--network", "resnet18"]
+    steps: list[str] = []
+    with pytest.raises(TrainingError, match="give a local file with --weights"):
+        learn(LearnJob(shoes, out, networks=("resnet18",)), lambda step, *_: steps.append(step))
+    assert not steps  # said before any picture was decoded
+    torch.save(torchvision.models.resnet18().state_dict(), file)
+    for given in (file, f"resnet18={file}"):
+        done = CliRunner().invoke(command, [*words, "--weights", str(given), "--json"])
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["card"]["training"]["weights"] == ["file fetched.pth"]
+    two = CliRunner().invoke(command, [*words, "--network", "resnet50", "--weights", str(file)])
+    assert two.exit_code == 2
+    assert "expected NAME=FILE with the name of a --network (resnet18, resnet50)" in two.stderr
+
+
 def test_one_command_takes_the_best_by_its_guide_and_keeps_the_table(photos: Path, tmp_path: Path) -> None:
     """Photographs: a network that has seen others beats their pixels."""
     out = tmp_path / "encoder.onnx"
@@ -147,7 +170,7 @@ def test_the_command_says_what_it_took_and_why_in_two_lines(shoes: Path, tmp_pat
     assert first.startswith(
         f"{tmp_path / 'e.onnx'}: pixels (16×16 pixels, square-rooted, whitened to 0.7), 16×16×3 → 39 numbers, "
     )
-    assert second == "Why: 41 grey small pictures, 4 labels; --way pixels was asked for"
+    assert second == "Why: 40 grey small pictures, 4 labels; --way pixels was asked for"
     assert "broken.png" in done.stderr
     document = json.loads(CliRunner().invoke(command, [*words, "--dim", "8", "--name", "mine", "--json"]).stdout)
     assert (document["card"]["dim"], document["card"]["name"], document["asked"]) == (8, "mine", 8)
@@ -206,11 +229,35 @@ def test_an_onnx_that_takes_no_pictures_is_refused_before_anything_is_written(ph
     graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["tokens"], ["y"])], "text", [tokens], [tokens], [])
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), text)
     (tmp_path / "broken.onnx").write_bytes(b"no protobuf")
-    for name, message in (("text", "'tokens' is int64"), ("broken", "no sound ONNX file"), ("none", "no such file")):
+    (tmp_path / "own.onnx").write_bytes(pixel_encoder(Fit(14, 14, 3)))
+    for name, message in (
+        ("text", "'tokens' is int64"),
+        ("broken", "no sound ONNX file"),
+        ("none", "no such file"),
+        ("own", "an encoder of Semblant already"),
+    ):
         done = CliRunner().invoke(command, [str(photos), "-o", str(out), "--network", str(tmp_path / f"{name}.onnx")])
         assert isinstance(done.exception, InvalidInput), done.output
         assert message in str(done.exception)
     assert not out.exists()
+
+
+def test_the_time_of_a_row_is_that_of_its_own_encoder(photos: Path, tmp_path: Path) -> None:
+    report = learn(LearnJob(photos, tmp_path / "e.onnx", networks=LITE))
+    pixels, network = (next(row.ms for row in report.rows if row.way == way) for way in ("pixels", "pretrained"))
+    assert pixels * 2 < network  # 16×16 means are no work beside a network: a hundredth of it
+
+
+def test_a_way_that_was_broken_off_is_not_said_to_be_the_one_that_was_taken(shoes: Path, tmp_path: Path) -> None:
+    def break_off(what: str, _: int, __: int | None) -> None:
+        if what == "teaching a smaller network":
+            raise KeyboardInterrupt
+
+    job = LearnJob(shoes, tmp_path / "e.onnx", way="distilled", networks=LITE, minutes=5)
+    report = learn(job, break_off)
+    assert (report.interrupted, report.chosen.way) == (True, "pretrained")
+    told = "--way distilled was asked for, but broken off before it was there: pretrained is the best until then"
+    assert report.why == report.card.quality["learned"]["why"] == told
 
 
 @pytest.mark.parametrize("step", ["training an autoencoder", "looking at pictures"])
@@ -233,6 +280,7 @@ def test_breaking_off_keeps_what_was_best_so_far(step: str, fashion_small: Path,
             return
         report = learn(LearnJob(some, out), break_off)
     assert (report.interrupted, [row.way for row in report.rows]) == (True, ["pixels"])
+    assert report.why == "nothing else was tried; broken off before scratch was tried"
     assert Encoder(out).fingerprint == report.fingerprint
 
 
@@ -267,6 +315,8 @@ def test_pictures_that_nothing_can_be_learned_of_are_refused(tmp_path: Path, pho
         ({"networks": ("vgg11",)}, "'vgg11'"),
         ({"networks": ("own.onnx", "vgg16")}, "looks at the pictures alone"),
         ({"networks": ("vgg16",), "mean": (0.5, 0.5, 0.5)}, "mean without an ONNX file"),
+        ({"networks": ("vgg16",), "weights": {"vgg19": one}}, "weights of 'vgg19', none of the networks"),
+        ({"networks": ("own.onnx",), "weights": {"own.onnx": one}}, "an ONNX file has its own"),
         ({"networks": ("own.onnx",), "std": (0.0, 1.0, 1.0)}, "expected three numbers above 0"),
     ):
         with pytest.raises(InvalidInput, match=message):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ from semblant_exporter.learners.head import (
     fit_heads,
 )
 from semblant_exporter.learners.rows import Made, Row, best, reason
-from semblant_exporter.learners.stem import Network, Raster, Stem
+from semblant_exporter.learners.stem import Network, Raster, Stem, features
 from semblant_search.images import Fit
 from torch.nn.functional import normalize
 
@@ -190,8 +192,8 @@ def test_a_network_pools_by_strength_and_by_place() -> None:
     assert (network.blocks, network.side) == ((1280, 1280), 224)
 
 
-def _made(way: str, shared: float, transitive: float, *, comparable: bool = True) -> Made:
-    row = Row(way, f"{way}, as it is", Guide(shared, transitive), 1.0, comparable=comparable)
+def _made(way: str, shared: float, transitive: float, *, comparable: bool = True, k: int = 10) -> Made:
+    row = Row(way, f"{way}, as it is", Guide(shared, transitive, k), 1.0, 0.5, comparable=comparable)
     return Made(row, torch.nn.Identity, Fit(8, 8, 1), way, "none", {}, np.zeros((1, 1), np.float32))
 
 
@@ -209,3 +211,44 @@ def test_the_reason_gives_the_numbers_that_were_chosen_by() -> None:
     told = reason(smoothed, [pixels, better, smoothed], wanted=None, asked=32)
     assert "keeps 75% of" in told
     assert told.endswith("the next, pixels (pixels, as it is), 69% and 70%")
+
+
+def test_as_many_neighbours_are_named_as_were_looked_at() -> None:
+    """Of few pictures, a quarter of as many: not ten."""
+    made = [_made("pixels", 0.5, 0.5, k=3), _made("pretrained", 0.6, 0.61, k=3)]
+    assert "keeps 60% of three neighbours when a picture changes" in reason(made[1], made, wanted=None, asked=4)
+    assert made[0].row.to_json() | {"P@3": 0.5, "k": 3} == made[0].row.to_json()
+    one = [_made("pixels", 0.5, 0.5, k=1), _made("pretrained", 0.6, 0.61, k=1)]
+    told = reason(one[1], one, wanted=None, asked=1)
+    assert "60% of the nearest neighbours" in told
+    assert "on 1 picture that it did not learn from" in told
+    random = np.random.default_rng(0)
+    index, asked = (random.normal(size=(count, 8)).astype(np.float32) for count in (14, 5))
+    assert judge(index, asked, asked).k == 3
+
+
+def test_what_was_broken_off_is_no_reason_for_another_way() -> None:
+    made = [_made("pixels", 0.69, 0.70), _made("pretrained", 0.60, 0.61)]
+    told = reason(made[1], made, wanted="distilled", asked=32, untried=["distilled"])
+    assert told == "--way distilled was asked for, but broken off before it was there: pretrained is the best until then"
+    assert reason(made[0], made[:1], wanted=None, asked=3, untried=["pretrained", "fused"]) == (
+        "nothing else was tried; broken off before pretrained and fused were tried"
+    )
+    assert reason(made[0], made[:1], wanted=None, asked=3) == "nothing else could be tried"
+    assert reason(made[1], made, wanted="pretrained", asked=3) == "--way pretrained was asked for"
+
+
+def test_each_member_of_a_stem_is_timed_alone() -> None:
+    """A way that looks at pixels alone takes less time than one with a network beside them."""
+
+    class Slow(Raster):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            time.sleep(0.01)
+            return super().forward(images)
+
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 16, 16, 3), dtype=np.uint8)
+    stem = Stem([Slow(), Raster()])
+    found, ms = features(stem, Fit(16, 16, 3), pixels)
+    assert (found.shape, len(ms)) == ((6, 1536), 2)
+    torch.testing.assert_close(found[:, :768], found[:, 768:])
+    assert ms[0] >= 10 / 6

@@ -107,8 +107,10 @@ def test_large_weights_are_stored_in_16_bits_and_others_as_they_were(encoder: En
 
 def test_20_pictures_are_enough_and_19_are_not(encoder: Encoder, fashion: Fashion) -> None:
     assert quantize(encoder, "fp16", fashion.test[:20], max_drop=1).pictures == 20
-    with pytest.raises(DataError, match="19 pictures: quantizing needs at least 20"):
+    with pytest.raises(DataError, match="19 usable pictures: quantizing needs at least 20"):
         quantize(encoder, "fp16", fashion.test[:19])
+    with pytest.raises(DataError, match=r"^1 usable picture: .*give a folder of more"):
+        quantize(encoder, "fp16", fashion.test[:1])
 
 
 REPORT = QuantizeReport("int8", b"x", 4_000_000, 1_500_000, 2.0, 0.5, 0.9, 0.88, 0.75, 0.7, 1234)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from semblant_exporter.counting import counted
+
 if TYPE_CHECKING:
     from semblant_exporter.compare import CompareResult
 
@@ -62,7 +64,7 @@ def compare(
     else:
         _print(result)
     if result.comparison.failed:
-        click.echo(f"{result.comparison.failed} pictures could not be used", err=True)
+        click.echo(f"{counted(result.comparison.failed, 'picture')} could not be used", err=True)
         click.get_current_context().exit(3)
 
 

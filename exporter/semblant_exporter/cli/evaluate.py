@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from semblant_exporter.counting import counted
+
 if TYPE_CHECKING:
     from semblant_exporter.evaluate import Evaluation
 
@@ -49,7 +51,7 @@ def evaluate(
     else:
         _print(result, path)
     if result.failed:
-        click.echo(f"{result.failed} pictures could not be used", err=True)
+        click.echo(f"{counted(result.failed, 'picture')} could not be used", err=True)
         click.get_current_context().exit(3)
 
 

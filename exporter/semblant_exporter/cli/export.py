@@ -48,11 +48,14 @@ def export(
     """
     import json
 
+    from semblant_exporter.checkpoint import check_writable
     from semblant_exporter.export import ExportOptions
     from semblant_exporter.export import export as run
 
     if (npy is not None and pictures is None) or (pictures is not None and npy is None and quantize is None):
         raise click.UsageError("--npy and --pictures go together: the file to write, and the folder whose embeddings it holds")
+    if npy is not None:
+        check_writable(npy)
     facts, cost = {}, ""
     if quantize is None:
         report = run(model_dir, output, ExportOptions(**options))

@@ -30,6 +30,14 @@ _FILE = click.Path(path_type=Path)
     help="Pretrained network, or several beside each other, or the path of any ONNX that takes pictures.  "
     "[default: the best at hand]",
 )
+@click.option(
+    "--weights",
+    "given_weights",
+    multiple=True,
+    metavar="[NAME=]FILE",
+    help="Weights of a --network, with its name where there are several.  [default: an installed package's, else "
+    "torchvision's download]",
+)
 @click.option("--mean", nargs=3, type=float, help="Of red, green, blue in 0–1, as an ONNX expects.  [default: ImageNet's]")
 @click.option("--std", nargs=3, type=float, help="Their deviations.  [default: ImageNet's]")
 @click.option("--features", metavar="OUTPUT", help="The output of an ONNX to take.  [default: the first]")
@@ -39,7 +47,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--name", help="For people.  [default: that of the way]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Fixes all that is random.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def learn(as_json: bool, **given: Any) -> None:
+def learn(as_json: bool, given_weights: tuple[str, ...], **given: Any) -> None:
     """Make the encoder that suits your pictures, in one command.
 
     Looks at the pictures in DIRECTORY, tries the ways that suit them, measures each on pictures that it did not learn from,
@@ -52,17 +60,37 @@ def learn(as_json: bool, **given: Any) -> None:
     from semblant_exporter.learners import LearnJob
     from semblant_exporter.learners import learn as run
 
+    from .interrupting import one_interrupt
     from .progress import progress_bar
 
-    with progress_bar() as on_progress:
-        report = run(LearnJob(**given), on_progress)
+    job = LearnJob(weights=dict(_weights(one, given["networks"]) for one in given_weights), **given)
+    try:
+        with one_interrupt(), progress_bar() as on_progress:
+            report = run(job, on_progress)
+    except KeyboardInterrupt:
+        click.echo("broken off before there was anything to keep: nothing was written", err=True)
+        raise
     for failure in report.failures:
         click.echo(f"not used: {failure.message}", err=True)
     if report.interrupted:
-        click.echo("broken off: what was best so far is kept", err=True)
+        click.echo(f"broken off: what was best so far is kept in {report.path}", err=True)
     click.echo(json.dumps(report.to_json(), ensure_ascii=False) if as_json else summary(report))
     if report.failures:
         click.get_current_context().exit(3)
+
+
+def _weights(text: str, networks: tuple[str, ...]) -> tuple[str, Path]:
+    """`resnet18=file.pth` as a name and a path; a path alone is of the one network that is named."""
+    name, equals, file = text.partition("=")
+    if equals and name in networks:
+        return name, Path(file)
+    if len(networks) == 1:
+        return networks[0], Path(text)
+    raise click.BadParameter(
+        f"{text!r}: expected NAME=FILE with the name of a --network ({', '.join(networks) or 'none is given'}), such as "
+        f"{networks[0] if networks else 'resnet18'}=weights.pth",
+        param_hint="--weights",
+    )
 
 
 def summary(report: LearnReport) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from semblant_exporter.counting import counted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -59,8 +61,9 @@ def _size(text: str) -> tuple[int, int]:
 def train(directory: Path, out: Path, as_json: bool, **given: Any) -> None:
     """Train an encoder on a folder of pictures, without labels.
 
-    Writes the best model, losses and reconstructions to the directory --out, after each epoch; a training that was broken off
-    goes on with --resume. Then `semblant export` makes an encoder.onnx of it.
+    Writes the best model, and what it takes to go on, to the directory --out after each epoch; at the end also figures of the
+    losses and of reconstructions. A training that was broken off (Ctrl-C) goes on with --resume. Then `semblant export` makes
+    an encoder.onnx of it.
     """
     import json
     import os
@@ -70,6 +73,8 @@ def train(directory: Path, out: Path, as_json: bool, **given: Any) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from semblant_exporter.folder import TrainJob
     from semblant_exporter.folder import train as run
+
+    from .interrupting import one_interrupt
 
     names = ("epochs", "minutes", "batch", "learning_rate", "schedule", "patience", "precision", "seed")
     channels = given.pop("channels")
@@ -81,8 +86,12 @@ def train(directory: Path, out: Path, as_json: bool, **given: Any) -> None:
         channels=int(channels) if channels else None,
         **given,
     )
-    with _progress() as (on_decoding, on_progress):
-        result = run(job, on_decoding=on_decoding, on_progress=on_progress)
+    try:
+        with one_interrupt(), _progress() as (on_decoding, on_progress):
+            result = run(job, on_decoding=on_decoding, on_progress=on_progress)
+    except KeyboardInterrupt:
+        click.echo(_kept(out), err=True)
+        raise
     for failure in result.failures:
         click.echo(f"not used: {failure.message}", err=True)
     click.echo(json.dumps(result.to_json()) if as_json else _summary(result))
@@ -131,13 +140,26 @@ def _progress() -> Iterator[tuple[Callable[[str, int, int | None], None], Callab
         yield on_decoding, on_progress
 
 
+def _kept(out: Path) -> str:
+    """What a training that was broken off leaves, and how to go on."""
+    from semblant_exporter.training import kept_so_far
+
+    kept = kept_so_far(out)
+    if kept is None:
+        return f"broken off before the end of the first epoch: nothing is kept in {out}; the same command begins afresh"
+    return (
+        f"broken off after {counted(len(kept.history), 'epoch')}: {out} keeps the best so far, of epoch {kept.best_epoch} "
+        f"with a validation loss of {kept.best:.4g}\n"
+        f"to go on: the same command with --resume; to use it as it is: semblant export {out} -o encoder.onnx"
+    )
+
+
 def _summary(result: TrainResult) -> str:
     report, plan = result.report, result.plan
     size = "×".join(map(str, plan.fit.shape))
-    epochs = len(report.history)
     return (
-        f"{plan.arch}, {plan.objective}: {report.pictures:,} pictures of {size}, "
-        f"{epochs} epoch{'s' * (epochs != 1)} in {report.seconds:.0f} s\n"
+        f"{plan.arch}, {plan.objective}: {counted(report.pictures, 'picture')} of {size}, "
+        f"{counted(len(report.history), 'epoch')} in {report.seconds:.0f} s\n"
         f"validation loss {report.untrained:.4g} untrained, {report.best:.4g} in epoch {report.best_epoch}, which is kept in "
         f"{report.out}\n"
         f"next: semblant export {report.out} -o encoder.onnx"

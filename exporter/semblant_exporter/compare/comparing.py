@@ -15,7 +15,7 @@ from semblant_search.errors import InvalidInput
 
 from semblant_exporter.cache import failures_named
 from semblant_exporter.cards import with_quality
-from semblant_exporter.checkpoint import write_atomically
+from semblant_exporter.checkpoint import check_writable, write_atomically
 
 from .choice import Choice, choose
 from .measure import CompareSettings, Comparison, measure
@@ -90,6 +90,7 @@ def compare(job: CompareJob, on_progress: Progress | None = None) -> CompareResu
     """
     with failures_named(f"{str(job.out)!r}: the result cannot be written"):
         job.out.mkdir(parents=True, exist_ok=True)
+    check_writable(job.out / "comparison.json")
     encoders = [Encoder(path) for path in job.encoders] or _made(job, on_progress)
     comparison = measure(job.directory, encoders, job.settings, on_progress)
     choice = choose(comparison.scores)

@@ -12,6 +12,7 @@ from semblant_search.collection import uri_path
 from semblant_search.errors import DataError, InvalidInput
 
 from semblant_exporter import metrics, pictures
+from semblant_exporter.counting import counted
 from semblant_exporter.evaluate import embed, measure_labels
 from semblant_exporter.listing import list_pictures
 
@@ -142,7 +143,7 @@ def measure(
     arrays = {fit: pictures.load(listing, fit, label=settings.label, on_progress=on_progress) for fit in fits}
     first = arrays[fits[0]]
     if len(first) < _FEWEST:
-        raise DataError(f"{len(first)} usable pictures: comparing needs at least {_FEWEST}")
+        raise DataError(f"{counted(len(first), 'usable picture')}: comparing needs at least {_FEWEST}")
     paths = [path for path in map(uri_path, first.uris) if path is not None]
     count = min(settings.queries, len(paths))
     rows = np.sort(np.random.default_rng([settings.seed, 1]).permutation(len(paths))[:count])

@@ -14,9 +14,13 @@ import torch
 from semblant_search.errors import InvalidInput, MissingExtra, TrainingError
 from torch import nn
 
+from .downloading import fetch
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
+
+    Progress = Callable[[str, int, int | None], None]
 
 __all__ = ["BACKBONES", "IMAGENET", "Backbone", "backbone", "load_weights"]
 
@@ -42,7 +46,7 @@ class Backbone:
         side: pixels of a side that it was trained with; others work from 32 on.
         mean, std: of each channel, for pixels in 0–1.
         shipped: path of weights that an installed package carries, or None where there are none.
-        published: downloads the weights that torchvision publishes, or None where it has none.
+        published: downloads the weights that torchvision publishes and gives their path, or None where it has none.
     """
 
     name: str
@@ -52,7 +56,7 @@ class Backbone:
     mean: tuple[float, float, float] = IMAGENET[0]
     std: tuple[float, float, float] = IMAGENET[1]
     shipped: Callable[[], Path] | None = None
-    published: Callable[[], dict[str, Any]] | None = None
+    published: Callable[[Progress | None], Path] | None = None
 
 
 class _Lite(nn.Module):
@@ -100,14 +104,16 @@ def backbone(name: str) -> Backbone:
     return BACKBONES[name]
 
 
-def load_weights(entry: Backbone, weights: str | os.PathLike[str] | None = None) -> tuple[nn.Module, str]:
+def load_weights(
+    entry: Backbone, weights: str | os.PathLike[str] | None = None, on_progress: Progress | None = None
+) -> tuple[nn.Module, str]:
     """The network with weights, and where they came from: a file, a package that carries them, or torchvision's download.
 
     A file is a state dict, `.safetensors` or what `torch.save` writes; layers after the cut are passed over. Nothing in it is
-    executed.
+    executed. `on_progress` is called while something is downloaded, as `fetch` calls it.
 
     Raises:
-        TrainingError: no weights to be had, a broken file, or the weights of another network.
+        TrainingError: no weights to be had, a broken file or download, or the weights of another network.
         MissingExtra: the package that carries them is not installed.
     """
     net = entry.build()
@@ -119,12 +125,7 @@ def load_weights(entry: Backbone, weights: str | os.PathLike[str] | None = None)
         state, source = _read(path), f"package {_lite_package(entry.name).replace('_', '-')}"
     else:
         assert entry.published is not None
-        try:
-            state, source = entry.published(), "torchvision"
-        except Exception as error:  # whatever the network or urllib says
-            raise TrainingError(
-                f"{entry.name}: its weights cannot be downloaded ({error}); give a local file with --weights"
-            ) from error
+        state, source = _read(entry.published(on_progress)), "torchvision"
     prefix = "net." if isinstance(net, _Lite) else ""
     own = net.state_dict()
     fitting = {prefix + key: value for key, value in state.items() if prefix + key in own}
@@ -188,11 +189,10 @@ def _torchvision(name: str, summary: str, build: Callable[[Any], nn.Module]) -> 
 
         return build(torchvision.models)
 
-    def published() -> dict[str, Any]:
+    def published(on_progress: Progress | None) -> Path:
         import torchvision
 
-        weights = torchvision.models.get_model_weights(name).DEFAULT
-        return dict(weights.get_state_dict(progress=False))
+        return fetch(torchvision.models.get_model_weights(name).DEFAULT.url, name, on_progress)
 
     return Backbone(name, summary, random, published=published)
 

@@ -14,7 +14,8 @@ from semblant_search.images import Fit
 from torch.nn.functional import normalize
 
 from semblant_exporter import pictures
-from semblant_exporter.checkpoint import write_atomically
+from semblant_exporter.checkpoint import check_writable, write_atomically
+from semblant_exporter.counting import counted
 from semblant_exporter.export import TOLERANCE, ExportReport, Graph, build_encoder
 from semblant_exporter.listing import list_pictures
 from semblant_exporter.objectives import to_images
@@ -100,7 +101,7 @@ def extract(job: ExtractJob, on_progress: Progress | None = None) -> ExportRepor
 
     Raises:
         InvalidInput: options that do not go together.
-        TrainingError: no weights, wrong or broken ones, or ONNX Runtime and PyTorch disagree.
+        TrainingError: no weights, wrong or broken ones, a place that cannot be written, or ONNX Runtime and PyTorch disagree.
         DataError: no usable pictures.
     """
     own = [name for name in ("mean", "std", "features") if getattr(job, name) is not None]
@@ -111,6 +112,7 @@ def extract(job: ExtractJob, on_progress: Progress | None = None) -> ExportRepor
             f"{job.arch}: an ONNX file has its weights, and gives neither cells nor the mean with the mirror image; "
             "leave --weights, --cells and --mirror away"
         )
+    check_writable(job.output)
     return _extract_onnx(job, on_progress) if is_onnx(job.arch) else _extract_known(job, on_progress)
 
 
@@ -118,7 +120,7 @@ def _extract_known(job: ExtractJob, on_progress: Progress | None) -> ExportRepor
     entry = backbone(job.arch)
     height, width = job.size or (entry.side, entry.side)
     config = ExtractorConfig(job.arch, job.pooling, height, width, job.mirror)
-    network, source = load_weights(entry, job.weights)
+    network, source = load_weights(entry, job.weights, on_progress)
     model = Extractor(config, network).eval()
     fit = Fit(height, width, 3, policy=job.policy)
     array = _sample(job, fit, on_progress)
@@ -210,7 +212,9 @@ def _write(job: ExtractJob, card: EncoderCard, data: bytes, difference: float, c
     power = card.training["whitened"]
     said = f"whitened to the power of {power:g}" if power else "not whitened"
     if job.dim is not None and card.dim < job.dim:
-        said += f"; {card.dim} numbers in place of {job.dim}: {looked_at} pictures have no more directions"
+        said += (
+            f"; {counted(card.dim, 'number')} in place of {job.dim}: {counted(looked_at, 'picture')} have no more directions"
+        )
     return ExportReport(job.output, card, Encoder(data).fingerprint, len(data), difference, checked, power > 0, said)
 
 

@@ -210,6 +210,11 @@ def _read(path: Path) -> Any:
         raise InvalidInput(f"{str(path)!r}: no such file, or not the weights beside it ({error.filename})") from error
     except Exception as error:  # protobuf, the checker and the file system have no common base
         raise InvalidInput(f"{str(path)!r}: no sound ONNX file: {_first_line(error)}") from error
+    if any(entry.key == CARD_KEY for entry in model.metadata_props):
+        raise InvalidInput(
+            f"{path.name}: an encoder of Semblant already, not a network to make one of: `semblant index --encoder {path.name}`"
+            " takes it as it is; give the network that it was made of"
+        )
     if _opset(model) not in _OPSETS:
         raise InvalidInput(f"{path.name}: opset {_opset(model)}, expected {_OPSETS[0]} to {_OPSETS[-1]}; export it again")
     return model

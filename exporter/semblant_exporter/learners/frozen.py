@@ -17,8 +17,7 @@ from .rows import Made, Row
 from .stem import RASTER, LearnedGraph, Network, Raster, Stem, features
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from torch import Tensor
@@ -43,14 +42,17 @@ _FINER = 1.5
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """Features of a sample through one stem: of all pictures, `[n, …]`, and of changed views of those asked, `[q, …]`."""
+    """Features of a sample through one stem: of all pictures, `[n, …]`, and of changed views of those asked, `[q, …]`.
+
+    `ms`: milliseconds a picture of each member of the stem.
+    """
 
     stem: Stem
     fit: Fit
     sample: Sample
     plain: Tensor
     changed: Tensor
-    ms: float
+    ms: tuple[float, ...]
 
     def blocks(self, which: Sequence[int], rows: np.ndarray | None = None, *, changed: bool = False) -> list[Tensor]:
         """Those of the stem's blocks, of some rows."""
@@ -58,7 +60,7 @@ class Seen:
         return [parts[number] if rows is None else parts[number][rows] for number in which]
 
 
-def fit_of(networks: Sequence[str | OwnNetwork], own_side: int, *, fine: bool = False) -> Fit:
+def fit_of(networks: Sequence[str | Network | OwnNetwork], own_side: int, *, fine: bool = False) -> Fit:
     """How pictures are fitted: padded to what the networks were trained with, else near their own size, for a raster of 16.
 
     `fine`: half as many pixels again along a side, for photographs.
@@ -67,23 +69,20 @@ def fit_of(networks: Sequence[str | OwnNetwork], own_side: int, *, fine: bool = 
         if isinstance(network, OwnNetwork):
             return network.fit
     raster = min(_LARGEST_SIDE, max(RASTER, own_side // RASTER * RASTER))
-    side = max((backbone(name).side for name in networks if isinstance(name, str)), default=raster)
+    sides = (backbone(one).side if isinstance(one, str) else one.side for one in networks if not isinstance(one, OwnNetwork))
+    side = max(sides, default=raster)
     side = round(side * _FINER) if fine and networks else side
     return Fit(side, side, 3)
 
 
 def look_through(
-    networks: Sequence[str | OwnNetwork],
+    networks: Sequence[Network | OwnNetwork],
     sample: Sample,
     fit: Fit,
-    weights: Mapping[str, Path],
     on_progress: Progress | None,
 ) -> Seen:
     """Compute the features of all pictures once: every way below is made of them. No networks: only pixels."""
-    parts: list[Network | OwnNetwork | Raster] = [
-        Network(one, weights.get(one)) if isinstance(one, str) else one for one in networks
-    ]
-    stem = Stem([*parts, Raster()]).eval()
+    stem = Stem([*networks, Raster()]).eval()
     array = sample.load(fit, on_progress)
     plain, ms = features(stem, fit, array, on_progress)
     changed, _ = features(stem, fit, two_views(array[sample.asked]), on_progress, "looking at changed views")
@@ -146,6 +145,7 @@ def _made(seen: Seen, which: Sequence[int], options: HeadOptions, head: Head, wa
     vectors = F.normalize(head(seen.blocks(which)), dim=1).detach().numpy()  # [n, D]
     index, asked = vectors[sample.learned], vectors[sample.asked]
     changed = F.normalize(head(seen.blocks(which, changed=True)), dim=1).detach().numpy()
+    kept = _only(seen.stem, which)
     said = [names]
     if options.root:
         said.append("square-rooted")
@@ -156,13 +156,12 @@ def _made(seen: Seen, which: Sequence[int], options: HeadOptions, head: Head, wa
         way,
         ", ".join(said),
         judge(index, asked, changed),
-        seen.ms,
+        sum(ms for part, ms in zip(seen.stem.members, seen.ms, strict=True) if part in kept.members),
         sample.precision(index, asked),
         comparable=not options.neighbours,
     )
 
     def graph() -> LearnedGraph:
-        kept = _only(seen.stem, which)
         return LearnedGraph(kept, fit_head(seen.blocks(which), options)).eval()
 
     sources = [part.source for part in seen.stem.members if not isinstance(part, Raster)] if way != "pixels" else []
@@ -170,7 +169,7 @@ def _made(seen: Seen, which: Sequence[int], options: HeadOptions, head: Head, wa
         row=row,
         graph=graph,
         fit=seen.fit,
-        architecture="+".join(part.name for part in _only(seen.stem, which).members),
+        architecture="+".join(part.name for part in kept.members),
         objective="pca" if way == "pixels" else "pretrained",
         training={"options": asdict(options), "weights": sources, "pictures": len(sample)},
         vectors=vectors,

@@ -3,7 +3,7 @@
 How often an altered copy finds its picture is no guide: over EfficientNet-Lite0's features of photographs it ranks the
 powers of whitening the wrong way round. Two measures that rank them, and other choices, as labels do:
 
-- *shared*: of the ten neighbours of a picture, how many are neighbours of a changed view of it, too;
+- *shared*: of the ten neighbours of a picture (fewer of few pictures), how many are neighbours of a changed view of it, too;
 - *transitive*: of the neighbours of a picture's neighbours, how many are its own neighbours.
 
 Both rise, too, where vectors are smoothed over their neighbours. That can therefore not be chosen by them.
@@ -35,19 +35,25 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class Guide:
-    """What is measured of vectors, each from 0 to 1: `shared` and `transitive` as the module says."""
+    """What is measured of vectors, each from 0 to 1: `shared` and `transitive` as the module says, of `k` neighbours each."""
 
     shared: float
     transitive: float
+    k: int = NEIGHBOURS
 
     @property
     def score(self) -> float:
         """What choices are made by: the mean of both."""
         return (self.shared + self.transitive) / 2
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, float | int]:
         """The form that is kept in a card."""
-        return {"shared": round(self.shared, 4), "transitive": round(self.transitive, 4), "guide": round(self.score, 4)}
+        return {
+            "shared": round(self.shared, 4),
+            "transitive": round(self.transitive, 4),
+            "guide": round(self.score, 4),
+            "k": self.k,
+        }
 
 
 def neighbours_looked_at(pictures: int) -> int:
@@ -69,7 +75,7 @@ def judge(index: np.ndarray, asked: np.ndarray, changed: np.ndarray) -> Guide:
     around = metrics.nearest(index, index, min(k, len(index) - 1), exclude=np.arange(len(index))).rows[own]  # [q, k, k]
     transitive = np.mean([np.isin(around[row], own[row]).mean() for row in range(len(own))])
     shared = np.mean([len(np.intersect1d(own[row], other[row])) / k for row in range(len(own))])
-    return Guide(float(shared), float(transitive))
+    return Guide(float(shared), float(transitive), k)
 
 
 def two_views(pixels: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -11,7 +11,7 @@ import torch
 from semblant_search.encoder import Encoder, EncoderCard
 from semblant_search.errors import InvalidInput, MissingExtra
 
-from semblant_exporter.checkpoint import write_atomically
+from semblant_exporter.checkpoint import check_writable, write_atomically
 from semblant_exporter.export import build_encoder
 from semblant_exporter.extractors.backbones import IMAGENET, backbone
 from semblant_exporter.extractors.onnx_network import OnnxOptions, is_onnx
@@ -23,7 +23,7 @@ from .looking import DRAWN, Look, look_at
 from .own import OwnNetwork, own_encoder
 from .rows import Made, best, reason
 from .sample import take
-from .stem import LearnedGraph, networks_at_hand
+from .stem import LearnedGraph, Network, networks_at_hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -102,6 +102,10 @@ class LearnJob:
         own = [name for name in self.networks if is_onnx(name)]
         if own and len(self.networks) > 1:
             raise InvalidInput(f"network {own[0]!r} beside others: an ONNX file looks at the pictures alone; name it only")
+        if stray := [name for name in self.weights if name not in self.networks]:
+            raise InvalidInput(f"weights of {stray[0]!r}, none of the networks: name it with --network {stray[0]}, too")
+        if own and self.weights:
+            raise InvalidInput(f"weights with {own[0]!r}: an ONNX file has its own; leave --weights away")
         said = [name for name in ("mean", "std", "features") if getattr(self, name) is not None]
         if said and not own:
             raise InvalidInput(f"{said[0]} without an ONNX file: of networks known by name it is known; leave --{said[0]} away")
@@ -168,13 +172,18 @@ def learn(job: LearnJob, on_progress: Progress | None = None) -> LearnReport:
         KeyboardInterrupt: broken off before there was anything to keep.
     """
     listing = list_pictures(job.directory)
+    check_writable(job.output)
     look = look_at(listing, job.label)
-    networks = _networks(job)
-    ways = ways_for(look, networks) if job.way is None else _needed(job.way)
+    names = job.networks or networks_at_hand()
+    ways = ways_for(look, names) if job.way is None else _needed(job.way)
     if not set(ways) - {"pixels", "scratch"}:
-        networks = ()
-    elif not networks:
+        names = ()
+    elif not names:
         raise MissingExtra(f"The way {job.way!r}, which begins with a pretrained network,", _EXTRA)
+    # Before pictures are decoded: weights may be missing, broken or those of another network.
+    networks = _networks(job, names, on_progress)
+    if "distilled" in ways:
+        trained.check_student()
     fit = frozen.fit_of(networks, look.side, fine=look.photographs)
     sample = take(listing, fit, label=job.label, seed=job.seed, on_progress=on_progress)
     made: list[Made] = []
@@ -186,20 +195,23 @@ def learn(job: LearnJob, on_progress: Progress | None = None) -> LearnReport:
         if not made:
             raise
         interrupted = True
+    interrupted = interrupted or any(one.stopped for one in made)
+    untried = [way for way in ways if interrupted and not any(one.row.way == way for one in made)]
     wanted = [one for one in made if one.row.way == job.way] or made
     few = job.way is None and _few_photographs(look) and any(one.row.way == "pretrained" for one in made)
     if few:  # a handful is asked with: the guide would take their pixels by chance now and then
         wanted = [one for one in made if one.row.way == "pretrained"]
     chosen = best(wanted)
-    why = reason(chosen, made, wanted=job.way, asked=len(sample.asked), few=few)
+    why = reason(chosen, made, wanted=job.way, asked=len(sample.asked), few=few, untried=untried)
+    look = replace(look, pictures=look.pictures - len(sample.failures), sample=len(sample))
     return _write(job, chosen, made, why, look, sample, interrupted=interrupted, on_progress=on_progress)
 
 
-def _networks(job: LearnJob) -> tuple[str | OwnNetwork, ...]:
-    if job.networks and is_onnx(job.networks[0]):
+def _networks(job: LearnJob, names: Sequence[str], on_progress: Progress | None) -> tuple[Network | OwnNetwork, ...]:
+    if names and is_onnx(names[0]):
         options = OnnxOptions(job.mean or IMAGENET[0], job.std or IMAGENET[1], output=job.features)
-        return (OwnNetwork(Path(job.networks[0]), options),)
-    return job.networks or networks_at_hand()
+        return (OwnNetwork(Path(names[0]), options),)
+    return tuple(Network(name, job.weights.get(name), on_progress) for name in names)
 
 
 def ways_for(look: Look, networks: Sequence[object]) -> tuple[Way, ...]:
@@ -221,7 +233,7 @@ def _needed(way: Way) -> tuple[Way, ...]:
 def _carry_out(
     job: LearnJob,
     ways: Sequence[Way],
-    networks: Sequence[str | OwnNetwork],
+    networks: Sequence[Network | OwnNetwork],
     sample: Sample,
     look: Look,
     fit: Fit,
@@ -235,7 +247,7 @@ def _carry_out(
 
     base: Made | None = None
     if set(ways) & {"pixels", "pretrained", "fused", "distilled"}:
-        seen = frozen.look_through(networks, sample, fit, job.weights, on_progress)
+        seen = frozen.look_through(networks, sample, fit, on_progress)
         if "pixels" in ways:
             say("pixels")
             yield frozen.pixels(seen, job.dim)

@@ -38,6 +38,7 @@ class Look:
         grey: whether all of the sample are.
         drawn: share of the sample that looks drawn: large areas of exactly one colour.
         labels: how many different ones there are; 0 where fewer than two.
+        sample: how many of them were looked at in full; 0: not known yet.
     """
 
     pictures: int
@@ -45,6 +46,7 @@ class Look:
     grey: bool
     drawn: float
     labels: int
+    sample: int = 0
 
     @property
     def natural(self) -> bool:
@@ -60,7 +62,8 @@ class Look:
         kind = "drawings" if self.drawn > DRAWN else "photographs"
         what = f"{'grey ' if self.grey else ''}{kind if self.side > SMALL_SIDE else 'small pictures'}"
         labels = f"{self.labels} labels" if self.labels else "no labels"
-        return f"{self.pictures:,} {what}, {labels}"
+        part = f" (a sample of {self.sample:,} is looked at)" if 0 < self.sample < self.pictures else ""
+        return f"{self.pictures:,} {what}{part}, {labels}"
 
 
 def look_at(listing: Listing, label: str | None = None) -> Look:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from semblant_exporter.counting import counted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Made", "Row", "best", "reason"]
 
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -25,8 +29,8 @@ class Row:
         way: name in `WAYS`.
         what: in words, such as `efficientnet-lite1, whitened to .25`.
         guide: by neighbours alone.
-        ms: milliseconds a picture, while it was measured.
-        precision: P@10 where there are labels; shown, and never chosen by.
+        ms: milliseconds a picture of this encoder alone, while it was measured.
+        precision: P@k where there are labels, of as many neighbours as the guide; shown, and never chosen by.
         comparable: whether the guide may rank it: smoothing over neighbours raises the guide by itself.
     """
 
@@ -44,7 +48,7 @@ class Row:
             "what": self.what,
             **self.guide.to_json(),
             "ms": round(self.ms, 3),
-            **({} if self.precision is None else {"P@10": round(self.precision, 4)}),
+            **({} if self.precision is None else {f"P@{self.guide.k}": round(self.precision, 4)}),
         }
 
 
@@ -58,6 +62,7 @@ class Made:
         fit: how pictures are fitted for it.
         architecture, objective, training: for the card.
         vectors: float32 `[n, D]`, unit length, of the sample, by what was learned from its learned part alone.
+        stopped: whether its training was broken off.
     """
 
     row: Row
@@ -67,6 +72,7 @@ class Made:
     objective: str
     training: dict[str, Any]
     vectors: np.ndarray
+    stopped: bool = False
 
 
 def best(made: Sequence[Made]) -> Made:
@@ -75,23 +81,33 @@ def best(made: Sequence[Made]) -> Made:
     return next((one for one in made if one.row.way == top.row.way and not one.row.comparable), top)
 
 
-def reason(chosen: Made, made: Sequence[Made], *, wanted: str | None, asked: int, few: bool = False) -> str:
+def reason(
+    chosen: Made, made: Sequence[Made], *, wanted: str | None, asked: int, few: bool = False, untried: Sequence[str] = ()
+) -> str:
     """Why it was taken, in a sentence; `few`: of so few photographs that the guide was not followed.
 
-    Its numbers are those that it was chosen by, beside the best of another way that could be chosen.
+    Its numbers are those that it was chosen by, beside the best of another way that could be chosen. `untried` are the ways
+    that were not carried out, as it was broken off before.
     """
+    said = f"; broken off before {' and '.join(untried)} {'was' if len(untried) == 1 else 'were'} tried" if untried else ""
     comparable = [one.row for one in made if one.row.comparable]
     own = next((row for row in comparable if row.way == chosen.row.way), chosen.row)
+    if wanted is not None and chosen.row.way == wanted:
+        return f"--way {wanted} was asked for{said}"
     if wanted is not None:
-        return f"--way {wanted} was asked for"
+        return f"--way {wanted} was asked for, but broken off before it was there: {chosen.row.way} is the best until then"
     if few:
-        return f"they are too few to tell by {asked} of them what suits them: a network that has seen others is taken"
+        number = "one" if asked == 1 else str(asked)
+        return f"they are too few to tell by {number} of them what suits them: a network that has seen others is taken{said}"
     others = [row for row in comparable if row.way != own.way]
     if not others:
-        return "nothing else could be tried"
+        return f"nothing else {'was' if untried else 'could be'} tried{said}"
     second = max(others, key=lambda row: row.guide.score)
+    k = own.guide.k
+    neighbours = "the nearest neighbours" if k == 1 else f"{_NUMBERS[k]} neighbours"
+    measured = f"{counted(asked, 'picture')} that it did not learn from"
     return (
-        f"of {len(made)} tried it keeps {own.guide.shared:.0%} of ten neighbours when a picture changes and "
-        f"{own.guide.transitive:.0%} of them know each other, on {asked} pictures that it did not learn from; the next, "
-        f"{second.way} ({second.what}), {second.guide.shared:.0%} and {second.guide.transitive:.0%}"
+        f"of {len(made)} tried it keeps {own.guide.shared:.0%} of {neighbours} when a picture changes and "
+        f"{own.guide.transitive:.0%} of them know each other, on {measured}; the next, "
+        f"{second.way} ({second.what}), {second.guide.shared:.0%} and {second.guide.transitive:.0%}{said}"
     )

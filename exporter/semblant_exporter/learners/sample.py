@@ -10,6 +10,7 @@ import numpy as np
 from semblant_search.errors import DataError
 
 from semblant_exporter import metrics, pictures
+from semblant_exporter.counting import counted
 
 from .guide import neighbours_looked_at
 
@@ -102,7 +103,7 @@ def take(listing: Listing, fit: Fit, *, label: str | None = None, seed: int = 0,
 def _check(array: PictureArray) -> None:
     if len(array) < FEWEST:
         raise DataError(
-            f"{len(array)} usable picture{'s' * (len(array) != 1)}: learning needs at least {FEWEST}, and is worth it from "
+            f"{counted(len(array), 'usable picture')}: learning needs at least {FEWEST}, and is worth it from "
             "some dozens on; `semblant extract efficientnet-lite0` with --dim 0 makes an encoder that learns nothing"
         )
     first = array.pixels[0]

@@ -18,8 +18,6 @@ from semblant_exporter.extractors.backbones import BACKBONES, backbone, load_wei
 from semblant_exporter.extractors.extractor import gem
 from semblant_exporter.objectives import to_images
 
-from .own import OwnNetwork
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .head import Head
+    from .own import OwnNetwork
 
     Progress = Callable[[str, int, int | None], None]
 
@@ -69,11 +68,11 @@ class Network(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, name: str, weights: Path | None = None) -> None:
+    def __init__(self, name: str, weights: Path | None = None, on_progress: Progress | None = None) -> None:
         super().__init__()
         entry = backbone(name)
         self.name, self.side = name, entry.side
-        self.network, self.source = load_weights(entry, weights)
+        self.network, self.source = load_weights(entry, weights, on_progress)
         self.register_buffer("mean", torch.tensor(entry.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(entry.std).view(1, 3, 1, 1))
         with torch.no_grad():
@@ -137,26 +136,32 @@ class LearnedGraph(nn.Module):
 @torch.no_grad()
 def features(
     stem: Stem, fit: Fit, pixels: np.ndarray, on_progress: Progress | None = None, what: str = "looking at pictures"
-) -> tuple[Tensor, float]:
-    """Float32 `[n, sum of blocks]` of fitted pictures uint8 `[n, h, w, 3]`, and milliseconds a picture."""
-    by_onnx = len(pixels) >= _WORTH_ONNX and not any(isinstance(part, OwnNetwork) for part in stem.members)
-    run = _run_by_onnx(stem, fit) if by_onnx else stem
-    parts, seconds, seen = [], 0.0, 0
+) -> tuple[Tensor, tuple[float, ...]]:
+    """Float32 `[n, sum of blocks]` of fitted pictures uint8 `[n, h, w, 3]`, and milliseconds a picture of each member."""
+    runs = [_run_of(part, fit, len(pixels)) for part in stem.members]
+    parts, seconds, seen = [], [0.0] * len(runs), 0
     for batch in in_parts(pixels):
-        began = time.perf_counter()
-        parts.append(run(batch))
-        seconds += time.perf_counter() - began
+        beside = []
+        for number, run in enumerate(runs):
+            began = time.perf_counter()
+            beside.append(run(batch))
+            seconds[number] += time.perf_counter() - began
+        parts.append(torch.cat(beside, 1))
         seen += len(batch)
         if on_progress is not None:
             on_progress(what, seen, len(pixels))
-    return torch.cat(parts), 1000 * seconds / len(pixels)
+    return torch.cat(parts), tuple(1000 * one / len(pixels) for one in seconds)
 
 
-def _run_by_onnx(stem: Stem, fit: Fit) -> Callable[[Tensor], Tensor]:
+def _run_of(part: Network | OwnNetwork | Raster, fit: Fit, pictures: int) -> Callable[[Tensor], Tensor]:
+    """What computes its vectors of a batch: ONNX Runtime, where a network has so many pictures to see."""
+    alone = Stem([part]).eval()
+    if pictures < _WORTH_ONNX or not isinstance(part, Network):
+        return alone
     with no_telemetry():
         import onnxruntime
 
-    session = onnxruntime.InferenceSession(to_onnx(stem, fit).SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(to_onnx(alone, fit).SerializeToString(), providers=["CPUExecutionProvider"])
     return lambda pictures: torch.from_numpy(session.run(None, {"images": pictures.numpy()})[0])
 
 

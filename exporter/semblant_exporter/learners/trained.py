@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from torch import nn
 from semblant_exporter import pictures
 from semblant_exporter.augment import Views, view
 from semblant_exporter.checkpoint import MODEL_FILE
+from semblant_exporter.counting import counted
 from semblant_exporter.export import Graph
 from semblant_exporter.extractors.backbones import backbone, load_weights
 from semblant_exporter.objectives import to_images
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, int, int | None], None]
 
-__all__ = ["distilled", "scratch"]
+__all__ = ["check_student", "distilled", "scratch"]
 
 _LARGEST_OWN_SIDE = 128
 _SIDE = 64
@@ -75,8 +77,9 @@ def scratch(sample: Sample, look: Look, dim: int, minutes: float, seed: int, on_
     whitening = fit_whitening(latents, dim, LATENT_POWER, ledoit_wolf(latents))
     facts = {"pictures": len(array), "epochs": epochs or trained.facts["state"]["best_epoch"], "minutes": minutes, "seed": seed}
     graph = Graph(model, whitening).eval()
-    what = f"an autoencoder, {side}×{side}, {facts['epochs']} epochs{', broken off' if stopped else ''}"
-    return [_measured(sample, graph, fit, "scratch", what, (plan.arch, plan.objective), facts)]
+    what = f"an autoencoder, {side}×{side}, {_epochs(facts['epochs'], stopped=stopped)}"
+    made = _measured(sample, graph, fit, "scratch", what, (plan.arch, plan.objective), facts)
+    return [replace(made, stopped=stopped)]
 
 
 def distilled(sample: Sample, teacher: Made, minutes: float, seed: int, on_progress: Progress | None) -> list[Made]:
@@ -110,10 +113,18 @@ def distilled(sample: Sample, teacher: Made, minutes: float, seed: int, on_progr
     student = task.student.float().cpu().eval()
     epochs = len(trainer.state.history)
     facts = {"pictures": len(learned), "teacher": teacher.row.what, "epochs": epochs, "minutes": minutes, "seed": seed}
-    what = (
-        f"{STUDENT} at {STUDENT_SIDE} pixels, taught by {teacher.row.way}, {epochs} epochs{', broken off' if stopped else ''}"
-    )
-    return [_measured(sample, student, fit, "distilled", what, (STUDENT, "distilled"), facts)]
+    what = f"{STUDENT} at {STUDENT_SIDE} pixels, taught by {teacher.row.way}, {_epochs(epochs, stopped=stopped)}"
+    made = _measured(sample, student, fit, "distilled", what, (STUDENT, "distilled"), facts)
+    return [replace(made, stopped=stopped)]
+
+
+def _epochs(count: int, *, stopped: bool) -> str:
+    return f"{counted(count, 'epoch')}{', broken off' if stopped else ''}"
+
+
+def check_student() -> None:
+    """`MissingExtra` where the weights that the student begins with are not installed."""
+    load_weights(backbone(STUDENT))
 
 
 class _Student(nn.Module):

@@ -70,6 +70,13 @@ EXPORTER = (
             "--minutes": Row(["--minutes", "9"], {"learn.job.minutes": 9.0}),
             "--dim": Row(["--dim", "16"], {"learn.job.dim": 16}),
             "--network": Row(["--network", "vgg16", "--network", "vgg19"], {"learn.job.networks": ("vgg16", "vgg19")}),
+            "--weights": Row(
+                ["--network", "vgg16", "--network", "vgg19", "--weights", "vgg19=a.pth", "--weights", "vgg16=b.pth"],
+                {
+                    "learn.job.networks": ("vgg16", "vgg19"),
+                    "learn.job.weights": {"vgg19": Path("a.pth"), "vgg16": Path("b.pth")},
+                },
+            ),
             "--mean": Row(
                 ["--network", "o.onnx", "--mean", ".1", ".2", ".3"],
                 {"learn.job.networks": ("o.onnx",), "learn.job.mean": (0.1, 0.2, 0.3)},
