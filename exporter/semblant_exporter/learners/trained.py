@@ -75,9 +75,10 @@ def scratch(sample: Sample, look: Look, dim: int, minutes: float, seed: int, on_
         model, kept = trained.model, np.array(trained.sample)
     latents = embed(model, kept)
     whitening = fit_whitening(latents, dim, LATENT_POWER, ledoit_wolf(latents))
-    facts = {"pictures": len(array), "epochs": epochs or trained.facts["state"]["best_epoch"], "minutes": minutes, "seed": seed}
+    epochs = epochs or int(trained.facts["state"]["best_epoch"])
+    facts = {"pictures": len(array), "epochs": epochs, "minutes": minutes, "seed": seed}
     graph = Graph(model, whitening).eval()
-    what = f"an autoencoder, {side}×{side}, {_epochs(facts['epochs'], stopped=stopped)}"
+    what = f"an autoencoder, {side}×{side}, {_epochs(epochs, stopped=stopped)}"
     made = _measured(sample, graph, fit, "scratch", what, (plan.arch, plan.objective), facts)
     return [replace(made, stopped=stopped)]
 
