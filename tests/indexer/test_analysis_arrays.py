@@ -20,7 +20,9 @@ from semblant_indexer.analysis import (
 )
 from semblant_indexer.analysis.columns import Texts
 from semblant_search.errors import InvalidInput
+from sklearn.cluster import KMeans
 from support.small_stores import unit_vectors
+from threadpoolctl import threadpool_info, threadpool_limits
 
 GROUPS = 5
 
@@ -172,6 +174,22 @@ def test_the_largest_cluster_is_the_first() -> None:
     sizes = np.bincount(fit_clusters(vectors[kept], GROUPS).labels)
     assert sizes.tolist() == sorted(sizes, reverse=True)
     assert sizes.tolist()[-1] == 8
+
+
+def test_clusters_are_found_on_one_thread_and_the_others_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info()}
+
+    seen, fit = [], KMeans.fit
+
+    def watched(self: KMeans, *arguments: Any, **options: Any) -> Any:
+        seen.append(threads())
+        return fit(self, *arguments, **options)
+
+    monkeypatch.setattr(KMeans, "fit", watched)
+    with threadpool_limits(3):
+        fit_clusters(grouped()[0], 3)
+        assert (seen, threads()) == ([{1}], {3})
 
 
 def test_two_pictures_many_times_are_two_clusters() -> None:
