@@ -27,9 +27,9 @@ _BLUR = 0.8
 """Pixels (standard deviation): fur and weave are sampled otherwise in a copy of half the size, and a line of text is not."""
 _MOST_SPREAD = 6.0
 """Grey levels: more is another light or colour, which a stranger of the same family may have, too."""
-_MOST_AWAY = 20.0
-"""Grey levels. On 192 pixels a side, copies of pages of black text have 15 at most (as they are, in JPEG 15, half as large) and
-other pages of the same form 31 at least, half of them 53."""
+_MOST_AWAY = 22.0
+"""Grey levels. On 240 pixels a side, copies of pages of black text have 16 at most (in JPEG 15, half as large), and other pages
+of the same form 34 at least."""
 
 
 def local_change(query: np.ndarray, candidate: np.ndarray, inside: np.ndarray) -> float:

@@ -39,7 +39,7 @@ _MORE = 5
 _CELLS = 8
 _HOPELESS, _CLEAR, _CLEAR_LAID_OVER = -8.0, 4.0, 20.0
 """Strengths between which pixels are aligned: below there is nothing to be saved, above no need to."""
-_CLOSER = 192
+_CLOSER = 240
 """Pixels of the longest side at which a line of text on a page is seen."""
 _STILL = 0.8
 """Share of the overlap that is left of it after that, at least."""
