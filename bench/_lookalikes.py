@@ -1,4 +1,4 @@
-"""Pictures that look alike and are not the same: one form filled in many times, one family of icons."""
+"""Pictures that look alike and are not the same: one page filled in many times, one family of icons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["forms", "icons"]
+__all__ = ["calendars", "forms", "icons", "invoices", "tables"]
 
 _FIELDS = ("Name", "Street", "Town", "Telephone", "Date of birth", "Occupation", "Remarks", "Signature")
 _SYLLABLES = ("ka", "lo", "mi", "ren", "tas", "vor", "ul", "den", "sha", "pe", "quo", "bri", "nad", "ef", "wy", "zan", "tor")
@@ -72,3 +72,63 @@ def icons(folder: Path, count: int, *, first: int = 0) -> None:
                 draw.polygon([(box[0], box[3]), (box[2], box[3]), ((box[0] + box[2]) // 2, box[1])], fill=fill)
         draw.text((70, 208), _words(rng, 1, 1), fill="white", font=ImageFont.load_default(22))
         icon.save(folder / f"icon-{number:04d}.png")
+
+
+def invoices(folder: Path, count: int, *, first: int = 0) -> None:
+    """`count` PNG files of 1,240 × 1,754 pixels: one page of text, on which number, date and amount are others each time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = np.random.default_rng(77)
+    lines = [_words(text, 11, 13) for _ in range(34)]
+    for number in range(first, first + count):
+        rng = np.random.default_rng(20_000 + number)
+        page = Image.new("L", (1240, 1754), 255)
+        draw = ImageDraw.Draw(page)
+        draw.text((100, 80), "INVOICE", fill=0, font=ImageFont.load_default(60))
+        amount, day, month = rng.integers(1000, 999_999) / 100, rng.integers(1, 29), rng.integers(1, 13)
+        written = (f"Number: {rng.integers(10_000, 999_999)}", f"Date: {day:02d}.{month:02d}.2024", f"Amount: {amount:.2f} EUR")
+        for row, line in enumerate(written):
+            draw.text((100, 200 + 40 * row), line, fill=0, font=ImageFont.load_default(24))
+        for row, line in enumerate(lines):
+            draw.text((100, 420 + 34 * row), line, fill=0, font=ImageFont.load_default(22))
+        page.save(folder / f"invoice-{number:04d}.png")
+
+
+def tables(folder: Path, count: int, *, first: int = 0) -> None:
+    """`count` PNG files of 900 × 640 pixels: one ruled table with the same heads, and other numbers in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(first, first + count):
+        rng = np.random.default_rng(30_000 + number)
+        page = Image.new("RGB", (900, 640), "white")
+        draw = ImageDraw.Draw(page)
+        draw.text((20, 10), "Quarterly report: units sold by region", fill=0, font=ImageFont.load_default(16))
+        for column, head in enumerate(("Region", "January", "February", "March", "April", "May", "June", "Total")):
+            draw.text((24 + 108 * column, 42), head, fill=0, font=ImageFont.load_default(15))
+        for row in range(22):
+            top = 66 + 25 * row
+            draw.line((18, top - 2, 882, top - 2), fill=(180, 180, 180))
+            draw.text((24, top + 2), _FIELDS[row % len(_FIELDS)], fill=0, font=ImageFont.load_default(15))
+            for column in range(1, 8):
+                value = str(rng.integers(100, 10_000))
+                draw.text((24 + 108 * column, top + 2), value, fill=0, font=ImageFont.load_default(15))
+        for column in range(9):
+            draw.line((18 + 108 * column, 38, 18 + 108 * column, 616), fill=(180, 180, 180))
+        page.save(folder / f"table-{number:04d}.png")
+
+
+def calendars(folder: Path, count: int, *, first: int = 0) -> None:
+    """`count` PNG files of 800 × 700 pixels: months that begin on any of seven days, each with another name and year."""
+    folder.mkdir(parents=True, exist_ok=True)
+    months = ("January", "March", "May", "July", "August", "October", "December")
+    for number in range(first, first + count):
+        page = Image.new("RGB", (800, 700), "white")
+        draw = ImageDraw.Draw(page)
+        title = f"{months[number // 7 % 7]} {1900 + number // 49}"
+        draw.text((400, 35), title, fill=(150, 0, 0), font=ImageFont.load_default(34), anchor="mm")
+        for column, name in enumerate(("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")):
+            draw.text((20 + 110 * column, 75), name, fill=0, font=ImageFont.load_default(18))
+        for day in range(31):
+            row, column = divmod(day + number % 7, 7)
+            left, top = 15 + 110 * column, 105 + 95 * row
+            draw.rectangle((left, top, left + 105, top + 90), outline=(150, 150, 150))
+            draw.text((left + 7, top + 5), str(day + 1), fill=0, font=ImageFont.load_default(20))
+        page.save(folder / f"calendar-{number:04d}.png")

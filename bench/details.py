@@ -9,8 +9,9 @@ and is counted as `showing` instead; so is one that all of is in the query, wher
 
 SETs: `tiles` (quarters of photographs and paintings, other scenes), `clipart` (the other half of the Open Clip Art Library,
 without what is the same in both), both of them also asked of each other, `forms` and `icons` (one template with another text,
-one family with another sign), and `photographs`, `photographs-200`, `photographs-96` (of FOLDER, whose `validation` is asked of
-its `train`, as they are and with 200 and 96 pixels on their longest side).
+one family with another sign), `invoices`, `tables` and `calendars` (one page with three other lines of text, one ruled table
+with other numbers, one layout with other months), and `photographs`, `photographs-200`, `photographs-96` (of FOLDER, whose
+`validation` is asked of its `train`, as they are and with 200 and 96 pixels on their longest side).
 
 Proven: pictures of the collection in which OpenCV's default ORB finds 150 key points are changed and asked for
 (`_transforms.py`): R@1 of proven hits, and how often the verdict of a right hit is what was done.
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from _lookalikes import forms, icons
+from _lookalikes import calendars, forms, icons, invoices, tables
 from _report import Limit, at_least, at_most, finish, parser
 from _transforms import TRANSFORMS, flat, seed_of
 from features import encoded, grouped, row_of, shows_either, tiles, wallpapers
@@ -45,7 +46,8 @@ from semblant_search.images import open_image, to_grey
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SETS = ("tiles", "clipart", "forms", "icons")
+MADE = {"forms": forms, "icons": icons, "invoices": invoices, "tables": tables, "calendars": calendars}
+SETS = ("tiles", "clipart", *MADE)
 SIZES = {"photographs": 0, "photographs-200": 200, "photographs-96": 96}
 CONFIDENT, LESS = 0.99, 0.9
 VERDICTS = {
@@ -185,7 +187,7 @@ def textured(paths: Sequence[Path]) -> list[Path]:
 
 def made(name: str, work: Path, *, quick: bool) -> tuple[Path, list[Path]]:
     """A folder to index, and what to ask of it."""
-    make = {"forms": forms, "icons": icons}[name]
+    make = MADE[name]
     make(work / name, 120 if quick else 300)
     make(work / f"{name}-asked", QUICK_STRANGERS if quick else 200, first=5000)
     return work / name, list_pictures(work / f"{name}-asked").paths

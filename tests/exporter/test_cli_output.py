@@ -45,7 +45,7 @@ def _joined(result: Result) -> str:
 def test_an_evaluation_is_written_beside_the_encoder_and_shown_as_a_table(workshop: Path, tmp_path: Path) -> None:
     encoder = shutil.copyfile(workshop / "fine.onnx", tmp_path / "mine.onnx")
     result = run("evaluate", encoder, "--index", workshop / "pictures")
-    assert (result.exit_code, result.stderr) == (3, "1 pictures could not be used\n")
+    assert (result.exit_code, result.stderr) == (3, "1 picture could not be used\n")
     written = json.loads((tmp_path / "mine.evaluation.json").read_text())
     rows = [[cell.strip() for cell in line.split("│")[1:3]] for line in result.stdout.splitlines() if "│" in line]
     shown = dict(rows)
@@ -87,7 +87,7 @@ def test_a_comparison_is_a_table_best_first_with_a_reason(workshop: Path, tmp_pa
     files = [workshop / "coarse.onnx", workshop / "fine.onnx"]
     words = ["compare", workshop / "pictures", "--encoders", *files, "--queries", 20, "--out", tmp_path / "out"]
     result = run(*words)
-    assert (result.exit_code, result.stderr) == (3, "1 pictures could not be used\n")
+    assert (result.exit_code, result.stderr) == (3, "1 picture could not be used\n")
     document = json.loads((tmp_path / "out" / "comparison.json").read_text())
     scores = {score["name"]: score for score in document["scores"]}
     assert (

@@ -73,7 +73,7 @@ def test_pictures_that_cannot_be_used_are_counted_and_end_in_code_3(encoder: Pat
     done = run(encoder, "--index", folder, "--json")
     assert done.returncode == 3
     assert json.loads(done.stdout)["failed"] == 1
-    assert "1 pictures could not be used" in done.stderr
+    assert "1 picture could not be used" in done.stderr
 
 
 def test_without_labels_it_says_what_it_cannot_measure(encoder: Path, photos: Path) -> None:

@@ -56,7 +56,8 @@ def test_recall_is_measured_on_the_collection_that_was_built(
 
 def test_progress_goes_from_nothing_to_the_account(photos: Path, index: Index, tmp_path: Path) -> None:
     album = tmp_path / "album"
-    shutil.copytree(photos, album)
+    for copy in range(10):  # so many that they take longer than until something is told
+        shutil.copytree(photos, album / str(copy))
     (album / "bad.png").write_text("no picture")
     (album / "pipe.png").symlink_to(album / "nowhere")
     seen: list[Progress] = []
@@ -71,13 +72,13 @@ def test_progress_goes_from_nothing_to_the_account(photos: Path, index: Index, t
     assert max(workers) == 3
     told = [progress for progress in seen if progress.phase == "index" and progress.total]
     assert told
-    assert {progress.total for progress in told} == {20}
+    assert {progress.total for progress in told} == {191}
     for before, after in itertools.pairwise(told):
-        assert before.done <= after.done <= 20
+        assert before.done <= after.done <= 191
         assert before.failed <= after.failed <= 1
         assert before.seconds < after.seconds
         assert all(0 <= share <= 1 for share in after.busy.values())
-    assert seen[-1] == Progress("done", 21, 21, 2, report.seconds)
+    assert seen[-1] == Progress("done", 192, 192, 2, report.seconds)
     assert report.stages["index"] >= report.stages["decode_busy"] > 0
     assert report.stages["encode_busy"] > 0
     assert report.stages["write_busy"] > 0

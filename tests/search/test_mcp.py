@@ -213,7 +213,7 @@ def test_without_write_nothing_changes_and_with_it_what_was_asked(copy: Path, sh
             assert all(not tools[name].annotations.read_only_hint for name in WRITING)  # type: ignore[union-attr]
             assert "107 pictures" in await _text(client, "describe_collection")
             await _text(client, "add_picture", path=str(clock), metadata={"label": "clock"})
-            assert await _text(client, "update_metadata", pictures=[str(clock)], metadata={"price": 7}) == "Changed 1 pictures."
+            assert await _text(client, "update_metadata", pictures=[str(clock)], metadata={"price": 7}) == "Changed 1 picture."
             assert '"price": 7.0' in await _text(client, "list_pictures", where="label == 'clock'")
             told = await _error(client, "update_metadata", pictures=[str(clock)], metadata={"price": "dear"})
             assert "'price' holds float" in told

@@ -172,6 +172,24 @@ def test_a_file_that_is_there_twice_is_known_by_its_hash(tmp_path: Path) -> None
         )  # the hash alone makes a difference
 
 
+def relabelled(grey: np.ndarray) -> np.ndarray:
+    """A label of a sixtieth of the height is on it: .1 % of the picture."""
+    out, (height, width) = grey.copy(), grey.shape
+    top, left = height // 2, width // 3
+    out[top : top + height // 60, left : left + width // 15] = 255 if grey[top, left] < 128 else 0
+    return out
+
+
+def test_pictures_that_differ_in_one_place_are_lookalikes_though_their_pixels_correlate(
+    greys: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    with collection(tmp_path / "db", copies(greys, relabelled)) as store:
+        found = calibrate(store, WORDS)
+        right = expected(store, lambda *_: False)
+    assert found.laid_over.start > GENERAL.laid_over.start + 10
+    assert found.laid_over.start == pytest.approx(right.laid_over.start, abs=1)
+
+
 def template(greys: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
     """Pages of one form: the frame is the same, what is in it is another one each time."""
     frame = cv2.resize(greys["ihc.png"], (480, 480))

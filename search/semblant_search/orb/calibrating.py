@@ -12,11 +12,11 @@ from semblant_search.errors import NotIndexed
 from semblant_search.store import SearchRequest, Sparse
 
 from .calibration import Calibration
-from .overlap import share_inside
+from .overlap import change_between, share_inside
 from .packing import unpack, unpack_thumbnail
 from .settings import OrbSettings
 from .verify import Verifier
-from .weighing import USUAL_CHANGE, USUAL_DISAGREEMENT, strength
+from .weighing import USUAL_DISAGREEMENT, strength
 
 if TYPE_CHECKING:
     from semblant_search.store import Record, Store
@@ -34,8 +34,8 @@ _NOTHING = -20.0
 """Strength of a query of which nothing agrees with anything."""
 _UNCHANGED = 0.98
 """Correlation of copies that lie over each other, recompressed, shrunk, lit otherwise; drawings in other colours have less."""
-_STILL_A_COPY = USUAL_CHANGE + 0.5
-"""Local change of copies on two thumbnails: a little more, for both are coarse. A page of a form with another name has more."""
+_STILL_A_COPY = 2.5
+"""Local change (`local_change`) that copies have on thumbnails, too. Most pages of a form with another name have more."""
 _ALIKE = 0.86
 """The same of what was moved."""
 _WHOLE = 0.8
@@ -101,7 +101,8 @@ def _strongest(store: Store, settings: OrbSettings, vocabulary: Vocabulary, reco
         if other.features is None or other.payload.get("_sha256") == record.payload.get("_sha256"):
             continue
         size = _size(settings, other)
-        match = verifier.verify(unpack(other.features), size, unpack_thumbnail(other.features))
+        small = unpack_thumbnail(other.features)
+        match = verifier.verify(unpack(other.features), size, small)
         if match is None:
             continue
         if not _is_related(match, verifier.size, size):
@@ -113,7 +114,7 @@ def _strongest(store: Store, settings: OrbSettings, vocabulary: Vocabulary, reco
         alike = _is_alike(match.pixels)
         if alike and all(other.payload[side] == record.payload[side] for side in ("_width", "_height")):
             members.add(str(other.payload.get("_sha256")))
-        if alike and match.pixels.change <= _STILL_A_COPY:
+        if alike and _change(verifier, small, size, match) <= _STILL_A_COPY:
             copies = max(copies, match.strength)
         else:
             laid_over = max(laid_over, match.strength)
@@ -124,6 +125,12 @@ def _strongest(store: Store, settings: OrbSettings, vocabulary: Vocabulary, reco
 
 def _size(settings: OrbSettings, record: Record) -> tuple[int, int]:
     return settings.grey_size(int(record.payload["_width"]), int(record.payload["_height"]))
+
+
+def _change(verifier: Verifier, small: np.ndarray | None, size: tuple[int, int], match: Match) -> float:
+    assert verifier.pixels is not None
+    assert small is not None
+    return change_between(verifier.pixels, verifier.size, small, size, match.transform)
 
 
 def _is_alike(pixels: PixelAgreement) -> bool:

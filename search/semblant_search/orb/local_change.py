@@ -27,8 +27,9 @@ _BLUR = 0.8
 """Pixels (standard deviation): fur and weave are sampled otherwise in a copy of half the size, and a line of text is not."""
 _MOST_SPREAD = 6.0
 """Grey levels: more is another light or colour, which a stranger of the same family may have, too."""
-_STANDS_OUT = 4.0
-"""On 192 pixels a side, copies of pages reach 1 (JPEG 15, half size), blurred ones 4.5; other pages 8 to 70, in JPEG 15 too."""
+_MOST_AWAY = 22.0
+"""Grey levels. On 240 pixels a side, copies of pages of black text have 16 at most (in JPEG 15, half as large), and other pages
+of the same form 34 at least."""
 
 
 def local_change(query: np.ndarray, candidate: np.ndarray, inside: np.ndarray) -> float:
@@ -62,8 +63,7 @@ def is_unchanged(query: np.ndarray, candidate: np.ndarray, inside: np.ndarray) -
     if inside.sum() < _LEAST:
         return False
     away = _away(query.astype(np.float32), candidate.astype(np.float32))[inside]
-    spread = float(np.quantile(away, _SPREAD))
-    return spread <= _MOST_SPREAD and float(away.max()) <= _STANDS_OUT * (1 + spread)
+    return float(np.quantile(away, _SPREAD)) <= _MOST_SPREAD and float(away.max()) <= _MOST_AWAY
 
 
 def _away(shown: np.ndarray, wanted: np.ndarray) -> np.ndarray:

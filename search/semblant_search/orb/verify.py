@@ -16,7 +16,7 @@ from .calibration import Calibration
 from .disagreement import disagreement
 from .geometry import apply, find_transform, is_sane, simplest
 from .matching import Matchable
-from .overlap import Besides, align_pixels, compare_pixels, inside, same_pixels, share_inside, thumbnail
+from .overlap import Besides, align_pixels, compare_pixels, inside, likeness, same_pixels, share_inside, thumbnail
 from .parts import LEAST_PART, shared_part
 from .relation import VERDICTS, corners, is_laid_over, relation
 from .weighing import evidence, strength
@@ -39,7 +39,7 @@ _MORE = 5
 _CELLS = 8
 _HOPELESS, _CLEAR, _CLEAR_LAID_OVER = -8.0, 4.0, 20.0
 """Strengths between which pixels are aligned: below there is nothing to be saved, above no need to."""
-_CLOSER = 192
+_CLOSER = 240
 """Pixels of the longest side at which a line of text on a page is seen."""
 _STILL = 0.8
 """Share of the overlap that is left of it after that, at least."""
@@ -155,13 +155,11 @@ class Verifier:
         if thumbnail is None or self.pixels is None:
             weight = strength(found, support, None, against)
         else:
-            pixels = compare_pixels(self.pixels, self.size, thumbnail, size, transform, changed=laid_over)
+            pixels = compare_pixels(self.pixels, self.size, thumbnail, size, transform)
             weight = _weigh(found, support, pixels, against, laid_over=laid_over)
             if _HOPELESS < weight < (_CLEAR_LAID_OVER if laid_over else _CLEAR):
-                after = self._aligned(thumbnail, size, transform, changed=laid_over)
-                better = None if after is None else _weigh(found, support, after, against, laid_over=laid_over)
-                if after is not None and better is not None and better > weight:
-                    pixels, weight = after, better
+                pixels = self._aligned(thumbnail, size, transform, pixels)
+                weight = _weigh(found, support, pixels, against, laid_over=laid_over)
         probability = self.calibration.probability(
             weight, pixels=pixels is not None, laid_over=laid_over, mirrored=self.mirrored
         )
@@ -197,6 +195,12 @@ class Verifier:
         """Whether it is no proof for the collection's lookalikes alone, so that a closer look (`look`) may settle it."""
         return match.verdict == "lookalike" and match.laid_over and self._anywhere(match) >= DEFAULT_MIN_CONFIDENCE
 
+    def likeness(self, match: Match, thumbnail: np.ndarray | None, size: tuple[int, int]) -> float:
+        """How alike the pixels of a candidate are that `may_be_copy`, −1 to 1: the order in which to look closer."""
+        if self.pixels is None or thumbnail is None:
+            return -1.0
+        return likeness(self.pixels, self.size, thumbnail, size, match.transform)
+
     def look(self, match: Match, picture: np.ndarray, size: tuple[int, int]) -> Match:
         """The match as it is once the candidate's own pixels are at hand: proven, where they agree in every place.
 
@@ -223,17 +227,18 @@ class Verifier:
         )
 
     def _aligned(
-        self, thumbnail: np.ndarray, size: tuple[int, int], transform: np.ndarray, *, changed: bool
-    ) -> PixelAgreement | None:
-        """How well the pixels agree once they decide themselves how they lie over each other; None where they do not."""
+        self, thumbnail: np.ndarray, size: tuple[int, int], transform: np.ndarray, before: PixelAgreement
+    ) -> PixelAgreement:
+        """How well the pixels agree once they decide themselves how they lie over each other, where that is better."""
         assert self.pixels is not None
         moved = align_pixels(self.pixels, self.size, thumbnail, size, transform)
         if moved is None or not is_sane(moved, self.size):
-            return None
+            return before
         shares = [share_inside(np.linalg.inv(one), size, self.size) for one in (moved, transform)]
         if shares[0] < _STILL * shares[1]:  # on less, more is alike
-            return None
-        return compare_pixels(self.pixels, self.size, thumbnail, size, moved, changed=changed)
+            return before
+        after = compare_pixels(self.pixels, self.size, thumbnail, size, moved)
+        return max(before, after, key=lambda found: found.correlation)
 
     def verify_many(
         self,
@@ -275,8 +280,7 @@ def verify_many(
 
 
 def _weigh(evidence: float, support: float, pixels: PixelAgreement, disagreement: float, *, laid_over: bool) -> float:
-    correlation, everywhere, change = pixels
-    return strength(evidence, support, correlation, disagreement, everywhere=everywhere, change=change, laid_over=laid_over)
+    return strength(evidence, support, pixels.correlation, disagreement, everywhere=pixels.everywhere, laid_over=laid_over)
 
 
 def _spots(keypoints: np.ndarray) -> int:

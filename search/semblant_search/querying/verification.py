@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Proof", "unproven", "verify_candidates"]
 
 _STAGE = 4
-_LOOKED_AT = 6
+_LOOKED_AT = 4
 _LIKELY = 0.5
 """Probability from which a candidate is a reason to look at more of them, whatever is asked for."""
 
@@ -99,22 +99,18 @@ def _looked_at(reader: FeatureReader, verifier: Verifier, doubtful: Sequence[_Co
 
     A file is read and decoded for each, so only the likeliest few are looked at, and only where nothing else was proven.
     """
+    likest: list[tuple[float, str, _Compared]] = []
+    for record, seen, match in doubtful:
+        if match is not None:
+            likest.append((-verifier.likeness(match, seen.thumbnail, seen.grey), record.id, (record, seen, match)))
     found: list[_Compared] = []
-    for record, seen, match in sorted(doubtful, key=_least_changed)[:_LOOKED_AT]:
+    for _, _, (record, seen, match) in sorted(likest, key=lambda one: one[:2])[:_LOOKED_AT]:
         grey = reader.grey_of(record)
         if grey is not None and match is not None:
             closer = verifier.look(match, grey, seen.grey)
             if closer is not match:
                 found.append((record, seen, closer))
     return found
-
-
-def _least_changed(compared: _Compared) -> tuple[float, float, str]:
-    """Strength grows no more where little stands out; the change itself still tells one page of a form from the others."""
-    record, _, match = compared
-    if match is None or match.pixels is None:
-        return np.inf, 0.0, record.id
-    return match.pixels.change, -match.strength, record.id
 
 
 @in_stage("verify")
