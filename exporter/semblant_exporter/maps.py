@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from semblant_search.errors import DataError
 from semblant_search.images import scaled_size
+from semblant_search.shown import counted
 
 from semblant_exporter import metrics
 from semblant_exporter.checkpoint import write_atomically
-from semblant_exporter.counting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,11 +19,11 @@ import torch
 from semblant_search.encoder import CARD_KEY, Encoder
 from semblant_search.errors import DataError, InvalidInput, TrainingError
 from semblant_search.quiet_import import no_telemetry
+from semblant_search.shown import counted
 
 from semblant_exporter import metrics
 from semblant_exporter.augment import Views, view
 from semblant_exporter.checkpoint import check_writable, write_atomically
-from semblant_exporter.counting import counted
 from semblant_exporter.evaluate import embed
 from semblant_exporter.export import ExportOptions, ExportReport, export
 from semblant_exporter.objectives import to_images

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from semblant_search.errors import InvalidInput, TrainingError
 from semblant_search.images import Fit
+from semblant_search.shown import counted
 
 from . import checkpoint, models, objectives
-from .counting import counted
 from .objectives import Task
 from .pictures import spread_out
 from .trainer import Epoch, Examples, Settings, State, Trainer, pick_precision

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-
-from semblant_exporter.counting import counted
+from semblant_search.shown import counted
 
 if TYPE_CHECKING:
     from semblant_exporter.evaluate import Evaluation

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from semblant_exporter.counting import counted
+from semblant_search.shown import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

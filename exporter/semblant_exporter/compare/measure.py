@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from semblant_search.collection import uri_path
 from semblant_search.errors import DataError, InvalidInput
+from semblant_search.shown import counted
 
 from semblant_exporter import metrics, pictures
-from semblant_exporter.counting import counted
 from semblant_exporter.evaluate import embed, measure_labels
 from semblant_exporter.listing import list_pictures
 

@@ -11,11 +11,11 @@ import torch
 from semblant_search.encoder import Encoder, EncoderCard
 from semblant_search.errors import DataError, InvalidInput, TrainingError
 from semblant_search.images import Fit
+from semblant_search.shown import counted
 from torch.nn.functional import normalize
 
 from semblant_exporter import pictures
 from semblant_exporter.checkpoint import check_writable, write_atomically
-from semblant_exporter.counting import counted
 from semblant_exporter.export import TOLERANCE, ExportReport, Graph, build_encoder
 from semblant_exporter.listing import list_pictures
 from semblant_exporter.objectives import to_images

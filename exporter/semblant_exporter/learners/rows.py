@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from semblant_exporter.counting import counted
+from semblant_search.shown import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

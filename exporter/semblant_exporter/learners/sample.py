@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from semblant_search.errors import DataError
+from semblant_search.shown import counted
 
 from semblant_exporter import metrics, pictures
-from semblant_exporter.counting import counted
 
 from .guide import neighbours_looked_at
 

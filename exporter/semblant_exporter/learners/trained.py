@@ -13,12 +13,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from semblant_search.images import Fit
+from semblant_search.shown import counted
 from torch import nn
 
 from semblant_exporter import pictures
 from semblant_exporter.augment import Views, view
 from semblant_exporter.checkpoint import MODEL_FILE
-from semblant_exporter.counting import counted
 from semblant_exporter.export import Graph
 from semblant_exporter.extractors.backbones import backbone, load_weights
 from semblant_exporter.objectives import to_images

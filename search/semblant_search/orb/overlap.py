@@ -25,6 +25,7 @@ __all__ = [
     "Besides",
     "PixelAgreement",
     "align_pixels",
+    "change_between",
     "compare_pixels",
     "inside",
     "likeness",
