@@ -90,7 +90,7 @@ mutants: $(STAMP) ## small faults, one at a time: which of them does no test not
 mutants-sample: $(STAMP) ## forty of them, drawn at random, where the tests are fastest: five minutes
 	$(PY) tests/mutants.py where metadata --sample 40
 
-bench: $(STAMP) ## run every script in bench/, one JSON line each: nearly eight hours; says first how long each takes
+bench: $(STAMP) ## run every script in bench/, one JSON line each: nearly nine hours; says first how long each takes
 	$(PY) bench/run_all.py
 
 bench-quick: $(STAMP) ## the same with fewer pictures and shorter trainings: seventeen minutes

@@ -16,7 +16,7 @@ with other numbers, one layout with other months), and `photographs`, `photograp
 Proven: pictures of the collection in which OpenCV's default ORB finds 150 key points are changed and asked for
 (`_transforms.py`): R@1 of proven hits, and how often the verdict of a right hit is what was done.
 
-On two cores: 30 minutes, with `--quick` 30 seconds.
+On two cores: 70 minutes, with `--quick` 30 seconds.
 """
 
 from __future__ import annotations

@@ -114,7 +114,8 @@ def _strongest(store: Store, settings: OrbSettings, vocabulary: Vocabulary, reco
         alike = _is_alike(match.pixels)
         if alike and all(other.payload[side] == record.payload[side] for side in ("_width", "_height")):
             members.add(str(other.payload.get("_sha256")))
-        if alike and _change(verifier, small, size, match) <= _STILL_A_COPY:
+        family = len(members) >= _FAMILY  # of which all count, whatever changed
+        if alike and not family and _change(verifier, small, size, match) <= _STILL_A_COPY:
             copies = max(copies, match.strength)
         else:
             laid_over = max(laid_over, match.strength)
