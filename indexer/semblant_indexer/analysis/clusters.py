@@ -203,7 +203,7 @@ def _k_means(vectors: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, float]
         model = KMeans(k, n_init=3, random_state=seed)
     else:
         model = MiniBatchKMeans(k, n_init=3, batch_size=4096, random_state=seed)
-    # Each product of its many is so small that threads wait for each other longer than they work.
+    # Each product of its many is so small that threads gain nothing, and on a busy machine wait longer than they work.
     with _SETTING_THREADS, threadpool_limits(1):
         centres = model.fit(vectors).cluster_centers_
     length = np.linalg.norm(centres, axis=1, keepdims=True)
