@@ -227,6 +227,20 @@ def test_learning_is_a_job_that_tells_its_steps_and_why_it_failed(pictures: Path
     assert not any("no collection" in line for line in said)  # which is no news
 
 
+@pytest.mark.usefixtures("first")
+def test_the_step_that_failed_is_said_however_short_it_was(pictures: Path, tmp_path: Path, learner: Path) -> None:
+    (learner / "learner.py").write_text(
+        "from semblant_search.errors import DataError\n"
+        "def learn(pictures, output, on_progress=None):\n"
+        "    on_progress('looking at pictures', 5, 10)\n"
+        "    raise DataError('3 usable pictures')\n"
+    )
+    with _opened(pictures, tmp_path / "cache", plugins=learner) as (address, said):
+        _watching(address)
+    failed = said.index("No better encoder was learned: 3 usable pictures")
+    assert said[failed - 1].startswith("Learning an encoder that suits these pictures: looking at pictures, 50% (")
+
+
 def test_a_first_encoder_that_cannot_be_made_is_told_on_the_page(pictures: Path, tmp_path: Path) -> None:
     shutil.rmtree(pictures / "bag")
     shutil.rmtree(pictures / "coat")

@@ -259,6 +259,8 @@ class Steps:
         self._check_going_on()
         state = job.state
         if state.problem is not None:
+            if (told := line(state)) is not None:  # the step that failed may have been too short to be looked at
+                self._say(told)
             raise InvalidInput(state.problem.detail)
         if state.state == "cancelled":
             raise InvalidInput(f"{state.progress.phase}: ended before it was done")
