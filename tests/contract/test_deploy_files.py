@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -200,6 +203,40 @@ def test_the_images_that_are_asked_for_are_built_and_tried() -> None:
     tried = ["bash", str(DEPLOY / "images" / "try.sh"), "trainer", "nothing"]
     done = subprocess.run(tried, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (1, "nothing: expected service, indexer or trainer\n")
+
+
+def _wheel(folder: Path, name: str, version: str, *wanted: str) -> None:
+    """A wheel with nothing in it but its own name and what it asks for."""
+    info = f"{name}-{version}.dist-info"
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {each}" for each in wanted)]
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{info}/METADATA", "\n".join(lines) + "\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+
+
+def test_an_image_s_build_sees_no_wheel_of_another_image(tmp_path: Path) -> None:
+    """What the trainer stands on was copied into the builds of all images that came after it: gigabytes of PyTorch."""
+    shutil.copytree(DEPLOY / "images", tmp_path / "deploy" / "images")
+    wheels, fetched = (tmp_path / "dist" / "images" / name for name in ("wheels", "fetched"))
+    for folder in (wheels, fetched):
+        folder.mkdir(parents=True)
+    version = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    (wheels / "constraints.txt").write_text("torch==2.0\n")
+    _wheel(wheels, "semblant_search", version, "numpy")
+    _wheel(wheels, "semblant_indexer", version, "numpy", "semblant-search")
+    _wheel(wheels, "semblant_exporter", version, "torch", "semblant-search")
+    for name, newest in (("numpy", "2.0"), ("torch", "2.0"), ("torch", "3.0")):
+        _wheel(fetched, name, newest)
+    own = {path.name for path in wheels.glob("*.whl")}
+    environment = {**os.environ, "PYTHON": sys.executable, "PIP_NO_INDEX": "1", "TORCH": ""}
+    for image, brings in (("service", {"numpy-2.0"}), ("trainer", {"numpy-2.0", "torch-2.0"}), ("indexer", {"numpy-2.0"})):
+        fetch = ["bash", str(tmp_path / "deploy" / "images" / "fetch.sh"), image, "3.11"]
+        done = subprocess.run(fetch, capture_output=True, text=True, check=False, timeout=120, env=environment)
+        assert done.returncode == 0, done.stderr
+        seen = {path.name for path in wheels.glob("*.whl")}
+        assert seen == own | {f"{name}-py3-none-any.whl" for name in brings}, image
+    assert {path.name.split("-")[0] for path in fetched.iterdir()} == {"numpy", "torch"}  # kept for the next time
 
 
 def test_images_and_chart_have_the_version_of_the_release() -> None:
