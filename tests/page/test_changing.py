@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from playwright.sync_api import Route
+    from playwright.sync_api import Dialog, Route
 
     from .conftest import Shown
 
@@ -91,7 +91,12 @@ def test_a_removal_too_large_for_the_end_of_a_page_makes_the_browser_ask(own: Sh
     page = own.page
     own.wrong_is_expected("404")  # most of these pictures there are not
     asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
     _removed_with_strangers(own, 2000)
     page.evaluate("location.reload()")  # 78 kB of ids; a page that ends may send 64 kB
     _wait_for(own, 96)

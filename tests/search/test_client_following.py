@@ -30,7 +30,7 @@ from support.small_stores import as_points, manifest, unit_vectors
 from support.systems import needs_posix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from semblant_search import Encoder
@@ -171,11 +171,12 @@ def test_a_field_that_others_have_just_made_is_known_at_once(served: tuple[str, 
     _, name, db = served
     with SearchClient(db, collection=name, refresh=3600) as client:
         assert client.count() == 3
-        for field, ask in {
+        asks: dict[str, Callable[[], int]] = {
             "price": lambda: client.count("price > 3"),
             "cluster": lambda: sum(client.facet("cluster").values()),
             "size": lambda: len([one for one in client.pictures(order_by="size") if "size" in one.metadata]),
-        }.items():
+        }
+        for field, ask in asks.items():
             with pytest.raises(InvalidInput, match=field):
                 ask()
             with closing(db.open(name)) as store:
