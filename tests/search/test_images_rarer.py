@@ -1,4 +1,4 @@
-"""Pixels of rarer kinds of files: BMP with other masks, JPEG 2000 on its side, ranges of TIFF, damage amid a JPEG."""
+"""Pixels of rarer kinds of files: BMP with other masks, JPEG 2000 on its side and deep, ranges of TIFF, damage amid a JPEG."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from semblant_search.errors import ImageError
 from semblant_search.images import open_image
-from support.shown import COLOURS, away, encoded
+from support.shown import COLOURS, SHOWN, away, encoded
 
 RGB = np.asarray(COLOURS).astype(np.uint32)
 
@@ -130,3 +130,30 @@ def test_a_jpeg_whose_end_stands_amid_its_pixels_is_cut(share: float, options: d
 def test_a_jpeg_with_something_behind_it_is_whole(behind: bytes) -> None:
     data = encoded(COLOURS, "JPEG", quality=95)
     assert open_image(data + behind).tobytes() == open_image(data).tobytes()
+
+
+RAMP = np.linspace(0, 255, 80)
+
+
+@pytest.mark.parametrize(
+    ("file", "channels"),
+    [
+        pytest.param("whites_lossy_16.jp2", [RAMP, RAMP[::-1], np.full(80, 255.0)], id="lossy"),
+        pytest.param("whites_alpha_10.jp2", [RAMP, RAMP[::-1], np.full(80, 255.0)], id="transparent"),
+        pytest.param("whites_grey_alpha_12.jp2", [RAMP], id="greys"),
+    ],
+)
+def test_white_of_a_deep_jpeg_2000_is_not_black(file: str, channels: list[np.ndarray]) -> None:
+    """Ramps, whose lower rows are the less transparent, by OpenJPEG. Pillow rounds 65,535 to 256, and keeps 0."""
+    shown = np.asarray(open_image(SHOWN / file), np.float64)  # [60, 80, c]
+    for number, expected in enumerate(channels):
+        assert np.abs(shown[..., number] - expected).max() < 2
+
+
+def test_white_of_a_deep_jpeg_2000_without_loss_is_white() -> None:
+    cv2 = pytest.importorskip("cv2")
+    blue_first = RGB[..., ::-1].astype(np.uint16) * 257
+    blue_first[:9] = 65535
+    expected = COLOURS.copy()
+    expected.paste((255, 255, 255), (0, 0, 80, 9))
+    assert away(open_image(cv2.imencode(".jp2", blue_first)[1].tobytes()), expected) < 1

@@ -20,6 +20,7 @@ def as_viewers_show(image: Image.Image, data: bytes) -> Image.Image:
     - An icon of 32 bits whose alpha is zero everywhere: it has none, and its mask counts, as in Windows and in browsers.
     - A BMP whose alpha is zero everywhere: it has none, though its header speaks of it.
     - A PSD of black and white: a bit that is set is ink.
+    - A JPEG 2000 of more than 8 bits a colour: its white is white.
     - A TIFF's palette whose numbers need no more than 8 of their 16 bits: that is what its writer took them for.
     """
     if image.format == "GIF":
@@ -30,6 +31,10 @@ def as_viewers_show(image: Image.Image, data: bytes) -> Image.Image:
         return image.convert("RGB")
     if image.format == "PSD" and image.mode == "1":
         return image.point(lambda level: 255 - level)
+    if image.format == "JPEG2000":
+        from .deep_jp2 import with_whites
+
+        return with_whites(image, data)
     tags = getattr(image, "tag_v2", None)
     if tags is not None and image.mode == "P":
         numbers = tags.get(_COLOUR_MAP, ())
