@@ -157,3 +157,32 @@ def test_white_of_a_deep_jpeg_2000_without_loss_is_white() -> None:
     expected = COLOURS.copy()
     expected.paste((255, 255, 255), (0, 0, 80, 9))
     assert away(open_image(cv2.imencode(".jp2", blue_first)[1].tobytes()), expected) < 1
+
+
+def icon(*pictures: tuple[int, int, np.ndarray]) -> bytes:
+    """An ICO of bitmaps of 32 × 32: bits that the directory says, bits of the bitmap, and its levels `[32, 32, c]`."""
+    bodies = []
+    for _, bits, levels in pictures:
+        mask = bytes(4 * 32)
+        palette = bytes(value for level in range(256) for value in (level, level, level, 0)) if bits == 8 else b""
+        head = struct.pack("<IiiHHIIiiII", 40, 32, 64, 1, bits, 0, 0, 0, 0, 0, 0)
+        bodies.append(head + palette + np.flipud(levels).astype(np.uint8).tobytes() + mask)
+    start, directory = 6 + 16 * len(pictures), struct.pack("<HHH", 0, 1, len(pictures))
+    for (said, _, _), body in zip(pictures, bodies, strict=True):
+        directory += struct.pack("<BBBBHHII", 32, 32, 0, 0, 1, said, len(body), start)
+        start += len(body)
+    return directory + b"".join(bodies)
+
+
+@pytest.mark.parametrize("said", [(8, 32), (0, 0), (0, 32)], ids=["told", "not told", "half told"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_an_icon_s_pictures_of_one_size_the_deepest_is_shown(said: tuple[int, int], order: int) -> None:
+    """As Windows and browsers do: the others are for screens of few colours. Pillow takes the first of those."""
+    few, many = np.full((32, 32), 200), np.full((32, 32, 4), (10, 20, 30, 128))
+    shown = open_image(icon(*[(said[0], 8, few), (said[1], 32, many)][::order]))
+    assert shown.getpixel((5, 5)) == (30, 20, 10, 128)
+
+
+@pytest.mark.parametrize("said", [0, 24])
+def test_an_icon_s_transparency_is_heeded_where_its_directory_does_not_tell_of_it(said: int) -> None:
+    assert open_image(icon((said, 32, np.full((32, 32, 4), (10, 20, 30, 128))))).getpixel((5, 5)) == (30, 20, 10, 128)
