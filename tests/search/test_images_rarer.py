@@ -186,3 +186,19 @@ def test_of_an_icon_s_pictures_of_one_size_the_deepest_is_shown(said: tuple[int,
 @pytest.mark.parametrize("said", [0, 24])
 def test_an_icon_s_transparency_is_heeded_where_its_directory_does_not_tell_of_it(said: int) -> None:
     assert open_image(icon((said, 32, np.full((32, 32, 4), (10, 20, 30, 128))))).getpixel((5, 5)) == (30, 20, 10, 128)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+def test_an_end_amid_a_large_jpeg_is_found_wherever_it_stands(options: dict[str, bool]) -> None:
+    """It is looked for only from about where the decoder stopped, which took a tenth of the time of a large picture."""
+    noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), "JPEG", quality=95, **options)
+    assert len(data) > 3 * (1 << 18)
+    assert open_image(data).size == (900, 700)
+    for share in (0.02, 0.3, 0.6, 0.97):
+        place = int(len(data) * share)
+        cut = data[:place] + b"\xff\xd9\0" + data[place + 3 :]
+        for size in (None, (64, 64)):
+            with pytest.raises(ImageError) as caught:
+                open_image(cut, at_least=size)
+            assert caught.value.reason == "truncated"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -268,6 +269,7 @@ def _loaded(image: Image.Image, data: bytes | None, reduced: tuple[str | None, t
     """
     if reduced is not None:
         image.draft(*reduced)
+    file = getattr(image, "fp", None)
     try:
         image.load()
     except OSError:
@@ -288,7 +290,8 @@ def _loaded(image: Image.Image, data: bytes | None, reduced: tuple[str | None, t
         return ends[0]
     from .jpeg import early_end  # which needs Pillow, and the client's module none
 
-    if data is not None and image.format == "JPEG" and (place := early_end(data)) is not None:
+    read = file.tell() if isinstance(file, io.BytesIO) and not file.closed else 0
+    if data is not None and image.format == "JPEG" and (place := early_end(data, read)) is not None:
         # A decoder takes it for whole, and fills what is missing with grey: would pixels in place of its end be seen?
         other = open_header(data[:place] + _ANY_CODE + _JPEG_END)
         if reduced is not None:
