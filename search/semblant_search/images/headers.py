@@ -148,9 +148,12 @@ def _parsed(data: bytes, kind: str) -> ImageFile.ImageFile | str | None:
 
 
 def _masked(data: bytes, factory: Callable[[io.BytesIO, str], ImageFile.ImageFile]) -> ImageFile.ImageFile:
-    """A BMP, also one whose masks of bits Pillow does not know."""
+    """A BMP, also one whose masks of bits Pillow does not know, or whose runs it reads otherwise."""
     from .bmp import MaskedBmp, has_masks
+    from .packed_bmp import PackedBmp, is_packed
 
+    if is_packed(data):
+        return PackedBmp(data)
     try:
         return factory(io.BytesIO(data), "")
     except OSError:

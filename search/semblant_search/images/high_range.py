@@ -50,7 +50,8 @@ def _table(matrix: bytes, transfer: int) -> bytes:
     head = struct.pack(">I4sI4s4s4s12x4s28x3i48x", start + len(white) + len(table), b"\0" * 4, 0x02400000, b"mntr", b"RGB ",
                        b"Lab ", b"acsp", *(round(value * 65536) for value in _D50))  # fmt: skip
     tags = struct.pack(">I4sII4sII", 2, b"wtpt", start, len(white), b"A2B0", start + len(white), len(table))
-    return head + tags + white + table
+    profile: bytes = head + tags + white + table
+    return profile
 
 
 def high_range_profile(matrix: np.ndarray | None, transfer: int) -> bytes | None:
