@@ -1,4 +1,4 @@
-"""BMP of runs of pixels, and of two bits a pixel, as browsers show them."""
+"""BMP of runs of pixels, and of two bits a pixel, as Chromium shows them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from semblant_search.errors import ImageError
 from semblant_search.images import open_image
 
-PALETTE = np.array([[0, 0, 0], [200, 40, 30], [20, 160, 60], [240, 220, 10]], np.uint8)
+PALETTE = np.array([[90, 0, 70], [200, 40, 30], [20, 160, 60], [240, 220, 10]], np.uint8)
 
 
 def bmp(width: int, height: int, bits: int, compression: int, pixels: bytes) -> bytes:
@@ -20,10 +20,11 @@ def bmp(width: int, height: int, bits: int, compression: int, pixels: bytes) -> 
 
 
 def shown(data: bytes) -> list[list[int | None]]:
-    """The palette's entry of each pixel from the top row on; None where it is transparent."""
-    image = np.asarray(open_image(data).convert("RGBA"))
-    entries = {tuple(colour): number for number, colour in enumerate(PALETTE.tolist())}
-    return [[entries[tuple(pixel[:3])] if pixel[3] else None for pixel in row] for row in image.tolist()]
+    """The palette's entry of each pixel from the top row on; None where it is black, which is none of them."""
+    image = open_image(data)
+    assert image.mode == "RGB"
+    entries: dict[tuple[int, ...], int | None] = {tuple(colour): number for number, colour in enumerate(PALETTE.tolist())}
+    return [[entries[tuple(pixel)] if any(pixel) else None for pixel in row] for row in np.asarray(image).tolist()]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def is_packed(data: bytes) -> bool:
 
 
 class PackedBmp(LibraryPicture):
-    """Pixels that no run tells of are transparent, as browsers show them."""
+    """Pixels that no run tells of are black, as Chromium shows them, whatever the palette begins with."""
 
     format = "BMP"
     format_description = "Windows Bitmap"
@@ -39,12 +39,11 @@ class PackedBmp(LibraryPicture):
     def decoded(self) -> Image.Image:
         """All pixels. Raises `OSError` where some are missing."""
         levels, known = self._plain() if self._bits == 2 else self._runs()
-        colours = self._palette()[levels if self._is_top_down else levels[::-1]]
-        if known is None or known.all():
-            grey = (colours[..., 0] == colours[..., 1]).all() and (colours[..., 0] == colours[..., 2]).all()
-            return Image.fromarray(np.ascontiguousarray(colours[..., 0] if grey else colours))
-        alpha = np.where(known[::-1], 255, 0).astype(np.uint8)
-        return Image.fromarray(np.dstack([colours, alpha]))
+        colours = self._palette()[levels if self._is_top_down and known is None else levels[::-1]]
+        if known is not None:
+            colours[~known[::-1]] = 0
+        is_grey = (colours[..., 0] == colours[..., 1]).all() and (colours[..., 0] == colours[..., 2]).all()
+        return Image.fromarray(np.ascontiguousarray(colours[..., 0] if is_grey else colours))
 
     def _palette(self) -> np.ndarray:
         """uint8 `[256, 3]`; what the file does not name is black."""
