@@ -257,7 +257,7 @@ def raw_by_tags(tags: Mapping[int, Any]) -> OtherKind | None:
 
 def rare_packing(tags: Mapping[int, Any]) -> str | None:
     """How a TIFF is compressed that Pillow opens, and decodes only where its libtiff was built with that codec."""
-    return _RARE_PACKINGS.get(tags.get(_COMPRESSION))
+    return _RARE_PACKINGS.get(int(tags.get(_COMPRESSION, 1)))
 
 
 def is_unknown_to_pillow(data: bytes) -> bool:
