@@ -72,9 +72,11 @@ def test_a_png_is_shown_as_its_code_points_say(code: tuple[int, int], shown: str
     assert away_by.mean() < 0.5
 
 
-@pytest.mark.parametrize("code", [{"transfer": 2}, {"transfer": 13, "full": 0}, {"transfer": 16, "matrix": 9}])
+@pytest.mark.parametrize(
+    "code", [{"transfer": 2}, {"primaries": 2, "transfer": 1}, {"transfer": 13, "full": 0}, {"transfer": 16, "matrix": 9}]
+)
 def test_code_points_of_a_png_that_browsers_pass_by_count_for_nothing(code: dict[str, int]) -> None:
-    data = coded(9, **code)
+    data = coded(**{"primaries": 9, **code})
     assert away(open_image(data), PATCHES) == 0
     linear = chunk(b"gAMA", (100_000).to_bytes(4, "big"))
     assert away(open_image(with_chunks(data, linear)), open_image(with_chunks(encoded(PATCHES), linear))) == 0

@@ -29,7 +29,7 @@ _TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0", b"Raw profile type
 _MOST_TEXT = 1_000_000
 _MOST_PROFILE = 1 << 25
 _UNSPECIFIED, _RGB_IN_FULL = 2, b"\0\1"
-"""Of cICP: no curve; no matrix, and the full range. Browsers pass by what has no curve or says otherwise of the others."""
+"""Of cICP: no primaries or no curve; no matrix, and the full range. Browsers pass by the first, and all but the last."""
 _INTENTS = (b"\0", b"\1", b"\2", b"\3")
 _SRGB_GAMMA = (0.44, 0.47)
 """1/2.2, and how writers round it: what writers of sRGB say, by the specification, of its curve, which is no power."""
@@ -156,7 +156,7 @@ def _inflated(content: bytes, limit: int) -> bytes | None:
 
 def _profile(found: dict[bytes, bytes]) -> bytes | None:
     cicp = found.get(b"cICP", b"")
-    if len(cicp) == 4 and cicp[1] != _UNSPECIFIED and cicp[2:] == _RGB_IN_FULL:
+    if len(cicp) == 4 and _UNSPECIFIED not in cicp[:2] and cicp[2:] == _RGB_IN_FULL:
         return from_cicp(cicp[0], cicp[1], of_png=True)
     _, _, profile = found.get(b"iCCP", b"").partition(b"\0")
     if profile[:1] == b"\0" and (icc := _inflated(profile[1:], _MOST_PROFILE)):
