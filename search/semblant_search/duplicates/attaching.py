@@ -10,11 +10,13 @@ from .changes import changes_between
 from .clusters import Changed, difference, signature_of_content
 from .decoding import views
 from .pixels import oriented
-from .signatures import Box, content_box, invariants, nearest, normalized
+from .signatures import WHOLE, content_box, invariants, nearest, normalized
 
 if TYPE_CHECKING:
-    from .clusters import Cluster, DecodedPictures
+    from .clusters import Cluster
     from .files import Content
+    from .keeping import DecodedPictures
+    from .signatures import Box
 
 __all__ = ["attach_changed"]
 
@@ -25,7 +27,6 @@ _CORRELATION = 0.9
 """Least correlation of two rasters that may show one picture, changed."""
 _NEARLY_COPIES = 1.5
 """Pictures that nothing was seen to be done to, and that are no copies: up to this distance they are called changed."""
-_ALL: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 def attach_changed(clusters: list[Cluster], decoded: DecodedPictures) -> None:
@@ -37,7 +38,7 @@ def attach_changed(clusters: list[Cluster], decoded: DecodedPictures) -> None:
     owners, boxes, rows = [], [], []
     for number, cluster in enumerate(order):
         seen = signature_of_content(cluster.first)
-        for raster, box in ((seen.raster, _ALL), (seen.content, seen.box)):
+        for raster, box in ((seen.raster, WHOLE), (seen.content, seen.box)):
             row = None if raster is None else normalized(raster)
             if row is not None:
                 owners.append(number)
@@ -67,6 +68,8 @@ def attach_changed(clusters: list[Cluster], decoded: DecodedPictures) -> None:
 def _changes(
     one: Content, one_box: Box, other: Content, other_box: Box, turn: int, decoded: DecodedPictures
 ) -> tuple[str, ...] | None:
+    if decoded.differ(one, other, turn, one_box, other_box):
+        return None
     first, second = decoded.of(one), decoded.of(other)
     if first is None or second is None:
         return None
@@ -76,7 +79,7 @@ def _changes(
     first, second = pairs[-1]  # the one that shows most: what is transparent over black, all bits
     # Where a border was seen in a signature, it ends at a pixel of the picture itself.
     one_box, other_box = (
-        box if box == _ALL else content_box(picture.pixels) for picture, box in ((first, one_box), (second, other_box))
+        box if box == WHOLE else content_box(picture.pixels) for picture, box in ((first, one_box), (second, other_box))
     )
     why = changes_between(first.pixels, one_box, second.pixels, other_box, turn)
     if why is not None and turn == 0 and {"framed", "recoloured"} & set(why):

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from .pixels import LUMA, box_mean, oriented
+from .signatures import WHOLE
 
 if TYPE_CHECKING:
     from .signatures import Box
@@ -20,7 +21,6 @@ _LEAST_SIDE = 48
 _MARGIN = 3
 """Pixels at the edges that are not looked at: a frame's shadow, the blur of a JPEG block across it."""
 _ENERGY, _COLOUR, _UNEXPLAINED = 13.0, 16.0, 0.3
-_ALL: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 def changes_between(
@@ -38,7 +38,7 @@ def changes_between(
     (h1, w1), (h2, w2) = first.shape[:2], second.shape[:2]
     if min(h1, w1, h2, w2) < 16 or min(max(h1, w1), max(h2, w2)) < _LEAST_SIDE or not 0.95 < (w1 * h2) / (w2 * h1) < 1.05:
         return None
-    framed = one_box != _ALL or other_box != _ALL
+    framed = one_box != WHOLE or other_box != WHOLE
     scale = min(1.0, _SIDE / max(h1, w1), _SIDE / max(h2, w2), (h1 * w1 / (h2 * w2)) ** 0.5)
     size = (max(12, round(w2 * scale)), max(12, round(h2 * scale)))
     b = _shrunk(second, size)
