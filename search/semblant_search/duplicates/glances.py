@@ -73,7 +73,7 @@ def glance_at(picture: DecodedPicture) -> Glance | None:
     size = (round(width * scale), round(height * scale))
     if scale * _SHRUNK > 1 or min(size) < 4 * _EDGE:
         return None
-    shrunk = np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.BOX), np.float32)
+    shrunk = np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.BILINEAR), np.float32)
     grey = np.rint(shrunk @ LUMA).astype(np.uint8)
     return Glance(grey, _contrast(grey), (height, width), picture.profile, picture.codec.kind != "PALETTE")
 
