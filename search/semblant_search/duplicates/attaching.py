@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .changes import changes_between
+from .changes import changes_between, in_light_of
 from .clusters import Changed, difference, signature_of_content
+from .copies import copy_proof
 from .decoding import views
 from .pixels import oriented
 from .signatures import WHOLE, content_box, invariants, nearest, normalized
 
 if TYPE_CHECKING:
     from .clusters import Cluster
+    from .decoding import DecodedPicture
     from .files import Content
     from .keeping import DecodedPictures
     from .signatures import Box
@@ -87,9 +90,24 @@ def _changes(
         if proof.again and proof.distance > 1:  # the same frame and colours nearly everywhere: something in it is another
             return None
     if why == ("recompressed",):
-        if decoded.proof(one, other, 0).distance > _NEARLY_COPIES:
+        distance = decoded.proof(one, other, 0).distance
+        if _is_copy_in_other_light(first, second) or _is_copy_in_other_light(second, first):
+            why = ("recoloured",)
+        elif distance > _NEARLY_COPIES:
             return None
-        why = difference(one, other, 0)
+        else:
+            why = difference(one, other, 0)
     if why is not None and (signature_of_content(one).animated or signature_of_content(other).animated):
         return (*(word for word in why if word not in ("recompressed", "another format")), "animated")
     return why
+
+
+def _is_copy_in_other_light(one: DecodedPicture, other: DecodedPicture) -> bool:
+    """Whether the first is all but a copy once it has the other's colours: what was cut off at white is lost one way only."""
+    lit = in_light_of(one.pixels, other.pixels)
+    if lit is None:
+        return False
+    larger, smaller = replace(one, pixels=lit), other
+    if larger.area < smaller.area:
+        larger, smaller = smaller, larger
+    return copy_proof(larger, smaller).distance <= _NEARLY_COPIES
