@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor, ImageDraw, ImageEnhance, ImageOps
 from semblant_search import SearchClient
-from semblant_search.duplicates import keeping
+from semblant_search.duplicates import copies, keeping
 from semblant_search.duplicates.decoding import decode
 from semblant_search.duplicates.glances import Glance, differ, glance_at
 from semblant_search.duplicates.signatures import WHOLE, content_box
@@ -109,7 +109,7 @@ def test_a_folder_of_invoices_is_gone_through_without_comparing_any_at_full_size
         compared.append(larger)
         return closely(larger, smaller)
 
-    closely = keeping.copy_proof
+    closely = copies.copy_proof
     monkeypatch.setattr(keeping, "copy_proof", counted)
     with SearchClient(tmp_path / "db") as client:
         (group,) = client.duplicates()

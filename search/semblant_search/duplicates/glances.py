@@ -32,10 +32,10 @@ _PLACE = 5
 _ACTIVE = 8.0
 """Levels of contrast from which on a place shows whether one picture lies rightly over the other; in the plain all do."""
 _LEAST_ACTIVE = 300
-_SAME, _SAME_SHARE = 5.0, 0.7
+_SAME, _SAME_SHARE = 6.0, 0.7
 """Levels that may be left at this share of the active places for two pictures to be of one template."""
-_OTHER, _OUTSTANDING = 26.0, 6.0
-"""Levels by which a place of another content differs: twice what a changed picture may, and as much more than most places."""
+_OTHER, _OUTSTANDING = 24.0, 6.0
+"""Levels by which a place of another content differs, nearly twice what a changed one may; how many times what most do."""
 _MOVED = 12.0
 """Levels by which a pixel became brighter or darker for sure."""
 _BOTH_WAYS = 0.15
@@ -73,7 +73,8 @@ def glance_at(picture: DecodedPicture) -> Glance | None:
     size = (round(width * scale), round(height * scale))
     if scale * _SHRUNK > 1 or min(size) < 4 * _EDGE:
         return None
-    shrunk = np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.BILINEAR), np.float32)
+    # As sharp as the mean of whole pixels, and the same from either end: turned pages lie over each other.
+    shrunk = np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.HAMMING), np.float32)
     grey = np.rint(shrunk @ LUMA).astype(np.uint8)
     return Glance(grey, _contrast(grey), (height, width), picture.profile, picture.codec.kind != "PALETTE")
 
@@ -127,4 +128,5 @@ def _within(box: Box, shape: tuple[int, ...]) -> np.ndarray:
 def _contrast(grey: np.ndarray) -> np.ndarray:
     levels = grey.astype(np.float32)
     mean = box_mean(levels, _PLACE)
-    return np.sqrt(np.maximum(box_mean(levels * levels, _PLACE) - mean * mean, 0)).astype(np.uint8)
+    contrast: np.ndarray = np.sqrt(np.maximum(box_mean(levels * levels, _PLACE) - mean * mean, 0)).astype(np.uint8)
+    return contrast
