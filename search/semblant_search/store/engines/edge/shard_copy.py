@@ -64,7 +64,7 @@ def build(building: Path, waiting: Callable[[], object]) -> None:
 
     Args:
         building: as `copy` returned it.
-        waiting: called again and again meanwhile; what it raises ends the process.
+        waiting: called once it has begun, and again and again meanwhile; what it raises ends the process.
 
     Raises:
         StoreError: it failed.
@@ -82,6 +82,7 @@ def build(building: Path, waiting: Callable[[], object]) -> None:
         raise StoreError(f"{sys.executable!r}, which builds the search index, cannot be started: {error.strerror}") from error
     said = b""
     try:
+        waiting()
         while True:
             try:
                 said = child.communicate(timeout=_POLL)[1]
