@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from playwright.sync_api import Route
+
     from .conftest import Shown
 
 
@@ -49,6 +51,38 @@ def test_the_file_is_saved_under_its_name_where_a_key_is_needed_for_it(
             page.get_by_role("dialog").get_by_text("Save", exact=True).click()
         assert saving.value.suggested_filename == "coffee 0.jpg"
         assert Path(saving.value.path()).read_bytes() == (tiles / "whole" / "coffee 0.jpg").read_bytes()
+        page.goto("about:blank")
+
+
+def test_a_key_is_not_asked_for_again_by_an_answer_to_what_was_asked_without_it(
+    serve_page: Callable[..., AbstractContextManager[str]],
+    new_page: Callable[..., Shown],
+    tmp_path: Path,
+) -> None:
+    keys = KeyFile(tmp_path / "keys.json")
+    key, _ = keys.create("reader", "search")
+    late: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if "authorization" in route.request.headers:
+            route.continue_()
+        else:
+            late.append(route)
+
+    with serve_page(keys=keys) as address:
+        shown = new_page(address, "desktop")
+        shown.wrong_is_expected("401")
+        page = shown.page
+        page.route("**/v1/about", hold)
+        page.goto(address)
+        page.get_by_label("Key", exact=True).fill(key)
+        page.get_by_label("Key", exact=True).press("Enter")
+        expect(page.locator(".tile img.is-loaded").first).to_be_visible()
+        for route in late:
+            with page.expect_response(lambda answer: answer.status == 401):
+                route.continue_()
+        assert late
+        _opened(shown, 'part == "whole"', "coffee 0.jpg")
         page.goto("about:blank")
 
 

@@ -104,6 +104,7 @@ async function send<A>(method: string, path: string, body?: string | FormData, s
 
 async function answered(method: string, path: string, body?: string | FormData, signal?: AbortSignal): Promise<Response> {
   let response: Response;
+  const asked = key.peek();
   try {
     response = await fetch(address(path), { method, headers: headers(typeof body === "string" ? "json" : ""), body: body ?? null, signal: signal ?? null });
   } catch (error) {
@@ -118,7 +119,8 @@ async function answered(method: string, path: string, body?: string | FormData, 
   // What stands before the service may answer for one that is being started again.
   if (problem.code === UNKNOWN && GATEWAY.includes(response.status)) lost();
   else online.value = true;
-  if (response.status === 401) keyAsked.value = problem.detail;
+  // An answer to what was asked before the present key was given says nothing of that key.
+  if (response.status === 401 && key.peek() === asked) keyAsked.value = problem.detail;
   throw new ServiceProblem(problem);
 }
 

@@ -2,6 +2,7 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { isAborted, messageOf, revision } from "../api/call";
+import { key } from "../api/key";
 
 export interface Asked<T> {
   answer: T | null;
@@ -12,6 +13,7 @@ export interface Asked<T> {
 export function useAsked<T>(question: string, ask: (signal: AbortSignal) => Promise<T>): Signal<Asked<T>> {
   const asked = useSignal<Asked<T>>({ answer: null, error: "" });
   const changes = revision.value;
+  const asker = key.value;
   useEffect(() => {
     if (!question) return;
     const asking = new AbortController();
@@ -20,6 +22,6 @@ export function useAsked<T>(question: string, ask: (signal: AbortSignal) => Prom
       (error: unknown) => !isAborted(error) && !asking.signal.aborted && (asked.value = { answer: null, error: messageOf(error) }),
     );
     return () => asking.abort();
-  }, [question, changes]);
+  }, [question, changes, asker]);
   return asked;
 }

@@ -28,6 +28,7 @@ watch([named, revision, key], () => void load());
 
 /** Ask for what is known about the collection. */
 export async function load(name = state.peek().collection): Promise<void> {
+  const asker = key.peek();
   try {
     await settled;
     const told = await get("/v1/about");
@@ -42,6 +43,7 @@ export async function load(name = state.peek().collection): Promise<void> {
     missing.value = false;
     if (came) revision.value += 1;
   } catch (error) {
+    if (key.peek() !== asker) return; // it was asked again, with the key
     trouble.value = messageOf(error);
     clearTimeout(again);
     missing.value = error instanceof ServiceProblem && error.problem.code === "collection-not-found";
