@@ -17,23 +17,12 @@ done
 export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
 
 sh deploy/images/wheels.sh
-# Builds of such an index have a + in their version, and would be preferred from then on.
-[ -n "$torch" ] || rm -f dist/images/wheels/torch*+*.whl
 if [ ! -x "$work/root/usr/bin/python3" ]; then
     mkdir -p "$work"
     debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates "$suite" "$work/root"
     rm -rf "$work/root/var/cache/apt/archives"/*.deb "$work/root/var/lib/apt/lists"/*
 fi
 python_version=$(chroot "$work/root" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-
-# All that they stand on is fetched here, where indexes and certificates are set up; the build itself asks no network.
-wanted_by() { grep -o '"semblant-[^"]*==[^"]*"' "deploy/images/$1.Dockerfile" | tr -d '"'; }
-for image in "${images[@]}"; do
-    mapfile -t wanted < <(wanted_by "$image")
-    .venv/bin/python -m pip download --quiet --only-binary :all: --python-version "$python_version" \
-        --constraint dist/images/wheels/constraints.txt --find-links dist/images/wheels --dest dist/images/wheels \
-        ${torch:+--extra-index-url "$torch"} "${wanted[@]}"
-done
 
 base=semblant-base:$suite
 if ! buildah inspect --type image "$base" >/dev/null 2>&1; then
@@ -42,6 +31,8 @@ if ! buildah inspect --type image "$base" >/dev/null 2>&1; then
     buildah commit --quiet --rm "$container" "$base" >/dev/null
 fi
 for image in "${images[@]}"; do
+    # Here, where indexes and certificates are set up; the build itself asks no network.
+    TORCH=$torch bash deploy/images/fetch.sh "$image" "$python_version"
     buildah build --quiet --format docker --layers=false --network none --build-arg "BASE=localhost/$base" --build-arg PIP_NO_INDEX=1 \
         --file "deploy/images/$image.Dockerfile" --tag "semblant-$image:$version" .
     buildah images --format '{{.Name}}:{{.Tag}} {{.Size}}' "semblant-$image:$version"

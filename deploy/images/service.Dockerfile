@@ -14,7 +14,8 @@ RUN python3 -m venv /opt/semblant \
 FROM ${BASE}
 RUN groupadd --gid 10001 semblant \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin semblant \
-    && install -d -o 10001 -g 10001 /cache /data
+    && install -d -m 1777 /cache \
+    && install -d -o 10001 -g 10001 /data
 COPY --from=build /opt/semblant /opt/semblant
 ENV PATH=/opt/semblant/bin:$PATH \
     HOME=/tmp \

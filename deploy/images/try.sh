@@ -77,6 +77,7 @@ fi
 run_in "${roots[service]}" semblant search /data/pictures/letters.png --include-self -k 1 | grep letters.png
 run_in "${roots[service]}" semblant doctor | grep pictures
 run_in "${roots[service]}" semblant snapshot /data/images.tar
+run_in "${roots[service]}" semblant restore-snapshot /data/images.tar --db /data/restored.db
 key=$(run_in "${roots[service]}" semblant keys create tried --keys /data/keys.json)
 key=$(grep -o 'sk_[A-Za-z0-9_-]*' <<<"$key")
 

@@ -5,7 +5,9 @@ The file is checked against PyTorch on real pictures before it is written, and w
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import gc
 import json
 import warnings
 from dataclasses import dataclass
@@ -211,7 +213,8 @@ def in_parts(pictures: np.ndarray) -> Iterator[Tensor]:
 def to_onnx(graph: nn.Module, fit: Fit) -> Any:
     """Trace a graph with a batch of any size: an `onnx.ModelProto` from `images` to `embedding`, and `cells` if it has them."""
     example = torch.randint(256, (2, *fit.shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    with warnings.catch_warnings():  # about the inner workings of the tracer; what counts is compared afterwards
+    # Warnings are about the inner workings of the tracer; what counts is compared afterwards.
+    with _uncollected(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             folded(graph, example),
@@ -224,7 +227,28 @@ def to_onnx(graph: nn.Module, fit: Fit) -> Any:
             dynamic_shapes=({0: torch.export.Dim("N")},),
         )
     assert program is not None
-    return program.model_proto
+    return _without_traces(program.model_proto)
+
+
+def _without_traces(model: Any) -> Any:
+    """The model without where in the source, on this machine, its nodes came from: the file is the same on every machine."""
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    return model
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for cycles of objects meanwhile: tracing makes millions that stay, looked through again and again in vain."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _graph(trained: TrainedModel, options: ExportOptions) -> tuple[Graph, dict[str, Any], str]:

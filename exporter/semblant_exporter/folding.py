@@ -32,19 +32,19 @@ def folded(network: _Module, example: Tensor) -> _Module:
     """
     network = network.eval()
     other = copy.deepcopy(network)
-    pairs = _pairs(other, example)
+    pairs, given = _pairs(other, example)
     names = {module: name for name, module in other.named_modules()}
     for convolution, normalisation in pairs:
         _put(other, names[convolution], fuse_conv_bn_eval(convolution, normalisation))
         _put(other, names[normalisation], nn.Identity())
     # What else reads a convolution's output would notice.
-    both = zip(_several(network(example)), _several(other(example)), strict=True)
+    both = zip(_several(given), _several(other(example)), strict=True)
     alike = all(torch.allclose(one, two, atol=_ALIKE, rtol=_ALIKE) for one, two in both)
     return other if pairs and alike else network
 
 
-def _pairs(network: nn.Module, example: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """Convolutions that are used once, and what takes their output as it is."""
+def _pairs(network: nn.Module, example: Tensor) -> tuple[list[tuple[nn.Conv2d, nn.BatchNorm2d]], Tensor | tuple[Tensor, ...]]:
+    """Convolutions that are used once, and what takes their output as it is; and what the network gives as it is."""
     given: list[tuple[nn.Conv2d, Tensor]] = []
     pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
 
@@ -62,11 +62,12 @@ def _pairs(network: nn.Module, example: Tensor) -> list[tuple[nn.Conv2d, nn.Batc
             hooks.append(module.register_forward_hook(note))
         elif isinstance(module, nn.BatchNorm2d) and module.track_running_stats:
             hooks.append(module.register_forward_pre_hook(match))
-    network(example)
+    found = network(example)
     for hook in hooks:
         hook.remove()
     often = [module for pair in pairs for module in pair]
-    return [(one, two) for one, two in pairs if often.count(one) == often.count(two) == [c for c, _ in given].count(one) == 1]
+    once = [(one, two) for one, two in pairs if often.count(one) == often.count(two) == [c for c, _ in given].count(one) == 1]
+    return once, found
 
 
 def _put(network: nn.Module, name: str, module: nn.Module) -> None:

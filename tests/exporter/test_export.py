@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import semblant_exporter
 import torch
 from semblant_exporter.checkpoint import MODEL_FILE
 from semblant_exporter.export import ExportOptions, build_encoder, export
@@ -63,6 +64,13 @@ def test_the_file_says_what_it_is(trained: Path, tmp_path: Path) -> None:
     assert card.training["pictures"] == 1800
     assert card.training["epochs"] == 4
     assert 0 < card.quality["changed_copies"]["recall_at_1"] <= 1
+
+
+def test_the_file_says_nothing_of_the_machine_that_made_it(trained: Path, tmp_path: Path) -> None:
+    export(trained, tmp_path / "encoder.onnx")
+    data = (tmp_path / "encoder.onnx").read_bytes()
+    for place in (str(Path(semblant_exporter.__file__).parent), str(Path(torch.__file__).parent), str(Path.cwd()), "export.py"):
+        assert place.encode() not in data
 
 
 def test_whitening_makes_all_directions_equally_strong(trained: Path) -> None:

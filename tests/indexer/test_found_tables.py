@@ -67,6 +67,35 @@ def test_rows_find_their_pictures(tmp_path: Path, written: Callable[[str], str])
     assert notes_of(root) == []
 
 
+@pytest.mark.parametrize(
+    ("written", "on_disk"),
+    [
+        ("a%20b.jpg", "a b.jpg"),
+        ("p/Z%C3%BCrich.jpg", "Zürich.jpg"),
+        ("100%25.jpg", "100%.jpg"),
+        (" a.jpg", " a.jpg"),
+        ("a b /c.jpg", "a b /c.jpg"),
+        ("p//a.jpg", "a.jpg"),
+        ("./sub//a.jpg", "sub/a.jpg"),
+    ],
+)
+@pytest.mark.parametrize("beside", [True, False])
+def test_addresses_spaces_and_doubled_slashes_find_their_pictures(
+    tmp_path: Path, written: str, on_disk: str, beside: bool
+) -> None:
+    root = tree(tmp_path / "p", on_disk, "other.jpg")
+    (tmp_path / "metadata.csv" if beside else root / "metadata.csv").write_text(f'file,x\n"{written}",1\n', encoding="utf-8")
+    (found, other) = sorted(metadata_of(root).values(), key=len, reverse=True)
+    assert (found, other) == ({"x": 1}, {})
+
+
+def test_a_name_that_looks_like_an_address_is_first_of_all_a_name(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", "a%20b.jpg", "a b.jpg", " c.jpg", "c.jpg")
+    (root / "metadata.csv").write_text("file,x\na%20b.jpg,1\nc.jpg,2\n")
+    found = metadata_of(root)
+    assert found == {"a%20b.jpg": {"x": 1}, "a b.jpg": {}, "c.jpg": {"x": 2}, " c.jpg": {}}
+
+
 @pytest.mark.parametrize(("in_table", "on_disk"), [(NFC, NFD), (NFD, NFC), (NFC, NFC.upper()), (NFC.upper(), NFD)])
 @pytest.mark.parametrize("place", ["", "local://"])
 def test_names_match_in_either_of_unicode_s_forms(tmp_path: Path, in_table: str, on_disk: str, place: str) -> None:
@@ -315,3 +344,32 @@ def test_rows_without_endings_are_about_pictures_beside_their_own_table(tmp_path
     known = {item.uri.removeprefix(root.as_uri() + "/"): item.metadata.get("u") for item in open_source(str(root)).items()}
     assert known == {"3.png": None, "test/1.png": 20, "test/2.JPG": 30, "train/1.png": 10}
     assert not any("no picture" in note for note in notes_of(root))
+
+
+def test_a_line_that_is_no_utf_8_costs_its_letters_only(tmp_path: Path) -> None:
+    """The whole table was taken for Windows-1252: `ZÃ¼rich`."""
+    root = tree(tmp_path / "p", *NAMES)
+    lines = [
+        b"file,city",
+        *(f"{NAMES[number]},Zürich {number}".encode() for number in range(3)),
+        f"{NAMES[3]},Köln".encode("cp1252"),
+    ]
+    (root / "metadata.csv").write_bytes(b"\n".join(lines))
+    found = metadata_of(root)
+    assert [found[name]["city"] for name in NAMES[:4]] == ["Zürich 0", "Zürich 1", "Zürich 2", "K\ufffdln"]
+    assert notes_of(root) == ["left out: letters that are no UTF-8 (1; the first: metadata.csv, line 5)"]
+
+
+def test_empty_lines_may_stand_before_the_header(tmp_path: Path) -> None:
+    root = tree(tmp_path / "p", *NAMES)
+    (root / "metadata.csv").write_text(f"\n \n\t\nfile;x\n{NAMES[0]};1,5\n{NAMES[1]};\n{NAMES[2]};a;b\n")
+    assert metadata_of(root)[NAMES[0]] == {"x": 1.5}
+    assert "metadata.csv, line 7" in "\n".join(notes_of(root))
+
+
+def test_names_in_parquet_may_be_bytes(tmp_path: Path) -> None:
+    """As Spark and Hive write text."""
+    root = tree(tmp_path / "p", NFC, NAMES[0])
+    table = pyarrow.table({"file": [NFC.encode(), NAMES[0].encode()], "x": [1, 2]})
+    parquet.write_table(table, root / "metadata.parquet")
+    assert metadata_of(root) == {NFC: {"x": 1}, NAMES[0]: {"x": 2}}

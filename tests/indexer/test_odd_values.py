@@ -78,7 +78,7 @@ def test_what_can_mean_one_thing_only_is_read(cells: tuple[str, ...], kind: Fiel
         *(("month without a day", cells) for cells in (("2024-05", "2024-06"), ("05/2024",), ("2024/5", "2024-05-06"))),
         *(
             ("date in a way of writing that is not", cells)
-            for cells in (("20240531T123000",), ("20240531T1230Z",), ("2024-W22",))
+            for cells in (("20240531T123000",), ("20240531T1230Z",), ("2024-W22",), ("2024-05-31 12:30:00 CET",))
         ),
         *(("date in a way of writing that is not", cells) for cells in (("2024-5-1", "2024-12-31"), ("2024-05-01+0200",))),
         *(("date that no calendar has", cells) for cells in (("2024-02-30",), ("2024-05-31 24:00",), ("2024-13-01",))),

@@ -148,7 +148,7 @@ def test_a_learned_encoder_takes_over_at_the_next_start_where_it_did_not_at_the_
     _file(home / "learned.onnx", "grey-14")  # it was learned, and then open ended
     with _opened(pictures, tmp_path / "cache", plugins=learner) as (address, said):
         _watching(address)
-        after = _ask(address, "collections/images")
+        after = _until(address, "collections/images", lambda told: told.get("generation") not in (None, before["generation"]))
         assert _ask(address, "count") == {"count": 30}
     assert (before["generation"], after["generation"]) == ("g0001", "g0002")
     assert after["manifest"]["encoder_fingerprint"] == Encoder(encoder_bytes("grey-14")).fingerprint

@@ -182,6 +182,20 @@ def test_an_expression_is_typed_and_its_mistakes_are_shown_where_they_are(shown:
     expect(page.locator(".said")).to_contain_text(f"{ALL} pictures")
 
 
+def test_a_mistake_in_the_address_is_shown_where_it_is_too(shown: Shown) -> None:
+    page = shown.page
+    shown.wrong_is_expected("422")
+    page.goto(f"{shown.address}/?where=part+%3D+%22quarters%22")
+    fault = page.locator(".search-fault")
+    expect(fault).to_contain_text("==")
+    assert fault.locator("b").text_content() == " " * 5 + "↑"
+    expect(page.locator(".empty")).not_to_contain_text("^")  # the arrow for terminals
+    expect(page.locator(".said")).not_to_contain_text("of 97")  # nothing is counted
+    page.get_by_role("searchbox").fill("")
+    expect(page.locator(".said")).to_contain_text(f"{ALL} pictures")
+    expect(fault).to_have_count(0)
+
+
 def test_names_are_text_whatever_they_hold(shown: Shown) -> None:
     page = shown.page
     box = page.get_by_role("searchbox")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from playwright.sync_api import Dialog, Route
+
     from .conftest import Shown
 
 
@@ -78,14 +80,87 @@ def test_what_was_removed_comes_back_for_some_seconds(own: Shown) -> None:
     assert page.request.get(f"{own.address}/v1/count").json() == {"count": 97}
     first.click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
-    page.reload()  # leaving does what was asked for; the page that comes may have counted just before
-    for _ in range(300):
-        if page.request.get(f"{own.address}/v1/count").json() == {"count": 96}:
-            break
-        page.wait_for_timeout(100)
-    page.reload()
-    expect(page.locator(".said")).to_contain_text("96 pictures")
+    page.reload()  # leaving does what was asked for, and the page that comes waits for it
+    expect(page.locator(".said")).to_contain_text(re.compile(r"\d pictures"))
+    assert page.locator(".said p").inner_text() == "96 pictures"
+    expect(first).not_to_have_attribute("href", picture)
     assert page.request.get(f"{own.address}/v1/count").json() == {"count": 96}
+
+
+def test_a_removal_too_large_for_the_end_of_a_page_makes_the_browser_ask(own: Shown) -> None:
+    page = own.page
+    own.wrong_is_expected("404")  # most of these pictures there are not
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    _removed_with_strangers(own, 2000)
+    page.evaluate("location.reload()")  # 78 kB of ids; a page that ends may send 64 kB
+    _wait_for(own, 96)
+    assert asked == ["beforeunload"]
+
+
+def test_more_are_removed_than_the_service_takes_at_once_and_some_that_are_gone(own: Shown) -> None:
+    page = own.page
+    own.wrong_is_expected("404")
+    _removed_with_strangers(own, 11_000)
+    expect(page.locator(".notices")).to_contain_text("11,001 pictures removed")
+    _wait_for(own, 96)
+    expect(page.locator(".said")).to_contain_text("96 pictures")
+    expect(page.locator(".notices")).not_to_contain_text("Not removed")
+
+
+def _wait_for(own: Shown, count: int) -> None:
+    for _ in range(300):
+        if own.page.request.get(f"{own.address}/v1/count").json() == {"count": count}:
+            return
+        own.page.wait_for_timeout(100)
+    raise AssertionError(f"there are not {count} pictures")
+
+
+def _removed_with_strangers(own: Shown, count: int) -> None:
+    """Remove the first picture and so many that there are not (any more), as a review of many duplicates may."""
+    page = own.page
+
+    def answer(route: Route) -> None:
+        fetched = route.fetch()
+        if fetched.status != 200:  # files are compared still
+            return route.fulfill(response=fetched)
+        told = fetched.json()
+        best, one = told["groups"][0]["representative"], told["groups"][0]["others"][0]
+        groups = [{"representative": best, "others": [one]}]
+        for number in range(count):
+            gone = f"{number:08x}-0000-4000-8000-00000000000"
+            groups.append({"representative": {**best, "id": f"{gone}0"}, "others": [{**one, "id": f"{gone}1"}]})
+        return route.fulfill(json={**told, "groups": groups})
+
+    page.route("**/v1/duplicates", answer)
+    page.get_by_role("link", name="Duplicates").click()
+    expect(page.locator(".group").first).to_be_visible(timeout=120_000)
+    page.get_by_role("button", name="Mark all copies").click()
+    page.get_by_role("button", name="Remove from the collection").click()
+    page.get_by_role("link", name="Pictures", exact=True).click()
+
+
+def test_what_can_be_undone_stays_while_something_else_is_said(own: Shown) -> None:
+    page = own.page
+    page.locator('[data-index="0"] a').click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    page.locator('[data-index="0"] a').click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Tag it…").click()
+    dialog.get_by_label("Value", exact=True).fill("7")
+    dialog.get_by_label("Value", exact=True).press("Enter")
+    said = page.locator(".notices")
+    expect(said).to_contain_text(" is 7.")
+    said.get_by_role("button", name="Undo").click()  # over the viewer, too
+    page.get_by_role("button", name="Close", exact=True).click()
+    expect(page.locator(".said")).to_contain_text("97 pictures")
+    page.wait_for_timeout(8500)
+    assert page.request.get(f"{own.address}/v1/count").json() == {"count": 97}
 
 
 def test_duplicates_are_reviewed_in_bulk(own: Shown, tiles: Path) -> None:

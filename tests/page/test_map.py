@@ -183,6 +183,14 @@ def test_what_is_drawn_around_is_a_filter_and_a_grid(map_page: Shown, size: str)
     assert "in._cluster=0" in page.url
 
 
+def test_a_filter_that_is_typed_over_the_map_stays_on_it(map_page: Shown) -> None:
+    page = map_page.page
+    page.get_by_role("searchbox").fill('part == "whole"')
+    page.get_by_role("searchbox").press("Enter")
+    expect(page.locator(".map-selection")).to_contain_text(re.compile(r"\d+ pictures of 97"))
+    assert "view=map" in page.url
+
+
 def test_hits_light_up_where_they_lie(map_page: Shown, size: str) -> None:
     page = map_page.page
     drawn(page)
@@ -225,6 +233,8 @@ def test_a_collection_without_a_map_says_how_to_make_one_and_makes_it(
         expect(page.locator(".map-legend")).to_be_visible(timeout=120_000)
         page.get_by_role("link", name="Clusters").click()
         expect(page.locator(".empty")).to_contain_text("semblant cluster")
+        page.locator(".empty").get_by_role("button").click()
+        expect(page.locator(".cluster-card").first).to_be_visible(timeout=120_000)
         page.goto("about:blank")
 
 

@@ -76,6 +76,31 @@ def test_a_service_that_is_started_again_is_found_again(indexed: Path, tmp_path:
         page.goto("about:blank")
 
 
+def test_what_cannot_be_done_now_is_asked_again(shared_address: str, new_page: Callable[..., Shown]) -> None:
+    shown = new_page(shared_address)
+    shown.wrong_is_expected("status of 50")
+    page = shown.page
+    problem = {"type": "about:blank", "title": "Busy", "status": 503, "detail": "the database is busy", "code": "overloaded"}
+    page.route("**/v1/count*", lambda route: route.fulfill(status=503, json=problem), times=1)
+    page.goto(shown.address)
+    expect(page.locator("main")).to_contain_text("the database is busy")
+    expect(page.locator(".said")).to_contain_text("97 pictures")
+
+
+def test_what_stands_before_a_service_that_is_started_again_may_answer_for_it(
+    shared_address: str, new_page: Callable[..., Shown]
+) -> None:
+    shown = new_page(shared_address)
+    shown.wrong_is_expected("status of 502")
+    page = shown.open()
+    page.route(re.compile("/v1/|/readyz"), lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>"))
+    page.locator('[data-index="0"] .tile-similar').dispatch_event("click")
+    expect(page.locator(".notices")).to_contain_text("does not answer")
+    page.unroute_all()
+    expect(page.locator(".notices")).not_to_contain_text("does not answer")
+    expect(page.locator('[data-index="0"] a')).to_have_attribute("aria-label", re.compile(r" \d\.\d\d"))
+
+
 @contextmanager
 def _at_a_port(db: Path) -> Iterator[tuple[str, Callable[[], None], Callable[[], None]]]:
     """A service that can be stopped and started again at the same address."""

@@ -124,3 +124,35 @@ def test_such_a_collection_counts_its_pages_as_lookalikes(measured: tuple[Path, 
     _, found = measured
     assert found.laid_over.start > Calibration.general().laid_over.start + 15
     assert found.pixels == Calibration.general().pixels.measured([-20.0] * COUNT)
+
+
+def calendar(number: int) -> Image.Image:
+    """A month that begins on any of seven days: its grid is shifted by a column where it lies over another one."""
+    page = Image.new("RGB", (800, 700), "white")
+    draw = ImageDraw.Draw(page)
+    month = ("January", "March", "May", "July", "August", "October", "December")[number // 7 % 7]
+    title = f"{month} {1900 + number // 49}"
+    draw.text((400, 35), title, fill=(150, 0, 0), font=ImageFont.load_default(34), anchor="mm")
+    for column, name in enumerate(("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")):
+        draw.text((20 + 110 * column, 75), name, fill=0, font=ImageFont.load_default(18))
+    for day in range(31):
+        row, column = divmod(day + number % 7, 7)
+        left, top = 15 + 110 * column, 105 + 95 * row
+        draw.rectangle((left, top, left + 105, top + 90), outline=(150, 150, 150))
+        draw.text((left + 7, top + 5), str(day + 1), fill=0, font=ImageFont.load_default(20))
+    return page
+
+
+def test_pages_whose_grid_is_shifted_are_not_proven_to_show_each_other(index: Callable[..., None], tmp_path: Path) -> None:
+    (tmp_path / "months").mkdir()
+    paths = [tmp_path / "months" / f"{number:03d}.png" for number in range(120)]
+    for number, path in enumerate(paths):
+        calendar(number).save(path)
+    index(tmp_path / "db", paths)
+    with closing(open_database(tmp_path / "db")) as database, closing(database.open("images")) as store:
+        found = calibrate(store, Vocabulary.general(), sample=24)
+        store.put_asset(CALIBRATION_ASSET, found.to_bytes())
+    assert found.pixels.start > Calibration.general().pixels.start + 2
+    with SearchClient(tmp_path / "db") as client:
+        for number in (5000, 5009, 5014, 5021, 5028, 5035):  # each was proven to contain one of another beginning
+            assert client.search_features(changed(calendar(number), "as it is"), min_confidence=0.95) == []

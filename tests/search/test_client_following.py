@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from semblant_search import CollectionNotFound, EncoderError, Manifest, SearchClient, StoreError, StoreLocked, WhereError
+from semblant_search import (
+    CollectionNotFound,
+    EncoderError,
+    InvalidInput,
+    Manifest,
+    SearchClient,
+    StoreError,
+    StoreLocked,
+    WhereError,
+)
 from semblant_search.collection import FieldType, point_id
 from semblant_search.open_collection import LocalCollection
 from semblant_search.serving import Generation, Serving, Settings
@@ -21,7 +30,7 @@ from support.small_stores import as_points, manifest, unit_vectors
 from support.systems import needs_posix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from semblant_search import Encoder
@@ -156,6 +165,24 @@ def test_a_client_of_a_server_follows_switches_and_new_fields(served: tuple[str,
         add(db, 2, 5, name)
         assert (client.count(), builds(client)) == (5, {2})
         assert url
+
+
+def test_a_field_that_others_have_just_made_is_known_at_once(served: tuple[str, str, Database]) -> None:
+    _, name, db = served
+    with SearchClient(db, collection=name, refresh=3600) as client:
+        assert client.count() == 3
+        asks: dict[str, Callable[[], int]] = {
+            "price": lambda: client.count("price > 3"),
+            "cluster": lambda: sum(client.facet("cluster").values()),
+            "size": lambda: len([one for one in client.pictures(order_by="size") if "size" in one.metadata]),
+        }
+        for field, ask in asks.items():
+            with pytest.raises(InvalidInput, match=field):
+                ask()
+            with closing(db.open(name)) as store:
+                store.add_fields({field: FieldType.INTEGER})
+                store.set_payloads({point_id("file:///pictures/0001.png"): {"_uri": "file:///pictures/0001.png", field: 4}})
+            assert ask() == 1
 
 
 def test_a_call_whose_generation_was_deleted_is_asked_of_the_next_one(served: tuple[str, str, Database]) -> None:

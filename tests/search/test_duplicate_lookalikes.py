@@ -220,6 +220,33 @@ def test_a_little_brighter_is_another_colour(coffee: Image.Image, grouped: Group
     assert not any(goes for others in grouped().values() for _, _, goes in others.values())
 
 
+def test_a_picture_with_3_percent_more_light_is_the_same_one_recoloured(
+    coffee: Image.Image, grouped: Grouped, tmp_path: Path
+) -> None:
+    """Beside copies that have the same light: no copy, and in no group of its own."""
+    coffee.save(tmp_path / "a.png")
+    coffee.save(tmp_path / "a.jpg", quality=75)
+    coffee.resize((150, 100), LANCZOS).save(tmp_path / "half.jpg", quality=80)
+    lit = coffee.point(lambda level: min(255, round(1.03 * level)))
+    lit.save(tmp_path / "lit.png")
+    (others,) = grouped().values()
+    assert {name: (tier, goes) for name, (tier, _, goes) in others.items()} == {
+        "a.jpg": ("copy", True),
+        "half.jpg": ("copy", True),
+        "lit.png": ("changed", False),
+    }
+    assert others["lit.png"][1] == ("recoloured",)
+
+
+@pytest.mark.parametrize("quality", [90, 60])
+def test_compressed_after_it_was_lit_a_picture_is_recoloured_too(
+    coffee: Image.Image, grouped: Grouped, tmp_path: Path, quality: int
+) -> None:
+    coffee.save(tmp_path / "a.png")
+    coffee.point(lambda level: min(255, round(1.03 * level))).save(tmp_path / "lit.jpg", quality=quality)
+    assert grouped() == {"a.png": {"lit.jpg": ("changed", ("recoloured",), False)}}
+
+
 def test_at_night_little_may_differ(coffee: Image.Image, grouped: Grouped, tmp_path: Path) -> None:
     for number, x in enumerate((40, 180)):
         night = np.asarray(coffee) * 0.05 + 4

@@ -1,4 +1,4 @@
-"""Pixels of rarer kinds of files: BMP with other masks, JPEG 2000 on its side, ranges of TIFF, damage amid a JPEG."""
+"""Pixels of rarer kinds of files: BMP with other masks, JPEG 2000 on its side and deep, ranges of TIFF, damage amid a JPEG."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from semblant_search.errors import ImageError
 from semblant_search.images import open_image
-from support.shown import COLOURS, away, encoded
+from support.shown import COLOURS, SHOWN, away, encoded
 
 RGB = np.asarray(COLOURS).astype(np.uint32)
 
@@ -130,3 +130,75 @@ def test_a_jpeg_whose_end_stands_amid_its_pixels_is_cut(share: float, options: d
 def test_a_jpeg_with_something_behind_it_is_whole(behind: bytes) -> None:
     data = encoded(COLOURS, "JPEG", quality=95)
     assert open_image(data + behind).tobytes() == open_image(data).tobytes()
+
+
+RAMP = np.linspace(0, 255, 80)
+
+
+@pytest.mark.parametrize(
+    ("file", "channels"),
+    [
+        pytest.param("whites_lossy_16.jp2", [RAMP, RAMP[::-1], np.full(80, 255.0)], id="lossy"),
+        pytest.param("whites_alpha_10.jp2", [RAMP, RAMP[::-1], np.full(80, 255.0)], id="transparent"),
+        pytest.param("whites_grey_alpha_12.jp2", [RAMP], id="greys"),
+    ],
+)
+def test_white_of_a_deep_jpeg_2000_is_not_black(file: str, channels: list[np.ndarray]) -> None:
+    """Ramps, whose lower rows are the less transparent, by OpenJPEG. Pillow rounds 65,535 to 256, and keeps 0."""
+    shown = np.asarray(open_image(SHOWN / file), np.float64)  # [60, 80, c]
+    for number, expected in enumerate(channels):
+        assert np.abs(shown[..., number] - expected).max() < 2
+
+
+def test_white_of_a_deep_jpeg_2000_without_loss_is_white() -> None:
+    cv2 = pytest.importorskip("cv2")
+    blue_first = RGB[..., ::-1].astype(np.uint16) * 257
+    blue_first[:9] = 65535
+    expected = COLOURS.copy()
+    expected.paste((255, 255, 255), (0, 0, 80, 9))
+    assert away(open_image(cv2.imencode(".jp2", blue_first)[1].tobytes()), expected) < 1
+
+
+def icon(*pictures: tuple[int, int, np.ndarray]) -> bytes:
+    """An ICO of bitmaps of 32 × 32: bits that the directory says, bits of the bitmap, and its levels `[32, 32, c]`."""
+    bodies = []
+    for _, bits, levels in pictures:
+        mask = bytes(4 * 32)
+        palette = bytes(value for level in range(256) for value in (level, level, level, 0)) if bits == 8 else b""
+        head = struct.pack("<IiiHHIIiiII", 40, 32, 64, 1, bits, 0, 0, 0, 0, 0, 0)
+        bodies.append(head + palette + np.flipud(levels).astype(np.uint8).tobytes() + mask)
+    start, directory = 6 + 16 * len(pictures), struct.pack("<HHH", 0, 1, len(pictures))
+    for (said, _, _), body in zip(pictures, bodies, strict=True):
+        directory += struct.pack("<BBBBHHII", 32, 32, 0, 0, 1, said, len(body), start)
+        start += len(body)
+    return directory + b"".join(bodies)
+
+
+@pytest.mark.parametrize("said", [(8, 32), (0, 0), (0, 32)], ids=["told", "not told", "half told"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_an_icon_s_pictures_of_one_size_the_deepest_is_shown(said: tuple[int, int], order: int) -> None:
+    """As Windows and browsers do: the others are for screens of few colours. Pillow takes the first of those."""
+    few, many = np.full((32, 32), 200), np.full((32, 32, 4), (10, 20, 30, 128))
+    shown = open_image(icon(*[(said[0], 8, few), (said[1], 32, many)][::order]))
+    assert shown.getpixel((5, 5)) == (30, 20, 10, 128)
+
+
+@pytest.mark.parametrize("said", [0, 24])
+def test_an_icon_s_transparency_is_heeded_where_its_directory_does_not_tell_of_it(said: int) -> None:
+    assert open_image(icon((said, 32, np.full((32, 32, 4), (10, 20, 30, 128))))).getpixel((5, 5)) == (30, 20, 10, 128)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+def test_an_end_amid_a_large_jpeg_is_found_wherever_it_stands(options: dict[str, bool]) -> None:
+    """It is looked for only from about where the decoder stopped, which took a tenth of the time of a large picture."""
+    noise = np.random.default_rng(0).integers(0, 256, (900, 1200, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), "JPEG", quality=95, **options)
+    assert len(data) > 3 * (1 << 18)
+    assert open_image(data).size == (1200, 900)
+    for share in (0.02, 0.3, 0.6, 0.97):
+        place = int(len(data) * share)
+        cut = data[:place] + b"\xff\xd9\0" + data[place + 3 :]
+        for size in (None, (64, 64)):
+            with pytest.raises(ImageError) as caught:
+                open_image(cut, at_least=size)
+            assert caught.value.reason == "truncated"

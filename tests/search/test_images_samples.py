@@ -207,3 +207,18 @@ def test_a_transparent_grey_of_a_png_is_transparent_at_any_depth(bits: int) -> N
     key = int(np.median(values))
     shown = open_image(png(bits, 0, values, chunk(b"tRNS", struct.pack(">H", key))))
     np.testing.assert_array_equal(np.asarray(shown.getchannel("A")), np.where(values[..., 0] == key, 0, 255))
+
+
+def test_a_tiff_that_is_packed_as_nothing_here_unpacks_is_named() -> None:
+    """It was `decoder error -2`, and no picture."""
+    pyvips = pytest.importorskip("pyvips")
+    picture = pyvips.Image.new_from_array(np.asarray(PHOTOGRAPH)).copy(interpretation="b-w").colourspace("srgb")
+    try:
+        data = picture.tiffsave_buffer(compression="webp", lossless=True)
+    except pyvips.Error:
+        pytest.skip("libvips was built without WebP in TIFF")
+    with pytest.raises(
+        ImageError, match="is a TIFF compressed as WebP, which is not read; save it with deflate or LZW"
+    ) as caught:
+        open_image(data)
+    assert caught.value.reason == "unsupported"

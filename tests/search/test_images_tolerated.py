@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 import zlib
 
@@ -12,7 +13,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from semblant_search.errors import ImageError
 from semblant_search.images import open_image, open_picture
-from support.shown import COLOURS, PHOTOGRAPH, SHOWN, away, chunk, encoded, with_chunks
+from support.shown import COLOURS, GREY, PHOTOGRAPH, SHOWN, away, chunk, encoded, with_chunks
+from support.variants import png
 
 
 @pytest.mark.parametrize(("bits", "mode"), [(0, "RGB"), (8, "RGBA")])
@@ -238,3 +240,25 @@ def test_a_page_with_a_drawing_in_it_is_none() -> None:
     with pytest.raises(ImageError, match=r"is a page of the web \(HTML\), not a picture in a format") as caught:
         open_image(page)
     assert caught.value.reason == "not-an-image"
+
+
+def test_transparency_of_a_png_that_stands_too_late_or_too_early_is_passed_by() -> None:
+    palette, clear = chunk(b"PLTE", bytes(range(256)) * 3), chunk(b"tRNS", bytes(256))
+    levels = GREY[..., None]
+    shown = open_image(png(8, 3, levels, palette))
+    assert open_image(png(8, 3, levels, clear, palette)).tobytes() == shown.tobytes()
+    behind = png(8, 0, levels)
+    key = chunk(b"tRNS", int(GREY[30, 40]).to_bytes(2, "big"))
+    assert open_image(behind[:-12] + key + behind[-12:]).mode == "L"
+
+
+@pytest.mark.parametrize("other", [1, 256, 257], ids=["lower byte", "upper byte", "both"])
+def test_a_transparent_colour_of_16_bits_is_that_colour_only(other: int) -> None:
+    """Pillow compares its lower bytes with the upper ones of the pixels."""
+    samples = np.full((60, 80, 3), (0x1234, 0x5678, 0x9ABC), np.uint16)
+    samples[:30] += np.uint16(other)
+    key = chunk(b"tRNS", struct.pack(">3H", 0x1234, 0x5678, 0x9ABC))
+    shown = np.asarray(open_image(png(16, 2, samples, key)))
+    assert shown.shape == (60, 80, 4)
+    assert (shown[:30, :, 3].min(), shown[30:, :, 3].max()) == (255, 0)
+    assert shown[40, 40, :3].tolist() == [0x12, 0x56, 0x9A]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["Block", "blocks"]
 
 Kind = Literal["python", "shell", "text"]
-_SHELL = ("semblant ", "python ", "make ", "docker ", "QDRANT_URL=", ". ")
+_SHELL = ("semblant ", "python ", "make ", "docker ", "QDRANT_URL=", ". ", "cp ")
 _PYTHON = ("from ", "import ", "hits = ")
 
 

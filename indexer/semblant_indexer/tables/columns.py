@@ -82,6 +82,8 @@ def picture_named(value: Any) -> str | None:
     """The name in a cell: text, or the path in a picture of a data set (`{"bytes": …, "path": …}`); None for no name."""
     if isinstance(value, dict):
         value = value.get("path")
+    if isinstance(value, bytes):  # as Spark and Hive write text to Parquet
+        value = value.decode("utf-8", "replace")
     return value.strip() if isinstance(value, str) and value.strip() else None
 
 

@@ -52,6 +52,10 @@ def _rows(lines: _Lines, path: Path, losses: Losses, wanted: str | None) -> Iter
     if separator is not None:
         next(lines)
         first = lines.peek()
+    while first and not first.strip():
+        next(lines)
+        first = lines.peek()
+    lines.begin()
     bare = _QUOTED.sub("", first)
     delimiter = separator[1] if separator is not None else max(_SEPARATORS, key=bare.count)
     rows = _Reader(lines, delimiter, spaced=f'{delimiter} "' in first)

@@ -6,6 +6,7 @@ import codecs
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from semblant_indexer.losses import Losses
@@ -25,7 +26,7 @@ _PART = 1 << 20
 def encoding_of(path: Path, losses: Losses) -> tuple[str, str]:
     """Encoding and error handler that a text table is to be read with. Raises `OSError`.
 
-    What is no UTF-8 is taken for Windows-1252, which Excel writes in the West.
+    What is no UTF-8 is taken for Windows-1252, which Excel writes in the West; but for a few lines of a table whose others are.
     """
     with path.open("rb") as file:
         head = file.read(4096)
@@ -39,12 +40,28 @@ def encoding_of(path: Path, losses: Losses) -> tuple[str, str]:
                 decoder.decode(part)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
+            file.seek(0)
+            if (broken := _broken_lines(file)) is not None:
+                for line in broken:
+                    losses.add("letters that are no UTF-8", f"{path.name}, line {line}")
+                return "utf-8", "replace"
             losses.add(
                 "certainty about letters beyond English",
                 f"{path.name} is no UTF-8, and read as Windows-1252; save it as UTF-8 to be sure",
             )
             return "cp1252", "replace"
     return "utf-8", "strict"
+
+
+def _broken_lines(file: Iterable[bytes]) -> list[int] | None:
+    """The lines that are no UTF-8, where as many others are UTF-8 beyond ASCII, which nothing else looks like; else None."""
+    sound, broken = 0, list[int]()
+    for number, line in enumerate(file, start=1):
+        try:
+            sound += len(line.decode()) < len(line)
+        except UnicodeDecodeError:
+            broken.append(number)
+    return broken if sound >= len(broken) else None
 
 
 def decoded(data: bytes) -> str:

@@ -73,7 +73,7 @@ export function App() {
       </main>
       {open && <Viewer />}
       <SelectionBar />
-      <Notices />
+      {!open && <Notices />}
       {keyAsked.value && <KeyDialog key={keyAsked.value} />}
       {helping.value && <HelpDialog />}
       {dragging.value && (

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .changes import changes_between
+from .changes import changes_between, in_light_of
 from .clusters import Changed, difference, signature_of_content
+from .copies import copy_proof
 from .decoding import views
 from .pixels import oriented
-from .signatures import Box, content_box, invariants, nearest, normalized
+from .signatures import WHOLE, content_box, invariants, nearest, normalized
 
 if TYPE_CHECKING:
-    from .clusters import Cluster, DecodedPictures
+    from .clusters import Cluster
+    from .decoding import DecodedPicture
     from .files import Content
+    from .keeping import DecodedPictures
+    from .signatures import Box
 
 __all__ = ["attach_changed"]
 
@@ -25,7 +30,6 @@ _CORRELATION = 0.9
 """Least correlation of two rasters that may show one picture, changed."""
 _NEARLY_COPIES = 1.5
 """Pictures that nothing was seen to be done to, and that are no copies: up to this distance they are called changed."""
-_ALL: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 def attach_changed(clusters: list[Cluster], decoded: DecodedPictures) -> None:
@@ -37,7 +41,7 @@ def attach_changed(clusters: list[Cluster], decoded: DecodedPictures) -> None:
     owners, boxes, rows = [], [], []
     for number, cluster in enumerate(order):
         seen = signature_of_content(cluster.first)
-        for raster, box in ((seen.raster, _ALL), (seen.content, seen.box)):
+        for raster, box in ((seen.raster, WHOLE), (seen.content, seen.box)):
             row = None if raster is None else normalized(raster)
             if row is not None:
                 owners.append(number)
@@ -67,6 +71,8 @@ def attach_changed(clusters: list[Cluster], decoded: DecodedPictures) -> None:
 def _changes(
     one: Content, one_box: Box, other: Content, other_box: Box, turn: int, decoded: DecodedPictures
 ) -> tuple[str, ...] | None:
+    if decoded.differ(one, other, turn, one_box, other_box):
+        return None
     first, second = decoded.of(one), decoded.of(other)
     if first is None or second is None:
         return None
@@ -76,7 +82,7 @@ def _changes(
     first, second = pairs[-1]  # the one that shows most: what is transparent over black, all bits
     # Where a border was seen in a signature, it ends at a pixel of the picture itself.
     one_box, other_box = (
-        box if box == _ALL else content_box(picture.pixels) for picture, box in ((first, one_box), (second, other_box))
+        box if box == WHOLE else content_box(picture.pixels) for picture, box in ((first, one_box), (second, other_box))
     )
     why = changes_between(first.pixels, one_box, second.pixels, other_box, turn)
     if why is not None and turn == 0 and {"framed", "recoloured"} & set(why):
@@ -84,9 +90,24 @@ def _changes(
         if proof.again and proof.distance > 1:  # the same frame and colours nearly everywhere: something in it is another
             return None
     if why == ("recompressed",):
-        if decoded.proof(one, other, 0).distance > _NEARLY_COPIES:
+        distance = decoded.proof(one, other, 0).distance
+        if _is_copy_in_other_light(first, second) or _is_copy_in_other_light(second, first):
+            why = ("recoloured",)
+        elif distance > _NEARLY_COPIES:
             return None
-        why = difference(one, other, 0)
+        else:
+            why = difference(one, other, 0)
     if why is not None and (signature_of_content(one).animated or signature_of_content(other).animated):
         return (*(word for word in why if word not in ("recompressed", "another format")), "animated")
     return why
+
+
+def _is_copy_in_other_light(one: DecodedPicture, other: DecodedPicture) -> bool:
+    """Whether the first is all but a copy once it has the other's colours: what was cut off at white is lost one way only."""
+    lit = in_light_of(one.pixels, other.pixels)
+    if lit is None:
+        return False
+    larger, smaller = replace(one, pixels=lit), other
+    if larger.area < smaller.area:
+        larger, smaller = smaller, larger
+    return copy_proof(larger, smaller).distance <= _NEARLY_COPIES

@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from .copies import light_change
 from .pixels import LUMA, box_mean, oriented
+from .signatures import WHOLE
 
 if TYPE_CHECKING:
     from .signatures import Box
 
-__all__ = ["changes_between"]
+__all__ = ["changes_between", "in_light_of"]
 
 _SIDE = 256
 _LEAST_SIDE = 48
 """Pixels of the longer side, in either picture: of fewer, one shirt is a recoloured other one."""
 _MARGIN = 3
 """Pixels at the edges that are not looked at: a frame's shadow, the blur of a JPEG block across it."""
+_LIGHT = 1.0
+"""Levels from which on the brightness of a whole picture is another one."""
 _ENERGY, _COLOUR, _UNEXPLAINED = 13.0, 16.0, 0.3
-_ALL: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 def changes_between(
@@ -38,7 +41,7 @@ def changes_between(
     (h1, w1), (h2, w2) = first.shape[:2], second.shape[:2]
     if min(h1, w1, h2, w2) < 16 or min(max(h1, w1), max(h2, w2)) < _LEAST_SIDE or not 0.95 < (w1 * h2) / (w2 * h1) < 1.05:
         return None
-    framed = one_box != _ALL or other_box != _ALL
+    framed = one_box != WHOLE or other_box != WHOLE
     scale = min(1.0, _SIDE / max(h1, w1), _SIDE / max(h2, w2), (h1 * w1 / (h2 * w2)) ** 0.5)
     size = (max(12, round(w2 * scale)), max(12, round(h2 * scale)))
     b = _shrunk(second, size)
@@ -64,6 +67,17 @@ def changes_between(
     if _has_watermark(a, b, contrast) or _has_watermark(b, a, contrast):
         return (*why, "watermark")
     return None
+
+
+def in_light_of(one: np.ndarray, other: np.ndarray) -> np.ndarray | None:
+    """The first picture in the colours of the second, both uint8 `[h, w, 3]`; None where it has them already."""
+    scale = min(1.0, _SIDE / max(*one.shape[:2], *other.shape[:2]))
+    size = (max(12, round(other.shape[1] * scale)), max(12, round(other.shape[0] * scale)))
+    a, b = _shrunk(one, size), _shrunk(other, size)
+    if light_change(a @ LUMA, (b - a) @ LUMA) < _LIGHT:
+        return None
+    colours = _colours(a, b)
+    return None if colours is None else np.rint(_in_colours(one, colours)).astype(np.uint8)
 
 
 def _cut(pixels: np.ndarray, box: Box) -> np.ndarray:

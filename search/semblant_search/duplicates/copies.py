@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .decoding import DecodedPicture
 
-__all__ = ["NO_COPY", "CopyProof", "copy_proof"]
+__all__ = ["NO_COPY", "CopyProof", "copy_proof", "light_change"]
 
 _SLACK = 3.0
 """Levels by which a copy may have differed from its original before it was compressed: other filters, other roundings."""
@@ -48,6 +48,9 @@ _SURE_LEVELS = 12.0
 """Levels up to which what is left may be compression for a copy to be sure."""
 _BIAS, _BIAS_NOISE, _BIAS_SIDE = 1.8, 1.5, 17
 """Levels by which the mean of a larger place may be off, more of them for each level of noise, and its side in pixels."""
+
+_LIGHT, _LIGHT_NOISE = 1.0, 0.15
+"""Levels by which brightness may be another one all over, and more of them for each level of noise."""
 
 
 class CopyProof(NamedTuple):
@@ -146,7 +149,7 @@ class _Copy:
             luma_energy, hue_energy = box_mean(luma * luma, 3), box_mean(hue * hue, 3)
             if slack == 0:
                 exact = [self._is_exact(energy) for energy in (luma_energy, hue_energy)]
-                bias = self._bias(luma)
+                bias = max(self._bias(luma), self._light(shown, luma))
             # A step of quantization more or less is gone with one of them, a change stays with all.
             luma_left, hue_left = np.minimum(luma_left, luma_energy), np.minimum(hue_left, hue_energy)
             faint = 1.5 if setting is None else 2 + 0.25 * self.noise
@@ -182,7 +185,9 @@ class _Copy:
         most = 6.0 if self.small else 26.0 if same_size else 12.0
         allowed = min(most, 2.5 + (5 if self.shrunk > _FAR or (same_size and noise > 2.5) else 8) * noise)
         colour = float(np.abs(box_mean(left - luma[..., None], 5)).max())
-        distance = max(float(np.sqrt(energy.max())) / allowed, colour / (2 + allowed), self._bias(luma))
+        distance = max(
+            float(np.sqrt(energy.max())) / allowed, colour / (2 + allowed), self._bias(luma), self._light(shown, luma)
+        )
         if same_size and noise > _GRAIN + self.noise:
             distance = max(distance, 1.2)
         return CopyProof(distance, sure=self.shrunk <= _FAR and allowed <= _SURE_LEVELS)
@@ -191,6 +196,12 @@ class _Copy:
         """How far the mean of a larger place is off, as a share of what is allowed."""
         off = float(np.abs(box_mean(luma, _BIAS_SIDE)).max())
         return off / (_BIAS + _BIAS_NOISE * self.noise)
+
+    def _light(self, shown: np.ndarray, luma: np.ndarray) -> float:
+        """How far all of it is brighter, darker or of another contrast, as a share of what is allowed."""
+        if self.codec.kind == "PALETTE":
+            return 0.0  # the few colours of a file, and how they were mixed, make it lighter or darker as well
+        return light_change(shown @ LUMA, luma) / (_LIGHT + _LIGHT_NOISE * self.noise)
 
     def _is_exact(self, energy: np.ndarray) -> bool:
         most = float(np.quantile(energy[self.active], _AGAIN))
@@ -228,6 +239,18 @@ def _one_way(source: DecodedPicture, copy: DecodedPicture) -> CopyProof:
 def _attempts(compared: _Copy, shown: np.ndarray) -> Iterator[CopyProof]:
     for setting in compared.codec.settings[:_USUAL] or (None,):
         yield compared.tried(shown, setting)
+
+
+def light_change(grey: np.ndarray, left: np.ndarray) -> float:
+    """Root mean square, in levels, of what the brightness of a place says about how far it differs: `[h, w]` each.
+
+    Over all of a picture, compression makes as much brighter as darker, so that 3 % more light are seen in any.
+    """
+    step = max(1, grey.size // 100_000)
+    level = grey.reshape(-1)[::step] / 255
+    terms = np.stack([np.ones_like(level), level, level * level], axis=1).astype(np.float64)
+    weights = np.linalg.lstsq(terms, left.reshape(-1)[::step].astype(np.float64), rcond=None)[0]
+    return float(np.sqrt(np.square(terms @ weights).mean()))
 
 
 def worst_energy(values: np.ndarray, side: int) -> float:

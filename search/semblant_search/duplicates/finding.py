@@ -8,9 +8,10 @@ from semblant_search.images import DEFAULT_MAX_PIXELS
 from semblant_search.results import Picture, split_payload
 
 from .attaching import attach_changed
-from .clusters import Cluster, Copy, DecodedPictures
+from .clusters import Cluster, Copy
 from .files import contents_of, is_unchanged
 from .joining import join_copies
+from .keeping import DecodedPictures
 from .pixels import ORIENTATIONS
 from .results import Duplicate, DuplicateGroup
 

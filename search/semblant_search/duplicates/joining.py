@@ -11,9 +11,9 @@ from .pixels import oriented
 from .signatures import GRID, Signature, invariants, nearest
 
 if TYPE_CHECKING:
-    from .clusters import DecodedPictures
     from .copies import CopyProof
     from .files import Content
+    from .keeping import DecodedPictures
 
 __all__ = ["join_copies"]
 
@@ -72,6 +72,7 @@ def _compared(content: Content, candidates: list[Cluster], decoded: DecodedPictu
         ways = [
             _Comparison(decoded.proof(cluster.first, content, orientation), cluster, orientation)
             for orientation in _turns(signature_of_content(cluster.first), signature_of_content(content))
+            if not decoded.differ(cluster.first, content, orientation)
         ]
         if ways:
             found.append(min(ways, key=lambda way: way.proof.distance))

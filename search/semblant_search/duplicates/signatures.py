@@ -20,11 +20,13 @@ from .pixels import LUMA, area_mean, flat_pixels, oriented
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["GRID", "Box", "Signature", "content_box", "invariants", "nearest", "normalized", "signature_of"]
+__all__ = ["GRID", "WHOLE", "Box", "Signature", "content_box", "invariants", "nearest", "normalized", "signature_of"]
 
 GRID = 16
 """Cells of a raster's side."""
 Box = tuple[float, float, float, float]
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+"""All of a picture."""
 _SIDE = 160
 _FAINT = 20
 """Levels within which a border is of one colour; JPEG files blur it a little."""
@@ -70,7 +72,7 @@ def signature_of(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Signature
     raster = _raster(picture)
     box = content_box(np.asarray(picture))
     content = None
-    if box != (0.0, 0.0, 1.0, 1.0):
+    if box != WHOLE:
         inner = (box[0] * picture.width, box[1] * picture.height, box[2] * picture.width, box[3] * picture.height)
         content = np.asarray(picture.convert("L").resize((GRID, GRID), Image.Resampling.BOX, box=inner))
     size = (opened.width, opened.height)
@@ -116,10 +118,10 @@ def content_box(pixels: np.ndarray) -> Box:
     rows = np.flatnonzero(marked.mean(axis=1) > 0.02)
     columns = np.flatnonzero(marked.mean(axis=0) > 0.02)
     if not len(rows) or not len(columns):
-        return (0.0, 0.0, 1.0, 1.0)
+        return WHOLE
     left, top, right, bottom = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
     if (right - left) * (bottom - top) < 0.05 * width * height:
-        return (0.0, 0.0, 1.0, 1.0)
+        return WHOLE
     return (left / width, top / height, right / width, bottom / height)
 
 

@@ -148,9 +148,12 @@ def _parsed(data: bytes, kind: str) -> ImageFile.ImageFile | str | None:
 
 
 def _masked(data: bytes, factory: Callable[[io.BytesIO, str], ImageFile.ImageFile]) -> ImageFile.ImageFile:
-    """A BMP, also one whose masks of bits Pillow does not know."""
+    """A BMP, also one whose masks of bits Pillow does not know, or whose runs it reads otherwise."""
     from .bmp import MaskedBmp, has_masks
+    from .packed_bmp import PackedBmp, is_packed
 
+    if is_packed(data):
+        return PackedBmp(data)
     try:
         return factory(io.BytesIO(data), "")
     except OSError:
@@ -195,6 +198,30 @@ def _with_colours(picture: ImageFile.ImageFile, data: bytes) -> ImageFile.ImageF
 
 
 def as_icon(data: bytes) -> bytes:
+    """An icon as if the largest and then deepest of its pictures, which viewers show, were its only one; all else as it is.
+
+    Pillow takes the one of fewest colours, and believes the directory's bits, which many writers leave out.
+    """
+    data = _cursor_as_icon(data)
+    if not data.startswith(b"\0\0\1\0"):
+        return data
+    found = []
+    for entry in range(6, min(6 + 16 * int.from_bytes(data[4:6], "little"), len(data) - 15), 16):
+        start = int.from_bytes(data[entry + 12 : entry + 16], "little")
+        head = data[start : start + 16]
+        if start == 0 or len(head) < 16:
+            continue
+        is_png, is_bitmap = head.startswith(_SIGNATURES[0][0]), head.startswith(b"\x28\0\0\0")
+        bits = 32 if is_png else int.from_bytes(head[14:16] if is_bitmap else data[entry + 6 : entry + 8], "little")
+        found.append(((data[entry] or 256) * (data[entry + 1] or 256), bits, -entry))
+    if not found:
+        return data
+    _, bits, entry = max(found)
+    best = data[-entry : 6 - entry] + bits.to_bytes(2, "little") + data[8 - entry : 16 - entry]
+    return data[:4] + b"\1\0" + best[:2] + b"\0" + best[3:] + data[22:]
+
+
+def _cursor_as_icon(data: bytes) -> bytes:
     """A cursor of Windows (CUR) as the icon that it is but for its number, and the place where it points; all else as it is.
 
     A TGA may begin with the same four bytes, and has zeros where the cursor counts its pictures.

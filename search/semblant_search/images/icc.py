@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-__all__ = ["ADOBE_RGB", "SRGB_PRIMARIES", "from_cicp", "from_numbers"]
+__all__ = ["ADOBE_RGB", "SRGB_PRIMARIES", "from_cicp", "from_numbers", "to_d50"]
 
 Primaries = tuple[float, float, float, float, float, float, float, float]
 """x and y of white, red, green and blue."""
@@ -28,11 +28,16 @@ _PRIMARIES: dict[int, Primaries] = {
 }
 """ITU-T H.273, table 2."""
 _GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
-"""ITU-T H.273, table 3: the curves that are powers. That of BT.709 (1, 6, 14, 15) is shown as sRGB's, as browsers do."""
-_SRGB_CURVES = (1, 2, 6, 13, 14, 15)
-_PQ, _HLG = 16, 18
-_WHITE_NITS = 203.0
-"""Diffuse white of pictures of high dynamic range (ITU-R BT.2408); what is brighter is white."""
+"""ITU-T H.273, table 3: the curves that are powers."""
+_UNSPECIFIED, _SMPTE_240M, _SRGB_CURVE, _SMPTE_428 = 2, 7, 13, 17
+_CAMERA_CURVES = (1, 6, 11, 14, 15)
+"""Of BT.709 and its like. Browsers show them as sRGB's, and those of a PNG by the curve of the screens for them (BT.1886)."""
+_SCREEN_GAMMA = 2.4
+_OF_240M = (1 / 0.45, 1 / 1.1115, 0.1115 / 1.1115, 1 / 4.0, 0.0913)
+_OF_CINEMA = (2.6, (52.37 / 48) ** (1 / 2.6), 0.0)
+"""SMPTE ST 428-1: its power, and what the signal is multiplied by, whose white is less than full."""
+_HIGH_RANGE = (16, 18)
+"""PQ and HLG: curves of high dynamic range."""
 _D50 = (0.9642, 1.0, 0.8249)
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
@@ -41,52 +46,38 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0
 def from_numbers(primaries: Primaries, gamma: float | None) -> bytes | None:
     """ICC v4 display profile of RGB with these primaries and this power, or sRGB's curve; None where they make no colours."""
     if gamma is None:
-        numbers = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-        curve = struct.pack(">4sIHH5i", b"para", 0, 3, 0, *(_fixed(number) for number in numbers))
-    else:
-        curve = struct.pack(">4sIHHi", b"para", 0, 0, 0, _fixed(gamma))
-    return _profile(primaries, curve)
+        return _profile(primaries, _parametric(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045))
+    return _profile(primaries, _parametric(0, gamma))
 
 
 @lru_cache(maxsize=64)
-def from_cicp(primaries: int, transfer: int) -> bytes | None:
+def from_cicp(primaries: int, transfer: int, *, of_png: bool = False) -> bytes | None:
     """Of the code points of ITU-T H.273, as PNG's cICP and AVIF's nclx have them; None for sRGB and for those not known."""
-    where = SRGB_PRIMARIES if primaries == 2 else _PRIMARIES.get(primaries)
-    if where is None or (where == SRGB_PRIMARIES and transfer in _SRGB_CURVES):
+    where = SRGB_PRIMARIES if primaries == _UNSPECIFIED else _PRIMARIES.get(primaries)
+    if where is None:
         return None
-    if transfer in _SRGB_CURVES:
-        return from_numbers(where, None)
+    if transfer in _CAMERA_CURVES and of_png:
+        return from_numbers(where, _SCREEN_GAMMA)
+    if transfer in (_SRGB_CURVE, _UNSPECIFIED, *_CAMERA_CURVES):
+        return None if where == SRGB_PRIMARIES else from_numbers(where, None)
     if transfer in _GAMMAS:
         return from_numbers(where, _GAMMAS[transfer])
-    if transfer in (_PQ, _HLG):
-        steps = np.linspace(0, 1, 4096)
-        light = _pq(steps) if transfer == _PQ else _hlg(steps)
-        table = np.rint(np.clip(light, 0, 1) * 65535).astype(">u2").tobytes()
-        return _profile(where, struct.pack(">4sII", b"curv", 0, len(steps)) + table)
-    return None
+    if transfer in _HIGH_RANGE:
+        from .high_range import high_range_profile
+
+        return high_range_profile(to_d50(where), transfer)
+    if transfer == _SMPTE_240M:
+        return _profile(where, _parametric(3, *_OF_240M))
+    return _profile(where, _parametric(1, *_OF_CINEMA)) if transfer == _SMPTE_428 else None
 
 
-def _pq(signal: np.ndarray) -> np.ndarray:
-    """SMPTE ST 2084: light of a signal of 0–1, where 1 is diffuse white."""
-    m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
-    power = signal ** (1 / m2)
-    light: np.ndarray = (np.maximum(power - c1, 0) / (c2 - c3 * power)) ** (1 / m1) * 10000 / _WHITE_NITS
-    return light
-
-
-def _hlg(signal: np.ndarray) -> np.ndarray:
-    """ARIB STD-B67: light of the scene, where 1 is diffuse white, which lies at three quarters of the signal."""
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
-
-    def light(value: np.ndarray) -> np.ndarray:
-        return np.where(value <= 0.5, value**2 / 3, (np.exp((value - c) / a) + b) / 12)
-
-    shown: np.ndarray = light(signal) / light(np.array(0.75))
-    return shown
+def _parametric(kind: int, *numbers: float) -> bytes:
+    """A curve of one of the kinds that profiles have (ICC.1, 10.18)."""
+    return struct.pack(f">4sIHH{len(numbers)}i", b"para", 0, kind, 0, *(_fixed(number) for number in numbers))
 
 
 def _profile(primaries: Primaries, curve: bytes) -> bytes | None:
-    matrix = _to_d50(primaries)
+    matrix = to_d50(primaries)
     if matrix is None:
         return None
     tags = [(b"wtpt", _xyz(_D50))]
@@ -104,7 +95,7 @@ def _profile(primaries: Primaries, curve: bytes) -> bytes | None:
     return head + table + body
 
 
-def _to_d50(primaries: Primaries) -> np.ndarray | None:
+def to_d50(primaries: Primaries) -> np.ndarray | None:
     """`[3, 3]` from linear RGB to XYZ under D50, as profiles have it."""
     xy = np.array(primaries, np.float64).reshape(4, 2)
     if not np.isfinite(xy).all() or (xy[:, 1] <= 0).any():

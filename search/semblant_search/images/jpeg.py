@@ -11,6 +11,8 @@ __all__ = ["FirstJpeg", "early_end", "has_second_view"]
 _START, _END, _SCAN = b"\xff\xd8\xff", b"\xff\xd9", 0xDA
 _LEAST = 16
 """Bytes behind an end that may be pixels."""
+_READ_AHEAD = 1 << 18
+"""Bytes that a decoder is given beyond those that it used, at most: Pillow reads 64 kB at a time."""
 
 
 class FirstJpeg(JpegImageFile):
@@ -20,16 +22,20 @@ class FirstJpeg(JpegImageFile):
         """Not asked for; Pillow would read the EXIF block for it, and warn of one that breaks off."""
 
 
-def early_end(data: bytes) -> int | None:
+def early_end(data: bytes, read: int = 0) -> int | None:
     """Where the first end of a JPEG stands, if more of it seems to be behind: bytes that end as a JPEG, and begin none.
 
     None for whole ones, also with another picture, a film or a program's notes behind them.
+
+    Args:
+        data: of the file.
+        read: bytes of it that a decoder was given until it was done: it stops at the first end, so that none is long before.
     """
     place = 2
     while data[place : place + 1] == b"\xff" and data[place + 1 : place + 2] != bytes((_SCAN,)):
         fill = data[place + 1 : place + 2] == b"\xff"
         place += 1 if fill else 2 + max(2, int.from_bytes(data[place + 2 : place + 4], "big"))
-    end = data.find(_END, place)
+    end = data.find(_END, max(place, read - _READ_AHEAD))
     last = len(data.rstrip(b"\0")) - 2 if data.endswith(b"\0") else len(data) - 2
     if end < 0 or last - end < _LEAST or not data.startswith(_END, last) or data.find(_START, end) >= 0:
         return None

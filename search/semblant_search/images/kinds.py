@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from PIL import ImageFile
 
-__all__ = ["OtherKind", "is_tiff", "is_unknown_to_pillow", "other_jpeg", "other_kind", "raw_by_tags"]
+__all__ = ["OtherKind", "is_tiff", "is_unknown_to_pillow", "other_jpeg", "other_kind", "rare_packing", "raw_by_tags"]
 
 _NOT_READ = "not a picture in a format that Semblant reads"
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -26,6 +26,7 @@ _AUDIO_BRANDS = (b"M4A ", b"M4B ", b"M4P ", b"F4A ")
 
 
 _REDUCED, _PHOTOMETRIC, _OTHER_PICTURES, _DNG_VERSION = 254, 262, 330, 50706
+_COMPRESSION, _RARE_PACKINGS = 259, {34887: "LERC", 34925: "LZMA", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL"}
 _OF_RAW = (32803, 34892)
 """Photometric interpretations: a mosaic of colours, linear raw."""
 
@@ -252,6 +253,11 @@ def raw_by_tags(tags: Mapping[int, Any]) -> OtherKind | None:
     """A camera's raw file in the shape of a TIFF (DNG, NEF, ARW, …), whose first picture is a preview; None for a picture."""
     mosaic = tags.get(_PHOTOMETRIC) in _OF_RAW or (tags.get(_REDUCED, 0) == 1 and _OTHER_PICTURES in tags)
     return _RAW if _DNG_VERSION in tags or mosaic else None
+
+
+def rare_packing(tags: Mapping[int, Any]) -> str | None:
+    """How a TIFF is compressed that Pillow opens, and decodes only where its libtiff was built with that codec."""
+    return _RARE_PACKINGS.get(int(tags.get(_COMPRESSION, 1)))
 
 
 def is_unknown_to_pillow(data: bytes) -> bool:

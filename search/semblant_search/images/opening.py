@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -17,6 +18,7 @@ from .colour import grey_curve, profile_for
 from .exif import is_adobe_rgb, orientation_in
 from .headers import as_icon, icon_sizes, open_header
 from .icc import ADOBE_RGB
+from .kinds import rare_packing
 from .light import in_srgb_curve, light_curve, low_bytes, with_srgb_curve
 from .modes import simple_mode
 from .own_range import with_own_range
@@ -268,9 +270,14 @@ def _loaded(image: Image.Image, data: bytes | None, reduced: tuple[str | None, t
     """
     if reduced is not None:
         image.draft(*reduced)
+    file = getattr(image, "fp", None)
     try:
         image.load()
-    except OSError:
+    except OSError as error:
+        packing = rare_packing(getattr(image, "tag_v2", {}))
+        if packing is not None and "decoder error -2" in str(error):
+            text = f"is a TIFF compressed as {packing}, which is not read; save it with deflate or LZW"
+            raise ImageError(text, reason="unsupported") from error
         summed = with_right_sum(data) if data is not None and image.format == "PNG" else None
         if summed is not None:
             mended = open_header(summed)
@@ -288,7 +295,8 @@ def _loaded(image: Image.Image, data: bytes | None, reduced: tuple[str | None, t
         return ends[0]
     from .jpeg import early_end  # which needs Pillow, and the client's module none
 
-    if data is not None and image.format == "JPEG" and (place := early_end(data)) is not None:
+    read = file.tell() if isinstance(file, io.BytesIO) and not file.closed else 0
+    if data is not None and image.format == "JPEG" and (place := early_end(data, read)) is not None:
         # A decoder takes it for whole, and fills what is missing with grey: would pixels in place of its end be seen?
         other = open_header(data[:place] + _ANY_CODE + _JPEG_END)
         if reduced is not None:

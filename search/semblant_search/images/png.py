@@ -28,6 +28,9 @@ _FRAMES = (b"acTL", b"fcTL", b"fdAT")
 _TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0", b"Raw profile type APP1\0")
 _MOST_TEXT = 1_000_000
 _MOST_PROFILE = 1 << 25
+_UNSPECIFIED, _RGB_IN_FULL = 2, b"\0\1"
+"""Of cICP: no primaries or no curve; no matrix, and the full range. Browsers pass by the first, and all but the last."""
+_INTENTS = (b"\0", b"\1", b"\2", b"\3")
 _SRGB_GAMMA = (0.44, 0.47)
 """1/2.2, and how writers round it: what writers of sRGB say, by the specification, of its curve, which is no power."""
 
@@ -50,14 +53,15 @@ def readable_png(data: bytes) -> tuple[bytes, bytes | None]:
     kept: list[tuple[int, int]] = [(0, len(SIGNATURE))]
     colours: dict[bytes, bytes] = {}
     moves = data.find(b"acTL", 0, 4096) >= 0 and _is_animation(data)
-    pixels = False
+    pixels = palette = False
     for name, start, end in _chunks(data):
-        if not name[0] & 0x20 or (moves if name in _FRAMES else _is_wanted(data, name, start, end)):
+        is_late = name == b"tRNS" and (pixels or (data[25] == _PALETTE and not palette))  # libpng passes it by
+        if not name[0] & 0x20 or (moves if name in _FRAMES else not is_late and _is_wanted(data, name, start, end)):
             if kept[-1][1] == start:
                 kept[-1] = (kept[-1][0], end)
             else:
                 kept.append((start, end))
-            pixels = pixels or name == b"IDAT"
+            pixels, palette = pixels or name == b"IDAT", palette or name == b"PLTE"
         elif name in _COLOURS and not pixels and name not in colours and _is_sound(data, start, end):
             colours[name] = data[start + 8 : end - 4]
         if name == b"IEND":
@@ -152,12 +156,12 @@ def _inflated(content: bytes, limit: int) -> bytes | None:
 
 def _profile(found: dict[bytes, bytes]) -> bytes | None:
     cicp = found.get(b"cICP", b"")
-    if len(cicp) == 4:
-        return from_cicp(cicp[0], cicp[1])
+    if len(cicp) == 4 and _UNSPECIFIED not in cicp[:2] and cicp[2:] == _RGB_IN_FULL:
+        return from_cicp(cicp[0], cicp[1], of_png=True)
     _, _, profile = found.get(b"iCCP", b"").partition(b"\0")
     if profile[:1] == b"\0" and (icc := _inflated(profile[1:], _MOST_PROFILE)):
         return icc
-    if b"sRGB" in found:
+    if found.get(b"sRGB") in _INTENTS:
         return None
     return _from_chromaticities(found.get(b"gAMA", b""), found.get(b"cHRM", b""))
 
@@ -170,5 +174,5 @@ def _from_chromaticities(gama: bytes, chrm: bytes) -> bytes | None:
         primaries = (white_x, white_y, *others)
     of_srgb = all(abs(one - other) < 0.002 for one, other in zip(primaries, SRGB_PRIMARIES, strict=True))
     if value <= 0 or (of_srgb and _SRGB_GAMMA[0] <= value <= _SRGB_GAMMA[1]):
-        return None if of_srgb else from_numbers(primaries, None)
+        return None  # also of chromaticities alone: browsers heed none without a curve
     return from_numbers(primaries, 1 / value) if 0.1 <= value <= 10 else None

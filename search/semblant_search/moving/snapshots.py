@@ -19,6 +19,7 @@ from semblant_search.store import open_database
 from semblant_search.store.files import sha256_of
 
 from .copying import copy_collection
+from .unpacking import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,7 +108,7 @@ def restore(
     with tempfile.TemporaryDirectory(prefix="semblant-") as work, _by_member(work, path):
         try:
             with tarfile.open(path, "r:") as tar:
-                tar.extractall(work, filter="data")  # nothing outside, no devices
+                unpack(tar, Path(work))
             contents = _read_contents((Path(work) / _CONTENTS).read_bytes(), path)
             whole = contents.sha256 == _hashes(Path(work) / _FOLDER)
         except (OSError, tarfile.TarError, EOFError, ValueError) as error:

@@ -29,7 +29,8 @@ __all__ = ["calibrate"]
 
 _SAMPLE = 128
 _SHORTLIST = 24
-"""Candidates that each is compared with: half of what a query is, for the strongest are nearly always among these."""
+"""Candidates that each is compared with: half of what a query is, for the strongest are nearly always among these. Of
+pages of one form that lie over each other the others are looked at, too: there are those whose rows or columns are shifted."""
 _NOTHING = -20.0
 """Strength of a query of which nothing agrees with anything."""
 _UNCHANGED = 0.98
@@ -56,7 +57,7 @@ def calibrate(store: Store, vocabulary: Vocabulary, *, sample: int = _SAMPLE, sh
         store: a collection with ORB features.
         vocabulary: the collection's.
         sample: pictures that are asked for.
-        shortlist: candidates that each is compared with.
+        shortlist: candidates that each is compared with; twice as many where some are pages of its own form.
 
     Raises:
         NotIndexed: the collection was indexed without ORB features.
@@ -93,32 +94,35 @@ def _strongest(store: Store, settings: OrbSettings, vocabulary: Vocabulary, reco
     assert record.features is not None
     features = unpack(record.features)
     verifier = Verifier(features, _size(settings, record), None, unpack_thumbnail(record.features))
-    near = store.query(SearchRequest(Sparse(vocabulary.sparse(features)), shortlist + 1, fields=[]))
-    others = [hit.id for hit in near if hit.id != record.id][:shortlist]
+    near = store.query(SearchRequest(Sparse(vocabulary.sparse(features)), 2 * shortlist + 1, fields=[]))
+    others = [hit.id for hit in near if hit.id != record.id]
     details = laid_over = moved = copies = _NOTHING
     members: set[str] = set()
-    for other in store.retrieve(others, with_features=True):
-        if other.features is None or other.payload.get("_sha256") == record.payload.get("_sha256"):
-            continue
-        size = _size(settings, other)
-        small = unpack_thumbnail(other.features)
-        match = verifier.verify(unpack(other.features), size, small)
-        if match is None:
-            continue
-        if not _is_related(match, verifier.size, size):
-            details = max(details, strength(match.evidence, match.support, None, match.disagreement))
-            if match.pixels is not None and not match.laid_over:
-                moved = max(moved, match.strength)
-        if match.pixels is None or not match.laid_over:
-            continue
-        alike = _is_alike(match.pixels)
-        if alike and all(other.payload[side] == record.payload[side] for side in ("_width", "_height")):
-            members.add(str(other.payload.get("_sha256")))
-        family = len(members) >= _FAMILY  # of which all count, whatever changed
-        if alike and not family and _change(verifier, small, size, match) <= _STILL_A_COPY:
-            copies = max(copies, match.strength)
-        else:
-            laid_over = max(laid_over, match.strength)
+    for looked_at in (others[:shortlist], others[shortlist:]):
+        for other in store.retrieve(looked_at, with_features=True):
+            if other.features is None or other.payload.get("_sha256") == record.payload.get("_sha256"):
+                continue
+            size = _size(settings, other)
+            small = unpack_thumbnail(other.features)
+            match = verifier.verify(unpack(other.features), size, small)
+            if match is None:
+                continue
+            if not _is_related(match, verifier.size, size):
+                details = max(details, strength(match.evidence, match.support, None, match.disagreement))
+                if match.pixels is not None and not match.laid_over:
+                    moved = max(moved, match.strength)
+            if match.pixels is None or not match.laid_over:
+                continue
+            alike = _is_alike(match.pixels)
+            if alike and all(other.payload[side] == record.payload[side] for side in ("_width", "_height")):
+                members.add(str(other.payload.get("_sha256")))
+            family = len(members) >= _FAMILY  # of which all count, whatever changed
+            if alike and not family and _change(verifier, small, size, match) <= _STILL_A_COPY:
+                copies = max(copies, match.strength)
+            else:
+                laid_over = max(laid_over, match.strength)
+        if len(members) < _FAMILY:
+            break
     if len(members) >= _FAMILY:
         laid_over = max(laid_over, copies)
     return _Strongest(laid_over, moved, details)

@@ -31,7 +31,7 @@ _YEAR_FIRST = re.compile(
 )
 """`2024.10.1` is a version."""
 _SHORT_DAY = re.compile(rf"\d{{1,2}}([./-])\d{{1,2}}\1\d\d{_TIME}", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|[+-]\d\d:?\d\d))?)?")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?(Z|UTC|GMT|[+-]\d\d:?\d\d))?)?")
 _NO_CELL = {"#n/a", "#na", "#value!", "#ref!", "#div/0!", "#name?", "#null!", "#num!"}
 _NO_WORD = {"n/a", "na", "n.a.", "n. a.", "<na>", "nan", "null", "none", "nil", "\\n"}
 _NO_DATE = {"0000-00-00", "0000-00-00 00:00:00", "0000:00:00 00:00:00"}
@@ -224,7 +224,7 @@ def parse_date(text: str) -> str | None:
 
 def _moment(text: str) -> datetime:
     # Python 3.10 reads neither `Z`, nor `+0200`, nor other than 3 or 6 decimals.
-    text = re.sub(r" ?Z$", "+00:00", text)
+    text = re.sub(r" ?(?:Z|UTC|GMT)$", "+00:00", text)
     text = re.sub(r" ?([+-]\d\d):?(\d\d)$", r"\1:\2", text) if len(text) > 10 else text
     text = re.sub(r"\.(\d{1,9})", lambda match: "." + match.group(1)[:6].ljust(6, "0"), text)
     return datetime.fromisoformat(text)

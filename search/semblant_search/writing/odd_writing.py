@@ -56,6 +56,7 @@ _LOOKS = (
             re.ASCII,
         ),
     ),
+    ("OTHER_DATE", re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)? ?[A-Z]{1,5}", re.ASCII)),
     ("NO_DATE", re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: ?(?:Z|[+-]\d\d:?\d\d))?)?", re.ASCII)),
 )
 """Members of `Look`, and what of the rest looks so."""

@@ -12,6 +12,10 @@ type Body<R> = R extends { requestBody?: infer B } ? (NonNullable<B> extends { c
 // Fields with a default are optional in a request, whatever the generator says of answers.
 type Given<T> = Partial<T>;
 
+/** The code of an answer that is no problem as the service tells them. */
+const UNKNOWN = "unknown";
+const GATEWAY: readonly number[] = [502, 503, 504];
+
 /** Whether the service answered the last time it was asked. */
 export const online = signal(true);
 /** Counts up when what the collection holds may have changed: everything that is shown is asked for again. */
@@ -30,7 +34,8 @@ export function isAborted(error: unknown): boolean {
 
 /** What to say of anything that was thrown. */
 export function messageOf(error: unknown): string {
-  if (error instanceof ServiceProblem) return error.problem.detail;
+  // Below the first line of a filter's fault the service draws an arrow, for terminals.
+  if (error instanceof ServiceProblem) return error.problem.detail.split("\n")[0] ?? "";
   if (error instanceof TypeError) return "The service does not answer.";
   return error instanceof Error ? error.message : String(error);
 }
@@ -71,7 +76,7 @@ export function postForm<P extends PathsWith<"post">>(path: P, pictures: readonl
 
 /** What a deletion asks in the moment the page goes away. */
 export function postLast(path: PathsWith<"post">, body: unknown): void {
-  void fetch(address(path), { method: "POST", headers: headers("json"), body: JSON.stringify(body), keepalive: true });
+  fetch(address(path), { method: "POST", headers: headers("json"), body: JSON.stringify(body), keepalive: true }).catch(() => undefined);
 }
 
 /** The bytes of an answer that is no JSON, such as a thumbnail. */
@@ -105,9 +110,14 @@ async function answered(method: string, path: string, body?: string | FormData, 
     if (!isAborted(error)) lost();
     throw error;
   }
-  online.value = true;
-  if (response.ok) return response;
+  if (response.ok) {
+    online.value = true;
+    return response;
+  }
   const problem = await problemOf(response);
+  // What stands before the service may answer for one that is being started again.
+  if (problem.code === UNKNOWN && GATEWAY.includes(response.status)) lost();
+  else online.value = true;
   if (response.status === 401) keyAsked.value = problem.detail;
   throw new ServiceProblem(problem);
 }
@@ -116,7 +126,7 @@ async function problemOf(response: Response): Promise<Problem> {
   try {
     return (await response.json()) as Problem;
   } catch {
-    return { type: "about:blank", title: response.statusText, status: response.status, detail: `The service answered ${response.status} ${response.statusText}.`, code: "unknown" };
+    return { type: "about:blank", title: response.statusText, status: response.status, detail: `The service answered ${response.status} ${response.statusText}.`, code: UNKNOWN };
   }
 }
 

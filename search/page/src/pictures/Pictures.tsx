@@ -42,7 +42,7 @@ function Said() {
           <>
             {what && <strong>{what} </strong>}
             {count !== null && plural(count, "picture")}
-            {filtered.value && total.value !== null && <span class="hint"> of {total.value.toLocaleString()}</span>}
+            {count !== null && filtered.value && total.value !== null && <span class="hint"> of {total.value.toLocaleString()}</span>}
           </>
         )}
       </p>
@@ -89,7 +89,7 @@ function orders(kinds: Record<string, string>): [string, string][] {
 
 /** Below the pictures: that there is more, what went wrong, or that there is nothing. */
 function Foot() {
-  if (problem.value && !loading.value) return <p class="empty is-problem" role="alert">{problem.value.detail}</p>;
+  if (problem.value && !loading.value) return <p class="empty is-problem" role="alert">{problem.value.detail.split("\n")[0]}</p>;
   if (loading.value) return <p class="empty" aria-hidden="true">{results.value.length ? "…" : ""}</p>;
   if (results.value.length || more.value) return null;
   if (searching.value && state.value.by === "details")

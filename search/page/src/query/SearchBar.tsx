@@ -4,6 +4,7 @@ import { useRef } from "preact/hooks";
 import { get, isAborted, messageOf, ServiceProblem } from "../api/call";
 import { Icon } from "../parts/Icon";
 import { go, state } from "../state/address";
+import { problem } from "../state/results";
 import { collection, fields } from "../state/service";
 import { askWith } from "./ask";
 import { asFilter, asTyped } from "./typed";
@@ -11,6 +12,10 @@ import { asFilter, asTyped } from "./typed";
 interface Fault {
   detail: string;
   column: number | null;
+}
+
+function faultOf(error: unknown): Fault {
+  return { detail: messageOf(error), column: error instanceof ServiceProblem ? (error.problem.column ?? null) : null };
 }
 
 export function SearchBar() {
@@ -22,6 +27,16 @@ export function SearchBar() {
     typed.value = asTyped(state.value.where, fields.peek());
     fault.value = null;
   });
+  // An address may hold a filter with a fault, too.
+  useSignalEffect(() => {
+    const { where } = state.peek();
+    if (problem.value?.code !== "invalid-filter" || !where) return;
+    get("/v1/count", { where, collection: collection.peek() }).catch((error: unknown) => {
+      if (state.peek().where !== where || isAborted(error)) return;
+      typed.value = where;
+      fault.value = faultOf(error);
+    });
+  });
 
   const submit = async (event: Event) => {
     event.preventDefault();
@@ -29,13 +44,12 @@ export function SearchBar() {
     fault.value = null;
     try {
       if (where) await get("/v1/count", { where, collection: collection.peek() });
-      go({ where, view: "pictures", open: "" });
+      const { view } = state.peek();
+      go({ where, view: view === "map" ? view : "pictures", open: "" });
     } catch (error) {
       if (isAborted(error)) return;
-      const column = error instanceof ServiceProblem ? (error.problem.column ?? null) : null;
       typed.value = where;
-      // Below the first line the service draws the same arrow, for terminals.
-      fault.value = { detail: messageOf(error).split("\n")[0] ?? "", column };
+      fault.value = faultOf(error);
     }
   };
   const pick = (event: Event & { currentTarget: HTMLInputElement }) => {

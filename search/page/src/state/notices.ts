@@ -1,4 +1,4 @@
-// One short notice at a time, at the foot of the page; it may offer one thing to do.
+// Short notices at the foot of the page. One that offers something to do stays for its time, whatever else is said meanwhile.
 import { signal } from "@preact/signals";
 
 export interface Notice {
@@ -6,19 +6,15 @@ export interface Notice {
   action?: { label: string; act: () => void } | undefined;
 }
 
-export const notice = signal<Notice | null>(null);
-let timer = 0;
+/** One without an action at most, and one with. */
+export const notices = signal<readonly Notice[]>([]);
 
 export function say(text: string, action?: Notice["action"], seconds = 6): void {
-  clearTimeout(timer);
   const said: Notice = { text, action };
-  notice.value = said;
-  timer = window.setTimeout(() => {
-    if (notice.value === said) notice.value = null;
-  }, seconds * 1000);
+  notices.value = [...notices.value.filter((one) => !one.action !== !action), said];
+  window.setTimeout(() => hush(said), seconds * 1000);
 }
 
-export function hush(): void {
-  clearTimeout(timer);
-  notice.value = null;
+export function hush(said: Notice): void {
+  notices.value = notices.value.filter((one) => one !== said);
 }

@@ -1,14 +1,16 @@
 // Removing from the collection can be undone for some seconds: until then it has not been done.
 import { signal } from "@preact/signals";
-import { messageOf, post, postLast } from "../api/call";
-import { collection, total } from "./service";
+import { messageOf, post, postLast, revision } from "../api/call";
+import { inParts } from "../api/parts";
+import { PATH, type Removal, fits, forgetLast, keepLast } from "./leaving";
 import { say } from "./notices";
+import { collection, total } from "./service";
 
 const SECONDS = 8;
 
 /** Ids that are not shown any more, whether or not the service was told. */
 export const removed = signal<ReadonlySet<string>>(new Set());
-let waiting: { ids: string[]; collection: string; timer: number } | null = null;
+let waiting: (Removal & { timer: number }) | null = null;
 
 export function remove(ids: readonly string[]): void {
   void flush();
@@ -23,8 +25,12 @@ export function remove(ids: readonly string[]): void {
 function undo(): void {
   if (!waiting) return;
   clearTimeout(waiting.timer);
-  const back = new Set(waiting.ids);
+  show(waiting.ids);
   waiting = null;
+}
+
+function show(ids: readonly string[]): void {
+  const back = new Set(ids);
   removed.value = new Set([...removed.value].filter((id) => !back.has(id)));
 }
 
@@ -33,19 +39,28 @@ async function flush(): Promise<void> {
   if (!now) return;
   clearTimeout(now.timer);
   waiting = null;
+  keepLast(now);
   try {
-    const told = await post("/v1/pictures/delete", { collection: now.collection, pictures: now.ids });
-    if (total.value !== null) total.value -= told.count;
+    const count = await inParts(now.collection, now.ids, (pictures) => post(PATH, { collection: now.collection, pictures }));
+    if (total.value !== null) total.value -= count;
   } catch (error) {
-    const back = new Set(now.ids);
-    removed.value = new Set([...removed.value].filter((id) => !back.has(id)));
+    show(now.ids);
     say(`Not removed: ${messageOf(error)}`);
+    revision.value += 1; // of many, some may have been
   }
+  forgetLast();
 }
+
+addEventListener("beforeunload", (event) => {
+  if (!waiting || fits(waiting)) return;
+  event.preventDefault(); // the browser asks whether to leave; meanwhile it is sent
+  void flush();
+});
 
 addEventListener("pagehide", () => {
   if (!waiting) return;
   clearTimeout(waiting.timer);
-  postLast("/v1/pictures/delete", { collection: waiting.collection, pictures: waiting.ids });
+  keepLast(waiting);
+  if (fits(waiting)) postLast(PATH, { collection: waiting.collection, pictures: waiting.ids });
   waiting = null;
 });

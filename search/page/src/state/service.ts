@@ -4,6 +4,7 @@ import { ServiceProblem, get, messageOf, revision } from "../api/call";
 import { key } from "../api/key";
 import type { About, CollectionFacts } from "../api/models";
 import { state } from "./address";
+import { settled } from "./leaving";
 import { watch } from "./watch";
 
 export const about = signal<About | null>(null);
@@ -28,6 +29,7 @@ watch([named, revision, key], () => void load());
 /** Ask for what is known about the collection. */
 export async function load(name = state.peek().collection): Promise<void> {
   try {
+    await settled;
     const told = await get("/v1/about");
     if (JSON.stringify(told) !== JSON.stringify(about.value)) about.value = told;
     const shown = name || told.collection;
@@ -43,7 +45,8 @@ export async function load(name = state.peek().collection): Promise<void> {
     trouble.value = messageOf(error);
     clearTimeout(again);
     missing.value = error instanceof ServiceProblem && error.problem.code === "collection-not-found";
-    if (missing.value) wait();
+    // What a service that is busy or about to start cannot do now, it can do soon.
+    if (missing.value || (error instanceof ServiceProblem && (error.problem.status >= 500 || error.problem.status === 429))) wait();
   }
 }
 

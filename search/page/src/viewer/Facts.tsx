@@ -2,13 +2,14 @@
 import { type Signal, useSignal } from "@preact/signals";
 import { getBlob, messageOf, patch, post, revision } from "../api/call";
 import type { Picture, Shown } from "../api/models";
+import { inParts } from "../api/parts";
 import { Thumbnail, ratioOf } from "../grid/Thumbnail";
 import { useAsked } from "../parts/asked";
 import { saveBlob } from "../parts/download";
 import { Icon } from "../parts/Icon";
 import { forget, originalAddress } from "../parts/pictures";
 import { go, href, searching, state } from "../state/address";
-import { decoded, fieldLabel, fileName, folderOf, likeness, score, shownUri, shownValue } from "../state/names";
+import { decoded, fieldLabel, fileName, folderOf, likeness, plural, score, shownUri, shownValue } from "../state/names";
 import { say } from "../state/notices";
 import { remove } from "../state/removals";
 import { about, collection, facts, mayWrite } from "../state/service";
@@ -180,10 +181,12 @@ export function TagForm({ ids, onDone }: { ids: readonly string[]; onDone: () =>
     const text = String(given.get("value") ?? "").trim();
     if (!name) return;
     try {
-      const told = await patch("/v1/pictures", { collection: collection.peek(), pictures: [...ids], metadata: { [name]: typed(text, facts.peek()?.fields[name]) } });
+      const metadata = { [name]: typed(text, facts.peek()?.fields[name]) };
+      const within = collection.peek();
+      const count = await inParts(within, ids, (pictures) => patch("/v1/pictures", { collection: within, pictures, metadata }));
       ids.forEach(forget);
       revision.value += 1;
-      say(`${name} of ${told.count === 1 ? "1 picture" : `${told.count.toLocaleString()} pictures`} ${text ? `is ${text}` : "taken away"}.`);
+      say(`${name} of ${plural(count, "picture")} ${text ? `is ${text}` : "taken away"}.`);
       onDone();
     } catch (error) {
       say(messageOf(error));

@@ -7,6 +7,7 @@ import { key } from "../api/key";
 import { thumbnailAddress } from "../grid/Thumbnail";
 import { useAsked } from "../parts/asked";
 import { Icon } from "../parts/Icon";
+import { Notices } from "../parts/Notices";
 import { originalAddress, pictureOf } from "../parts/pictures";
 import { go, state } from "../state/address";
 import { fileName, shownUri } from "../state/names";
@@ -89,6 +90,8 @@ export function Viewer() {
         </button>
       </div>
       {picture && <Facts picture={picture} why={why} />}
+      {/* Over a modal dialog there is nothing but what is in it. */}
+      <Notices />
     </dialog>
   );
 }
