@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from semblant_search.web import router, short_way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from support.service import Served
 
@@ -24,7 +24,7 @@ def nobody() -> None:
 
 
 @pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Of each body, whether it went the short way."""
     ways: list[bool] = []
     arguments = short_way.ShortWay.arguments
@@ -35,7 +35,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
         return asked
 
     monkeypatch.setattr(short_way.ShortWay, "arguments", noted)
-    yield ways
+    return ways
 
 
 def said(served: Served, path: str, body: bytes) -> tuple[int, Any]:
