@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from semblant_search.web import router, short_way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from support.service import Served
 
 PATHS = ("/v1/search", "/v1/pictures/list", "/v1/facets", "/v1/count")
@@ -113,9 +112,9 @@ def test_dependencies_of_the_app_that_the_routes_are_in_are_asked(served: Served
         with TestClient(app, base_url="http://localhost") as http:
             return http.post("/own/search", json={"id": served.client.scroll(1).pictures[0].id}).status_code
 
-    needed: list[Callable[..., Any]] = [Depends(login)]
-    app = FastAPI(dependencies=[] if include else needed)
-    app.include_router(router(served.client), prefix="/own", dependencies=needed if include else [])
+    needed = [Depends(login)]
+    app = FastAPI(dependencies=None if include else needed)
+    app.include_router(router(served.client), prefix="/own", dependencies=needed if include else None)
     assert ask(app) == 403
     assert asked == [True]
 
@@ -124,11 +123,13 @@ def test_a_dependency_that_tests_of_an_app_put_in_place_of_the_caller_is_asked(s
     routes = router(served.client)
     app = FastAPI()
     app.include_router(routes)
-    (search,) = [route for route in routes.routes if getattr(route, "path", "") == "/search" and "POST" in route.methods]
+    (search,) = [route for route in routes.routes if isinstance(route, APIRoute) and route.path == "/search"]
 
     def stranger() -> None:
         raise HTTPException(401, "nobody")
 
-    app.dependency_overrides[search.dependant.dependencies[0].call] = stranger
+    who_asks = search.dependant.dependencies[0].call
+    assert who_asks is not None
+    app.dependency_overrides[who_asks] = stranger
     with TestClient(app, base_url="http://localhost") as http:
         assert http.post("/search", json={"id": served.client.scroll(1).pictures[0].id}).status_code == 401

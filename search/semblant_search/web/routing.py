@@ -113,7 +113,8 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
                     with only_under(()), strange:  # a route that reads files says which
                         asked = None if short is None else short.arguments(request, body, access)
                         if asked is not None:
-                            return await self.endpoint(**asked)
+                            answered: Response = await self.endpoint(**asked)
+                            return answered
                         return await inner(_with_body(request, body, content_type=content_type))
 
             async def handle(request: Request) -> Response:
