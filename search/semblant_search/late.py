@@ -33,7 +33,13 @@ class Late:
         for one in found:
             made = _new(cls)
             values = made.__dict__  # written to, and not replaced: that takes half as long
-            values[_SOURCE] = one.__dict__.get(_SOURCE, one) if isinstance(one, Late) else one
+            if isinstance(one, Late):
+                known = one.__dict__
+                values[_SOURCE] = known.get(_SOURCE, one)
+                if "id" in known:
+                    values["id"] = known["id"]
+            else:
+                values[_SOURCE] = one
             values["score"] = one.score
             all_made.append(made)
         return all_made
@@ -56,7 +62,8 @@ class Late:
         values = self.__dict__
         source = values.get(_SOURCE)
         if source is not None:
-            values.setdefault("id", str(source.id))  # another thread may have been faster, whose values stay
+            if "id" not in values:  # an engine makes its own of it each time
+                values.setdefault("id", str(source.id))  # another thread may have been faster, whose values stay
             for name, value in self._values_of(source).items():
                 values.setdefault(name, value)
             values.pop(_SOURCE, None)

@@ -86,6 +86,7 @@ class Hit(Picture):
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, as `--json` prints them; the copies only where they were counted."""
+        self._complete()  # once, and not for each value
         values = {"score": self.score, "probability": self.probability, **super().to_json()}
         return values if self.copies is None else {**values, "copies": self.copies}
 

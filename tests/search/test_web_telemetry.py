@@ -41,6 +41,10 @@ http = TestClient(create_app(open_database(sys.argv[1])), base_url="http://local
 assert http.get("/v1/pictures", params={"where": 'label == "photos"'}).status_code == 200
 print(json.dumps([[span.name, dict(span.attributes)] for span in exporter.get_finished_spans()]))
 """
+# As above, but for the SDK, which is set up while the service is there already.
+SET_UP_LATE = SET_UP.replace("trace.set_tracer_provider(provider)\n", "").replace(
+    "assert http", "http.get('/v1/pictures'); trace.set_tracer_provider(provider)\nassert http"
+)
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -107,9 +111,12 @@ def test_spans_hold_no_key_no_filter_and_no_picture(asked: tuple[TestClient, InM
         assert secret not in written
 
 
-def test_where_a_host_has_set_up_tracing_a_request_is_one_span_without_its_filter(indexed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", [SET_UP, SET_UP_LATE], ids=["before", "while it serves"])
+def test_where_a_host_has_set_up_tracing_a_request_is_one_span_without_its_filter(
+    indexed: Path, tmp_path: Path, script: str
+) -> None:
     database = shutil.copytree(indexed, tmp_path / "pictures.db")
-    done = subprocess.run([sys.executable, "-c", SET_UP, database], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", script, database], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     spans = json.loads(done.stdout)
     assert [name for name, _ in spans if not name.startswith("semblant.")] == ["list_pictures"]

@@ -7,6 +7,7 @@ its name resolve to 127.0.0.1 (DNS rebinding), is refused.
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -56,7 +57,7 @@ class OriginGuard:
 
     def _refusal(self, headers: dict[bytes, bytes]) -> str | None:
         host = headers.get(b"host", b"").decode("latin-1")
-        if self._loopback_only and not is_loopback(_name_of(host)):
+        if self._loopback_only and not _is_here(host):
             return "this service is for programs of its own machine: ask it as localhost or 127.0.0.1"
         origin = headers.get(b"origin", b"").decode("latin-1")
         if not origin or origin in self._origins or urlsplit(origin).netloc.lower() == host.lower():
@@ -64,9 +65,10 @@ class OriginGuard:
         return "a page of another origin may not ask (`semblant serve --cors ORIGIN` names those that may)"
 
 
-def _name_of(host: str) -> str:
-    """`localhost` of `localhost:8765`."""
+@lru_cache(maxsize=64)
+def _is_here(host: str) -> bool:
+    """Whether `localhost:8765` is a name of this machine: nearly all requests name the same."""
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:
-        return ""
+        return False

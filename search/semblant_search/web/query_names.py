@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fastapi.routing import APIRoute
     from starlette.requests import Request
 
-__all__ = ["check_query"]
+__all__ = ["check_query", "dependant_of"]
 
 _LONGEST = 100
 _LISTS = (list, set, tuple, frozenset)
@@ -32,7 +32,7 @@ def check_query(request: Request, route: APIRoute) -> None:
     """
     if not request.scope.get("query_string"):
         return
-    known = dict(_taken(_dependant(request, route)))
+    known = dict(_taken(dependant_of(request, route)))
     faults = []
     for name in request.query_params:
         count = len(request.query_params.getlist(name))
@@ -44,7 +44,7 @@ def check_query(request: Request, route: APIRoute) -> None:
         raise RequestValidationError(faults)
 
 
-def _dependant(request: Request, route: APIRoute) -> Dependant:
+def dependant_of(request: Request, route: APIRoute) -> Dependant:
     """What is asked of a request. Newer FastAPI notes the dependencies of an app beside the route, not in it."""
     context = request.scope.get("fastapi", {}).get("effective_route_context")
     found: Dependant = getattr(context, "dependant", route.dependant)

@@ -29,6 +29,7 @@ from .forms import read_form
 from .problems import ServiceError
 from .query_names import check_query
 from .request_ids import REQUEST_ID, request_id_of
+from .short_way import ShortWay
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -45,6 +46,7 @@ _logger = logging.getLogger(__name__)
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 _FORM = "_semblant_form"
 _FORM_TYPE = "multipart/form-data"
+_JSON = "application/json"
 _WITHOUT_BODY = {"GET", "HEAD", "DELETE"}
 """What is asked for is in the address."""
 _READING = {"GET", "HEAD"}
@@ -83,32 +85,37 @@ def route_class(service: Service, *, waits: bool = True) -> type[APIRoute]:
             inner = super().get_route_handler()
             form: _Form | None = getattr(self.endpoint, _FORM, None)
             scope = _scope_of(self.endpoint)
+            short = ShortWay.of(self, service)
 
             async def answer(request: Request) -> Response:
                 if not waits:
                     return await inner(request)
-                service.admit(request, scope)  # before the body is read
+                access = service.admit(request, scope)  # before the body is read
                 check_query(request, self)
                 with service.telemetry.stage("read"):
                     body = await _body(request, service.settings.max_body)
-                request = _with_body(request, body)
                 request.state.pictures = []
+                content_type: bytes | None = None
                 kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
                 if kind == _FORM_TYPE and form is not None:
                     given = request.headers["content-type"]
                     values, pictures = await read_form(given, body, form.model, service.settings.max_pictures)
-                    request = _with_body(request, json.dumps(values).encode(), content_type=b"application/json")
+                    body, content_type = json.dumps(values).encode(), _JSON.encode()
                     request.state.pictures = pictures
                     if form.only:
                         request.state.form = _validated(form.model, values)
-                elif (body and kind != "application/json") or (form is not None and form.only):
-                    kinds = [] if form is not None and form.only else ["application/json"]
+                elif (body and kind != _JSON) or (form is not None and form.only):
+                    kinds = [] if form is not None and form.only else [_JSON]
                     expected = " or ".join(kinds + ([] if form is None else [_FORM_TYPE]))
                     raise ServiceError("unsupported-media-type", f"{kind or 'no Content-Type'}: expected {expected}")
                 async with service.turn():
                     strange = nullcontext() if form is None else of_strangers()
                     with only_under(()), strange:  # a route that reads files says which
-                        return await inner(request)
+                        asked = None if short is None else short.arguments(request, body, access)
+                        if asked is not None:
+                            answered: Response = await self.endpoint(**asked)
+                            return answered
+                        return await inner(_with_body(request, body, content_type=content_type))
 
             async def handle(request: Request) -> Response:
                 begun = perf_counter()

@@ -109,9 +109,9 @@ class Service:
 
     def allowed(self, scope: Scope) -> Any:
         """For a route's argument, `Annotated[Access, service.allowed("search")]`: who may not is refused."""
-        return Security(self._access, scopes=[scope])
+        return Security(self.access_of, scopes=[scope])
 
-    async def _access(
+    async def access_of(
         self,
         request: Request,
         scopes: SecurityScopes,
