@@ -202,6 +202,7 @@ def test_names_are_text_whatever_they_hold(shown: Shown) -> None:
     box.fill('part == "<b>odd</b>"')
     box.press("Enter")
     expect(page.locator(".said")).to_contain_text("1 picture of 97")
+    expect(page.locator(".tile a")).to_have_count(1)
     page.locator(".tile a").click()
     expect(page.get_by_role("dialog").get_by_role("heading", level=2)).to_contain_text("<img src=x onerror=alert(1)>")
     expect(page.locator(".facts")).to_contain_text("<b>odd</b>")
