@@ -105,7 +105,9 @@ def test_transparency_stays_where_colours_are_converted() -> None:
         ([chunk(b"gAMA", (45_455).to_bytes(4, "big"))], None),
         ([chunk(b"gAMA", bytes(4))], None),
         ([chunk(b"cICP", bytes((200, 13, 0, 1)))], None),
-        ([chunk(b"iCCP", b"x\0\0" + zlib.compress(b"no profile")), chunk(b"gAMA", (100_000).to_bytes(4, "big"))], None),
+        ([chunk(b"iCCP", b"x\0\0" + zlib.compress(b"no profile")), chunk(b"gAMA", (100_000).to_bytes(4, "big"))], (None, 1.0)),
+        ([chunk(b"iCCP", b"x\0\0" + zlib.compress(ADOBE_RGB[:200])), chunk(b"gAMA", (55_556).to_bytes(4, "big"))], (None, 1.8)),
+        ([chunk(b"iCCP", b"x\0\0" + zlib.compress(b"no profile")), chunk(b"sRGB", b"\0")], None),
     ],
     ids=[
         "linear",
@@ -116,7 +118,9 @@ def test_transparency_stays_where_colours_are_converted() -> None:
         "gAMA of sRGB",
         "no gAMA",
         "unknown",
-        "broken",
+        "broken before gAMA",
+        "cut short before gAMA",
+        "broken before sRGB",
     ],
 )
 def test_what_a_png_says_of_its_colours_is_heeded_in_order(

@@ -11,6 +11,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
+from .colour import space_of
 from .icc import SRGB_PRIMARIES, from_cicp, from_numbers
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def readable_png(data: bytes) -> tuple[bytes, bytes | None]:
     """What Pillow is handed of a PNG, and the ICC profile of its colours.
 
     The first is the same picture without the chunks that are none of its pixels, or are broken; the same bytes where there are
-    none. The second is by the first that it has of cICP, iCCP, sRGB and gAMA with cHRM; None for sRGB.
+    none. The second is by the first that it has, unbroken, of cICP, iCCP, sRGB and gAMA with cHRM; None for sRGB.
     """
     kept: list[tuple[int, int]] = [(0, len(SIGNATURE))]
     colours: dict[bytes, bytes] = {}
@@ -159,7 +160,7 @@ def _profile(found: dict[bytes, bytes]) -> bytes | None:
     if len(cicp) == 4 and _UNSPECIFIED not in cicp[:2] and cicp[2:] == _RGB_IN_FULL:
         return from_cicp(cicp[0], cicp[1], of_png=True)
     _, _, profile = found.get(b"iCCP", b"").partition(b"\0")
-    if profile[:1] == b"\0" and (icc := _inflated(profile[1:], _MOST_PROFILE)):
+    if profile[:1] == b"\0" and (icc := _inflated(profile[1:], _MOST_PROFILE)) and space_of(icc) is not None:
         return icc
     if found.get(b"sRGB") in _INTENTS:
         return None
