@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import shutil
 from contextlib import closing
@@ -249,10 +250,15 @@ def test_clusters_are_looked_at_named_merged_and_split(
         cards = page.locator(".cluster-card")
         expect(cards).to_have_count(4)
         expect(cards.first.locator("img.is-loaded").first).to_be_visible()
-        cards.first.get_by_role("button", name=re.compile("^Name ")).click()
-        cards.first.get_by_label("Name", exact=True).fill("my <b>first</b>")
-        page.keyboard.press("Enter")
+        changes: list[str] = []
+        page.on("request", lambda asked: changes.append(str(asked.post_data)) if asked.method in ("PATCH", "POST") else None)
+        for typed, pressed in (("left as it was", "Escape"), ("my <b>first</b>", "Enter")):
+            cards.first.get_by_role("button", name=re.compile("^Name ")).click()
+            cards.first.get_by_label("Name", exact=True).fill(typed)
+            page.keyboard.press(pressed)
+            expect(cards.first.get_by_label("Name", exact=True)).to_have_count(0)
         expect(page.get_by_role("heading", name="my <b>first</b>")).to_be_visible()
+        assert [json.loads(one).get("name") for one in changes] == ["my <b>first</b>"]
         cards.first.get_by_role("button", name=re.compile("^Split ")).click()
         expect(cards).to_have_count(5)
         cards.nth(0).get_by_role("checkbox").check()
