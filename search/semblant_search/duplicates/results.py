@@ -90,7 +90,7 @@ class DuplicateGroup:
         }
 
 
-class DuplicatesInterrupted(KeyboardInterrupt):  # noqa: N818 - it is no error, as the one it is a kind of
+class DuplicatesInterrupted(KeyboardInterrupt):
     """Ctrl-C while duplicates were looked for; what was found by then is kept.
 
         try:
