@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .client import SearchClient
     from .collection import FieldType, Manifest, canonical_uri, point_id
     from .drawing import draw_gallery, draw_groups, draw_matches
-    from .duplicates import Duplicate, DuplicateGroup
+    from .duplicates import Duplicate, DuplicateGroup, DuplicatesInterrupted
     from .encoder import Encoder, EncoderCard
     from .errors import (
         CollectionNotFound,
@@ -58,6 +58,7 @@ __all__ = [
     "DataError",
     "Duplicate",
     "DuplicateGroup",
+    "DuplicatesInterrupted",
     "Encoder",
     "EncoderCard",
     "EncoderError",
@@ -109,6 +110,7 @@ _HOME = {
     "AsyncSearchClient": "async_client",
     "Duplicate": "duplicates",
     "DuplicateGroup": "duplicates",
+    "DuplicatesInterrupted": "duplicates",
     "Encoder": "encoder",
     "EncoderCard": "encoder",
     "F": "where",

@@ -364,6 +364,7 @@ class SearchClient(ExampleClient):
 
         Raises:
             MissingExtra: files are not at hand, and OpenCV is not installed (`semblant-search[orb]`).
+            DuplicatesInterrupted: Ctrl-C, of which it is a kind (`KeyboardInterrupt`); its `groups` are those found by then.
         """
         min_confidence, threshold = check_confidence(min_confidence), score_threshold(min_score)
         if on_progress is not None and not callable(on_progress):

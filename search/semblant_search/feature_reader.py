@@ -173,11 +173,11 @@ class FeatureReader:
         seen = self.of_record(query.record)
         return seen if region is None else _inside_region(seen, region)
 
-    def require(self, seen: PictureFeatures) -> PictureFeatures:
-        """The same, or `NoFeaturesError` where there is nothing to ask with."""
+    def require(self, seen: PictureFeatures, name: str = "the picture") -> PictureFeatures:
+        """The same, or `NoFeaturesError`, which begins with the picture's name, where there is nothing to ask with."""
         if len(seen.features) == 0:
             raise NoFeaturesError(
-                "the picture has no ORB features (it is flat, smooth or very small), so there are no details to search by; "
+                f"{name} has no ORB features (it is flat, smooth or very small), so there are no details to search by; "
                 "search by its whole look instead, without --features"
             )
         return seen

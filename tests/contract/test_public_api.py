@@ -10,6 +10,7 @@ NAMES = [
     "DataError",
     "Duplicate",
     "DuplicateGroup",
+    "DuplicatesInterrupted",
     "Encoder",
     "EncoderCard",
     "EncoderError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,6 @@ from semblant_search import FeatureHit, ImageError, InvalidInput, NoFeaturesErro
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +179,16 @@ def test_a_flat_region_has_nothing_to_ask_with(client: SearchClient) -> None:
     picture = Image.new("RGB", (400, 300), "white")
     with pytest.raises(NoFeaturesError):
         client.search_features(picture, region=(10, 10, 50, 50))
+
+
+def test_a_flat_picture_is_named(library: list[Path], index: Callable[..., None], tmp_path: Path) -> None:
+    for name in ("indexed.png", "other.png"):
+        Image.new("RGB", (200, 150), "white" if name == "other.png" else "grey").save(tmp_path / name)
+    index(tmp_path / "db", [tmp_path / "indexed.png", *library[:2]])
+    with SearchClient(tmp_path / "db") as client:
+        for asked in (tmp_path / "indexed.png", canonical_uri(tmp_path / "indexed.png"), tmp_path / "other.png"):
+            with pytest.raises(NoFeaturesError, match=rf"{Path(asked).name}' has no ORB features"):
+                client.search_features(asked)
 
 
 def test_a_query_over_the_pixel_limit_is_refused_before_it_is_decoded(client: SearchClient) -> None:

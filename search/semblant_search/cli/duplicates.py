@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -16,7 +16,7 @@ from .output import place_of, print_json, print_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from semblant_search.duplicates import DuplicateGroup
+    from semblant_search.duplicates import DuplicateGroup, DuplicatesInterrupted
 
 __all__ = ["duplicates"]
 
@@ -40,30 +40,58 @@ def duplicates(
     Every file is read, and copies in another size, direction, format or compression are proven by their pixels. The first of
     each group is the one to keep: it has most pixels. "Could go" are only copies whose one to keep was read again and is there;
     the same picture mirrored, framed, recoloured or with a watermark is listed as changed: look before you delete. Nothing is
-    changed or removed.
+    changed or removed. Ctrl-C prints what was found by then, and nothing of it "could go".
     """
     if gallery is not None:
         from semblant_search.drawing.gallery import check_drawing
 
         check_drawing(gallery)
-    with target.client() as client, _progress(client.count(where)) as advance:
-        groups = client.duplicates(where=where, min_score=min_score, min_confidence=min_confidence, on_progress=advance)
+    from semblant_search.duplicates import DuplicatesInterrupted
+
+    stopped: DuplicatesInterrupted | None = None
+    with target.client() as client:
+        count = client.count(where)
+        try:
+            with _progress(count) as advance:
+                groups = client.duplicates(where=where, min_score=min_score, min_confidence=min_confidence, on_progress=advance)
+        except DuplicatesInterrupted as stop:
+            groups, stopped = stop.groups, stop
+            if stop.total is None:
+                stop.total = count
     removable = sum(len(group.removable) for group in groups)
     changed = sum(len(group.changed) for group in groups)
     if as_json:
-        print_json({"collection": target.collection, "where": where, "groups": [group.to_json() for group in groups]})
+        how_far = None if stopped is None else stopped.to_json()
+        groups_json = [group.to_json() for group in groups]
+        print_json({"collection": target.collection, "where": where, "groups": groups_json, "stopped": how_far})
     else:
         print_rows(["group", "picture", "is"], _rows(groups), right=(0,))
     click.echo(f"{_counted(len(groups), 'group')}, {_counted(removable, 'picture')} that could go", err=True)
     if changed:
         same = "is" if changed == 1 else "are"
         click.echo(f"{_counted(changed, 'picture')} that {same} the same, changed: look before you delete", err=True)
+    if stopped is not None:
+        _stop(stopped, gallery)
     if gallery is not None:
         from semblant_search.drawing import draw_groups, save_picture
 
         title = f"{_counted(len(groups), 'group')} of duplicates, {_counted(removable, 'picture')} that could go"
         save_picture(draw_groups(groups[:_DRAWN], title=title), gallery)
         click.echo(f"gallery: {gallery}", err=True)
+
+
+def _stop(stopped: DuplicatesInterrupted, gallery: str | None) -> NoReturn:
+    """Say how far the search got, and end as what was interrupted ends."""
+    reached = {
+        "reading": "{done} of {total} read; of these only files of the same bytes are known",
+        "comparing": "all were read, {done} of {total} compared",
+        "changed": "all were compared as copies, {done} of {total} as changed pictures",
+        "checking": "all were compared, but not read again",
+    }[stopped.stage].format(done=f"{stopped.done:,}", total=f"{stopped.total:,}")
+    click.echo(f"Stopped: {reached}. There may be more, and what could go was not checked; nothing was changed.", err=True)
+    if gallery is not None:
+        click.echo(f"gallery: {gallery} was not drawn", err=True)
+    click.get_current_context().exit(130)
 
 
 def _counted(number: int, what: str) -> str:

@@ -7,6 +7,6 @@ at hand their details have to do (`details`).
 """
 
 from .finding import find_duplicates
-from .results import Duplicate, DuplicateGroup
+from .results import Duplicate, DuplicateGroup, DuplicatesInterrupted
 
-__all__ = ["Duplicate", "DuplicateGroup", "find_duplicates"]
+__all__ = ["Duplicate", "DuplicateGroup", "DuplicatesInterrupted", "find_duplicates"]

@@ -15,6 +15,8 @@ from .pixels import oriented
 from .signatures import WHOLE, content_box, invariants, nearest, normalized
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .clusters import Cluster
     from .decoding import DecodedPicture
     from .files import Content
@@ -32,8 +34,11 @@ _NEARLY_COPIES = 1.5
 """Pictures that nothing was seen to be done to, and that are no copies: up to this distance they are called changed."""
 
 
-def attach_changed(clusters: list[Cluster], decoded: DecodedPictures) -> None:
-    """Compare what stands for itself with the others as changed pictures: the larger group is the main one, and has no main."""
+def attach_changed(clusters: list[Cluster], decoded: DecodedPictures, on_progress: Callable[[int, int], None]) -> None:
+    """Compare what stands for itself with the others as changed pictures: the larger group is the main one, and has no main.
+
+    `on_progress` is called with how many were gone through, and how many there are.
+    """
     order = sorted(
         (cluster for cluster in clusters if cluster.first.signature is not None),
         key=lambda cluster: (-cluster.size, [-part for part in cluster.first.worth], cluster.first.first.uri),
@@ -58,7 +63,8 @@ def attach_changed(clusters: list[Cluster], decoded: DecodedPictures) -> None:
                 for turn in range(8):
                     likeness = float((oriented(rows[other], turn) * rows[place]).sum())
                     tried.setdefault(owners[place], []).append((likeness, owners[other], other, place, turn))
-    for number, ways in sorted(tried.items()):
+    for done, (number, ways) in enumerate(sorted(tried.items())):
+        on_progress(done, len(tried))
         likely = [way for way in sorted(ways, reverse=True) if way[0] >= _CORRELATION and way[1] not in attached]
         for _, main, other, place, turn in likely[:_TRIED]:
             why = _changes(order[main].first, boxes[other], order[number].first, boxes[place], turn, decoded)

@@ -18,12 +18,12 @@ from semblant_search.images import read_file
 from .signatures import Signature, signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from semblant_search.store import Record
 
-__all__ = ["Content", "Name", "contents_of", "is_unchanged"]
+__all__ = ["Content", "FilesRead", "Name", "is_unchanged"]
 
 
 @dataclass(frozen=True)
@@ -81,40 +81,39 @@ class Content:
         return (int(self.at_hand), size[0] * size[1], *extra, length)
 
 
-def contents_of(
-    records: Iterable[Record], batch: int, max_pixels: int, on_progress: Callable[[int], None] | None
-) -> list[Content]:
-    """Read every file of these records once, decode each content once, and put together what has the same bytes.
+class FilesRead:
+    """What was read of the files of a collection. It grows while `read` works, and holds on where that is broken off."""
 
-    Local files that are gone are left out where another file of the same bytes is at hand: a renamed folder leaves such names
-    behind. Where none is, as in a collection of another machine, all of them stay.
-    """
-    names: dict[str, list[Name]] = {}
-    seen: dict[str, Signature | None] = {}
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for done, found in _in_order(
-            pool, records, partial(_read_all, seen=seen, max_pixels=max_pixels, may_open=file_rule()), batch
-        ):
-            for name in itertools.chain.from_iterable(found):
-                names.setdefault(name.sha256, []).append(name)
-            if on_progress is not None and done:
-                on_progress(done)
-    return [Content(sha256, _files(group), seen.get(sha256)) for sha256, group in names.items()]
+    def __init__(self) -> None:
+        self.pictures = 0
+        self._names: dict[str, list[Name]] = {}
+        self._seen: dict[str, Signature | None] = {}
 
+    def read(
+        self, records: Iterable[Record], batch: int, max_pixels: int, on_progress: Callable[[int], None] | None = None
+    ) -> None:
+        """Read every file of these records once, and decode each content once; `on_progress` is called after each batch."""
+        read = partial(_read_all, seen=self._seen, max_pixels=max_pixels, may_open=file_rule())
+        left = iter(records)
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            while chunk := list(itertools.islice(left, batch)):
+                for found in pool.map(read, chunk):
+                    for name in found:
+                        self._names.setdefault(name.sha256, []).append(name)
+                    self.pictures += 1
+                if on_progress is not None:
+                    on_progress(self.pictures)
 
-def _in_order(
-    pool: ThreadPoolExecutor, records: Iterable[Record], read: Callable[[Record], list[Name]], batch: int
-) -> Iterator[tuple[int, list[list[Name]]]]:
-    chunk: list[Record] = []
-    done = 0
-    for record in records:
-        chunk.append(record)
-        if len(chunk) == batch:
-            done += len(chunk)
-            yield done, list(pool.map(read, chunk))
-            chunk = []
-    if chunk:
-        yield done + len(chunk), list(pool.map(read, chunk))
+    def contents(self) -> list[Content]:
+        """What has the same bytes, put together; the one most worth keeping first.
+
+        Local files that are gone are left out where another file of the same bytes is at hand: a renamed folder leaves such
+        names behind. Where none is, as in a collection of another machine, all of them stay.
+        """
+        contents = [Content(sha256, _files(group), self._seen.get(sha256)) for sha256, group in self._names.items()]
+        contents.sort(key=lambda content: content.first.uri)
+        contents.sort(key=lambda content: content.worth, reverse=True)
+        return contents
 
 
 def _read_all(

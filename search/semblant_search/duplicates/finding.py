@@ -9,20 +9,21 @@ from semblant_search.results import Picture, split_payload
 
 from .attaching import attach_changed
 from .clusters import Cluster, Copy
-from .files import contents_of, is_unchanged
+from .files import FilesRead, is_unchanged
 from .joining import join_copies
 from .keeping import DecodedPictures
 from .pixels import ORIENTATIONS
-from .results import Duplicate, DuplicateGroup
+from .results import Duplicate, DuplicateGroup, DuplicatesInterrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from semblant_search.feature_reader import FeatureReader
     from semblant_search.store import Store
     from semblant_search.where import Where
 
-    from .files import Name
+    from .files import Content, Name
+    from .results import Stage
 
 __all__ = ["find_duplicates"]
 
@@ -49,25 +50,80 @@ def find_duplicates(
 
     Pictures whose files are not at hand are joined by the hash of their bytes; where the collection has details, also as
     changed pictures by embedding and details.
+
+    Raises:
+        DuplicatesInterrupted: Ctrl-C; it has the groups that were found by then.
     """
-    contents = contents_of(store.scroll(where=where, fields=None, batch=_BATCH), _BATCH, max_pixels, on_progress)
-    contents.sort(key=lambda content: content.first.uri)
-    contents.sort(key=lambda content: content.worth, reverse=True)
-    decoded = DecodedPictures(max_pixels)
-    clusters = join_copies([content for content in contents if content.signature is not None], decoded)
-    clusters += [Cluster(content) for content in contents if content.signature is None]
-    attach_changed(clusters, decoded)
-    if reader is not None and any(not content.at_hand for content in contents):
-        from .details import attach_by_details
+    known = _Known()
+    try:
+        known.read.read(store.scroll(where=where, fields=None, batch=_BATCH), _BATCH, max_pixels, on_progress)
+        contents = known.read.contents()
+        known.contents = contents
+        decoded = DecodedPictures(max_pixels)
+        known.enter("comparing")
+        join_copies([content for content in contents if content.signature is not None], decoded, known.clusters, known.advance)
+        known.clusters += [Cluster(content) for content in contents if content.signature is None]
+        known.enter("changed")
+        attach_changed(known.clusters, decoded, known.advance)
+        if reader is not None and any(not content.at_hand for content in contents):
+            from .details import attach_by_details
 
-        attach_by_details(store, reader(), clusters, where=where, min_score=min_score, min_confidence=min_confidence)
-    groups = [_described(cluster) for cluster in clusters if cluster.size > 1 or cluster.changed]
-    return sorted(groups, key=lambda group: (-len(group.others), group.representative.uri))
+            features = reader()
+            attach_by_details(store, features, known.clusters, where=where, min_score=min_score, min_confidence=min_confidence)
+        known.enter("checking")
+        return known.groups(again=True)
+    except KeyboardInterrupt:
+        raise known.interrupted() from None
 
 
-def _described(cluster: Cluster) -> DuplicateGroup:
+class _Known:
+    """What a search knows so far."""
+
+    def __init__(self) -> None:
+        self.read = FilesRead()
+        self.contents: list[Content] | None = None
+        self.clusters: list[Cluster] = []
+        self._stage: Stage = "reading"
+        self._done, self._total = 0, 0
+
+    def enter(self, stage: Stage) -> None:
+        """A stage begins."""
+        self._stage, self._done, self._total = stage, 0, 0
+
+    def advance(self, done: int, total: int) -> None:
+        """How far a stage got."""
+        self._done, self._total = done, total
+
+    def groups(self, *, again: bool) -> list[DuplicateGroup]:
+        """Groups of two and more files, largest first; only where files are read again, what may go."""
+        found = []
+        groups = [cluster for cluster in self.clusters if cluster.size > 1 or cluster.changed]
+        for number, cluster in enumerate(groups):
+            if again:
+                self.advance(number, len(groups))
+            found.append(_described(cluster, again=again))
+        return sorted(found, key=lambda group: (-len(group.others), group.representative.uri))
+
+    def interrupted(self) -> DuplicatesInterrupted:
+        """What is known, where the search ends now. What was not compared yet has the copies of the same bytes."""
+        placed = {content.sha256 for cluster in self.clusters for content in _contents_in(cluster)}
+        contents = self.read.contents() if self.contents is None else self.contents
+        self.clusters += [Cluster(content) for content in contents if content.sha256 not in placed]
+        groups = self.groups(again=False)
+        if self._stage == "reading":
+            return DuplicatesInterrupted(groups, "reading", self.read.pictures)
+        return DuplicatesInterrupted(groups, self._stage, self._done, self._total)
+
+
+def _contents_in(cluster: Cluster) -> Iterator[Content]:
+    yield cluster.first
+    yield from (copy.content for copy in cluster.copies)
+    yield from (other.content for other in cluster.changed)
+
+
+def _described(cluster: Cluster, *, again: bool) -> DuplicateGroup:
     first = cluster.first.first
-    kept = is_unchanged(first)
+    kept = again and is_unchanged(first)
     names: dict[str, tuple[str, ...]] = {}
     copies = []
     for copy in (Copy(cluster.first, ("same bytes",), sure=True), *cluster.copies):

@@ -11,6 +11,8 @@ from .pixels import oriented
 from .signatures import GRID, Signature, invariants, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .copies import CopyProof
     from .files import Content
     from .keeping import DecodedPictures
@@ -34,16 +36,25 @@ class _Comparison(NamedTuple):
     orientation: int
 
 
-def join_copies(contents: list[Content], decoded: DecodedPictures) -> list[Cluster]:
-    """Put contents, the one most worth keeping first, to those that they are copies of; the others stand for themselves."""
+def join_copies(
+    contents: list[Content], decoded: DecodedPictures, clusters: list[Cluster], on_progress: Callable[[int, int], None]
+) -> None:
+    """Put contents, the one most worth keeping first, to those that they are copies of; the others stand for themselves.
+
+    Args:
+        contents: such as could be decoded.
+        decoded: their pixels.
+        clusters: what stands for itself is added to it, one by one: it holds what is known wherever this is broken off.
+        on_progress: called with how many contents were gone through, and how many there are.
+    """
     if not contents:
-        return []
-    clusters: list[Cluster] = []
+        return
     stands: dict[int, Cluster] = {}
     rasters = np.stack([signature_of_content(content).raster for content in contents])
     most = max(_most_levels(signature_of_content(content)) for content in contents)
     first = np.zeros(len(contents), bool)
     for number, near in enumerate(nearest(invariants(rasters), most * (3 * GRID * GRID) ** 0.5)):
+        on_progress(number, len(contents))
         content = contents[number]
         candidates = [stands[other] for other in near[first[near]][:_CANDIDATES].tolist()]
         compared = _compared(content, candidates, decoded)
@@ -62,7 +73,6 @@ def join_copies(contents: list[Content], decoded: DecodedPictures) -> list[Clust
         else:
             sure = best.proof.sure and len(copies) == 1 and _keeps_all(best.cluster.first, content, decoded)
             best.cluster.copies.append(Copy(content, why, sure))
-    return clusters
 
 
 def _compared(content: Content, candidates: list[Cluster], decoded: DecodedPictures) -> list[_Comparison]:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Literal
 from semblant_search.results import Picture
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["Duplicate", "DuplicateGroup"]
+__all__ = ["Duplicate", "DuplicateGroup", "DuplicatesInterrupted", "Stage"]
+
+Stage = Literal["reading", "comparing", "changed", "checking"]
+"""What a search for duplicates does, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -85,3 +88,28 @@ class DuplicateGroup:
             "others": [other.to_json() for other in self.others],
             "other_names": {uri: list(names) for uri, names in self.other_names.items()},
         }
+
+
+class DuplicatesInterrupted(KeyboardInterrupt):
+    """Ctrl-C while duplicates were looked for; what was found by then is kept.
+
+        try:
+            groups = client.duplicates()
+        except DuplicatesInterrupted as stop:
+            groups = stop.groups
+
+    Attributes:
+        groups: those found by then, largest first. More copies may belong to them, and none is `removable`: the files were not
+            read again. Empty where a service looks for them, which says nothing before its end.
+        stage: `reading` the files, `comparing` them with each other, looking for `changed` pictures, `checking` what may go.
+        done: pictures that were read, or contents (files of the same bytes are one) that were gone through in this stage.
+        total: how many there are; None while they are being read.
+    """
+
+    def __init__(self, groups: Sequence[DuplicateGroup], stage: Stage, done: int, total: int | None = None) -> None:
+        super().__init__(f"looking for duplicates was broken off while {stage}; groups found by then: {len(groups)}")
+        self.groups, self.stage, self.done, self.total = list(groups), stage, done, total
+
+    def to_json(self) -> dict[str, object]:
+        """JSON values, as `--json` prints them."""
+        return {"stage": self.stage, "done": self.done, "total": self.total}

@@ -71,6 +71,8 @@ class RemoteCollection(RemoteSearches):
         min_confidence: float,
         on_progress: Callable[[int], None] | None,
     ) -> list[DuplicateGroup]:
+        from semblant_search.duplicates import DuplicatesInterrupted
+
         from .parsing import duplicate_group_of
 
         asked = {
@@ -80,10 +82,15 @@ class RemoteCollection(RemoteSearches):
             "min_confidence": min_confidence,
             "wait": min(_WAIT, self._service.timeout / 2),
         }
-        while "groups" not in (told := self._service.send("POST", "/duplicates", asked)):
-            if on_progress is not None:
-                on_progress(told["pictures_read"])
-            asked["ticket"] = told["ticket"]
+        read = 0
+        try:
+            while "groups" not in (told := self._service.send("POST", "/duplicates", asked)):
+                read = told["pictures_read"]
+                if on_progress is not None:
+                    on_progress(read)
+                asked["ticket"] = told["ticket"]
+        except KeyboardInterrupt:
+            raise DuplicatesInterrupted((), "reading", read) from None
         return [duplicate_group_of(group) for group in told["groups"]]
 
     def count(self, where: Where | None) -> int:  # noqa: D102

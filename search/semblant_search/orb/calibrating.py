@@ -96,36 +96,56 @@ def _strongest(store: Store, settings: OrbSettings, vocabulary: Vocabulary, reco
     verifier = Verifier(features, _size(settings, record), None, unpack_thumbnail(record.features))
     near = store.query(SearchRequest(Sparse(vocabulary.sparse(features)), 2 * shortlist + 1, fields=[]))
     others = [hit.id for hit in near if hit.id != record.id]
-    details = laid_over = moved = copies = _NOTHING
-    members: set[str] = set()
+    found = _Lookalikes(record, verifier)
     for looked_at in (others[:shortlist], others[shortlist:]):
         for other in store.retrieve(looked_at, with_features=True):
-            if other.features is None or other.payload.get("_sha256") == record.payload.get("_sha256"):
-                continue
-            size = _size(settings, other)
-            small = unpack_thumbnail(other.features)
-            match = verifier.verify(unpack(other.features), size, small)
-            if match is None:
-                continue
-            if not _is_related(match, verifier.size, size):
-                details = max(details, strength(match.evidence, match.support, None, match.disagreement))
-                if match.pixels is not None and not match.laid_over:
-                    moved = max(moved, match.strength)
-            if match.pixels is None or not match.laid_over:
-                continue
-            alike = _is_alike(match.pixels)
-            if alike and all(other.payload[side] == record.payload[side] for side in ("_width", "_height")):
-                members.add(str(other.payload.get("_sha256")))
-            family = len(members) >= _FAMILY  # of which all count, whatever changed
-            if alike and not family and _change(verifier, small, size, match) <= _STILL_A_COPY:
-                copies = max(copies, match.strength)
-            else:
-                laid_over = max(laid_over, match.strength)
-        if len(members) < _FAMILY:
+            if other.features is not None and other.payload.get("_sha256") != record.payload.get("_sha256"):
+                found.compare(other, _size(settings, other))
+        if not found.is_family:
             break
-    if len(members) >= _FAMILY:
-        laid_over = max(laid_over, copies)
-    return _Strongest(laid_over, moved, details)
+    return found.strongest()
+
+
+class _Lookalikes:
+    """The strongest of what a picture was compared with, of each kind."""
+
+    def __init__(self, record: Record, verifier: Verifier) -> None:
+        self._record, self._verifier = record, verifier
+        self._details = self._laid_over = self._moved = self._copies = _NOTHING
+        self._members: set[str] = set()
+
+    @property
+    def is_family(self) -> bool:
+        """The picture is a page of a form, whose other pages all count, whatever changed."""
+        return len(self._members) >= _FAMILY
+
+    def compare(self, other: Record, size: tuple[int, int]) -> None:
+        """Compare the picture with another one of this grey size, `(width, height)`, that has features."""
+        assert other.features is not None
+        small = unpack_thumbnail(other.features)
+        match = self._verifier.verify(unpack(other.features), size, small)
+        if match is None:
+            return
+        if not _is_related(match, self._verifier.size, size):
+            self._details = max(self._details, strength(match.evidence, match.support, None, match.disagreement))
+            if match.pixels is not None and not match.laid_over:
+                self._moved = max(self._moved, match.strength)
+        if match.pixels is not None and match.laid_over:
+            self._lay_over(other, size, small, match, alike=_is_alike(match.pixels))
+
+    def _lay_over(self, other: Record, size: tuple[int, int], small: np.ndarray | None, match: Match, *, alike: bool) -> None:
+        """What lies exactly over the picture: a copy of it, which does not count by itself, or another picture."""
+        if alike and all(other.payload[side] == self._record.payload[side] for side in ("_width", "_height")):
+            self._members.add(str(other.payload.get("_sha256")))
+        if alike and not self.is_family and _change(self._verifier, small, size, match) <= _STILL_A_COPY:
+            self._copies = max(self._copies, match.strength)
+        else:
+            self._laid_over = max(self._laid_over, match.strength)
+
+    def strongest(self) -> _Strongest:
+        """The strongest of each kind; what seemed copies counts where it is pages of a form."""
+        laid_over = max(self._laid_over, self._copies) if self.is_family else self._laid_over
+        return _Strongest(laid_over, self._moved, self._details)
 
 
 def _size(settings: OrbSettings, record: Record) -> tuple[int, int]:

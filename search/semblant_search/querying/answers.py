@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from semblant_search.orb import DEFAULT_MIN_CONFIDENCE
 from semblant_search.results import HitGroup
+from semblant_search.shown import shown_name
 from semblant_search.store import Cells, Nearest, Sparse
 
 from .fusion import by_cosine, fuse
@@ -107,7 +109,7 @@ def by_details(
     """What contains the details of a picture, proven unless `details` says otherwise."""
     store, reader, wanted = generation.store, generation.features, request.offset + request.limit
     query = resolve(store, picture, with_features=True)
-    features = reader.require(reader.of_resolved(query, details.region))
+    features = reader.require(reader.of_resolved(query, details.region), _name_of(query))
     left_out = _left_out(query, include_self)
     shortlist = _shortlist(generation, features, request, left_out, all_fields=not details.verify)
     if not details.verify:
@@ -144,6 +146,13 @@ def fused(
         if len(hits) >= wanted:
             break
     return hits[request.offset : wanted]
+
+
+def _name_of(query: ResolvedQuery) -> str:
+    """What a message calls the picture: as it was indexed, else as it was given."""
+    if query.record is not None:
+        return shown_name(str(query.record.payload["_uri"]))
+    return shown_name(query.source) if isinstance(query.source, (str, os.PathLike)) else "the picture"
 
 
 def _left_out(query: ResolvedQuery, include_self: bool) -> tuple[str, ...]:
