@@ -9,6 +9,9 @@ import pytest
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from semblant_search.web import router, short_way
 
 if TYPE_CHECKING:
@@ -133,3 +136,20 @@ def test_a_dependency_that_tests_of_an_app_put_in_place_of_the_caller_is_asked(s
     app.dependency_overrides[who_asks] = stranger
     with TestClient(app, base_url="http://localhost") as http:
         assert http.post("/search", json={"id": served.client.scroll(1).pictures[0].id}).status_code == 401
+
+
+def test_an_app_that_fastapi_traces_has_the_spans_of_its_endpoints(served: Served) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    app = FastAPI(telemetry={"tracer_provider": provider})
+    app.include_router(router(served.client))
+    with TestClient(app, base_url="http://localhost") as http:
+
+        def spans() -> list[str]:
+            exporter.clear()
+            assert http.post("/search", json={"id": served.client.scroll(1).pictures[0].id}).status_code == 200
+            return sorted(span.name for span in exporter.get_finished_spans())
+
+        found = spans()
+        app.dependency_overrides[nobody] = nobody
+        assert found == spans()
