@@ -76,7 +76,7 @@ class ShortWay(NamedTuple):
 
 
 def _is_watched(request: Request) -> bool:
-    """Whether FastAPI itself (from 0.165 on) traces or logs it: its spans and the values that it solved are noted on its own way."""
+    """Whether FastAPI itself (from 0.165 on) traces or logs it: only its own way notes its spans and what it solved."""
     noted = request.scope.get("fastapi.telemetry")
     return getattr(noted, "span", None) is not None or getattr(noted, "logger", None) is not None
 
