@@ -29,6 +29,7 @@ from semblant_search import (
     F,
     ImageError,
     InvalidInput,
+    MetadataError,
     NotIndexed,
     PointNotFound,
     SearchClient,
@@ -37,6 +38,7 @@ from semblant_search import (
     StoreError,
     StoreUnavailable,
     WhereError,
+    canonical_uri,
 )
 from semblant_search.open_collection import searches
 from semblant_search.store import open_database
@@ -230,6 +232,47 @@ def test_a_picture_gone_from_disk_has_no_thumbnail(both: tuple[SearchClient, Sea
             assert gone.value.reason == "missing"
     finally:
         away.rename(asked.path)
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "PA", "La", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "I", "F", "I;16"])
+def test_pictures_of_every_mode_are_seen_as_the_database_s_client_sees_them(
+    mode: str, both: tuple[SearchClient, SearchClient], asked: Asked
+) -> None:
+    local, remote = both
+    with Image.open(io.BytesIO(asked.data)) as opened:
+        whole = {"La": "LA", "RGBa": "RGBA", "I;16": "I"}.get(mode)
+        picture = (opened if whole is None else opened.convert(whole)).convert(mode)
+    np.testing.assert_allclose(remote.embed([picture]), local.embed([picture]), atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", ["", "abc", 5, "s://\ud800"])
+def test_a_name_that_is_none_is_refused_in_the_same_words(
+    wrong: Any, both: tuple[SearchClient, SearchClient], asked: Asked
+) -> None:
+    said = []
+    for client in both:
+        with pytest.raises(InvalidInput) as refused:
+            client.add(asked.data, uri=wrong)
+        said.append(str(refused.value))
+    assert said[0] == said[1]
+
+
+def test_a_picture_is_added_under_the_path_that_it_is_given(
+    both: tuple[SearchClient, SearchClient], asked: Asked, tmp_path: Path
+) -> None:
+    _, remote = both
+    added = remote.add(asked.data, uri=tmp_path / "a" / ".." / "named.png")
+    assert added.uri == canonical_uri(tmp_path / "named.png")
+    assert remote.delete([tmp_path / "named.png"]) == 1
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_none_is_refused_by_its_field(
+    number: float, both: tuple[SearchClient, SearchClient], asked: Asked
+) -> None:
+    for client in both:
+        with pytest.raises(MetadataError, match=r"'weight': (nan|inf) is not a value of type float"):
+            client.update_metadata(asked.ids[0], {"weight": number})
 
 
 def test_a_path_that_is_added_has_its_own_name(both: tuple[SearchClient, SearchClient], asked: Asked, tmp_path: Path) -> None:

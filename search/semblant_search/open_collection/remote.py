@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import Manifest, canonical_uri, uri_path
-from semblant_search.errors import InvalidInput
+from semblant_search.errors import InvalidInput, MetadataError
 from semblant_search.item_errors import ITEM_ERRORS, in_place
 from semblant_search.querying.requests import SCORE_TOLERANCE, check_limit
 from semblant_search.querying.resolving import check_name, not_found
 from semblant_search.results import Picture, PicturePage
-from semblant_search.shown import shown_name
+from semblant_search.shown import shown, shown_name
 
 from .http import error_of
 from .parsing import picture_of, relocation_of, source_of
@@ -144,6 +145,7 @@ class RemoteCollection(RemoteSearches):
         *,
         replace: bool,
     ) -> int:
+        _check_finite(metadata)
         asked: dict[str, Any] = {"collection": self._name, "metadata": metadata, "replace": replace}
         if names is None:
             asked["where"] = where_text(where)
@@ -195,10 +197,10 @@ class RemoteCollection(RemoteSearches):
         return relocation_of(self._service.send("POST", "/sources/relocate", asked))
 
     def _add(self, picture: ImageSource, metadata: Any, uri: str | os.PathLike[str] | None) -> Picture:
+        from semblant_search.writing.adding import checked_uri
         from semblant_search.writing.values import as_json
 
-        values = as_json(metadata)
-        name = None if uri is None else check_name(uri)
+        values, name = as_json(metadata), checked_uri(uri)
         if name is None and isinstance(picture, (str, os.PathLike)):
             check_name(picture)
             name = canonical_uri(picture if isinstance(picture, str) else Path(picture))
@@ -212,6 +214,14 @@ class RemoteCollection(RemoteSearches):
         if "code" in added:
             raise error_of(added, added["code"], added["detail"].removeprefix("pictures[0]: "))
         return picture_of(added)
+
+
+def _check_finite(metadata: Mapping[str, Any]) -> None:
+    """Raise `MetadataError`, as the database's client does, for numbers that no JSON holds."""
+    for name, value in metadata.items():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, float) and not math.isfinite(one):
+                raise MetadataError(f"metadata field {name!r}: {shown(one)} is not a value of type float")
 
 
 def _root_of(name: str | os.PathLike[str]) -> str:
