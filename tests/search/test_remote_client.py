@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,6 +45,7 @@ from semblant_search.open_collection import searches
 from semblant_search.store import open_database
 from semblant_search.web import KeyFile, ServiceSettings, create_app
 from support.service import listening, service_of
+from support.small_stores import as_points, manifest, unit_vectors
 from support.systems import needs_posix
 
 if TYPE_CHECKING:
@@ -273,6 +275,34 @@ def test_a_number_that_is_none_is_refused_by_its_field(
     for client in both:
         with pytest.raises(MetadataError, match=r"'weight': (nan|inf) is not a value of type float"):
             client.update_metadata(asked.ids[0], {"weight": number})
+
+
+def test_more_pictures_than_a_request_names_are_changed_and_deleted(tmp_path: Path) -> None:
+    with closing(open_database(tmp_path / "many.db", create=True)) as database:
+        names = [f"file:///pictures/{number}.png" for number in range(10_002)]
+        with closing(database.create(manifest("g0001"))) as store:
+            store.upsert(as_points(unit_vectors(len(names)), names))
+        database.publish("images", "g0001")
+        with SearchClient(database) as local, listening(service_of(local)) as address, SearchClient(address) as remote:
+            assert remote.update_metadata([*names[1:], names[1]], {"seen": True}) == 10_001
+            assert local.count("seen == true") == 10_001
+            assert remote.delete([*names[1:], names[1], "file:///pictures/none.png"]) == 10_001
+            assert [picture.uri for picture in local.pictures()] == names[:1]
+
+
+def test_pictures_that_several_delete_at_once_are_counted_once(both: tuple[SearchClient, SearchClient], asked: Asked) -> None:
+    _, remote = both
+    names = [f"shop://many/{number}" for number in range(6)]
+    together = threading.Barrier(8)
+
+    def delete(_: int) -> int:
+        together.wait(60)
+        return remote.delete(names)
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            remote.add_many([(asked.data, None, name) for name in names])
+            assert sum(pool.map(delete, range(8))) == 6
 
 
 def test_a_path_that_is_added_has_its_own_name(both: tuple[SearchClient, SearchClient], asked: Asked, tmp_path: Path) -> None:

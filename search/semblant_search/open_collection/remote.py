@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import Manifest, canonical_uri, uri_path
-from semblant_search.errors import InvalidInput, MetadataError
+from semblant_search.errors import InvalidInput, MetadataError, PointNotFound
 from semblant_search.item_errors import ITEM_ERRORS, in_place
 from semblant_search.querying.requests import SCORE_TOLERANCE, check_limit
 from semblant_search.querying.resolving import check_name, not_found
@@ -41,6 +41,8 @@ _WAIT = 2.0
 """Seconds after which a service tells how far it is."""
 _TOGETHER = 16
 """Pictures in one request."""
+_CHANGED_TOGETHER = 10_000
+"""Names in one request, at most what a service takes."""
 
 
 class RemoteCollection(RemoteSearches):
@@ -131,11 +133,21 @@ class RemoteCollection(RemoteSearches):
 
     def delete(self, names: Sequence[str | os.PathLike[str]] | None, where: Where | None) -> int:  # noqa: D102
         if names is None:
-            asked: dict[str, Any] = {"where": where_text(where)}
-        else:
-            asked = {"pictures": [picture.id for picture in self.get_many(names, with_vectors=False) if picture is not None]}
-        asked["collection"] = self._name
-        return int(self._service.send("POST", "/pictures/delete", asked, once=True)["count"])
+            asked = {"collection": self._name, "where": where_text(where)}
+            return int(self._service.send("POST", "/pictures/delete", asked, once=True)["count"])
+        parts = range(0, max(1, len(names)), _CHANGED_TOGETHER)
+        return sum(self._delete(names[start : start + _CHANGED_TOGETHER]) for start in parts)
+
+    def _delete(self, names: Sequence[str | os.PathLike[str]], tries: int = 5) -> int:
+        found = self.get_many(names, with_vectors=False)
+        ids = list(dict.fromkeys(picture.id for picture in found if picture is not None))
+        try:
+            asked = {"collection": self._name, "pictures": ids}
+            return int(self._service.send("POST", "/pictures/delete", asked, once=True)["count"])
+        except PointNotFound:  # somebody else has deleted one of them since; none was
+            if tries == 1:
+                raise
+        return self._delete(names, tries - 1)
 
     def update_metadata(  # noqa: D102
         self,
@@ -148,14 +160,14 @@ class RemoteCollection(RemoteSearches):
         _check_finite(metadata)
         asked: dict[str, Any] = {"collection": self._name, "metadata": metadata, "replace": replace}
         if names is None:
-            asked["where"] = where_text(where)
-        else:
-            found = self.get_many(names, with_vectors=False)
-            for name, picture in zip(names, found, strict=True):
-                if picture is None:
-                    raise not_found(self._name, name)
-            asked["pictures"] = [picture.id for picture in found if picture is not None]
-        return int(self._service.send("PATCH", "/pictures", asked)["count"])
+            return int(self._service.send("PATCH", "/pictures", {**asked, "where": where_text(where)})["count"])
+        found = self.get_many(names, with_vectors=False)
+        for name, picture in zip(names, found, strict=True):
+            if picture is None:
+                raise not_found(self._name, name)
+        ids = list(dict.fromkeys(picture.id for picture in found if picture is not None))
+        parts = [ids[start : start + _CHANGED_TOGETHER] for start in range(0, max(1, len(ids)), _CHANGED_TOGETHER)]
+        return sum(int(self._service.send("PATCH", "/pictures", {**asked, "pictures": part})["count"]) for part in parts)
 
     def add_many(self, items: Iterable[object], on_error: OnError) -> list[Any]:  # noqa: D102
         from semblant_search.writing.adding import as_new_picture
