@@ -88,6 +88,13 @@ def test_a_change_that_missed_a_switch_is_made_again_in_what_serves(directory: D
         assert (client.count(), client.count("build == 7"), client.manifest.generation) == (5, 1, "g0002")
 
 
+def test_pictures_that_a_rebuild_found_deleted_already_are_counted(directory: Database) -> None:
+    with SearchClient(directory.location, refresh=3600) as client:
+        add(directory, 2, 2)  # as a job does that read the collection after the deletion, and publishes before it is told
+        assert client.delete(["file:///pictures/0002.png"]) == 1
+        assert (client.count(), client.manifest.generation) == (2, "g0002")
+
+
 def test_a_change_that_cannot_reach_what_serves_is_an_error(directory: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("semblant_search.serving._PATIENCE", 0.1)
     with SearchClient(directory.location, refresh=3600) as client, closing(directory.create(manifest("g0002"))):
