@@ -7,7 +7,7 @@ import contextvars
 import os
 import threading
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial, wraps
 from itertools import islice
@@ -171,7 +171,12 @@ class AsyncSearchClient:
         return f"Async{self._client!r}" if self._client is not None else "AsyncSearchClient(not open)"
 
     async def __aenter__(self) -> Self:
-        await self._run(self._open)
+        opening = self._begun(self._open)
+        try:
+            await asyncio.wrap_future(opening)
+        except asyncio.CancelledError:  # the block is not entered, so nothing would close what is opened to its end
+            opening.add_done_callback(lambda _: self._later(self._let_go))
+            raise
         return self
 
     async def __aexit__(
@@ -221,10 +226,12 @@ class AsyncSearchClient:
     cancel_job = _awaited(SearchClient.cancel_job)
 
     async def _run(self, call: Callable[[], _R]) -> _R:
+        return await asyncio.wrap_future(self._begun(call))
+
+    def _begun(self, call: Callable[[], _R]) -> Future[_R]:
         if self._closed:
             raise StoreError("this AsyncSearchClient is closed; make a new one")
-        context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._workers(), partial(context.run, call))
+        return self._workers().submit(contextvars.copy_context().run, call)
 
     def _later(self, call: Callable[[], None]) -> None:
         """In a worker thread, or here where there are none any more."""
@@ -255,3 +262,10 @@ class AsyncSearchClient:
         with self._lock:
             if self._client is not None and self._owns_client:
                 self._client.close()
+
+    def _let_go(self) -> None:
+        """Release the database; the next call opens it again."""
+        with self._lock:
+            if self._client is not None and self._owns_client and not self._closed:
+                client, self._client = self._client, None
+                client.close()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from .encoder import Encoder, encoder_name
 from .errors import EncoderError, EncoderMismatch
+from .fork_safe import ForkSafeLock
 
 if TYPE_CHECKING:
     import os
@@ -45,7 +45,7 @@ class LazyEncoder:
         self._store = store
         self._threads = threads
         self._providers = providers
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._encoder: Encoder | None = None
         self._bytes: bytes | None = None
         if isinstance(given, Encoder):

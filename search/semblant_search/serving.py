@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .errors import CollectionNotFound, EncoderError, InvalidInput, StoreError, StoreLocked
 from .feature_reader import FeatureReader
+from .fork_safe import ForkSafeLock
 from .images import DEFAULT_MAX_PIXELS
 from .lazy_encoder import LazyEncoder
 from .orb import CALIBRATION_ASSET
@@ -73,7 +73,7 @@ class Generation:
         """Held while points or fields are changed that were read before."""
         self.added_noted = False
         """Whether the collection is known to remember that pictures were added through a client."""
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._features: FeatureReader | None = None
         self._background: Background | None = None
         self._background_read = False
@@ -175,8 +175,8 @@ class Serving:
         self._collection = collection
         self._settings = settings
         self._refresh = refresh
-        self._lock = threading.Lock()
-        self._looking = threading.Lock()
+        self._lock = ForkSafeLock()
+        self._looking = ForkSafeLock()
         self._generation: Generation | None = self._open(None, settings)
         self._looked = time.monotonic()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from semblant_search import AsyncSearchClient, CollectionNotFound, InvalidInput, SearchClient, StoreError
+from semblant_search import AsyncSearchClient, CollectionNotFound, InvalidInput, SearchClient, StoreError, StoreLocked
 from semblant_search.async_client import _iterated
 from semblant_search.web import create_app
 from support.service import listening
@@ -142,6 +142,26 @@ def test_the_first_call_opens_it_and_errors_come_through(db: Path, tmp_path: Pat
             with pytest.raises(kind):
                 async with AsyncSearchClient(wrong, collection="others"):
                     pass
+
+    run(ask())
+
+
+def test_a_block_that_is_cancelled_while_it_opens_leaves_the_database_to_others(db: Path) -> None:
+    async def ask() -> None:
+        client = AsyncSearchClient(db)
+        entering = asyncio.create_task(client.__aenter__())
+        await asyncio.sleep(0)  # a thread is at it now
+        entering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+        while True:
+            try:
+                SearchClient(db).close()
+                break
+            except StoreLocked:
+                await asyncio.sleep(0.05)
+        async with client:
+            assert await client.count() == 300
 
     run(ask())
 

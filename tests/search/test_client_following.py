@@ -7,7 +7,7 @@ import sys
 import threading
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -86,6 +86,13 @@ def test_a_change_that_missed_a_switch_is_made_again_in_what_serves(directory: D
         add(directory, 2, 5)
         assert (client.count(), client.update_metadata("file:///pictures/0001.png", {"build": 7})) == (3, 1)
         assert (client.count(), client.count("build == 7"), client.manifest.generation) == (5, 1, "g0002")
+
+
+def test_pictures_that_a_rebuild_found_deleted_already_are_counted(directory: Database) -> None:
+    with SearchClient(directory.location, refresh=3600) as client:
+        add(directory, 2, 2)  # as a job does that read the collection after the deletion, and publishes before it is told
+        assert client.delete(["file:///pictures/0002.png"]) == 1
+        assert (client.count(), client.manifest.generation) == (2, "g0002")
 
 
 def test_a_change_that_cannot_reach_what_serves_is_an_error(directory: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,9 +279,43 @@ client.close()
 """
 
 
-def forked(place: str, collection: str) -> list[str]:
+FORK_AMID_WRITES = """
+import os, signal, sys, threading
+from semblant_search import SearchClient, StoreError
+
+client = SearchClient(sys.argv[1], collection=sys.argv[2])
+first = next(client.pictures()).id
+done = threading.Event()
+
+def write():
+    while not done.is_set():
+        client.update_metadata(where="build >= 0", metadata={"build": 1})
+
+writer = threading.Thread(target=write)
+writer.start()
+for _ in range(8):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        try:
+            print("changed", client.update_metadata(first, {"build": 1}), flush=True)
+        except StoreError as error:
+            print(error, flush=True)
+        os._exit(0)
+    print("child ended with", os.waitpid(child, 0)[1], flush=True)
+    done.wait(0.01)
+done.set()
+writer.join()
+"""
+
+
+def forked(place: str, collection: str, script: str = FORK) -> list[str]:
     ended = subprocess.run(
-        [sys.executable, "-c", FORK, place, collection], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-W", "ignore", "-c", script, place, collection],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     return ended.stdout.splitlines()
 
@@ -299,6 +340,15 @@ def test_a_server_is_connected_to_again_after_a_fork(served: tuple[str, str, Dat
     assert answers == ["answered 3", "answered ", "answered ", "answered 1"]
     assert child == "child ended with 0"
     assert parent.endswith(" 2")  # without the one that the child deleted
+
+
+@needs_posix
+def test_a_fork_while_another_thread_writes_leaves_no_lock_to_the_child(directory: Database, served: Any) -> None:
+    url, name, _ = served
+    assert forked(url, name, FORK_AMID_WRITES) == ["changed 1", "child ended with 0"] * 8
+    answers = forked(directory.location, "images", FORK_AMID_WRITES)
+    assert answers[1::2] == ["child ended with 0"] * 8
+    assert all("open it after forking" in answer for answer in answers[::2])
 
 
 @needs_posix

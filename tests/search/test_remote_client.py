@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +30,7 @@ from semblant_search import (
     F,
     ImageError,
     InvalidInput,
+    MetadataError,
     NotIndexed,
     PointNotFound,
     SearchClient,
@@ -37,11 +39,13 @@ from semblant_search import (
     StoreError,
     StoreUnavailable,
     WhereError,
+    canonical_uri,
 )
 from semblant_search.open_collection import searches
 from semblant_search.store import open_database
 from semblant_search.web import KeyFile, ServiceSettings, create_app
 from support.service import listening, service_of
+from support.small_stores import as_points, manifest, unit_vectors
 from support.systems import needs_posix
 
 if TYPE_CHECKING:
@@ -231,6 +235,75 @@ def test_a_picture_gone_from_disk_has_no_thumbnail(both: tuple[SearchClient, Sea
             assert gone.value.reason == "missing"
     finally:
         away.rename(asked.path)
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "PA", "La", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "I", "F", "I;16"])
+def test_pictures_of_every_mode_are_seen_as_the_database_s_client_sees_them(
+    mode: str, both: tuple[SearchClient, SearchClient], asked: Asked
+) -> None:
+    local, remote = both
+    with Image.open(io.BytesIO(asked.data)) as opened:
+        whole = {"La": "LA", "RGBa": "RGBA", "I;16": "I"}.get(mode)
+        picture = (opened if whole is None else opened.convert(whole)).convert(mode)
+    np.testing.assert_allclose(remote.embed([picture]), local.embed([picture]), atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", ["", "abc", 5, "s://\ud800"])
+def test_a_name_that_is_none_is_refused_in_the_same_words(
+    wrong: Any, both: tuple[SearchClient, SearchClient], asked: Asked
+) -> None:
+    said = []
+    for client in both:
+        with pytest.raises(InvalidInput) as refused:
+            client.add(asked.data, uri=wrong)
+        said.append(str(refused.value))
+    assert said[0] == said[1]
+
+
+def test_a_picture_is_added_under_the_path_that_it_is_given(
+    both: tuple[SearchClient, SearchClient], asked: Asked, tmp_path: Path
+) -> None:
+    _, remote = both
+    added = remote.add(asked.data, uri=tmp_path / "a" / ".." / "named.png")
+    assert added.uri == canonical_uri(tmp_path / "named.png")
+    assert remote.delete([tmp_path / "named.png"]) == 1
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_none_is_refused_by_its_field(
+    number: float, both: tuple[SearchClient, SearchClient], asked: Asked
+) -> None:
+    for client in both:
+        with pytest.raises(MetadataError, match=r"'weight': (nan|inf) is not a value of type float"):
+            client.update_metadata(asked.ids[0], {"weight": number})
+
+
+def test_more_pictures_than_a_request_names_are_changed_and_deleted(tmp_path: Path) -> None:
+    with closing(open_database(tmp_path / "many.db", create=True)) as database:
+        names = [f"file:///pictures/{number}.png" for number in range(10_002)]
+        with closing(database.create(manifest("g0001"))) as store:
+            store.upsert(as_points(unit_vectors(len(names)), names))
+        database.publish("images", "g0001")
+        with SearchClient(database) as local, listening(service_of(local)) as address, SearchClient(address) as remote:
+            assert remote.update_metadata([*names[1:], names[1]], {"seen": True}) == 10_001
+            assert local.count("seen == true") == 10_001
+            assert remote.delete([*names[1:], names[1], "file:///pictures/none.png"]) == 10_001
+            assert [picture.uri for picture in local.pictures()] == names[:1]
+
+
+def test_pictures_that_several_delete_at_once_are_counted_once(both: tuple[SearchClient, SearchClient], asked: Asked) -> None:
+    _, remote = both
+    names = [f"shop://many/{number}" for number in range(6)]
+    together = threading.Barrier(8)
+
+    def delete(_: int) -> int:
+        together.wait(60)
+        return remote.delete(names)
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            remote.add_many([(asked.data, None, name) for name in names])
+            assert sum(pool.map(delete, range(8))) == 6
 
 
 def test_a_path_that_is_added_has_its_own_name(both: tuple[SearchClient, SearchClient], asked: Asked, tmp_path: Path) -> None:

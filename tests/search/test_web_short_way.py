@@ -9,12 +9,23 @@ import pytest
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from semblant_search.web import router, short_way
+from support.examples import examples
 
 if TYPE_CHECKING:
     from support.service import Served
 
 PATHS = ("/v1/search", "/v1/pictures/list", "/v1/facets", "/v1/count")
+VALUES: list[Any] = [
+    *(None, True, 0, 3, -1, 0.5, 3.0, 2**53 + 1, 10**30, float("nan"), float("-inf")),
+    *("", "label", "price < 3", "3", "images", "others", "shop://none", "\0", "\ud800"),
+    *([], {}, [None], [[1]], ["label", "price"], [0, 0, 9, 9], [1.0] * 49, {"a": {"b": []}}, [{"vector": [0.1] * 49}]),
+]
 SURROGATE = b'{"where": "label == \\"\\ud800\\""}'
 
 
@@ -85,6 +96,28 @@ def test_a_body_is_answered_as_by_fastapi(served: Served, path: str, body: bytes
         served.app.dependency_overrides.clear()
 
 
+@settings(max_examples=examples(60))
+@given(data=st.data())
+def test_whatever_is_asked_is_answered_as_by_fastapi(served: Served, data: st.DataObject) -> None:
+    pictures = served.client.scroll(2).pictures
+    path = data.draw(st.sampled_from([*PATHS, "/v1/search/features", "/v1/search/fused", "/v1/pictures/get"]))
+    operation = served.app.openapi()["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+    model = served.app.openapi()["components"]["schemas"][operation["schema"]["$ref"].rpartition("/")[2]]
+    names = [name for name in model["properties"] if name not in ("cursor", "url")]
+    values = st.sampled_from([*VALUES, pictures[0].id, pictures[1].uri, [{"id": pictures[0].id}], [pictures[1].uri, "a"]])
+    asked = data.draw(st.dictionaries(st.sampled_from([*names, "other"]), values, max_size=3))
+    if "id" in names and data.draw(st.booleans()):
+        asked["id"] = pictures[0].id
+    body = json.dumps(asked).encode("utf-8", "surrogatepass")
+    short = said(served, path, body)
+    served.app.dependency_overrides[nobody] = nobody
+    try:
+        status, told = said(served, path, body)
+    finally:
+        served.app.dependency_overrides.clear()
+    assert (status, {**told, "cursor": None}) == (short[0], {**short[1], "cursor": None})
+
+
 def test_only_a_sound_body_goes_the_short_way(served: Served, taken: list[bool]) -> None:
     first = served.client.scroll(1).pictures[0]
     assert said(served, "/v1/search", json.dumps({"id": first.id}).encode())[0] == 200
@@ -133,3 +166,20 @@ def test_a_dependency_that_tests_of_an_app_put_in_place_of_the_caller_is_asked(s
     app.dependency_overrides[who_asks] = stranger
     with TestClient(app, base_url="http://localhost") as http:
         assert http.post("/search", json={"id": served.client.scroll(1).pictures[0].id}).status_code == 401
+
+
+def test_an_app_that_fastapi_traces_has_the_spans_of_its_endpoints(served: Served) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    app = FastAPI(telemetry={"tracer_provider": provider})
+    app.include_router(router(served.client))
+    with TestClient(app, base_url="http://localhost") as http:
+
+        def spans() -> list[str]:
+            exporter.clear()
+            assert http.post("/search", json={"id": served.client.scroll(1).pictures[0].id}).status_code == 200
+            return sorted(span.name for span in exporter.get_finished_spans())
+
+        found = spans()
+        app.dependency_overrides[nobody] = nobody
+        assert found == spans()

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import ssl
-import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 from semblant_search import errors
 from semblant_search.errors import ImageError, InvalidInput, StoreDenied, StoreError, StoreUnavailable, WhereError
+from semblant_search.fork_safe import ForkSafeLock
 from semblant_search.shown import shown_error, without_password
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class ServiceConnection:
         self._base = f"{SCHEMES[parts.scheme.lower()]}://{shown_host}:{port}{parts.path.rstrip('/')}/v1"
         self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self.timeout = timeout
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._client: httpx.Client | None = None
         self._process = 0
         self.closed = False

@@ -219,7 +219,13 @@ class LocalCollection:
             yield from pictures_of(generation.store, listing)
 
     def delete(self, names: Sequence[str | os.PathLike[str]] | None, where: Where | None) -> int:  # noqa: D102
-        return self.serving.change(lambda generation: changing.delete(generation, names, where))
+        counts: list[int] = []
+
+        def make(generation: Generation) -> int:
+            counts.append(changing.delete(generation, names, where))
+            return max(counts)  # what began to serve meanwhile may have been made after the first time, without them
+
+        return self.serving.change(make)
 
     def update_metadata(  # noqa: D102
         self,

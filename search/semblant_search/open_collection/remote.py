@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import Manifest, canonical_uri, uri_path
-from semblant_search.errors import InvalidInput
+from semblant_search.errors import InvalidInput, MetadataError, PointNotFound
 from semblant_search.item_errors import ITEM_ERRORS, in_place
 from semblant_search.querying.requests import SCORE_TOLERANCE, check_limit
 from semblant_search.querying.resolving import check_name, not_found
 from semblant_search.results import Picture, PicturePage
-from semblant_search.shown import shown_name
+from semblant_search.shown import shown, shown_name
 
 from .http import error_of
 from .parsing import picture_of, relocation_of, source_of
@@ -40,6 +41,8 @@ _WAIT = 2.0
 """Seconds after which a service tells how far it is."""
 _TOGETHER = 16
 """Pictures in one request."""
+_CHANGED_TOGETHER = 10_000
+"""Names in one request, at most what a service takes."""
 
 
 class RemoteCollection(RemoteSearches):
@@ -137,11 +140,21 @@ class RemoteCollection(RemoteSearches):
 
     def delete(self, names: Sequence[str | os.PathLike[str]] | None, where: Where | None) -> int:  # noqa: D102
         if names is None:
-            asked: dict[str, Any] = {"where": where_text(where)}
-        else:
-            asked = {"pictures": [picture.id for picture in self.get_many(names, with_vectors=False) if picture is not None]}
-        asked["collection"] = self._name
-        return int(self._service.send("POST", "/pictures/delete", asked, once=True)["count"])
+            asked = {"collection": self._name, "where": where_text(where)}
+            return int(self._service.send("POST", "/pictures/delete", asked, once=True)["count"])
+        parts = range(0, max(1, len(names)), _CHANGED_TOGETHER)
+        return sum(self._delete(names[start : start + _CHANGED_TOGETHER]) for start in parts)
+
+    def _delete(self, names: Sequence[str | os.PathLike[str]], tries: int = 5) -> int:
+        found = self.get_many(names, with_vectors=False)
+        ids = list(dict.fromkeys(picture.id for picture in found if picture is not None))
+        try:
+            asked = {"collection": self._name, "pictures": ids}
+            return int(self._service.send("POST", "/pictures/delete", asked, once=True)["count"])
+        except PointNotFound:  # somebody else has deleted one of them since; none was
+            if tries == 1:
+                raise
+        return self._delete(names, tries - 1)
 
     def update_metadata(  # noqa: D102
         self,
@@ -151,16 +164,17 @@ class RemoteCollection(RemoteSearches):
         *,
         replace: bool,
     ) -> int:
+        _check_finite(metadata)
         asked: dict[str, Any] = {"collection": self._name, "metadata": metadata, "replace": replace}
         if names is None:
-            asked["where"] = where_text(where)
-        else:
-            found = self.get_many(names, with_vectors=False)
-            for name, picture in zip(names, found, strict=True):
-                if picture is None:
-                    raise not_found(self._name, name)
-            asked["pictures"] = [picture.id for picture in found if picture is not None]
-        return int(self._service.send("PATCH", "/pictures", asked)["count"])
+            return int(self._service.send("PATCH", "/pictures", {**asked, "where": where_text(where)})["count"])
+        found = self.get_many(names, with_vectors=False)
+        for name, picture in zip(names, found, strict=True):
+            if picture is None:
+                raise not_found(self._name, name)
+        ids = list(dict.fromkeys(picture.id for picture in found if picture is not None))
+        parts = [ids[start : start + _CHANGED_TOGETHER] for start in range(0, max(1, len(ids)), _CHANGED_TOGETHER)]
+        return sum(int(self._service.send("PATCH", "/pictures", {**asked, "pictures": part})["count"]) for part in parts)
 
     def add_many(self, items: Iterable[object], on_error: OnError) -> list[Any]:  # noqa: D102
         from semblant_search.writing.adding import as_new_picture
@@ -202,10 +216,10 @@ class RemoteCollection(RemoteSearches):
         return relocation_of(self._service.send("POST", "/sources/relocate", asked))
 
     def _add(self, picture: ImageSource, metadata: Any, uri: str | os.PathLike[str] | None) -> Picture:
+        from semblant_search.writing.adding import checked_uri
         from semblant_search.writing.values import as_json
 
-        values = as_json(metadata)
-        name = None if uri is None else check_name(uri)
+        values, name = as_json(metadata), checked_uri(uri)
         if name is None and isinstance(picture, (str, os.PathLike)):
             check_name(picture)
             name = canonical_uri(picture if isinstance(picture, str) else Path(picture))
@@ -219,6 +233,14 @@ class RemoteCollection(RemoteSearches):
         if "code" in added:
             raise error_of(added, added["code"], added["detail"].removeprefix("pictures[0]: "))
         return picture_of(added)
+
+
+def _check_finite(metadata: Mapping[str, Any]) -> None:
+    """Raise `MetadataError`, as the database's client does, for numbers that no JSON holds."""
+    for name, value in metadata.items():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, float) and not math.isfinite(one):
+                raise MetadataError(f"metadata field {name!r}: {shown(one)} is not a value of type float")
 
 
 def _root_of(name: str | os.PathLike[str]) -> str:

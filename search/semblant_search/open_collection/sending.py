@@ -46,6 +46,10 @@ __all__ = [
 ]
 
 
+_PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
+"""Of Pillow, which a PNG holds as they are."""
+
+
 class PictureQuery(NamedTuple):
     """What is looked for: the id of a picture of the collection, or one to send; and of which picture hits are none."""
 
@@ -119,21 +123,18 @@ class PictureSender:
         """The bytes of a picture file; of pixels those of one that holds them as they are."""
         from PIL import Image
 
-        if isinstance(picture, np.ndarray):
-            from semblant_search.images import open_image
+        from semblant_search.images import open_image
 
-            picture = open_image(picture, max_pixels=self._max_pixels)
-        if not isinstance(picture, Image.Image):
+        if not isinstance(picture, (np.ndarray, Image.Image)):
             return bytes_of(cast("bytes", picture), self._max_pixels)
-        for kind in ("PNG", "TIFF"):  # PNG lacks some modes
-            file = io.BytesIO()
-            try:
-                picture.save(file, kind)
-            except Exception as error:  # what Pillow's plugins raise has no common base
-                cause = error
-            else:
-                return file.getvalue()
-        raise ImageError(f"picture cannot be sent to a service: {shown_error(cause)}", reason="unsupported") from cause
+        if isinstance(picture, np.ndarray) or picture.mode not in _PNG_MODES:  # as a client of a database sees it
+            picture = open_image(picture, max_pixels=self._max_pixels)
+        file = io.BytesIO()
+        try:
+            picture.save(file, "PNG")
+        except Exception as error:  # what Pillow's plugins raise has no common base
+            raise ImageError(f"picture cannot be sent to a service: {shown_error(error)}", reason="unsupported") from error
+        return file.getvalue()
 
 
 def request_values(request: SearchRequest, query: PictureQuery, *, include_self: bool) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class ShortWay(NamedTuple):
         # An app that the routes are in may have dependencies of its own, or put others in the place of some.
         if getattr(request.scope.get("app"), "dependency_overrides", None):
             return None
-        if _access_of(dependant_of(request, self.route), self.service) is None:
+        if _is_watched(request) or _access_of(dependant_of(request, self.route), self.service) is None:
             return None
         try:
             query = self.model.model_validate(json.loads(body))
@@ -73,6 +73,12 @@ class ShortWay(NamedTuple):
         if self.request is not None:
             asked[self.request] = request
         return asked
+
+
+def _is_watched(request: Request) -> bool:
+    """Whether FastAPI itself (from 0.165 on) traces or logs it: only its own way notes its spans and what it solved."""
+    noted = request.scope.get("fastapi.telemetry")
+    return getattr(noted, "span", None) is not None or getattr(noted, "logger", None) is not None
 
 
 def _access_of(dependant: Dependant, service: Service) -> str | None:

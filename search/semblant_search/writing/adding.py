@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from semblant_search.serving import Generation, Serving
     from semblant_search.store import Point
 
-__all__ = ["ADDED_AT_ONCE", "Named", "NewPicture", "add_many", "points_of", "read_named", "recipe_for"]
+__all__ = ["ADDED_AT_ONCE", "Named", "NewPicture", "add_many", "checked_uri", "points_of", "read_named", "recipe_for"]
 
 ADDED_AT_ONCE = 64
 """Pictures that are held as the encoder takes them, and written together."""
@@ -96,7 +96,7 @@ def add_many(serving: Serving, items: Iterable[object], max_pixels: int, on_erro
         for number, item in chunk:
             new = as_new_picture(item)
             try:
-                given[number] = NewPicture(buffered(new.picture, max_pixels), as_json(new.metadata), _checked(new.uri))
+                given[number] = NewPicture(buffered(new.picture, max_pixels), as_json(new.metadata), checked_uri(new.uri))
             except ITEM_ERRORS as error:
                 failed.append(_Failed(number, in_place(error, number), error))
                 if on_error == "raise":
@@ -224,8 +224,8 @@ def _has(metadata: Mapping[str, Any], name: str) -> bool:
     return True
 
 
-def _checked(uri: object) -> str | None:
-    """A given name as it is kept."""
+def checked_uri(uri: object) -> str | None:
+    """A given name as it is kept, or None. Raises `InvalidInput` for what is none."""
     if uri is None:
         return None
     if isinstance(uri, os.PathLike) and isinstance(os.fspath(uri), str):

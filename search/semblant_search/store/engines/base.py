@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from semblant_search.collection import FieldType, Manifest
+    from semblant_search.fork_safe import ForkSafeLock
     from semblant_search.store.queries import Query
     from semblant_search.store.records import Point, Record, ScoredRecord
     from semblant_search.where import Where
@@ -53,7 +53,7 @@ class Engine(Protocol):
         writing: held by whoever in this process changes what was read before; may be taken again by who holds it.
     """
 
-    writing: threading.RLock
+    writing: ForkSafeLock
 
     @property
     def name(self) -> str:

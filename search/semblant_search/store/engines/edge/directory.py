@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from semblant_search.errors import JobAtWork, NotADatabase, StoreError
+from semblant_search.fork_safe import ForkSafeLock
 from semblant_search.json_models import parse_object, read_model, write_model
 from semblant_search.store.database import Database
 from semblant_search.store.engines.base import Claim
@@ -73,7 +73,7 @@ class Directory:
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self._path = path
         self._opened: WeakValueDictionary[Path, EdgeEngine] = WeakValueDictionary()
-        self._opening = threading.Lock()
+        self._opening = ForkSafeLock()
         self._claimed: set[str] = set()
         if self._is_database():
             self._read()

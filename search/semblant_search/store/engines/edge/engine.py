@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 from semblant_search.collection import CELLS_VECTOR, FEATURES_VECTOR, IMAGE_VECTOR, ORB_VECTOR, FieldType, Manifest
 from semblant_search.errors import StoreError
+from semblant_search.fork_safe import ForkSafeLock
 from semblant_search.store.engines.feature_numbers import to_numbers
 from semblant_search.store.files import (
     bytes_on_disk,
@@ -73,9 +74,9 @@ class EdgeEngine:
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
-        self.writing = threading.RLock()
+        self.writing = ForkSafeLock(reentrant=True)
         self._users = 1
-        self._closing = threading.Lock()
+        self._closing = ForkSafeLock()
         self._lock = threading.Lock()
         self._turn = threading.Condition(self._lock)
         self._at_work, self._replacing = 0, False

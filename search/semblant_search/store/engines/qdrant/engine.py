@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from semblant_search.collection import CELLS_VECTOR, FEATURES_VECTOR, IMAGE_VECTOR, ORB_VECTOR, FieldType, Manifest
 from semblant_search.errors import InvalidInput, StoreError
+from semblant_search.fork_safe import ForkSafeLock
 from semblant_search.store.engines.feature_numbers import to_numbers
 from semblant_search.store.queries import Mmr
 from semblant_search.where.compiler import compile_where, json_path
@@ -49,7 +49,7 @@ class QdrantEngine:
     def __init__(
         self, connection: Connection, collection: str, manifest: Manifest, version: Version, check: Callable[[], None]
     ) -> None:
-        self.writing = threading.RLock()
+        self.writing = ForkSafeLock(reentrant=True)
         self._connection = connection
         self._points = LimitedCollection(connection, collection, check)
         self._assets = LimitedCollection(connection, collection + ASSETS, check)
