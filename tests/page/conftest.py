@@ -124,7 +124,7 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="session")
 def plain_browser(playwright: Playwright) -> Iterator[Browser]:
-    """Draws without a graphics card, real or imitated: a fifth less work for the processor. It has no WebGL."""
+    """Draws its pages without a graphics card, real or imitated: less work for the processor. WebGL warns here."""
     browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
     yield browser
     browser.close()
