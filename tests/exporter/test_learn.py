@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from semblant_exporter.learners import Way
+    from semblant_exporter.learners import LearnReport, Way
 
 LITE = ("efficientnet-lite0",)
 
@@ -46,6 +46,13 @@ def shoes(fashion_small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         for path in sorted((fashion_small / "train" / category).iterdir())[:10]:
             shutil.copy(path, root / category)
     return root
+
+
+@pytest.fixture(scope="module")
+def of_photos(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[LearnReport, Path]:
+    """What is learned of the photographs without more being said, and its file; not to be changed."""
+    out = tmp_path_factory.mktemp("of-photos") / "encoder.onnx"
+    return learn(LearnJob(photos, out, networks=LITE)), out
 
 
 def test_pictures_are_told_apart(shoes: Path, photos: Path, clipart: Path) -> None:
@@ -130,10 +137,9 @@ def test_weights_from_a_file_take_the_place_of_a_download(shoes: Path, tmp_path:
     assert "expected NAME=FILE with the name of a --network (resnet18, resnet50)" in two.stderr
 
 
-def test_one_command_takes_the_best_by_its_guide_and_keeps_the_table(photos: Path, tmp_path: Path) -> None:
+def test_one_command_takes_the_best_by_its_guide_and_keeps_the_table(of_photos: tuple[LearnReport, Path], photos: Path) -> None:
     """Photographs: a network that has seen others beats their pixels."""
-    out = tmp_path / "encoder.onnx"
-    report = learn(LearnJob(photos, out, networks=LITE))
+    report, out = of_photos
     assert [row.way for row in report.rows] == ["pixels", "pretrained"]  # so few that pixels are not weighed beside it
     assert report.chosen.way == "pretrained"
     assert report.why == "they are too few to tell by 3 of them what suits them: a network that has seen others is taken"
@@ -242,8 +248,8 @@ def test_an_onnx_that_takes_no_pictures_is_refused_before_anything_is_written(ph
     assert not out.exists()
 
 
-def test_the_time_of_a_row_is_that_of_its_own_encoder(photos: Path, tmp_path: Path) -> None:
-    report = learn(LearnJob(photos, tmp_path / "e.onnx", networks=LITE))
+def test_the_time_of_a_row_is_that_of_its_own_encoder(of_photos: tuple[LearnReport, Path]) -> None:
+    report, _ = of_photos
     pixels, network = (next(row.ms for row in report.rows if row.way == way) for way in ("pixels", "pretrained"))
     assert pixels * 2 < network  # 16×16 means are no work beside a network: a hundredth of it
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
     from .conftest import Shown
 
@@ -34,6 +34,12 @@ HTMLCanvasElement.prototype.getContext = function (kind, ...others) {
     return kind.startsWith('webgl') ? null : made.call(this, kind, ...others);
 };
 """
+
+
+@pytest.fixture
+def browser(webgl_browser: Browser) -> Browser:
+    """The map is drawn by WebGL, but where a test takes it away."""
+    return webgl_browser
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +114,7 @@ def test_the_map_comes_with_its_tab_and_has_points_pictures_and_names(
     expect(page.locator(".map-legend")).to_be_visible()
     assert any("/assets/Map-" in url for url in asked)
     drawn(page)
+    expect(page.locator(".map-legend .hint")).to_have_count(0)  # nothing is said of a browser without WebGL
     expect(page.locator(".map-names li:not(.is-hidden)").first).to_be_visible()
     if size == "phone":
         page.locator(".map-legend summary").click()
