@@ -178,7 +178,7 @@ class FeatureReader:
         if len(seen.features) == 0:
             raise NoFeaturesError(
                 f"{name} has no ORB features (it is flat, smooth or very small), so there are no details to search by; "
-                "search by its whole look instead, without --features"
+                "search by its whole look instead"
             )
         return seen
 

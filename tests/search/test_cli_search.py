@@ -242,7 +242,12 @@ def test_pictures_that_cannot_be_asked_with_end_with_1(shared: Path, tmp_path: P
     fails(run("search", "https://example.org/a.png", "--db", shared), 1, "example.org")
     fails(run("search", "-", "--db", shared, stdin=b""), 1, "empty")
     fails(run("search", tmp_path, "--db", shared), 1, "cannot be read")
-    fails(run("search", flat, "--db", shared, "--features"), 1, "no ORB features")
+    fails(
+        run("search", flat, "--db", shared, "--features"),
+        1,
+        "flat.png' has no ORB features",
+        "whole look instead, without --features",
+    )
 
 
 def test_databases_that_cannot_be_used_end_with_1(shared: Path, query: Path, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from semblant_search.errors import NoFeaturesError
+
 from .group import command_errors
 from .options import Target, database_options, where_option
 from .output import print_groups, print_hits, print_json
@@ -141,7 +143,10 @@ def _ask(client: SearchClient, source: ImageSource, by: str, options: dict[str, 
     look = {**common, "min_score": options["min_score"], "exact": options["exact"]}
     region = _region(options["region"])
     if by == "features":
-        return client.search_features(source, region=region, min_confidence=options["min_confidence"], **details)
+        try:
+            return client.search_features(source, region=region, min_confidence=options["min_confidence"], **details)
+        except NoFeaturesError as error:
+            raise NoFeaturesError(f"{error}, without --features") from error
     if by == "fused":
         return client.search_fused(source, **{**look, **details})
     look |= {"diversity": options["diversity"], "unique": options["unique"]}
