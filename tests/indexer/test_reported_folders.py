@@ -53,6 +53,25 @@ def test_a_column_keeps_what_it_says(tmp_path: Path, text: str, expected: list[A
     assert [items[picture].get(name) for picture in ("a.png", "b.png", "c.png")] == expected
 
 
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        pytest.param(
+            r'"naka , \"who is there?\" shish \"kebab\""',
+            'naka , "who is there?" shish "kebab"',
+            id="sqlitebrowser/sqlitebrowser#1032",
+        ),
+        pytest.param(r'"\"A Freelance Webdeveloper, Me.\""', '"A Freelance Webdeveloper, Me."', id="BurntSushi/xsv#105"),
+        pytest.param(r'"Foo \"Bar\" in C:\dir"', r'Foo "Bar" in C:\dir', id="C2FO/fast-csv#112"),
+        pytest.param(r'"B \"" "', r"B \" ", id="stevehansen/csv#35"),
+        pytest.param(r'"C:\dir\"', "C:\\dir\\", id="a folder"),
+    ],
+)
+def test_quotes_behind_backslashes_are_quotes_where_a_row_is_none_otherwise(tmp_path: Path, row: str, expected: str) -> None:
+    items = table(tmp_path / "p", f"file,said,price\na.png,{row},2\nb.png,plain,3\n", "a.png", "b.png")
+    assert items == {"a.png": {"said": expected, "price": 2}, "b.png": {"said": "plain", "price": 3}}
+
+
 def test_a_column_of_nothing_but_na_is_text(tmp_path: Path) -> None:
     """Sage-Bionetworks/schematic#821."""
     items = table(tmp_path / "p", "file,stage\na.png,NA\nb.png,NA\n", "a.png", "b.png")

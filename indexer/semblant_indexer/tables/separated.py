@@ -30,6 +30,8 @@ _AROUND = "\u200b\u200c\u200d\u2060\ufeff \t"
 _QUOTED = re.compile(r'"[^"]*"')
 _GUARDED = re.compile(r'="((?:[^"]|"")*)"')
 """A cell that is to be text for Excel whatever it looks like: `="0042"`."""
+_BACKSLASHED = re.compile(r'(?<!\\)\\"')
+"""A quote within a cell as MySQL and programs in C write it: not doubled, but behind a backslash."""
 _LONGEST_ROW = 10_000
 """Lines that one row may have; where more seem to belong to it, a quote was not closed."""
 _MOST_UNCLOSED = 20
@@ -170,14 +172,25 @@ class _Reader:
             cells = self._next(self._reader)
         except csv.Error as error:
             self._reader = self._cells_of(lines)
-            if lines.of_row > 1:
+            several = lines.of_row > 1
+            line = lines.put_back()
+            if (cells := self._with_backslashes(line)) is not None:
+                return lines.number, cells
+            if several:
                 self._unclosed += 1
-                lines.put_back()
             elif "unexpected end" not in str(error):
                 # Something behind the quote that ends a cell: every spreadsheet reads on.
-                return lines.number, self._next(self._cells_of([lines.put_back()], strict=False))
+                return lines.number, self._next(self._cells_of([line], strict=False))
             return lines.number, None
         return lines.number, cells
+
+    def _with_backslashes(self, line: str) -> list[str] | None:
+        """The cells of a line that is none with doubled quotes, but is with quotes behind backslashes; else None."""
+        doubled = _BACKSLASHED.sub('""', line)
+        try:
+            return None if doubled == line else self._next(self._cells_of([doubled]))
+        except csv.Error:
+            return None
 
     def _cells_of(self, lines: Iterable[str], *, strict: bool = True) -> Iterator[list[str]]:
         return csv.reader(lines, delimiter=self._delimiter, skipinitialspace=self._spaced, strict=strict)
