@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,11 @@ def test_a_field_without_an_order_has_no_histogram(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high"), [(3, 97), (0, 1), (-5, -4.999), (0.1, 0.9), (1e-12, 3e-12), (-3e200, 8e200), (7, 7), (1e15, 1e15 + 1)]
+    ("low", "high"),
+    [
+        *[(3, 97), (0, 1), (-5, -4.999), (0.1, 0.9), (1e-12, 3e-12), (-3e200, 8e200), (7, 7), (1e15, 1e15 + 1)],
+        *[(-1.7e308, 1.7e308), (0, 1.79e308), (-1.79e308, -1), (5e-324, 1.5e-323), (2e-310, 3e-310)],
+    ],
 )
 @pytest.mark.parametrize("bins", [1, 2, 24, 100])
 def test_bins_of_numbers_cover_all_of_them(low: float, high: float, bins: int) -> None:
@@ -78,6 +83,7 @@ def test_bins_of_numbers_cover_all_of_them(low: float, high: float, bins: int) -
     assert edges[0] <= low
     assert edges[-1] >= high
     assert edges == sorted(edges)
+    assert all(map(math.isfinite, edges))
 
 
 @pytest.mark.parametrize(("low", "high", "bins"), [(0, 3, 24), (1, 1000, 7), (28, 29, 24), (-4, 90, 10)])
@@ -98,3 +104,18 @@ def test_bins_of_dates_are_the_finest_unit_that_fits(days: float, unit: str) -> 
     assert edges == sorted(edges)
     assert datetime.fromisoformat(edges[0].replace("Z", "+00:00")) <= low
     assert datetime.fromisoformat(edges[-1].replace("Z", "+00:00")) > high
+
+
+@pytest.mark.parametrize(
+    "low", ["0001-01-01T00:00:00Z", "2024-05-31T12:00:00Z", "9998-12-31T23:59:59Z", "9999-12-31T23:59:59Z"]
+)
+@pytest.mark.parametrize("high", ["9999-12-31T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999999Z"])
+@pytest.mark.parametrize("bins", [1, 3, 24, 100])
+def test_bins_of_dates_hold_the_end_of_time(low: str, high: str, bins: int) -> None:
+    low, high = sorted((low, high))
+    _, edges = date_edges(low, high, bins)
+    assert 2 <= len(edges) <= bins + 1
+    moments = [datetime.fromisoformat(edge.replace("Z", "+00:00")) for edge in edges]
+    assert moments == sorted(set(moments))
+    assert moments[0] <= datetime.fromisoformat(low.replace("Z", "+00:00"))
+    assert moments[-1] >= datetime.fromisoformat(high.replace("Z", "+00:00"))

@@ -3,11 +3,11 @@ import { useSignal, useSignalEffect } from "@preact/signals";
 import { get } from "../api/call";
 import { useAsked } from "../parts/asked";
 import { Icon } from "../parts/Icon";
-import { type Range, state } from "../state/address";
-import { daysLater, firstOfWeek, monthOf, monthsLater, shownDay, shownMonth, weeksOf } from "../state/days";
+import { type Range, chosenOf, state } from "../state/address";
+import { FIRST_MONTH, LAST_MONTH, firstOfWeek, lastOf, monthOf, monthsLater, shownDay, shownMonth, weeksOf } from "../state/days";
 import { fieldLabel } from "../state/names";
 import { collection } from "../state/service";
-import { fieldName, text, whereOf } from "../state/where";
+import { fieldName, text, upTo, whereOf } from "../state/where";
 
 const SHADES = 4;
 const NOTHING: Range = ["", ""];
@@ -23,11 +23,12 @@ interface Chosen {
 export function Calendar({ field, range, latest, onChoose }: Chosen) {
   const month = useSignal(monthOf(range[1], range[0], latest) ?? new Date().toISOString().slice(0, 7));
   useSignalEffect(() => {
-    const [low, high] = state.value.ranges[field] ?? NOTHING;
+    const [low, high] = chosenOf(state.value.ranges, field) ?? NOTHING;
     month.value = monthOf(high, low) ?? month.peek(); // by the other inputs, or a step back
   });
-  const [first, next] = [`${month.value}-01`, `${monthsLater(month.value, 1)}-01`];
-  const within = [whereOf(state.value, field), `${fieldName(field)} >= date(${text(first)})`, `${fieldName(field)} < date(${text(next)})`].filter(Boolean).join(" and ");
+  const first = `${month.value}-01`;
+  const last = lastOf(month.value);
+  const within = [whereOf(state.value, field), `${fieldName(field)} >= date(${text(first)})`, `${fieldName(field)} ${upTo(last)}`].filter(Boolean).join(" and ");
   const asked = useAsked(JSON.stringify([collection.value, field, within]), (signal) => get("/v1/histogram", { field, where: within, bins: 31, collection: collection.peek() }, signal));
   const counts = new Map<string, number>();
   for (const bin of asked.value.answer?.bins ?? []) {
@@ -44,13 +45,13 @@ export function Calendar({ field, range, latest, onChoose }: Chosen) {
   return (
     <div class="calendar">
       <header>
-        <button type="button" class="icon-button" aria-label="The month before" onClick={() => (month.value = monthsLater(month.value, -1))}>
+        <button type="button" class="icon-button" aria-label="The month before" disabled={month.value === FIRST_MONTH} onClick={() => (month.value = monthsLater(month.value, -1))}>
           <Icon name="left" />
         </button>
-        <button type="button" class="quiet" title="All of this month" onClick={() => onChoose([first, daysLater(next, -1)])}>
+        <button type="button" class="quiet" title="All of this month" onClick={() => onChoose([first, last])}>
           {shownMonth(month.value)}
         </button>
-        <button type="button" class="icon-button" aria-label="The month after" onClick={() => (month.value = monthsLater(month.value, 1))}>
+        <button type="button" class="icon-button" aria-label="The month after" disabled={month.value === LAST_MONTH} onClick={() => (month.value = monthsLater(month.value, 1))}>
           <Icon name="right" />
         </button>
       </header>

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { get } from "../api/call";
 import { useAsked } from "../parts/asked";
-import { go, state } from "../state/address";
+import { chosenOf, go, state } from "../state/address";
 import { shownValue } from "../state/names";
 import { collection } from "../state/service";
 import { whereOf } from "../state/where";
@@ -14,7 +14,7 @@ export function FacetFilter({ field }: { field: string }) {
   const where = whereOf(state.value, field);
   const limit = useSignal(FEW + 1);
   const asked = useAsked(JSON.stringify([collection.value, field, where, limit.value]), (signal) => get("/v1/facets", { field, where, limit: limit.peek(), collection: collection.peek() }, signal));
-  const chosen = state.value.values[field] ?? [];
+  const chosen = chosenOf(state.value.values, field) ?? [];
   const { answer, error } = asked.value;
   if (error) return <p class="hint">{error}</p>;
   if (!answer) return <p class="hint">…</p>;

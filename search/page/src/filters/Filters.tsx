@@ -50,7 +50,8 @@ export function Filters() {
 }
 
 function FieldFilter({ field, kind, open }: { field: string; kind: string; open: boolean }) {
-  const chosen = field in state.value.values || field in state.value.ranges || field in state.value.places;
+  const { values, ranges, places } = state.value;
+  const chosen = [values, ranges, places].some((one) => Object.hasOwn(one, field));
   const Kind = kind === "geo" ? PlaceFilter : kind === "keyword" || kind === "bool" ? FacetFilter : RangeFilter;
   return <Section name={fieldLabel(field)} open={open || chosen} chosen={chosen}>{() => <Kind field={field} />}</Section>;
 }

@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { get } from "../api/call";
 import type { PlaceCell } from "../api/models";
 import { useAsked } from "../parts/asked";
-import { type Rectangle, go, state } from "../state/address";
+import { type Rectangle, chosenOf, go, state } from "../state/address";
 import { fieldLabel } from "../state/names";
 import { collection } from "../state/service";
 import { whereOf } from "../state/where";
@@ -26,7 +26,7 @@ export function PlaceFilter({ field }: { field: string }) {
   const where = whereOf(state.value, field);
   const asked = useAsked(JSON.stringify([collection.value, field, where]), (signal) => get("/v1/places", { field, where, cells: 150, collection: collection.peek() }, signal));
   const drawn = useSignal<Rectangle | null>(null);
-  const chosen = state.value.places[field] ?? null;
+  const chosen = chosenOf(state.value.places, field) ?? null;
   const { answer, error } = asked.value;
   if (error) return <p class="hint">{error}</p>;
   if (!answer) return <p class="hint">…</p>;

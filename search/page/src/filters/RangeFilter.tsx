@@ -3,7 +3,7 @@ import { useSignal, useSignalEffect } from "@preact/signals";
 import { get } from "../api/call";
 import type { Histogram } from "../api/models";
 import { useAsked } from "../parts/asked";
-import { type Range, go, state } from "../state/address";
+import { type Range, chosenOf, go, state } from "../state/address";
 import { daysLater, isDay } from "../state/days";
 import { fieldLabel, shownValue } from "../state/names";
 import { collection } from "../state/service";
@@ -16,10 +16,10 @@ const HEIGHT = 44;
 export function RangeFilter({ field }: { field: string }) {
   const where = whereOf(state.value, field);
   const asked = useAsked(JSON.stringify([collection.value, field, where]), (signal) => get("/v1/histogram", { field, where, bins: 32, collection: collection.peek() }, signal));
-  const chosen = state.value.ranges[field] ?? OPEN;
+  const chosen = chosenOf(state.value.ranges, field) ?? OPEN;
   const draft = useSignal<Range>(chosen);
   useSignalEffect(() => {
-    draft.value = state.value.ranges[field] ?? OPEN;
+    draft.value = chosenOf(state.value.ranges, field) ?? OPEN;
   });
   const { answer, error } = asked.value;
   if (error) return <p class="hint">{error}</p>;
@@ -130,6 +130,7 @@ function from(low: string): string {
 
 /** Where a range ends that ends with a bin: of a bin of whole days, with the day before the next one. */
 function to(high: string): string {
+  if (high.startsWith("9999-12-31T")) return "9999-12-31"; // where dates end
   return high.endsWith("T00:00:00Z") ? daysLater(high.slice(0, 10), -1) : high;
 }
 

@@ -1,8 +1,8 @@
 // Filtering from the map: by a value of the field that it is coloured by.
-import { go, state } from "../state/address";
+import { chosenOf, go, state } from "../state/address";
 
 export function isChosen(field: string, value: unknown): boolean {
-  return (state.value.values[field] ?? []).includes(JSON.stringify(value));
+  return (chosenOf(state.value.values, field) ?? []).includes(JSON.stringify(value));
 }
 
 /** Choose a value, or take the choice back. */

@@ -4,7 +4,7 @@ import { clearFilters } from "../filters/Filters";
 import { Query } from "../query/Query";
 import { filtered, go, searching, state } from "../state/address";
 import { fieldLabel, fileName, plural } from "../state/names";
-import { loading, more, problem, results, took } from "../state/results";
+import { askAgain, loading, more, problem, results, took } from "../state/results";
 import { collection, facts, fields, total } from "../state/service";
 import { working } from "../state/jobs";
 import { useAsked } from "../parts/asked";
@@ -27,7 +27,7 @@ export function Pictures() {
 
 function Said() {
   const where = whereOf(state.value);
-  const asked = useAsked(where === null || searching.value ? "" : JSON.stringify([collection.value, where]), (signal) => get("/v1/count", { where, collection: collection.peek() }, signal));
+  const asked = useAsked(where === null || searching.value ? "" : JSON.stringify([collection.value, where, total.value]), (signal) => get("/v1/count", { where, collection: collection.peek() }, signal));
   const found = results.value;
   const first = found[0];
   const count = where === null ? total.value : (asked.value.answer?.count ?? null);
@@ -89,7 +89,17 @@ function orders(kinds: Record<string, string>): [string, string][] {
 
 /** Below the pictures: that there is more, what went wrong, or that there is nothing. */
 function Foot() {
-  if (problem.value && !loading.value) return <p class="empty is-problem" role="alert">{problem.value.detail.split("\n")[0]}</p>;
+  if (problem.value && !loading.value)
+    return (
+      <div class="empty is-problem">
+        <p role="alert">{problem.value.detail.split("\n")[0]}</p>
+        {problem.value.code !== "invalid-filter" && (
+          <button type="button" onClick={() => void askAgain()}>
+            Try again
+          </button>
+        )}
+      </div>
+    );
   if (loading.value) return <p class="empty" aria-hidden="true">{results.value.length ? "…" : ""}</p>;
   if (results.value.length || more.value) return null;
   if (searching.value && state.value.by === "details")

@@ -23,6 +23,7 @@ export function SearchBar() {
   const fault = useSignal<Fault | null>(null);
   const picker = useRef<HTMLInputElement>(null);
   const camera = useRef<HTMLInputElement>(null);
+  const asks = useRef(0);
   useSignalEffect(() => {
     typed.value = asTyped(state.value.where, fields.peek());
     fault.value = null;
@@ -40,15 +41,23 @@ export function SearchBar() {
 
   const submit = async (event: Event) => {
     event.preventDefault();
-    const where = asFilter(typed.peek(), fields.peek());
+    const words = typed.peek();
+    const where = asFilter(words, fields.peek());
+    const before = state.peek().where;
+    const ask = (asks.current += 1);
+    // Meanwhile something else may have been asked for, or nothing any more.
+    const late = () => ask !== asks.current || state.peek().where !== before;
     fault.value = null;
     try {
       if (where) await get("/v1/count", { where, collection: collection.peek() });
+      if (late()) return;
       const { view } = state.peek();
+      const now = typed.peek();
       go({ where, view: view === "map" ? view : "pictures", open: "" });
+      if (now !== words) typed.value = now; // typing went on
     } catch (error) {
-      if (isAborted(error)) return;
-      typed.value = where;
+      if (isAborted(error) || late() || typed.peek() !== words) return;
+      if (error instanceof ServiceProblem && error.problem.code === "invalid-filter") typed.value = where;
       fault.value = faultOf(error);
     }
   };
@@ -73,6 +82,7 @@ export function SearchBar() {
           onInput={(event) => {
             typed.value = event.currentTarget.value;
             fault.value = null;
+            if (!typed.value) asks.current += 1;
             if (!typed.value && state.peek().where) go({ where: "" });
           }}
         />

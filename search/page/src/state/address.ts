@@ -72,6 +72,11 @@ export const filtered = computed(() => {
   return folder !== "" || where !== "" || lasso.length > 0 || Object.keys(values).length + Object.keys(ranges).length + Object.keys(places).length > 0;
 });
 
+/** What is chosen of a field, whatever it is called. */
+export function chosenOf<T>(choices: Readonly<Record<string, T>>, field: string): T | undefined {
+  return Object.hasOwn(choices, field) ? choices[field] : undefined;
+}
+
 /** Show something else. It is a step to come back from, unless it `replaces` the one before. */
 export function go(change: Partial<State>, replaces = false): void {
   const next = { ...state.value, ...change };
@@ -109,9 +114,10 @@ export function href(next: State): string {
 export function parse(search: string): State {
   const words = new URLSearchParams(search);
   const text = (name: string) => words.get(name) ?? "";
-  const values: Record<string, string[]> = {};
-  const ranges: Record<string, Range> = {};
-  const places: Record<string, Rectangle> = {};
+  // Without a prototype: a field may be called `constructor`, and an address may say anything.
+  const values = Object.create(null) as Record<string, string[]>;
+  const ranges = Object.create(null) as Record<string, Range>;
+  const places = Object.create(null) as Record<string, Rectangle>;
   for (const [name, value] of words) {
     if (name.startsWith("in.")) (values[name.slice(3)] ??= []).push(value);
     const ends = name.startsWith("range.") ? value.split("..") : [];

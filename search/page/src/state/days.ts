@@ -1,5 +1,8 @@
 // Days and months as text, `2024-05-31` and `2024-05`, in UTC as the service counts them.
 const DAY = 86_400_000;
+/** Dates are from the year 1 to the year 9999. */
+export const FIRST_MONTH = "0001-01";
+export const LAST_MONTH = "9999-12";
 
 /** Whether it is a day; an address may say anything. */
 export function isDay(value: string): boolean {
@@ -23,6 +26,13 @@ export function monthsLater(month: string, months: number): string {
   return date.toISOString().slice(0, 7);
 }
 
+/** The last day of a month. */
+export function lastOf(month: string): string {
+  const date = new Date(`${month}-01`);
+  date.setUTCMonth(date.getUTCMonth() + 1, 0);
+  return date.toISOString().slice(0, 10);
+}
+
 export function shownMonth(month: string): string {
   return new Date(`${month}-01`).toLocaleDateString(undefined, { month: "long", year: "numeric", timeZone: "UTC" });
 }
@@ -41,7 +51,7 @@ export function firstOfWeek(): number {
 export function weeksOf(month: string, first: number): (string | null)[][] {
   const begin = `${month}-01`;
   const empty = (new Date(begin).getUTCDay() - first + 7) % 7;
-  const count = Math.round((Date.parse(`${monthsLater(month, 1)}-01`) - Date.parse(begin)) / DAY);
+  const count = Number(lastOf(month).slice(8));
   const days = Array.from({ length: Math.ceil((empty + count) / 7) * 7 }, (_, place) => (place >= empty && place < empty + count ? daysLater(begin, place - empty) : null));
   return Array.from({ length: days.length / 7 }, (_, week) => days.slice(week * 7, week * 7 + 7));
 }

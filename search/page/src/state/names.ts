@@ -16,7 +16,7 @@ const OWN_FIELDS: Record<string, string> = {
 };
 
 export function fieldLabel(field: string): string {
-  return OWN_FIELDS[field] ?? field.replace(/^_/, "").replaceAll("_", " ");
+  return (Object.hasOwn(OWN_FIELDS, field) && OWN_FIELDS[field]) || field.replace(/^_/, "").replaceAll("_", " ");
 }
 
 /** `a picture.jpg` of `file:///pictures/a%20picture.jpg`. */
@@ -46,10 +46,17 @@ export function shownValue(value: unknown, field = ""): string {
   if (Array.isArray(value)) return value.map((one) => shownValue(one, field)).join(", ");
   if (field === "_bytes" && typeof value === "number") return bytes(value);
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (typeof value === "number") return value.toLocaleString(undefined, { maximumFractionDigits: 4 });
+  if (typeof value === "number") return shownNumber(value);
   if (typeof value === "object") return Object.entries(value as object).map(([name, one]) => `${name} ${shownValue(one)}`).join(", ");
   const text = String(value);
   return /^\d{4}-\d\d-\d\dT/.test(text) ? moment(text) : text;
+}
+
+/** Four digits behind the point are enough, but of numbers that they would show as 0, or that would be long rows of digits. */
+function shownNumber(value: number): string {
+  const size = Math.abs(value);
+  if (value !== 0 && (size < 1e-3 || size >= 1e16)) return value.toLocaleString(undefined, { notation: "scientific", maximumSignificantDigits: 4 });
+  return value.toLocaleString(undefined, { maximumFractionDigits: 4 });
 }
 
 export function moment(text: string): string {

@@ -115,10 +115,19 @@ export async function loadMore(): Promise<void> {
   }
 }
 
+/** After a problem: the same once more, or the page that is missing. */
+export async function askAgain(): Promise<void> {
+  if (next === null) return begin();
+  problem.value = null;
+  await loadMore();
+}
+
 function fail(error: unknown, empties: boolean): void {
   batch(() => {
-    if (empties) loaded.value = [];
-    next = null;
+    if (empties) {
+      loaded.value = [];
+      next = null;
+    }
     more.value = false;
     loading.value = false;
     problem.value = error instanceof ServiceProblem ? error.problem : { detail: messageOf(error), code: "" };

@@ -5,6 +5,7 @@ const PREFIX = "upload:";
 const DATABASE = "semblant-uploads";
 const MOST_KEPT = 40;
 const kept = new Map<string, Blob>();
+let count = 0;
 
 export function isUpload(example: string): boolean {
   return example.startsWith(PREFIX);
@@ -41,7 +42,7 @@ export async function upload(name: string): Promise<Blob | null> {
 
 async function fingerprint(picture: Blob): Promise<string> {
   const data = await picture.arrayBuffer();
-  if (!globalThis.crypto?.subtle) return `${data.byteLength}-${Date.now()}`; // a page that was not loaded securely
+  if (!globalThis.crypto?.subtle) return `${data.byteLength}-${Date.now()}-${(count += 1)}`; // a page that was not loaded securely
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
   return [...digest.slice(0, 8)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

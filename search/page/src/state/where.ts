@@ -37,7 +37,7 @@ function bound(value: string): string {
 }
 
 /** A day ends when the next one begins; a time is where bins end, and the next one's. */
-function upTo(value: string): string {
+export function upTo(value: string): string {
   if (isDay(value)) return value === "9999-12-31" ? "is not null" : `< ${bound(daysLater(value, 1))}`;
   return `${Number.isFinite(Number(value)) ? "<=" : "<"} ${bound(value)}`;
 }

@@ -214,6 +214,6 @@ export function TagForm({ ids, onDone }: { ids: readonly string[]; onDone: () =>
 function typed(text: string, kind: string | undefined): unknown {
   if (!text) return null;
   if (kind === "integer" || kind === "float") return Number.isFinite(Number(text)) ? Number(text) : text;
-  if (kind === "bool") return /^(yes|true|1)$/i.test(text);
+  if (kind === "bool" && /^(yes|true|1|no|false|0)$/i.test(text)) return /^(yes|true|1)$/i.test(text);
   return text;
 }
