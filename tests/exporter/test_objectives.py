@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from semblant_search.errors import ImageError, InvalidInput
 from semblant_search.images import Fit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from .conftest import Fashion
@@ -44,13 +46,27 @@ def patches(photos: Path) -> np.ndarray:
     return np.concatenate([np.tile(train, (2, 1, 1, 1))[:800], test])
 
 
+@pytest.fixture(scope="module")
+def restorer(fashion: Fashion, patches: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The model directory of an objective, trained once for all tests that restore with it. Not to be changed."""
+
+    @cache
+    def train(objective: str) -> Path:
+        colour, folder = objective == "colorize", tmp_path_factory.mktemp("restorer") / objective
+        epochs = 3 if objective == "denoise" else 4
+        plan = make_plan(COLOUR32 if colour else GREY28, objective=objective, epochs=epochs, batch=25)
+        learn(plan, patches[:800] if colour else fashion.train[::2], folder)
+        return folder
+
+    return train
+
+
 @pytest.mark.parametrize("objective", ["denoise", "inpaint", "superres", "colorize"])
-def test_restoring_unseen_pictures_wins_decibels(objective: str, fashion: Fashion, patches: np.ndarray, tmp_path: Path) -> None:
-    colour = objective == "colorize"
-    learned_from, unseen = (patches[:800], patches[800:]) if colour else (fashion.train[::2], fashion.test)
-    plan = make_plan(COLOUR32 if colour else GREY28, objective=objective, epochs=4, batch=25)
-    learn(plan, learned_from, tmp_path / "model")
-    trained = load_model(tmp_path / "model")
+def test_restoring_unseen_pictures_wins_decibels(
+    objective: str, fashion: Fashion, patches: np.ndarray, restorer: Callable[[str], Path]
+) -> None:
+    unseen = patches[800:] if objective == "colorize" else fashion.test
+    trained = load_model(restorer(objective))
     assert isinstance(trained.model, models.Autoencoder)
     originals = to_images(torch.from_numpy(unseen.copy()))
     torch.manual_seed(0)
@@ -165,10 +181,12 @@ def test_superres_needs_a_size_that_divides() -> None:
         make_plan(Fit(27, 27, 1), objective="superres")
 
 
-def test_restore_fills_the_transparent_parts_of_a_picture(fashion: Fashion, tmp_path: Path) -> None:
+def test_restore_fills_the_transparent_parts_of_a_picture(
+    fashion: Fashion, restorer: Callable[[str], Path], tmp_path: Path
+) -> None:
     from PIL import Image
 
-    learn(make_plan(GREY28, objective="inpaint", epochs=4, batch=25), fashion.train[::2], tmp_path / "model")
+    model = restorer("inpaint")
     sounds = fashion.test[::20, :, :, 0]
     alpha = np.full((28, 28), 255, np.uint8)
     alpha[10:18, 10:18] = 0
@@ -176,14 +194,14 @@ def test_restore_fills_the_transparent_parts_of_a_picture(fashion: Fashion, tmp_
         Image.fromarray(np.dstack([np.where(alpha, sound, 0), alpha]), "LA").save(tmp_path / f"{number}.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
     given = [*(tmp_path / f"{number}.png" for number in range(len(sounds))), tmp_path / "broken.png"]
-    report = restore(tmp_path / "model", given, tmp_path / "out")
+    report = restore(model, given, tmp_path / "out")
     assert len(report.failures) == 1
     restored = np.stack([np.asarray(Image.open(item.path)) for item in report.restored]).astype(float)
     hole = np.s_[:, 10:18, 10:18]
     assert np.abs(restored[hole] - sounds[hole]).mean() < 0.8 * np.abs(127.0 - sounds[hole]).mean()
     assert report.figure.exists()
     with pytest.raises(ImageError, match=r"broken\.png"):
-        restore(tmp_path / "model", [tmp_path / "broken.png"], tmp_path / "out")
+        restore(model, [tmp_path / "broken.png"], tmp_path / "out")
 
 
 def test_restore_doubles_the_resolution(fashion: Fashion, tmp_path: Path) -> None:
@@ -197,10 +215,9 @@ def test_restore_doubles_the_resolution(fashion: Fashion, tmp_path: Path) -> Non
         assert image.size == (28, 28)
 
 
-def test_restore_measures_what_it_wins_back(fashion: Fashion, fashion_mnist: Path, tmp_path: Path) -> None:
-    learn(make_plan(GREY28, objective="denoise", epochs=3, batch=25), fashion.train[::2], tmp_path / "model")
+def test_restore_measures_what_it_wins_back(fashion_mnist: Path, restorer: Callable[[str], Path], tmp_path: Path) -> None:
     pictures = sorted((fashion_mnist / "test" / "bag").iterdir())[:20]
-    report = restore(tmp_path / "model", pictures, tmp_path / "out", degrade=True)
+    report = restore(restorer("denoise"), pictures, tmp_path / "out", degrade=True)
     before, after = ([getattr(item, name) for item in report.restored] for name in ("psnr_before", "psnr_after"))
     assert np.mean(after) > np.mean(before) + 2
 
