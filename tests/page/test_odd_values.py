@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Route
+    from playwright.sync_api import FilePayload, Locator, Route
 
     from .conftest import Shown
 
@@ -142,10 +142,11 @@ def test_pictures_of_one_size_are_two_where_a_page_has_no_digests(own: Shown) ->
     page = own.page
     page.add_init_script("Object.defineProperty(crypto, 'subtle', {value: undefined}); Date.now = () => 1e12")  # plain HTTP
     own.open()
+    files: list[FilePayload] = [
+        {"name": f"{colour}.bmp", "mimeType": "image/bmp", "buffer": _bitmap(colour)} for colour in ("red", "blue")
+    ]
     with page.expect_response("**/v1/search") as asked:
-        page.locator('[data-role="pick"]').set_input_files(
-            [{"name": f"{colour}.bmp", "mimeType": "image/bmp", "buffer": _bitmap(colour)} for colour in ("red", "blue")]
-        )
+        page.locator('[data-role="pick"]').set_input_files(files)
     assert asked.value.ok
     expect(page.locator(".example")).to_have_count(2)
     assert len(set(re.findall("like=(upload[^&]*)", page.url))) == 2

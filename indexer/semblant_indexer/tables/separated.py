@@ -174,8 +174,8 @@ class _Reader:
             self._reader = self._cells_of(lines)
             several = lines.of_row > 1
             line = lines.put_back()
-            if (cells := self._with_backslashes(line)) is not None:
-                return lines.number, cells
+            if (found := self._with_backslashes(line)) is not None:
+                return lines.number, found
             if several:
                 self._unclosed += 1
             elif "unexpected end" not in str(error):
