@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 from semblant_search import DuplicateGroup, DuplicatesInterrupted, SearchClient
+from support.systems import needs_posix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +79,7 @@ def broken_off(tmp_path: Path, place: tuple[str, str, int], *arguments: object) 
 READING, COMPARING = ("files", "_read_all", 1), ("keeping", "proof", 3)
 
 
+@needs_posix
 def test_ctrl_c_prints_the_groups_that_were_found_by_then(db: Path, tmp_path: Path) -> None:
     gallery = tmp_path / "groups.png"
     done = broken_off(tmp_path, COMPARING, "--db", db, "--gallery", gallery)
@@ -90,6 +92,7 @@ def test_ctrl_c_prints_the_groups_that_were_found_by_then(db: Path, tmp_path: Pa
     assert "copy: resized, not to be removed" in done.stdout
 
 
+@needs_posix
 def test_ctrl_c_before_anything_is_known_says_so(db: Path, tmp_path: Path) -> None:
     done = broken_off(tmp_path, READING, "--db", db)
     assert done.returncode == 130
@@ -98,6 +101,7 @@ def test_ctrl_c_before_anything_is_known_says_so(db: Path, tmp_path: Path) -> No
     assert "keep" not in done.stdout
 
 
+@needs_posix
 @pytest.mark.parametrize(("place", "stage", "known"), [(READING, "reading", 0), (COMPARING, "comparing", 4)])
 def test_ctrl_c_leaves_a_whole_json_document_that_says_how_far_it_got(
     db: Path, tmp_path: Path, place: tuple[str, str, int], stage: str, known: int
